@@ -1,0 +1,72 @@
+# Everything that people and CI do with this repository. `make` lists it.
+
+MODULES  := pkg migrations services/login services/menu services/order deploy/local
+SERVICES := login menu order
+PACKAGES := $(MODULES:%=./%/...)
+BIN      := .local/bin
+
+# Tests share one PostgreSQL, which is started for them and thrown away.
+WITH_POSTGRES := $(BIN)/withpostgres
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Run the whole system on http://localhost:8000 (make run PORT=8080 for another port)
+	@go build -o $(BIN)/local ./deploy/local/cmd/local
+	@PORT=$(PORT) exec $(BIN)/local run
+
+.PHONY: test
+test: $(WITH_POSTGRES) ## Run all tests, with the race detector, on a real PostgreSQL
+	$(WITH_POSTGRES) go test -race $(PACKAGES)
+
+.PHONY: lint
+lint: $(BIN)/golangci-lint ## Check style and the rules between the packages
+	$(BIN)/golangci-lint run $(PACKAGES)
+
+.PHONY: generate
+generate: $(BIN)/oapi-codegen $(BIN)/sqlc ## Generate code from the OpenAPI documents and the SQL
+	@for s in $(SERVICES); do \
+		(cd services/$$s/api && ../../../$(BIN)/oapi-codegen -config oapi-codegen.yaml openapi.yaml) || exit 1; \
+		(cd services/$$s/internal/postgres && ../../../../$(BIN)/sqlc generate) || exit 1; \
+	done
+	@cd services/order/internal/menuclient && ../../../../$(BIN)/oapi-codegen -config oapi-codegen.yaml ../../../menu/api/openapi.yaml
+
+.PHONY: verify
+verify: generate ## Check that generated code is current, go.mod files are tidy, and each service builds alone
+	@git diff --exit-code -- services && test -z "$$(git ls-files --others --exclude-standard services)" \
+		|| { echo "generated code is not current: commit what 'make generate' changed"; exit 1; }
+	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff) || exit 1; done
+	@for m in $(MODULES); do (cd $$m && GOWORK=off go build ./...) || exit 1; done
+	@echo "generated code, go.mod files and stand-alone builds are in order"
+
+.PHONY: cover
+cover: $(WITH_POSTGRES) ## Measure the coverage of each module, with HTML in coverage/
+	@mkdir -p coverage
+	@$(WITH_POSTGRES) ./deploy/local/cover.sh coverage $(MODULES)
+
+.PHONY: fuzz
+fuzz: $(WITH_POSTGRES) ## Fuzz every target for FUZZTIME (default 30s) each
+	@$(WITH_POSTGRES) ./deploy/local/fuzz.sh $(or $(FUZZTIME),30s) $(MODULES)
+
+.PHONY: clean
+clean: ## Forget the local data, builds and reports
+	@if [ -d .local ]; then go build -o $(BIN)/local ./deploy/local/cmd/local && $(BIN)/local clean; fi
+	@rm -rf .local coverage
+
+$(WITH_POSTGRES): FORCE
+	@go build -o $@ ./pkg/pgserver/withpostgres
+
+$(BIN)/golangci-lint: tools/go.mod tools/go.sum
+	@echo "building golangci-lint (a few minutes, once)"
+	@GOWORK=off go -C tools build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(BIN)/oapi-codegen: tools/go.mod tools/go.sum
+	@GOWORK=off go -C tools build -o ../$@ github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen
+
+$(BIN)/sqlc: tools/go.mod tools/go.sum
+	@GOWORK=off go -C tools build -o ../$@ github.com/sqlc-dev/sqlc/cmd/sqlc
+
+.PHONY: FORCE
+FORCE:

@@ -1,0 +1,116 @@
+// Package bind reads request bodies into the structs that are generated from
+// the OpenAPI documents.
+//
+// Binder plugs into echo. A body is a JSON object or an HTML form with the same
+// field names; both are read by one walk over the struct, which goes on after a
+// bad field, so that the answer names all of them at once. Types are checked
+// here; what the values mean is the business of the service behind. Unknown
+// fields are ignored, and null counts as absent.
+//
+// Names lets a handler take a field under an old and a new name, and still name
+// it in errors as the caller did.
+package bind
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"unicode/utf8"
+
+	"github.com/labstack/echo/v4"
+
+	"example.com/pizza/pkg/fault"
+)
+
+const (
+	mediaJSON = "application/json"
+	mediaForm = "application/x-www-form-urlencoded"
+)
+
+// Binder is an echo.Binder that reads the body alone; path and query are bound
+// by the generated code.
+type Binder struct{}
+
+// Bind reads the body of the request into the struct that target points to. It
+// returns Invalid with every bad field, UnsupportedMedia, or TooLarge. An empty
+// body is Invalid with io.EOF as its cause, by which generated code knows an
+// optional body that is not there.
+func (Binder) Bind(target any, c echo.Context) error {
+	r := c.Request()
+	media, err := mediaType(r.Header.Get(echo.HeaderContentType))
+	if err != nil {
+		return err
+	}
+	body, err := io.ReadAll(r.Body)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return fault.Wrap(err, fault.TooLarge, fmt.Sprintf("the body must not be larger than %d bytes", tooLarge.Limit))
+	case err != nil:
+		return fault.Wrap(err, fault.Invalid, "the body could not be read")
+	case len(body) == 0:
+		return fault.Wrap(io.EOF, fault.Invalid, "the body is empty; a JSON object is expected")
+	case media == mediaForm:
+		return Form(body, target)
+	default:
+		return JSON(body, target)
+	}
+}
+
+// mediaType tells JSON from form. A request without Content-Type is read as JSON.
+func mediaType(contentType string) (string, error) {
+	if contentType == "" {
+		return mediaJSON, nil
+	}
+	media, _, err := mime.ParseMediaType(contentType)
+	if err != nil || (media != mediaJSON && media != mediaForm) {
+		return "", fault.New(fault.UnsupportedMedia, "Content-Type must be "+mediaJSON+" or "+mediaForm)
+	}
+	return media, nil
+}
+
+// JSON reads a JSON object into the struct that target points to. It returns
+// Invalid.
+func JSON(body []byte, target any) error {
+	if !utf8.Valid(body) {
+		return fault.New(fault.Invalid, "the body must be UTF-8")
+	}
+	if !json.Valid(body) {
+		return fault.New(fault.Invalid, "the body is not valid JSON")
+	}
+	object, ok := object(body)
+	if !ok {
+		return fault.New(fault.Invalid, "the body must be a JSON object")
+	}
+	return read(object, target)
+}
+
+// Form reads an application/x-www-form-urlencoded body into the struct that
+// target points to. A field that is no string, such as a list, is given as JSON
+// text. It returns Invalid.
+func Form(body []byte, target any) error {
+	values, err := url.ParseQuery(string(body))
+	if err != nil {
+		return fault.Wrap(err, fault.Invalid, "the body is not a valid form")
+	}
+	fields := make(map[string]value, len(values))
+	var bad []fault.Field
+	for name, v := range values {
+		switch {
+		case !utf8.ValidString(name) || !utf8.ValidString(v[0]):
+			return fault.New(fault.Invalid, "the body must be UTF-8")
+		case len(v) > 1:
+			bad = append(bad, fault.Field{Field: name, Message: "must be given once"})
+		default:
+			fields[name] = value{text: v[0], form: true}
+		}
+	}
+	if len(bad) > 0 {
+		return fault.InvalidFields(bad...)
+	}
+	return read(fields, target)
+}

@@ -1,0 +1,49 @@
+// Package logging sets up the process's structured log: JSON lines on standard
+// output by log/slog, each with the service's name and, inside a request, the
+// trace_id that the caller sees in an error answer.
+package logging
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Config is how much is logged, and where the process says it runs.
+type Config struct {
+	Level       slog.Level `env:"LOG_LEVEL" envDefault:"info" doc:"Least level that is logged: debug, info, warn or error"`
+	Environment string     `env:"ENVIRONMENT" envDefault:"dev" doc:"Name of the environment, repeated in every log line"`
+}
+
+// New returns the log of a service.
+func New(c Config, w io.Writer, service string) *slog.Logger {
+	json := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.Level})
+	return slog.New(traced{json}).With("service", service, "env", c.Environment)
+}
+
+// TraceID returns the id of the trace that ctx belongs to, or "".
+func TraceID(ctx context.Context) string {
+	if sc := trace.SpanContextFromContext(ctx); sc.HasTraceID() {
+		return sc.TraceID().String()
+	}
+	return ""
+}
+
+// traced adds the trace of the context to each record.
+type traced struct{ slog.Handler }
+
+func (h traced) Handle(ctx context.Context, r slog.Record) error {
+	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
+		r.AddAttrs(slog.String("trace_id", sc.TraceID().String()), slog.String("span_id", sc.SpanID().String()))
+	}
+	if err := h.Handler.Handle(ctx, r); err != nil {
+		return fmt.Errorf("write log record: %w", err)
+	}
+	return nil
+}
+
+func (h traced) WithAttrs(attrs []slog.Attr) slog.Handler { return traced{h.Handler.WithAttrs(attrs)} }
+func (h traced) WithGroup(name string) slog.Handler       { return traced{h.Handler.WithGroup(name)} }

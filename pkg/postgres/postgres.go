@@ -1,0 +1,134 @@
+// Package postgres opens a service's connection pool and tells a database that
+// is away from a mistake of ours.
+//
+// Open does not need the database to be there: a service starts without it,
+// answers 503 and is not ready, and recovers by itself when the pool can
+// connect again. Stores pass every error through Fault, once.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"example.com/pizza/pkg/fault"
+)
+
+// Config is where the database is and who connects to it.
+type Config struct {
+	Host             string        `env:"DB_HOST,required,notEmpty" doc:"Host of the PostgreSQL server"`
+	Port             uint16        `env:"DB_PORT" envDefault:"5432" doc:"Port of the PostgreSQL server"`
+	Name             string        `env:"DB_NAME,required,notEmpty" doc:"Name of the database"`
+	User             string        `env:"DB_USER,required,notEmpty" doc:"Role of this service in the database"`
+	Password         string        `env:"DB_PASSWORD,required,notEmpty" doc:"Password of the role"`
+	SSLMode          string        `env:"DB_SSLMODE" envDefault:"prefer" doc:"TLS to the database: disable, prefer, require, verify-ca or verify-full, as in libpq"`
+	MaxConns         int32         `env:"DB_MAX_CONNS" envDefault:"10" doc:"Most connections that one process opens"`
+	ConnectTimeout   time.Duration `env:"DB_CONNECT_TIMEOUT" envDefault:"3s" doc:"Longest wait for a new connection"`
+	StatementTimeout time.Duration `env:"DB_STATEMENT_TIMEOUT" envDefault:"5s" doc:"Longest run of one statement, enforced by the server"`
+}
+
+// Validate reports every value that no pool can be made of.
+func (c Config) Validate() error {
+	var bad []error
+	if c.MaxConns < 1 {
+		bad = append(bad, errors.New("DB_MAX_CONNS must be at least 1"))
+	}
+	if c.ConnectTimeout <= 0 {
+		bad = append(bad, errors.New("DB_CONNECT_TIMEOUT must be longer than 0s"))
+	}
+	if c.StatementTimeout < 0 {
+		bad = append(bad, errors.New("DB_STATEMENT_TIMEOUT must not be negative"))
+	}
+	switch c.SSLMode {
+	case "disable", "allow", "prefer", "require", "verify-ca", "verify-full":
+	default:
+		bad = append(bad, errors.New("DB_SSLMODE must be disable, allow, prefer, require, verify-ca or verify-full"))
+	}
+	return errors.Join(bad...)
+}
+
+// Open returns a pool that connects when it is first used. application names
+// the connections in pg_stat_activity.
+func Open(ctx context.Context, c Config, application string) (*pgxpool.Pool, error) {
+	dsn := url.URL{
+		Scheme: "postgres", User: url.UserPassword(c.User, c.Password),
+		Host: net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))), Path: c.Name,
+		RawQuery: url.Values{"sslmode": {c.SSLMode}, "application_name": {application}}.Encode(),
+	}
+	pool, err := pgxpool.ParseConfig(dsn.String())
+	if err != nil {
+		return nil, errors.New("the database settings (DB_*) cannot be used together") // the cause repeats the password
+	}
+	pool.ConnConfig.ConnectTimeout = c.ConnectTimeout
+	pool.ConnConfig.RuntimeParams["statement_timeout"] = strconv.FormatInt(c.StatementTimeout.Milliseconds(), 10)
+	pool.MaxConns = c.MaxConns
+	p, err := pgxpool.NewWithConfig(ctx, pool)
+	if err != nil {
+		return nil, fmt.Errorf("database pool: %w", err)
+	}
+	return p, nil
+}
+
+// retryAfter is what a caller is told when the database is away: a restart or a
+// fail-over takes a few seconds.
+const retryAfter = 5 * time.Second
+
+// Fault gives a database error its code: Unavailable when the database is away,
+// overloaded or shutting down, Invalid for text that it cannot keep, and
+// otherwise err as it is, which is Internal. nil stays nil.
+func Fault(err error) error {
+	if err == nil {
+		return nil
+	}
+	var known *fault.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		switch {
+		case away(pg.Code):
+			return fault.Wrap(err, fault.Unavailable, "the database does not answer; try again").Retry(retryAfter)
+		case pg.Code == "22021" || pg.Code == "22P05":
+			return fault.Wrap(err, fault.Invalid, "a value holds characters that cannot be kept")
+		}
+		return err
+	}
+	var network net.Error
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || closed(err) {
+		return fault.Wrap(err, fault.Unavailable, "the database does not answer; try again").Retry(retryAfter)
+	}
+	return err
+}
+
+// away tells the SQLSTATEs that pass by themselves (PostgreSQL documentation,
+// appendix A): connection failures (08), resources (53), operator intervention
+// (57), and transactions that lost against another one (40).
+func away(sqlstate string) bool {
+	switch sqlstate[:2] {
+	case "08", "40", "53", "57":
+		return true
+	}
+	return false
+}
+
+// Version returns the newest migration that the named version table holds, or 0
+// when there is none.
+func Version(ctx context.Context, pool *pgxpool.Pool, table string) (int64, error) {
+	var v int64
+	query := "SELECT coalesce(max(version_id), 0) FROM " + pgx.Identifier{table}.Sanitize() + " WHERE is_applied"
+	if err := pool.QueryRow(ctx, query).Scan(&v); err != nil {
+		return 0, fmt.Errorf("read the schema version: %w", err)
+	}
+	return v, nil
+}

@@ -1,0 +1,22 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Main is all of a service's main function: it runs until SIGTERM or Ctrl-C,
+// and exits with 1 and the reason where run fails. A second signal ends the
+// process at once.
+func Main(name string, run func(ctx context.Context, environ []string, stdout io.Writer) error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	if err := run(ctx, os.Environ(), os.Stdout); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		os.Exit(1)
+	}
+}

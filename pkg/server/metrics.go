@@ -1,0 +1,60 @@
+package server
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics are the numbers of the HTTP side. Labels are bounded: the route is a
+// pattern, never a path, and an unknown method is "_OTHER".
+type metrics struct {
+	duration *prometheus.HistogramVec
+	inFlight prometheus.Gauge
+}
+
+func newMetrics(registry *prometheus.Registry) *metrics {
+	m := &metrics{
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:                        "http_server_request_duration_seconds",
+			Help:                        "Time to answer a request, by route, method and class of the status.",
+			Buckets:                     []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+			NativeHistogramBucketFactor: 1.1,
+		}, []string{"route", "method", "status"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "http_server_active_requests",
+			Help: "Requests in work.",
+		}),
+	}
+	registry.MustRegister(m.duration, m.inFlight)
+	return m
+}
+
+// start counts a request in work until the function it returns is called.
+func (m *metrics) start() func(method, route string, status int, took time.Duration) {
+	m.inFlight.Inc()
+	return func(method, route string, status int, took time.Duration) {
+		m.inFlight.Dec()
+		switch method {
+		case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions, http.MethodPatch:
+		default:
+			method = "_OTHER"
+		}
+		if route == "" {
+			route = "none"
+		}
+		m.duration.WithLabelValues(route, method, strconv.Itoa(status/100)+"xx").Observe(took.Seconds())
+	}
+}
+
+func (s *Server) routeMetrics(registry *prometheus.Registry) {
+	h := promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+		EnableOpenMetrics: true,
+		ErrorHandling:     promhttp.HTTPErrorOnError,
+	})
+	s.internal.GET(metricsPath, echo.WrapHandler(h))
+}

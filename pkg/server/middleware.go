@@ -1,0 +1,168 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/logging"
+	"example.com/pizza/pkg/problem"
+	"example.com/pizza/pkg/token"
+)
+
+// traceRequest takes up the caller's trace (W3C Trace Context), or starts one,
+// so that every log line and error answer of a request carries one trace_id.
+func traceRequest(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+		sc := trace.SpanContextFromContext(ctx)
+		var span trace.SpanID
+		_, _ = rand.Read(span[:]) // never fails: crypto/rand ends the process instead
+		if !sc.IsValid() {
+			var id trace.TraceID
+			_, _ = rand.Read(id[:])
+			sc = trace.NewSpanContext(trace.SpanContextConfig{TraceID: id})
+		}
+		c.SetRequest(r.WithContext(trace.ContextWithSpanContext(ctx, sc.WithSpanID(span).WithRemote(false))))
+		return next(c)
+	}
+}
+
+// observe writes one access line per request and counts it. Probes and scrapes
+// are left out: they would be most of the log.
+func (s *Server) observe(m *metrics) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			start := time.Now()
+			done := m.start()
+			if err := next(c); err != nil {
+				c.Error(err)
+			}
+			route, took := c.Path(), time.Since(start)
+			done(c.Request().Method, route, c.Response().Status, took)
+			if !quiet(route) {
+				s.logAccess(c, route, took)
+			}
+			return nil
+		}
+	}
+}
+
+func (s *Server) logAccess(c echo.Context, route string, took time.Duration) {
+	ctx := c.Request().Context()
+	attrs := []slog.Attr{
+		slog.String("method", c.Request().Method),
+		slog.String("route", route),
+		slog.Int("status", c.Response().Status),
+		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
+		slog.Int64("bytes", c.Response().Size),
+	}
+	if claims, ok := token.FromContext(ctx); ok {
+		attrs = append(attrs, slog.String("member_id", claims.MemberID))
+	}
+	s.log.LogAttrs(ctx, slog.LevelInfo, "request", attrs...)
+}
+
+// recoverPanic turns a panic into an error, which is answered and logged like
+// any other. http.ErrAbortHandler goes on, as net/http wants it.
+func (s *Server) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			switch p := recover(); p {
+			case nil:
+			case http.ErrAbortHandler:
+				panic(p)
+			default:
+				err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			}
+		}()
+		return next(c)
+	}
+}
+
+// secure sets the headers that every answer carries: it is data, never a page.
+func secure(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		c.Response().Header().Set("X-Content-Type-Options", "nosniff")
+		return next(c)
+	}
+}
+
+// limit bounds the body and the time of a request.
+func (s *Server) limit(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		ctx, cancel := context.WithTimeout(r.Context(), s.config.RequestTimeout)
+		defer cancel()
+		r = r.WithContext(ctx)
+		r.Body = http.MaxBytesReader(c.Response(), r.Body, maxBody)
+		c.SetRequest(r)
+		return next(c)
+	}
+}
+
+// RequireToken lets only callers with a good Bearer token through, and puts its
+// claims into the context. check returns what a token says, or why it is refused.
+func RequireToken(check func(ctx context.Context, raw string) (token.Claims, error)) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			r := c.Request()
+			claims, err := check(r.Context(), token.Bearer(r.Header.Get(echo.HeaderAuthorization)))
+			if err != nil {
+				return err
+			}
+			c.SetRequest(r.WithContext(token.NewContext(r.Context(), claims)))
+			return next(c)
+		}
+	}
+}
+
+// errorHandler answers with err, and logs what is our fault with its cause,
+// once. A caller that went away is nobody's fault.
+func (s *Server) errorHandler(err error, c echo.Context) {
+	ctx := c.Request().Context()
+	err = fromEcho(err)
+	if code := fault.CodeOf(err); code == fault.Internal || code == fault.Unavailable {
+		level := slog.LevelError
+		if errors.Is(err, context.Canceled) {
+			level = slog.LevelDebug
+		}
+		s.log.Log(ctx, level, "request failed", "method", c.Request().Method, "route", c.Path(), "code", string(code), "error", err.Error())
+	}
+	if c.Response().Committed {
+		return
+	}
+	if err := problem.Write(c.Response(), err, logging.TraceID(ctx)); err != nil {
+		s.log.DebugContext(ctx, "the error answer could not be sent", "error", err.Error())
+	}
+}
+
+// fromEcho gives the errors of echo and of the generated code their codes.
+func fromEcho(err error) error {
+	var known *fault.Error
+	var e *echo.HTTPError
+	if errors.As(err, &known) || !errors.As(err, &e) {
+		return err
+	}
+	switch e.Code {
+	case http.StatusNotFound:
+		return fault.New(fault.NotFound, "there is nothing at this path")
+	case http.StatusMethodNotAllowed:
+		return fault.New(fault.MethodNotAllowed, "this path does not offer that method; Allow lists those it does")
+	case http.StatusBadRequest:
+		return fault.Wrap(err, fault.Invalid, fmt.Sprint(e.Message))
+	default:
+		return err
+	}
+}

@@ -1,0 +1,139 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+	"sigs.k8s.io/yaml"
+)
+
+const (
+	readyPath    = "/healthz"
+	livePath     = "/livez"
+	metricsPath  = "/metrics"
+	internalRoot = "/int/"
+)
+
+// quiet tells the routes that machines call all the time.
+func quiet(route string) bool {
+	return route == readyPath || route == livePath || route == metricsPath
+}
+
+func (s *Server) routeHealth() {
+	ok := map[string]string{"status": "ok"}
+	s.public.GET(readyPath, func(c echo.Context) error {
+		if err := s.health.Ready(c.Request().Context()); err != nil {
+			return err
+		}
+		return c.JSON(http.StatusOK, ok)
+	})
+	s.public.GET(livePath, func(c echo.Context) error { return c.JSON(http.StatusOK, ok) })
+}
+
+// ServeDocument serves a service's OpenAPI document (YAML) as JSON at
+// /<service>/openapi.json. Outsiders see it without the internal operations;
+// the internal port has all of it.
+func (s *Server) ServeDocument(service string, document []byte) error {
+	var all map[string]any
+	if err := yaml.Unmarshal(document, &all); err != nil {
+		return fmt.Errorf("read the OpenAPI document of %s: %w", service, err)
+	}
+	public := maps.Clone(all)
+	if paths, ok := all["paths"].(map[string]any); ok {
+		paths = maps.Clone(paths)
+		maps.DeleteFunc(paths, func(path string, _ any) bool { return strings.HasPrefix(path, internalRoot) })
+		public["paths"] = paths
+	}
+	path := "/" + service + "/openapi.json"
+	publicJSON, err := json.Marshal(public)
+	if err != nil {
+		return fmt.Errorf("write the OpenAPI document of %s: %w", service, err)
+	}
+	allJSON, err := json.Marshal(all)
+	if err != nil {
+		return fmt.Errorf("write the OpenAPI document of %s: %w", service, err)
+	}
+	s.Router().GET(path, func(c echo.Context) error { return c.JSONBlob(http.StatusOK, publicJSON) })
+	s.internal.GET(path, func(c echo.Context) error { return c.JSONBlob(http.StatusOK, allJSON) })
+	return nil
+}
+
+// Router takes the routes of generated code (it is an EchoRouter) and puts each
+// on the port where it belongs: /int/* on the internal one, all others on the
+// public one. Every path is served bare and under /api, with and without its
+// last slash, as routes of their own: nothing is rewritten or redirected, so no
+// Ingress needs to either. In logs and metrics all spellings go by the path of
+// the document.
+type Router struct{ s *Server }
+
+// Router returns the router of the server's two ports.
+func (s *Server) Router() Router { return Router{s} }
+
+func (r Router) add(method, path string, h echo.HandlerFunc, m []echo.MiddlewareFunc) *echo.Route {
+	documented := func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			c.SetPath(path)
+			return next(c)
+		}
+	}
+	chain := append([]echo.MiddlewareFunc{documented}, m...)
+	e := r.s.public
+	if strings.HasPrefix(path, internalRoot) {
+		e = r.s.internal
+	}
+	bare := strings.TrimSuffix(path, "/")
+	for _, p := range []string{bare, bare + "/", "/api" + bare, "/api" + bare + "/"} {
+		e.Add(method, p, h, chain...)
+	}
+	return &echo.Route{Method: method, Path: path}
+}
+
+// GET adds a route that answers HEAD too (RFC 9110, section 9.1).
+func (r Router) GET(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	r.add(http.MethodHead, path, h, m)
+	return r.add(http.MethodGet, path, h, m)
+}
+
+// POST adds a route.
+func (r Router) POST(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodPost, path, h, m)
+}
+
+// PUT adds a route.
+func (r Router) PUT(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodPut, path, h, m)
+}
+
+// DELETE adds a route.
+func (r Router) DELETE(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodDelete, path, h, m)
+}
+
+// PATCH adds a route.
+func (r Router) PATCH(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodPatch, path, h, m)
+}
+
+// HEAD adds a route.
+func (r Router) HEAD(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodHead, path, h, m)
+}
+
+// OPTIONS adds a route.
+func (r Router) OPTIONS(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodOptions, path, h, m)
+}
+
+// TRACE adds a route.
+func (r Router) TRACE(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodTrace, path, h, m)
+}
+
+// CONNECT adds a route.
+func (r Router) CONNECT(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodConnect, path, h, m)
+}

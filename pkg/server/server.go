@@ -1,0 +1,179 @@
+// Package server runs a service's two HTTP ports and stops them gracefully.
+//
+// A request passes, outside in: panic recovery, the trace of the request, the
+// access log and metrics, CORS (public port only), a deadline, the body limit;
+// then the router, authentication where an operation asks for it, and the
+// generated handler. Handlers return errors; errorHandler is the one place that
+// logs them and, through package problem, answers.
+//
+// The public port (8000) carries the API and the health probes; the internal
+// port (9000) carries /int/* and /metrics and is never routed from outside.
+// Router decides which operation belongs where.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"example.com/pizza/pkg/bind"
+	"example.com/pizza/pkg/health"
+)
+
+// Config is how a service listens, and how it stops.
+type Config struct {
+	Addr            string        `env:"HTTP_ADDR" envDefault:":8000" doc:"Address of the public port"`
+	InternalAddr    string        `env:"INTERNAL_ADDR" envDefault:":9000" doc:"Address of the internal port: /int and /metrics"`
+	AllowedOrigins  []string      `env:"CORS_ALLOWED_ORIGINS" doc:"Origins that browsers may call from, separated by commas; * allows all; empty allows none"`
+	RequestTimeout  time.Duration `env:"REQUEST_TIMEOUT" envDefault:"10s" doc:"Longest time that one request may take"`
+	ShutdownDelay   time.Duration `env:"SHUTDOWN_DELAY" envDefault:"5s" doc:"How long a stopping process goes on serving while it is already unready, so that load balancers notice"`
+	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"20s" doc:"Longest wait for requests in flight after that"`
+}
+
+// Validate reports times that no server can keep.
+func (c Config) Validate() error {
+	var bad []error
+	if c.RequestTimeout <= 0 {
+		bad = append(bad, errors.New("REQUEST_TIMEOUT must be longer than 0s"))
+	}
+	if c.ShutdownDelay < 0 {
+		bad = append(bad, errors.New("SHUTDOWN_DELAY must not be negative"))
+	}
+	if c.ShutdownTimeout <= 0 {
+		bad = append(bad, errors.New("SHUTDOWN_TIMEOUT must be longer than 0s"))
+	}
+	return errors.Join(bad...)
+}
+
+const (
+	maxBody        = 64 << 10 // bytes; the largest order is under 20 KiB
+	maxHeader      = 16 << 10 // bytes
+	headerTimeout  = 5 * time.Second
+	idleTimeout    = 2 * time.Minute // longer than common load balancers keep a connection, so that they close it and not we
+	corsMaxAge     = 10 * time.Minute
+	readWriteSlack = 5 * time.Second // what a slow client may take beside the work itself
+)
+
+// Server is one service: two ports over one set of handlers.
+type Server struct {
+	config   Config
+	log      *slog.Logger
+	health   *health.State
+	public   *echo.Echo
+	internal *echo.Echo
+}
+
+// New returns a server without routes. Its metrics are registered in, and
+// served from, registry.
+func New(c Config, log *slog.Logger, state *health.State, registry *prometheus.Registry) *Server {
+	s := &Server{config: c, log: log, health: state}
+	measure := newMetrics(registry)
+	s.public = s.newEcho(measure)
+	if len(c.AllowedOrigins) > 0 { // echo takes an empty list for "*"
+		s.public.Use(middleware.CORSWithConfig(middleware.CORSConfig{
+			AllowOrigins:  c.AllowedOrigins,
+			AllowMethods:  []string{http.MethodGet, http.MethodHead, http.MethodPost},
+			AllowHeaders:  []string{"Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Traceparent"},
+			ExposeHeaders: []string{"ETag", "Link", "Location", "Retry-After"},
+			MaxAge:        int(corsMaxAge.Seconds()),
+		}))
+	}
+	s.internal = s.newEcho(measure)
+	s.routeHealth()
+	s.routeMetrics(registry)
+	return s
+}
+
+func (s *Server) newEcho(measure *metrics) *echo.Echo {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.Binder = bind.Binder{}
+	e.HTTPErrorHandler = s.errorHandler
+	e.Use(traceRequest, s.observe(measure), s.recoverPanic, secure, s.limit)
+	return e
+}
+
+// Public is the handler of the public port.
+func (s *Server) Public() http.Handler { return s.public }
+
+// Internal is the handler of the internal port.
+func (s *Server) Internal() http.Handler { return s.internal }
+
+// Run serves both ports until ctx ends, then turns unready, goes on serving for
+// the shutdown delay, and waits for the requests in flight. It returns nil
+// after a clean stop.
+func (s *Server) Run(ctx context.Context) error {
+	public, err := listen(ctx, "HTTP_ADDR", s.config.Addr)
+	if err != nil {
+		return err
+	}
+	internal, err := listen(ctx, "INTERNAL_ADDR", s.config.InternalAddr)
+	if err != nil {
+		return errors.Join(err, public.Close())
+	}
+	servers := []*http.Server{s.httpServer(s.public), s.httpServer(s.internal)}
+	listeners := []net.Listener{public, internal}
+	s.log.InfoContext(ctx, "listening", "public", public.Addr().String(), "internal", internal.Addr().String())
+
+	group, ctx := errgroup.WithContext(ctx)
+	for i, srv := range servers {
+		group.Go(func() error {
+			if err := srv.Serve(listeners[i]); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("serve %s: %w", listeners[i].Addr(), err)
+			}
+			return nil
+		})
+	}
+	group.Go(func() error {
+		<-ctx.Done()
+		return s.stop(context.WithoutCancel(ctx), servers)
+	})
+	return group.Wait()
+}
+
+func (s *Server) stop(ctx context.Context, servers []*http.Server) error {
+	s.health.Drain()
+	s.log.InfoContext(ctx, "stopping", "delay", s.config.ShutdownDelay.String(), "timeout", s.config.ShutdownTimeout.String())
+	time.Sleep(s.config.ShutdownDelay)
+	ctx, cancel := context.WithTimeout(ctx, s.config.ShutdownTimeout)
+	defer cancel()
+	var group errgroup.Group
+	for _, srv := range servers {
+		group.Go(func() error { return srv.Shutdown(ctx) })
+	}
+	if err := group.Wait(); err != nil {
+		return fmt.Errorf("requests still in flight after SHUTDOWN_TIMEOUT: %w", err)
+	}
+	s.log.InfoContext(ctx, "stopped")
+	return nil
+}
+
+func (s *Server) httpServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       s.config.RequestTimeout + readWriteSlack,
+		WriteTimeout:      s.config.RequestTimeout + readWriteSlack,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+}
+
+func listen(ctx context.Context, variable, addr string) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", variable, err)
+	}
+	return l, nil
+}

@@ -1,0 +1,321 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/labstack/echo/v4"
+	"go.uber.org/goleak"
+
+	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/health"
+	"example.com/pizza/pkg/logging"
+	"example.com/pizza/pkg/problem"
+	"example.com/pizza/pkg/server"
+	"example.com/pizza/pkg/token"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func config() server.Config {
+	return server.Config{
+		Addr: "127.0.0.1:0", InternalAddr: "127.0.0.1:0", AllowedOrigins: []string{"https://pizza.example"},
+		RequestTimeout: 5 * time.Second, ShutdownTimeout: 5 * time.Second,
+	}
+}
+
+// start returns a server without routes and the log that it writes.
+func start(c server.Config, checks ...health.Check) (*server.Server, *bytes.Buffer) {
+	var log bytes.Buffer
+	return server.New(c, logging.New(logging.Config{Level: slog.LevelInfo}, &log, "test"), health.New(checks...), server.NewRegistry()), &log
+}
+
+func do(h http.Handler, method, target string, header ...string) *http.Response {
+	r := httptest.NewRequest(method, target, nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Result()
+}
+
+func readProblem(t *testing.T, resp *http.Response) problem.Problem {
+	t.Helper()
+	var p problem.Problem
+	if err := json.NewDecoder(resp.Body).Decode(&p); err != nil {
+		t.Fatalf("no problem document: %v", err)
+	}
+	if got := resp.Header.Get("Content-Type"); got != problem.ContentType {
+		t.Errorf("Content-Type %q", got)
+	}
+	return p
+}
+
+func TestRouter(t *testing.T) {
+	t.Parallel()
+	s, _ := start(config())
+	hello := func(c echo.Context) error { return c.String(http.StatusOK, c.Path()) }
+	s.Router().GET("/oven/:id/", hello)
+	s.Router().POST("/int/oven", hello)
+	tests := []struct {
+		name, method, path string
+		public, internal   int
+		allow, route       string
+	}{
+		{"bare", "GET", "/oven/7/", 200, 404, "", "/oven/:id/"},
+		{"without_last_slash", "GET", "/oven/7", 200, 404, "", "/oven/:id/"},
+		{"under_api", "GET", "/api/oven/7/", 200, 404, "", "/oven/:id/"},
+		{"under_api_without_last_slash", "GET", "/api/oven/7", 200, 404, "", "/oven/:id/"},
+		{"head", "HEAD", "/oven/7/", 200, 404, "", ""},
+		{"method_not_offered", "DELETE", "/oven/7/", 405, 404, "OPTIONS, GET, HEAD", ""},
+		{"internal_only_inside", "POST", "/int/oven", 404, 200, "", "/int/oven"},
+		{"api_twice", "GET", "/api/api/oven/7/", 404, 404, "", ""},
+		{"double_slash", "GET", "//oven/7/", 404, 404, "", ""},
+		{"other_case", "GET", "/OVEN/7/", 404, 404, "", ""},
+		{"metrics_only_inside", "GET", "/metrics", 404, 200, "", ""},
+		{"nothing_there", "GET", "/", 404, 404, "", ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			public, internal := do(s.Public(), test.method, test.path), do(s.Internal(), test.method, test.path)
+			if public.StatusCode != test.public || internal.StatusCode != test.internal {
+				t.Fatalf("public %d, internal %d; want %d and %d", public.StatusCode, internal.StatusCode, test.public, test.internal)
+			}
+			if got := public.Header.Get("Allow"); got != test.allow {
+				t.Errorf("Allow %q, want %q", got, test.allow)
+			}
+			resp := public
+			if test.public == 404 && test.internal == 200 {
+				resp = internal
+			}
+			body, err := io.ReadAll(resp.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if test.route != "" && string(body) != test.route {
+				t.Errorf("route %q, want %q", body, test.route)
+			}
+		})
+	}
+}
+
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	s, log := start(config())
+	fail := map[string]error{
+		"/conflict":    fault.New(fault.Conflict, "taken"),
+		"/defect":      errors.New("password=hunter2"),
+		"/unavailable": fault.New(fault.Unavailable, "away").Retry(3 * time.Second),
+	}
+	for path, err := range fail {
+		s.Router().GET(path, func(echo.Context) error { return err })
+	}
+	s.Router().GET("/panic", func(echo.Context) error { panic("hunter2") })
+
+	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+	for path, want := range map[string]struct {
+		status int
+		logged bool
+	}{
+		"/conflict": {409, false}, "/defect": {500, true}, "/unavailable": {503, true}, "/panic": {500, true},
+	} {
+		log.Reset()
+		resp := do(s.Public(), "GET", path, "Traceparent", "00-"+trace+"-00f067aa0ba902b7-01")
+		p := readProblem(t, resp)
+		if resp.StatusCode != want.status || p.Status != want.status {
+			t.Errorf("%s: status %d, want %d", path, resp.StatusCode, want.status)
+		}
+		if p.TraceID != trace {
+			t.Errorf("%s: trace_id %q is not the caller's", path, p.TraceID)
+		}
+		if strings.Contains(p.Detail, "hunter2") {
+			t.Errorf("%s: the answer leaks: %s", path, p.Detail)
+		}
+		if got := strings.Count(log.String(), "request failed"); got != map[bool]int{true: 1, false: 0}[want.logged] {
+			t.Errorf("%s: logged %d times:\n%s", path, got, log)
+		}
+		if !strings.Contains(log.String(), trace) {
+			t.Errorf("%s: the log does not carry the trace_id:\n%s", path, log)
+		}
+	}
+}
+
+func TestEveryRequestHasItsOwnTrace(t *testing.T) {
+	t.Parallel()
+	s, _ := start(config())
+	a, b := readProblem(t, do(s.Public(), "GET", "/a")), readProblem(t, do(s.Public(), "GET", "/a", "Traceparent", "garbage"))
+	if len(a.TraceID) != 32 || len(b.TraceID) != 32 || a.TraceID == b.TraceID {
+		t.Errorf("trace ids %q and %q", a.TraceID, b.TraceID)
+	}
+}
+
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("connection to 10.0.0.7 refused")
+	var err error
+	s, log := start(config(), health.Check{Name: "database", Run: func(context.Context) error { return err }})
+	if resp := do(s.Public(), "GET", "/healthz"); resp.StatusCode != 200 {
+		t.Errorf("ready: %d", resp.StatusCode)
+	}
+	err = broken
+	resp := do(s.Public(), "GET", "/healthz")
+	if p := readProblem(t, resp); resp.StatusCode != 503 || p.Detail != "not ready: database" {
+		t.Errorf("unready: %d %q", resp.StatusCode, p.Detail)
+	}
+	if resp := do(s.Public(), "GET", "/livez"); resp.StatusCode != 200 {
+		t.Errorf("alive: %d", resp.StatusCode)
+	}
+	if strings.Contains(log.String(), `"request"`) {
+		t.Errorf("probes are in the access log:\n%s", log)
+	}
+}
+
+func TestCORS(t *testing.T) {
+	t.Parallel()
+	preflight := func(c server.Config, origin string) *http.Response {
+		s, _ := start(c)
+		s.Router().POST("/oven", func(c echo.Context) error { return c.NoContent(http.StatusOK) })
+		return do(s.Public(), "OPTIONS", "/oven", "Origin", origin, "Access-Control-Request-Method", "POST")
+	}
+	none, all := config(), config()
+	none.AllowedOrigins, all.AllowedOrigins = nil, []string{"*"}
+	for name, test := range map[string]struct {
+		config server.Config
+		origin string
+		want   string
+	}{
+		"allowed":      {config(), "https://pizza.example", "https://pizza.example"},
+		"stranger":     {config(), "https://evil.example", ""},
+		"none_allowed": {none, "https://pizza.example", ""},
+		"all_allowed":  {all, "https://evil.example", "*"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := preflight(test.config, test.origin).Header.Get("Access-Control-Allow-Origin"); got != test.want {
+				t.Errorf("allowed origin %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestRequireToken(t *testing.T) {
+	t.Parallel()
+	s, log := start(config())
+	check := func(_ context.Context, raw string) (token.Claims, error) {
+		if raw != "good" {
+			return token.Claims{}, token.ErrInvalid
+		}
+		return token.Claims{MemberID: "ada"}, nil
+	}
+	s.Router().GET("/mine", func(c echo.Context) error {
+		claims, _ := token.FromContext(c.Request().Context())
+		return c.String(http.StatusOK, claims.MemberID)
+	}, server.RequireToken(check))
+	resp := do(s.Public(), "GET", "/mine", "Authorization", "Bearer good", "X-User-Id", "eve")
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || string(body) != "ada" {
+		t.Errorf("caller %q, %v", body, err)
+	}
+	if !strings.Contains(log.String(), `"member_id":"ada"`) {
+		t.Errorf("the access line does not name the member:\n%s", log)
+	}
+	if resp := do(s.Public(), "GET", "/mine", "X-User-Id", "ada"); resp.StatusCode != 401 || resp.Header.Get("WWW-Authenticate") == "" {
+		t.Errorf("without a token: %d", resp.StatusCode)
+	}
+}
+
+func TestServeDocument(t *testing.T) {
+	t.Parallel()
+	s, _ := start(config())
+	doc := "openapi: 3.0.3\npaths:\n  /oven/: {get: {summary: a}}\n  /int/oven: {post: {summary: b}}\n"
+	if err := s.ServeDocument("oven", []byte(doc)); err != nil {
+		t.Fatal(err)
+	}
+	paths := func(h http.Handler) []string {
+		var got struct{ Paths map[string]any }
+		if err := json.NewDecoder(do(h, "GET", "/oven/openapi.json").Body).Decode(&got); err != nil {
+			t.Fatal(err)
+		}
+		var out []string
+		for _, p := range []string{"/oven/", "/int/oven"} {
+			if _, ok := got.Paths[p]; ok {
+				out = append(out, p)
+			}
+		}
+		return out
+	}
+	if diff := cmp.Diff([]string{"/oven/"}, paths(s.Public())); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"/oven/", "/int/oven"}, paths(s.Internal())); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A stopping server turns unready first, keeps serving, and waits for what is
+// in flight.
+func TestRunStopsGracefully(t *testing.T) {
+	t.Parallel()
+	var out lockedBuffer
+	s := server.New(config(), logging.New(logging.Config{}, &out, "test"), health.New(), server.NewRegistry())
+	entered, release := make(chan struct{}), make(chan struct{})
+	s.Router().GET("/slow", func(c echo.Context) error {
+		close(entered)
+		<-release
+		return c.String(http.StatusOK, "done")
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Run(ctx) }()
+	base := "http://" + out.await(t, "public")
+
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	answer := make(chan int, 1)
+	go func() {
+		resp, err := client.Get(base + "/slow")
+		if err != nil {
+			answer <- 0
+			return
+		}
+		_ = resp.Body.Close()
+		answer <- resp.StatusCode
+	}()
+	<-entered
+	stop()
+	out.await(t, "delay") // the log line "stopping"
+	close(release)
+	if got := <-answer; got != 200 {
+		t.Errorf("the request in flight got %d", got)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("stop: %v", err)
+	}
+}
+
+func TestRunNamesTheTakenAddress(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c := config()
+	c.InternalAddr = l.Addr().String()
+	s, _ := start(c)
+	if err := s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "INTERNAL_ADDR") {
+		t.Errorf("error %v", err)
+	}
+}
