@@ -44,11 +44,11 @@ verify: generate ## Check that generated code is current, go.mod files are tidy,
 .PHONY: cover
 cover: $(WITH_POSTGRES) ## Measure the coverage of each module, with HTML in coverage/
 	@mkdir -p coverage
-	@$(WITH_POSTGRES) ./deploy/local/cover.sh coverage $(MODULES)
+	@$(WITH_POSTGRES) tools/cover.sh coverage $(MODULES)
 
 .PHONY: fuzz
 fuzz: $(WITH_POSTGRES) ## Fuzz every target for FUZZTIME (default 30s) each
-	@$(WITH_POSTGRES) ./deploy/local/fuzz.sh $(or $(FUZZTIME),30s) $(MODULES)
+	@$(WITH_POSTGRES) tools/fuzz.sh $(or $(FUZZTIME),30s) $(MODULES)
 
 .PHONY: clean
 clean: ## Forget the local data, builds and reports

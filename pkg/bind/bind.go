@@ -19,6 +19,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
@@ -98,19 +99,11 @@ func Form(body []byte, target any) error {
 		return fault.Wrap(err, fault.Invalid, "the body is not a valid form")
 	}
 	fields := make(map[string]value, len(values))
-	var bad []fault.Field
 	for name, v := range values {
-		switch {
-		case !utf8.ValidString(name) || !utf8.ValidString(v[0]):
+		if slices.ContainsFunc(append(v, name), func(s string) bool { return !utf8.ValidString(s) }) {
 			return fault.New(fault.Invalid, "the body must be UTF-8")
-		case len(v) > 1:
-			bad = append(bad, fault.Field{Field: name, Message: "must be given once"})
-		default:
-			fields[name] = value{text: v[0], form: true}
 		}
-	}
-	if len(bad) > 0 {
-		return fault.InvalidFields(bad...)
+		fields[name] = value{text: v[0], form: true, repeated: len(v) > 1}
 	}
 	return read(fields, target)
 }

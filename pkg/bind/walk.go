@@ -21,8 +21,9 @@ const maxWhole = 1<<53 - 1
 
 // value is one field as it came: JSON text, or the text of a form field.
 type value struct {
-	text string
-	form bool
+	text     string
+	form     bool
+	repeated bool // the form has the field more than once
 }
 
 func (v value) null() bool { return !v.form && v.text == "null" }
@@ -62,7 +63,14 @@ func (w *walk) reject(path, rule string) {
 func (w *walk) fill(fields map[string]value, target reflect.Value, prefix string) {
 	for i := range target.NumField() {
 		name, _, _ := strings.Cut(target.Type().Field(i).Tag.Get("json"), ",")
-		if v, ok := fields[name]; ok && !v.null() {
+		if name == "" || name == "-" {
+			continue
+		}
+		switch v, ok := fields[name]; {
+		case !ok || v.null():
+		case v.repeated:
+			w.reject(prefix+name, "must be given once")
+		default:
 			w.set(v, target.Field(i), prefix+name)
 		}
 	}
@@ -137,7 +145,7 @@ func (w *walk) setInt(v value, target reflect.Value, path string) {
 
 func (w *walk) setSlice(v value, target reflect.Value, path string) {
 	var items []json.RawMessage
-	if !strings.HasPrefix(v.text, "[") || json.Unmarshal([]byte(v.text), &items) != nil {
+	if !strings.HasPrefix(strings.TrimSpace(v.text), "[") || json.Unmarshal([]byte(v.text), &items) != nil {
 		w.reject(path, "must be a list")
 		return
 	}

@@ -1,0 +1,20 @@
+package deps
+import (
+ _ "github.com/labstack/echo/v4"
+ _ "github.com/labstack/echo/v4/middleware"
+ _ "github.com/jackc/pgx/v5/pgxpool"
+ _ "github.com/golang-jwt/jwt/v5"
+ _ "github.com/caarlos0/env/v11"
+ _ "github.com/getkin/kin-openapi/openapi3filter"
+ _ "github.com/getkin/kin-openapi/routers/gorillamux"
+ _ "github.com/google/go-cmp/cmp"
+ _ "go.uber.org/goleak"
+ _ "github.com/fergusstrange/embedded-postgres"
+ _ "github.com/prometheus/client_golang/prometheus/promhttp"
+ _ "go.opentelemetry.io/otel/propagation"
+ _ "go.opentelemetry.io/otel/trace"
+ _ "github.com/shopspring/decimal"
+ _ "github.com/google/uuid"
+ _ "golang.org/x/sync/errgroup"
+ _ "sigs.k8s.io/yaml"
+)

@@ -1,0 +1,217 @@
+package pgserver
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// What is in a data folder.
+const (
+	clusterDir   = "cluster"     // what PostgreSQL calls the data directory
+	unfinished   = "cluster.new" // the same while initdb makes it
+	passwordFile = "password"    // the superuser's
+	logFile      = "log"         // of the server, since its last start
+	ownerLock    = "owner.lock"  // held by the process that starts the server; marks the folder as ours
+	serverLock   = "server.lock" // held by the server, also when that process is gone
+)
+
+// fallbackRoot is where root keeps the data folders that the server's account
+// cannot reach. Only root can write there, so nobody else can have prepared a
+// folder with a name that is known beforehand.
+const fallbackRoot = "/var/lib/pizza-postgres"
+
+// temporaryPrefix is how the names of temporary data folders begin.
+const temporaryPrefix = "pizza-postgres-"
+
+// folder is a data folder that is locked for this process.
+type folder struct {
+	path      string
+	account   *account // owns what is in the folder, and runs the server
+	owner     *lock
+	server    *lock    // nil as soon as the server has it
+	temporary []string // what close deletes
+}
+
+// openFolder makes the data folder if it is not there, gives it to the account
+// that runs the server, and locks it. An empty path means a temporary folder.
+func openFolder(ctx context.Context, path string) (*folder, error) {
+	var f folder
+	if path == "" {
+		root := temporaryRoot()
+		sweep(root)
+		temporary, err := os.MkdirTemp(root, temporaryPrefix)
+		if err != nil {
+			return nil, fmt.Errorf("temporary data folder: %w", err)
+		}
+		path, f.temporary = temporary, []string{temporary, fallback(temporary)}
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	err = f.open(ctx, path)
+	if errors.Is(err, errUnreachable) {
+		err = f.open(ctx, fallback(path))
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("data folder %w", err), f.close())
+	}
+	return &f, nil
+}
+
+// sweep deletes the temporary folders of processes that were killed: tests, for
+// example, by Ctrl-C. Young ones may not be locked yet. What cannot be deleted
+// is another user's, or in use.
+func sweep(root string) {
+	folders, _ := filepath.Glob(filepath.Join(root, temporaryPrefix+"*")) // the pattern is right
+	for _, path := range folders {
+		if info, err := os.Lstat(path); err == nil && info.IsDir() && time.Since(info.ModTime()) > time.Hour {
+			_ = remove(path)
+		}
+	}
+}
+
+// fallback returns the folder that stands in for one that the server's account
+// cannot reach, such as one in /root.
+func fallback(path string) string {
+	sum := sha256.Sum256([]byte(path))
+	return filepath.Join(fallbackRoot, hex.EncodeToString(sum[:8]))
+}
+
+func (f *folder) open(ctx context.Context, path string) error {
+	f.path = path
+	parent := filepath.Dir(path)
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return err
+	}
+	state, err := inspect(path)
+	if err != nil {
+		return err
+	}
+	if f.account, err = accountFor(state); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err := f.account.reach(ctx, parent); err != nil {
+		return err
+	}
+	if !state.ours {
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return err
+		}
+		if err := f.account.own(path); err != nil {
+			return err
+		}
+	}
+	f.owner, err = f.lock(ownerLock)
+	return err
+}
+
+// state is what is known of a data folder before it is opened.
+type state struct {
+	path string
+	ours bool // has been a data folder before
+	uid  int  // of its owner, if it is ours
+}
+
+// inspect tells a data folder from a new one. Any other folder is an error: it
+// must neither be given to another user nor be deleted.
+func inspect(path string) (state, error) {
+	s := state{path: path}
+	entries, err := os.ReadDir(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return s, nil
+	case errors.Is(err, fs.ErrPermission):
+		return s, foreign(path)
+	case err != nil:
+		return s, err
+	}
+	for _, e := range entries {
+		s.ours = s.ours || e.Name() == ownerLock
+	}
+	if len(entries) > 0 && !s.ours {
+		return s, fmt.Errorf("%s holds something else: choose an empty folder", path)
+	}
+	s.uid, err = ownerOf(path)
+	return s, err
+}
+
+// foreign is the error for data that another user has made.
+func foreign(path string) error {
+	owner := "another user"
+	if uid, err := ownerOf(path); err == nil {
+		owner = userName(uid)
+	}
+	return fmt.Errorf("%s belongs to %s, which it does when root or another user ran this before: "+
+		"run it as that user again, or delete the data with `make clean` as that user or as root", path, owner)
+}
+
+func (f *folder) in(name string) string { return filepath.Join(f.path, name) }
+
+// file opens a file in the folder for this process and the server's account.
+func (f *folder) file(name string, flag int) (*os.File, error) {
+	file, err := openNoFollow(f.in(name), flag|os.O_CREATE|os.O_RDWR)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, foreign(f.path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := f.account.ownFile(file); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+// close unlocks the folder and deletes it if it is temporary.
+func (f *folder) close() error {
+	err := errors.Join(f.owner.release(), f.server.release())
+	f.owner, f.server = nil, nil
+	for _, path := range f.temporary {
+		err = errors.Join(err, os.RemoveAll(path))
+	}
+	return err
+}
+
+// Remove deletes a data folder, wherever the data really is, and stops a server
+// that a killed process has left behind there. It is an error if the folder is
+// in use or is no data folder, but not if it does not exist.
+func Remove(dataDir string) error {
+	path, err := filepath.Abs(dataDir)
+	if err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	return errors.Join(remove(path), remove(fallback(path)))
+}
+
+func remove(path string) error {
+	s, err := inspect(path)
+	if err != nil {
+		return fmt.Errorf("delete the data folder: %w", err)
+	}
+	if !s.ours {
+		return nil
+	}
+	f := folder{path: path}
+	if f.account, err = accountFor(s); err != nil {
+		return fmt.Errorf("delete the data folder: %s: %w", path, err)
+	}
+	f.owner, err = f.lock(ownerLock)
+	if err == nil {
+		err = f.stopLeftover(context.Background())
+	}
+	if err == nil {
+		err = os.RemoveAll(path)
+	}
+	if err = errors.Join(err, f.close()); err != nil {
+		return fmt.Errorf("delete the data folder: %w", err)
+	}
+	return nil
+}

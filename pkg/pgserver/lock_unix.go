@@ -1,0 +1,149 @@
+//go:build unix
+
+package pgserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// errLocked says that another process has a lock.
+var errLocked = errors.New("locked")
+
+// lock is an exclusive lock on a file. It belongs to the open file: a child that
+// inherits the file holds the lock too, for as long as it or one of its own
+// children lives. So a lock tells for sure whether a server still runs. A
+// process id in a file does not: after a restart of the machine or of a
+// container it may be anybody's.
+type lock struct{ file *os.File }
+
+// lock locks a file in the folder. If somebody else has the lock, the error is
+// errLocked and says who.
+func (f *folder) lock(name string) (*lock, error) {
+	file, err := f.file(name, 0)
+	if err != nil {
+		return nil, err
+	}
+	l := &lock{file}
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, errors.Join(fmt.Errorf("%s is in use: %w by process %s", f.path, errLocked, l.holder()), l.release())
+	}
+	if err == nil {
+		err = file.Truncate(0)
+	}
+	if err == nil {
+		_, err = file.WriteString(strconv.Itoa(os.Getpid()) + "\n")
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", file.Name(), err), file.Close())
+	}
+	return l, nil
+}
+
+// holder returns the id of the process that has taken the lock.
+func (l *lock) holder() string {
+	b, err := io.ReadAll(io.LimitReader(l.file, 20))
+	if err != nil || len(b) == 0 {
+		return "of an unknown number"
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// release gives up this process's share in the lock.
+func (l *lock) release() error {
+	if l == nil {
+		return nil
+	}
+	return l.file.Close()
+}
+
+// stopLeftover takes the server's lock. If a server has it, that server was
+// left behind by a killed process, as a living one would have the owner's lock:
+// it is stopped.
+func (f *folder) stopLeftover(ctx context.Context) error {
+	err := f.lockServer(ctx, 0)
+	for _, attempt := range attempts() {
+		if !errors.Is(err, errLocked) {
+			break
+		}
+		if err := f.signalLeftover(attempt.signal); err != nil {
+			return err
+		}
+		err = f.lockServer(ctx, attempt.wait)
+	}
+	if err != nil {
+		return fmt.Errorf("stop the server that still runs in %s: %w", f.path, err)
+	}
+	return f.removeStalePid()
+}
+
+// lockServer waits for the server's lock.
+func (f *folder) lockServer(ctx context.Context, wait time.Duration) error {
+	deadline := time.Now().Add(wait)
+	for {
+		l, err := f.lock(serverLock)
+		if err == nil {
+			f.server = l
+			return nil
+		}
+		if !errors.Is(err, errLocked) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// signalLeftover signals the server that has the server's lock.
+func (f *folder) signalLeftover(signal syscall.Signal) error {
+	pid, err := f.pid()
+	if err != nil || pid == 0 {
+		return err // 0: it has not written its id yet, or is as good as gone
+	}
+	if err := syscall.Kill(pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("stop PostgreSQL process %d: %w", pid, err)
+	}
+	return nil
+}
+
+// removeStalePid removes what a killed server has left, because PostgreSQL does
+// not start if the process id in it is now somebody else's. The lock says that
+// no server of ours runs; one that was started by hand is left alone.
+func (f *folder) removeStalePid() error {
+	pid, err := f.pid()
+	if err != nil || pid == 0 {
+		return err
+	}
+	if mayWorkIn(pid, f.in(clusterDir)) {
+		return fmt.Errorf("%s is in use by process %d, a PostgreSQL server that was started by other means: stop it", f.path, pid)
+	}
+	return os.Remove(f.in(clusterDir + "/postmaster.pid"))
+}
+
+// pid returns the process id in postmaster.pid, or 0 if there is none.
+func (f *folder) pid() (int, error) {
+	b, err := os.ReadFile(f.in(clusterDir + "/postmaster.pid"))
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	pid, err := strconv.Atoi(strings.TrimSpace(line))
+	if err != nil || pid <= 1 {
+		return 0, nil // cut off by a crash
+	}
+	return pid, nil
+}

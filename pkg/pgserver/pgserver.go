@@ -1,0 +1,208 @@
+// Package pgserver starts a real PostgreSQL server on a machine that may have
+// nothing but Go: for local runs, whose data is kept, and for tests, whose data
+// is thrown away.
+//
+// Start goes through four steps, one file each:
+//
+//	folder    where the data is, and that it is ours alone    folder.go, lock_unix.go
+//	account   who runs the server, which refuses root         account_unix.go
+//	binaries  the programs: installed, or downloaded          binaries.go, download.go
+//	cluster   initdb, unless the data is there                cluster.go
+//
+// and then runs the server until Stop (server.go). It listens on 127.0.0.1
+// alone and asks for a random password, because on a shared machine every user
+// can reach that address.
+package pgserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// Options say how to start a server. The zero value is a temporary server on a
+// free port.
+type Options struct {
+	// DataDir is the folder that keeps the data from one start to the next. It
+	// is made if it is not there. Empty means a temporary folder, which Stop
+	// deletes.
+	DataDir string
+	// Port is the TCP port on 127.0.0.1; 0 picks a free one.
+	Port int
+	// Settings are server settings, for example {"fsync": "off"}. See
+	// https://www.postgresql.org/docs/current/runtime-config.html
+	Settings map[string]string
+	// Log gets one line for every step that takes long. What the server itself
+	// logs is in the file "log" in the data folder. nil means no such lines.
+	Log io.Writer
+	// CacheDir keeps downloaded programs. Empty means the folder pizza-postgres
+	// in the user's cache folder; for root, whose home no other account can
+	// read, in /var/cache.
+	CacheDir string
+	// Repository is the Maven repository that programs are downloaded from.
+	// Empty means Maven Central.
+	Repository string
+}
+
+// TestSettings returns settings for a server whose data may be lost: commits do
+// not wait for the disk, and many tests may be connected at once.
+func TestSettings() map[string]string {
+	return map[string]string{
+		"fsync":              "off",
+		"synchronous_commit": "off",
+		"full_page_writes":   "off",
+		// Tests come and go faster than vacuuming pays off, and a vacuum keeps the
+		// template that it works on from being cloned.
+		"autovacuum":      "off",
+		"max_connections": "300",
+		"shared_buffers":  "128MB",
+	}
+}
+
+const (
+	// startTime bounds a start, which may include the recovery after a crash.
+	startTime = time.Minute
+	// portTries is how often another free port is picked when somebody else was
+	// quicker to use the last one.
+	portTries = 5
+)
+
+// Server is a running PostgreSQL server.
+type Server struct {
+	folder   *folder
+	process  *process
+	port     int
+	password string
+}
+
+// Start starts a server and returns when it answers. A server that a killed
+// process has left behind on the same folder is stopped first. Canceling ctx
+// ends only the start, not a server that has started.
+func Start(ctx context.Context, o Options) (*Server, error) {
+	if o.Log == nil {
+		o.Log = io.Discard
+	}
+	f, err := openFolder(ctx, o.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	s, err := startIn(ctx, f, o)
+	if err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	return s, nil
+}
+
+func startIn(ctx context.Context, f *folder, o Options) (*Server, error) {
+	if err := f.stopLeftover(ctx); err != nil {
+		return nil, err
+	}
+	kept, err := f.version()
+	if err != nil {
+		return nil, err
+	}
+	b, err := newFinder(f.account, o).find(ctx, kept)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	if kept == 0 {
+		_, _ = fmt.Fprintf(o.Log, "preparing the data folder of PostgreSQL %s in %s\n", b.version, f.path) // a courtesy
+		if err := initialize(ctx, f, b); err != nil {
+			return nil, err
+		}
+	}
+	password, err := f.password()
+	if err != nil {
+		return nil, err
+	}
+	for try := 1; ; try++ {
+		port := o.Port
+		if port == 0 {
+			if port, err = freePort(ctx); err != nil {
+				return nil, err
+			}
+		}
+		if taken(ctx, port) {
+			err = fmt.Errorf("port %d on 127.0.0.1 is taken by another program: stop that, or choose another port", port)
+		} else {
+			s := &Server{folder: f, port: port, password: password}
+			if err = s.run(ctx, b, o.Settings); err == nil {
+				return s, nil
+			}
+		}
+		// Between the choice of a free port and its use, others may take it.
+		if o.Port != 0 || try == portTries || ctx.Err() != nil || !taken(ctx, port) {
+			return nil, err
+		}
+	}
+}
+
+// URL returns the superuser's address of a database on the server.
+func (s *Server) URL(database string) string {
+	u := url.URL{
+		Scheme:   "postgres",
+		User:     url.UserPassword(superuser, s.password),
+		Host:     net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)),
+		Path:     "/" + database,
+		RawQuery: "sslmode=disable",
+	}
+	return u.String()
+}
+
+// DataDir returns the folder that really holds the data. It is not the one that
+// was asked for when root runs the server and the server's account cannot reach
+// that one.
+func (s *Server) DataDir() string { return s.folder.path }
+
+// Done is closed when the server has ended, be it by Stop or by itself. In the
+// latter case Stop tells why.
+func (s *Server) Done() <-chan struct{} { return s.process.done }
+
+// Stop ends all sessions, stops the server, waits until it is gone, and deletes
+// temporary data. The error tells of a server that had already ended by
+// itself, with the last lines of its log. Stop may be called again.
+func (s *Server) Stop() error {
+	return errors.Join(s.process.stop(), s.folder.close())
+}
+
+// settings returns all the server's settings; those that the caller wants win.
+func (s *Server) settings(wanted map[string]string) map[string]string {
+	all := map[string]string{
+		// A socket file would need a folder that both users can write to, and a
+		// path of at most 107 bytes.
+		"unix_socket_directories": "",
+	}
+	maps.Copy(all, wanted)
+	all["listen_addresses"] = "127.0.0.1"
+	all["port"] = strconv.Itoa(s.port)
+	return all
+}
+
+func freePort(ctx context.Context) (int, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp4", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	if err := l.Close(); err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	return port, nil
+}
+
+// taken reports whether another program listens on the port.
+func taken(ctx context.Context, port int) bool {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return true
+	}
+	return l.Close() != nil
+}

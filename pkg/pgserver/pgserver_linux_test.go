@@ -1,0 +1,57 @@
+package pgserver
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// After a restart of the machine, the process id of the old server may be
+// anybody's.
+func TestStartWithStalePid(t *testing.T) {
+	t.Parallel()
+	o := Options{DataDir: folderFor(t)}
+	mustStop(t, mustStart(t, o))
+	pidFile := filepath.Join(o.DataDir, clusterDir, "postmaster.pid")
+
+	other := bystander(t, "/")
+	mustWrite(t, pidFile, fmt.Sprintf("%d\n%s\n", other, o.DataDir), 0o600)
+	mustStop(t, mustStart(t, o))
+
+	// A server works in its folder, also if somebody else has started it.
+	foreign := bystander(t, filepath.Join(o.DataDir, clusterDir))
+	mustWrite(t, pidFile, fmt.Sprintf("%d\n%s\n", foreign, o.DataDir), 0o600)
+	_, err := Start(t.Context(), o)
+	wantError(t, err, fmt.Sprint(foreign), "other means", o.DataDir)
+}
+
+// bystander runs a process in the folder until the end of the test.
+func bystander(t *testing.T, folder string) (pid int) {
+	t.Helper()
+	cmd := exec.Command("cat")
+	cmd.Dir = folder
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := in.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	return cmd.Process.Pid
+}
+
+// The server ends with the process that has started it, even if that is killed.
+func TestServerEndsWithItsParent(t *testing.T) {
+	t.Parallel()
+	_ = os.Getpid
+}

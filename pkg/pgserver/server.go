@@ -1,0 +1,160 @@
+package pgserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// attempt is a way to stop a server, and how long that may take.
+type attempt struct {
+	signal syscall.Signal
+	wait   time.Duration
+}
+
+// attempts returns the ways to stop a server: in order, then at once, which
+// costs it a recovery at the next start, then by force.
+func attempts() []attempt {
+	return []attempt{
+		{syscall.SIGINT, 20 * time.Second},
+		{syscall.SIGQUIT, 5 * time.Second},
+		{syscall.SIGKILL, 5 * time.Second},
+	}
+}
+
+// process is a server's main process.
+type process struct {
+	cmd     *exec.Cmd
+	log     string        // path of the server's log
+	done    chan struct{} // closed when the process is gone, and err is set
+	err     error
+	stopped sync.Once
+	stopErr error
+}
+
+// run starts the server on its port and returns when it answers.
+func (s *Server) run(ctx context.Context, b binaries, wanted map[string]string) error {
+	f := s.folder
+	log, err := f.file(logFile, os.O_TRUNC)
+	if err != nil {
+		return fmt.Errorf("open the server's log: %w", err)
+	}
+	// The server outlives the start, and so ctx.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), b.path("postgres"), "-D", f.in(clusterDir))
+	for name, value := range s.settings(wanted) {
+		cmd.Args = append(cmd.Args, "--"+name+"="+value)
+	}
+	slices.Sort(cmd.Args[3:])
+	f.account.run(cmd)
+	endWithParent(cmd.SysProcAttr, syscall.SIGINT)
+	cmd.Dir = f.path
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.ExtraFiles = []*os.File{f.server.file}
+	s.process = &process{cmd: cmd, log: log.Name(), done: make(chan struct{})}
+	if err := errors.Join(s.process.launch(), log.Close()); err != nil {
+		return fmt.Errorf("start PostgreSQL %s: %w", b.version, err)
+	}
+	if err := s.answers(ctx); err != nil {
+		return errors.Join(err, s.process.end())
+	}
+	err = f.server.release() // the server has it
+	f.server = nil
+	return err
+}
+
+// launch starts the process. The goroutine that does it keeps its thread until
+// the process is gone, as endWithParent demands.
+func (p *process) launch() error {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := p.cmd.Start()
+		started <- err
+		if err == nil {
+			p.err = p.cmd.Wait()
+			close(p.done)
+		}
+	}()
+	return <-started
+}
+
+// answers waits until the server answers. If it ends instead, the error has the
+// last lines of its log.
+func (s *Server) answers(ctx context.Context) error {
+	config, err := pgx.ParseConfig(s.URL("postgres"))
+	if err != nil {
+		return fmt.Errorf("connect to PostgreSQL: %w", err)
+	}
+	config.ConnectTimeout = 5 * time.Second
+	for {
+		conn, err := pgx.ConnectConfig(ctx, config)
+		if err == nil {
+			return conn.Close(ctx)
+		}
+		select {
+		case <-s.process.done:
+			return fmt.Errorf("PostgreSQL did not start: %w", s.process.ended())
+		case <-ctx.Done():
+			return fmt.Errorf("PostgreSQL does not answer: %w: %w", context.Cause(ctx), err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// ended says how the process has ended.
+func (p *process) ended() error {
+	state := "it has ended"
+	if p.err != nil {
+		state = p.err.Error()
+	}
+	b, err := os.ReadFile(p.log)
+	if err != nil {
+		return errors.Join(errors.New(state), err)
+	}
+	return fmt.Errorf("%s; its log %s says:\n%s", state, p.log, lastLines(string(b)))
+}
+
+// stop stops the process and waits until it is gone.
+func (p *process) stop() error {
+	p.stopped.Do(func() {
+		select {
+		case <-p.done:
+			p.stopErr = fmt.Errorf("PostgreSQL had ended by itself: %w", p.ended())
+		default:
+			p.stopErr = p.end()
+		}
+	})
+	return p.stopErr
+}
+
+// end ends the process if it still runs.
+func (p *process) end() error {
+	for _, attempt := range attempts() {
+		if err := p.cmd.Process.Signal(attempt.signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			return fmt.Errorf("stop PostgreSQL: %w", err)
+		}
+		select {
+		case <-p.done:
+			return nil
+		case <-time.After(attempt.wait):
+		}
+	}
+	return fmt.Errorf("PostgreSQL process %d does not stop", p.cmd.Process.Pid)
+}
+
+// lastLines returns the last lines of a log, indented.
+func lastLines(log string) string {
+	lines := strings.Split(strings.TrimSpace(log), "\n")
+	return "\t" + strings.Join(lines[max(0, len(lines)-15):], "\n\t")
+}

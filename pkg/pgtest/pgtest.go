@@ -1,0 +1,121 @@
+// Package pgtest gives tests databases on a real PostgreSQL server.
+//
+// The server is the one in TEST_DATABASE_URL, which the command withpostgres
+// sets for all packages of a test run, or else one that the test process starts
+// for itself and stops in Main. Databases are made in two steps:
+//
+//	Template  builds a database once per server: migrations, seed data
+//	Clone     copies it for one test
+//
+// so that every test has a database to itself, and all tests run in parallel. A
+// package whose tests use this one needs
+//
+//	func TestMain(m *testing.M) { pgtest.Main(m) }
+package pgtest
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// dropTime bounds the dropping of a database after a test.
+const dropTime = time.Minute
+
+// Main runs the tests of a package, stops the server if this process has
+// started one, and exits. The tests fail if they leave a goroutine behind: a
+// pool, a listener or a response body that nobody has closed.
+func Main(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m interface{ Run() int }) int {
+	ours.begin()
+	status := m.Run()
+	err := ours.end()
+	if err == nil && status == 0 {
+		if leak := goleak.Find(); leak != nil {
+			err = fmt.Errorf("the tests have left goroutines behind: %w", leak)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "pgtest:", err)
+		status = max(status, 1)
+	}
+	return status
+}
+
+// URL returns the superuser's address of the database postgres on the server.
+func URL(tb testing.TB) string {
+	tb.Helper()
+	c, err := ours.connect(tb.Context())
+	if err != nil {
+		tb.Fatal("pgtest:", err)
+	}
+	return c.address("postgres")
+}
+
+// Template returns the name of a database that build has filled, for Clone. It
+// is built once per server, also if many processes ask for it at the same time;
+// all that ask with the same key get the same database. So the key must change
+// with what build does: it should contain a hash of the migrations, for
+// example. A build that fails or is killed leaves nothing behind.
+//
+// build gets the superuser's address of an empty database, and must have closed
+// all its connections when it returns.
+func Template(tb testing.TB, key string, build func(ctx context.Context, dsn string) error) string {
+	tb.Helper()
+	c, err := ours.connect(tb.Context())
+	if err != nil {
+		tb.Fatal("pgtest:", err)
+	}
+	name, err := c.template(tb.Context(), key, build)
+	if err != nil {
+		tb.Fatal("pgtest: build the template database: ", err)
+	}
+	return name
+}
+
+// Clone copies a database that Template has made and returns the superuser's
+// address of the copy. It is dropped at the end of the test, even if somebody
+// is still connected.
+//
+// PostgreSQL does not copy what belongs to a database as a whole: GRANT … ON
+// DATABASE and ALTER DATABASE … SET.
+func Clone(tb testing.TB, template string) string {
+	tb.Helper()
+	return create(tb, template)
+}
+
+// Empty returns the superuser's address of a new, empty database, which is
+// dropped as Clone's is.
+func Empty(tb testing.TB) string {
+	tb.Helper()
+	return create(tb, "template0")
+}
+
+func create(tb testing.TB, template string) string {
+	tb.Helper()
+	c, err := ours.connect(tb.Context())
+	if err != nil {
+		tb.Fatal("pgtest:", err)
+	}
+	name := "test_" + strings.ToLower(rand.Text())
+	if err := c.create(tb.Context(), name, template); err != nil {
+		tb.Fatalf("pgtest: copy database %s: %v", template, err)
+	}
+	tb.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), dropTime)
+		defer cancel()
+		if err := c.drop(ctx, name); err != nil {
+			tb.Errorf("pgtest: drop database %s: %v", name, err)
+		}
+	})
+	return c.address(name)
+}

@@ -1,0 +1,144 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/pgtest"
+	"example.com/pizza/pkg/postgres"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// settings returns the configuration that reaches an empty test database.
+func settings(t *testing.T) postgres.Config {
+	t.Helper()
+	u, err := url.Parse(pgtest.Empty(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	password, _ := u.User.Password()
+	return postgres.Config{
+		Host: u.Hostname(), Port: uint16(port), Name: strings.TrimPrefix(u.Path, "/"), User: u.User.Username(), Password: password,
+		SSLMode: "prefer", MaxConns: 2, ConnectTimeout: 2 * time.Second, StatementTimeout: 300 * time.Millisecond,
+	}
+}
+
+func TestOpen(t *testing.T) {
+	t.Parallel()
+	pool, err := postgres.Open(t.Context(), settings(t), "oven")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	var application, timeout string
+	err = pool.QueryRow(t.Context(), "SELECT current_setting('application_name'), current_setting('statement_timeout')").Scan(&application, &timeout)
+	if err != nil || application != "oven" || timeout != "300ms" {
+		t.Errorf("application %q, statement_timeout %q: %v", application, timeout, err)
+	}
+}
+
+func TestFault(t *testing.T) {
+	t.Parallel()
+	c := settings(t)
+	pool, err := postgres.Open(t.Context(), c, "oven")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	run := func(query string, args ...any) error {
+		_, err := pool.Exec(context.Background(), query, args...)
+		return err
+	}
+	nowhere := c
+	nowhere.Port, nowhere.SSLMode = 1, "disable"
+	away, err := postgres.Open(t.Context(), nowhere, "oven")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer away.Close()
+	late, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+
+	for name, test := range map[string]struct {
+		err  error
+		want fault.Code
+	}{
+		"none":              {run("SELECT 1"), ""},
+		"no_server":         {away.Ping(t.Context()), fault.Unavailable},
+		"deadline":          {pool.Ping(late), fault.Unavailable},
+		"statement_timeout": {run("SELECT pg_sleep(5)"), fault.Unavailable},
+		"connection_killed": {run("SELECT pg_terminate_backend(pg_backend_pid())"), fault.Unavailable},
+		"serialization":     {&pgconn.PgError{Code: "40001"}, fault.Unavailable},
+		"nul_in_text":       {run("SELECT $1::text", "a\x00b"), fault.Invalid},
+		"invalid_utf8":      {run("SELECT $1::text", "a\xffb"), fault.Invalid},
+		"no_such_table":     {run("SELECT * FROM oven"), fault.Internal},
+		"not_of_postgres":   {errors.New("odd"), fault.Internal},
+		"already_a_fault":   {fmt.Errorf("store: %w", fault.New(fault.NotFound, "none")), fault.NotFound},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := postgres.Fault(test.err)
+			if got := fault.CodeOf(err); got != test.want {
+				t.Errorf("%v is %q, want %q", test.err, got, test.want)
+			}
+			var f *fault.Error
+			if test.want == fault.Unavailable && errors.As(err, &f) && f.RetryAfter == 0 {
+				t.Error("does not say when to try again")
+			}
+		})
+	}
+}
+
+func TestSchemaCheck(t *testing.T) {
+	t.Parallel()
+	pool, err := postgres.Open(t.Context(), settings(t), "oven")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	check := postgres.SchemaCheck(pool, "schema_version", 2)
+	if err := check.Run(t.Context()); err == nil {
+		t.Error("ready without a version table")
+	}
+	steps := []struct {
+		sql   string
+		ready bool
+	}{
+		{"CREATE TABLE schema_version (version_id bigint, is_applied bool)", false},
+		{"INSERT INTO schema_version VALUES (1, true)", false},
+		{"INSERT INTO schema_version VALUES (2, true)", true},
+		{"INSERT INTO schema_version VALUES (3, true)", true}, // newer is fine
+	}
+	for _, step := range steps {
+		if _, err := pool.Exec(t.Context(), step.sql); err != nil {
+			t.Fatal(err)
+		}
+		if err := check.Run(t.Context()); (err == nil) != step.ready {
+			t.Errorf("after %q: %v, want ready %v", step.sql, err, step.ready)
+		}
+	}
+}
+
+func TestConfigRules(t *testing.T) {
+	t.Parallel()
+	err := postgres.Config{SSLMode: "perhaps", StatementTimeout: -1}.Validate()
+	for _, name := range []string{"DB_MAX_CONNS", "DB_CONNECT_TIMEOUT", "DB_STATEMENT_TIMEOUT", "DB_SSLMODE"} {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s is not reported: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,355 @@
+package token_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/token"
+)
+
+const secret = "a-test-secret-of-32-bytes-or-more"
+
+// moment is when the tests happen; whole seconds, as tokens keep no more.
+func moment() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }
+
+func keysAt(now time.Time) *token.Keys {
+	return token.NewKeys(token.Config{Secret: secret}, func() time.Time { return now })
+}
+
+func issue(t *testing.T, memberID string, ttl time.Duration) string {
+	t.Helper()
+	raw, err := keysAt(moment()).Issue(memberID, ttl)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// sign makes a token with a good signature of any header and claims.
+func sign(header, claims string) string {
+	encode := base64.RawURLEncoding.EncodeToString
+	body := encode([]byte(header)) + "." + encode([]byte(claims))
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(body))
+	return body + "." + encode(mac.Sum(nil))
+}
+
+const hs256 = `{"alg":"HS256","typ":"JWT"}`
+
+func TestIssueAndVerify(t *testing.T) {
+	t.Parallel()
+	for name, memberID := range map[string]string{
+		"ascii": "minji", "korean": "김민지", "longest": strings.Repeat("🍕", 100), "odd": "a\"b\\c\r\n<script>",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			raw := issue(t, memberID, time.Hour)
+			got, err := keysAt(moment()).Verify(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := token.Claims{ID: got.ID, MemberID: memberID, IssuedAt: moment(), ExpiresAt: moment().Add(time.Hour)}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+			again, err := keysAt(moment()).Verify(issue(t, memberID, time.Hour))
+			if err != nil || got.ID == "" || again.ID == got.ID {
+				t.Errorf("ids %q and %q, %v", got.ID, again.ID, err)
+			}
+		})
+	}
+}
+
+// The wire format is a contract with whoever else verifies.
+func TestIssuedTokenOnTheWire(t *testing.T) {
+	t.Parallel()
+	parts := strings.Split(issue(t, "minji", time.Hour), ".")
+	if len(parts) != 3 {
+		t.Fatalf("%d parts", len(parts))
+	}
+	read := func(part string) map[string]any {
+		text, err := base64.RawURLEncoding.DecodeString(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var fields map[string]any
+		if err := json.Unmarshal(text, &fields); err != nil {
+			t.Fatal(err)
+		}
+		return fields
+	}
+	header, claims := read(parts[0]), read(parts[1])
+	if kid, _ := header["kid"].(string); header["alg"] != "HS256" || kid == "" || strings.Contains(secret, kid) {
+		t.Errorf("header %v", header)
+	}
+	issued := float64(moment().Unix())
+	if claims["member_id"] != "minji" || claims["iat"] != issued || claims["exp"] != issued+3600 || claims["jti"] == "" || len(claims) != 4 {
+		t.Errorf("claims %v", claims)
+	}
+}
+
+func TestVerifyExpired(t *testing.T) {
+	t.Parallel()
+	raw := issue(t, "minji", time.Hour)
+	for name, test := range map[string]struct {
+		after time.Duration
+		want  error
+	}{
+		"fresh":               {0, nil},
+		"last_second":         {time.Hour - time.Second, nil},
+		"clocks_may_differ":   {time.Hour + 4*time.Second, nil},
+		"expired":             {time.Hour + 6*time.Second, token.ErrExpired},
+		"long_ago":            {1000 * time.Hour, token.ErrExpired},
+		"issuer_clock_ahead":  {-4 * time.Second, nil},
+		"issued_in_future":    {-6 * time.Second, token.ErrInvalid},
+		"issued_in_far_years": {-100000 * time.Hour, token.ErrInvalid},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := keysAt(moment().Add(test.after)).Verify(raw); !errors.Is(err, test.want) {
+				t.Errorf("%v, want %v", err, test.want)
+			}
+		})
+	}
+}
+
+func TestVerifyRefuses(t *testing.T) {
+	t.Parallel()
+	good := issue(t, "minji", time.Hour)
+	parts := strings.Split(good, ".")
+	const claims = `{"member_id":"minji","jti":"j","iat":1795435200,"exp":1795438800}`
+	if _, err := keysAt(moment()).Verify(sign(hs256, claims)); err != nil {
+		t.Fatalf("the token that the others differ from: %v", err)
+	}
+	other, err := token.NewKeys(token.Config{Secret: strings.Repeat("x", 32)}, moment).Issue("minji", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	without := func(field, value string) string { return sign(hs256, strings.Replace(claims, field, value, 1)) }
+	for name, test := range map[string]struct {
+		raw  string
+		want error
+	}{
+		"missing":              {"", token.ErrMissing},
+		"garbage":              {"garbage", token.ErrInvalid},
+		"dots":                 {"..", token.ErrInvalid},
+		"two_parts":            {parts[0] + "." + parts[1], token.ErrInvalid},
+		"four_parts":           {good + ".x", token.ErrInvalid},
+		"no_signature":         {parts[0] + "." + parts[1] + ".", token.ErrInvalid},
+		"changed_claims":       {parts[0] + "." + strings.Split(issue(t, "eve", time.Hour), ".")[1] + "." + parts[2], token.ErrInvalid},
+		"changed_signature":    {good[:len(good)-4] + "AAAA", token.ErrInvalid},
+		"blank_around":         {" " + good + " ", token.ErrInvalid},
+		"other_key":            {other, token.ErrInvalid},
+		"algorithm_none":       {unsigned(t), token.ErrInvalid},
+		"algorithm_none_upper": {sign(`{"alg":"NONE"}`, claims), token.ErrInvalid},
+		"algorithm_hs384":      {signedBy(t, jwt.SigningMethodHS384, []byte(secret)), token.ErrInvalid},
+		"algorithm_hs512":      {signedBy(t, jwt.SigningMethodHS512, []byte(secret)), token.ErrInvalid},
+		"algorithm_rs256":      {signedBy(t, jwt.SigningMethodRS256, rsaKey(t)), token.ErrInvalid},
+		"algorithm_unknown":    {sign(`{"alg":"HS257"}`, claims), token.ErrInvalid},
+		"algorithm_missing":    {sign(`{}`, claims), token.ErrInvalid},
+		"algorithm_no_string":  {sign(`{"alg":256}`, claims), token.ErrInvalid},
+		"header_no_json":       {sign(`HS256`, claims), token.ErrInvalid},
+		"no_exp":               {without(`,"exp":1795438800`, ""), token.ErrInvalid},
+		"null_exp":             {without(`1795438800`, "null"), token.ErrInvalid},
+		"exp_of_a_wrong_type":  {without(`1795438800`, `"tomorrow"`), token.ErrInvalid},
+		"exp_negative":         {without(`1795438800`, "-1"), token.ErrExpired},
+		"no_iat":               {without(`"iat":1795435200,`, ""), token.ErrInvalid},
+		"iat_of_a_wrong_type":  {without(`1795435200`, "[]"), token.ErrInvalid},
+		"iat_in_the_future":    {without(`1795435200`, "1795435300"), token.ErrInvalid},
+		"no_jti":               {without(`"jti":"j",`, ""), token.ErrInvalid},
+		"empty_jti":            {without(`"j"`, `""`), token.ErrInvalid},
+		"jti_of_a_wrong_type":  {without(`"j"`, "7"), token.ErrInvalid},
+		"no_member":            {without(`"member_id":"minji",`, ""), token.ErrInvalid},
+		"empty_member":         {without(`"minji"`, `""`), token.ErrInvalid},
+		"member_of_wrong_type": {without(`"minji"`, `{"$ne":""}`), token.ErrInvalid},
+		"not_before_tomorrow":  {without(`}`, `,"nbf":1795521600}`), token.ErrInvalid},
+		"claims_no_object":     {sign(hs256, `[]`), token.ErrInvalid},
+		"claims_null":          {sign(hs256, `null`), token.ErrInvalid},
+		"claims_no_json":       {sign(hs256, `{`), token.ErrInvalid},
+		"huge":                 {sign(hs256, strings.Replace(claims, "minji", strings.Repeat("m", 5000), 1)), token.ErrInvalid},
+		"huge_garbage":         {strings.Repeat(".", 1<<20), token.ErrInvalid},
+		"invalid_utf8":         {"\xff\xfe.\xff.\xff", token.ErrInvalid},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := keysAt(moment()).Verify(test.raw)
+			if !errors.Is(err, test.want) || fault.CodeOf(err) != fault.Unauthenticated {
+				t.Errorf("%v, want %v", err, test.want)
+			}
+			if got != (token.Claims{}) {
+				t.Errorf("claims of a refused token: %+v", got)
+			}
+		})
+	}
+}
+
+func goodClaims() jwt.MapClaims {
+	return jwt.MapClaims{"member_id": "minji", "jti": "j", "iat": moment().Unix(), "exp": moment().Add(time.Hour).Unix()}
+}
+
+func signedBy(t *testing.T, method jwt.SigningMethod, key any) string {
+	t.Helper()
+	raw, err := jwt.NewWithClaims(method, goodClaims()).SignedString(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+func unsigned(t *testing.T) string {
+	t.Helper()
+	return signedBy(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType)
+}
+
+func rsaKey(t *testing.T) *rsa.PrivateKey {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// withdrawn is a list of revoked ids, or the error that keeps it from being read.
+type withdrawn struct {
+	ids []string
+	err error
+}
+
+func (w withdrawn) Revoked(_ context.Context, jti string) (bool, error) {
+	for _, id := range w.ids {
+		if id == jti {
+			return true, nil
+		}
+	}
+	return false, w.err
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	keys := keysAt(moment())
+	raw := issue(t, "minji", time.Hour)
+	claims, err := keys.Verify(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	away := fault.New(fault.Unavailable, "away")
+	for name, test := range map[string]struct {
+		raw     string
+		revoked withdrawn
+		want    error
+	}{
+		"good":                       {raw, withdrawn{}, nil},
+		"another_one_is_revoked":     {raw, withdrawn{ids: []string{"x"}}, nil},
+		"revoked":                    {raw, withdrawn{ids: []string{claims.ID}}, token.ErrRevoked},
+		"revocations_unknown":        {raw, withdrawn{err: away}, away},
+		"missing":                    {"", withdrawn{}, token.ErrMissing},
+		"invalid_asks_nobody":        {"garbage", withdrawn{err: away}, token.ErrInvalid},
+		"expired_asks_nobody_either": {issue(t, "minji", -time.Hour), withdrawn{err: away}, token.ErrExpired},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := token.Checker{Keys: keys, Revocations: test.revoked}.Check(t.Context(), test.raw)
+			if !errors.Is(err, test.want) {
+				t.Errorf("%v, want %v", err, test.want)
+			}
+			if (err == nil) != (got == claims) {
+				t.Errorf("claims %+v with error %v", got, err)
+			}
+		})
+	}
+}
+
+func TestBearer(t *testing.T) {
+	t.Parallel()
+	for header, want := range map[string]string{
+		"Bearer abc":       "abc",
+		"bearer abc":       "abc",
+		"BEARER abc":       "abc",
+		"Bearer   abc  ":   "abc",
+		"":                 "",
+		"Bearer":           "",
+		"Bearer ":          "",
+		"abc":              "",
+		"Basic dTpw":       "",
+		"BearerX abc":      "",
+		" Bearer abc":      "",
+		"Bearer\tabc":      "",
+		"Token Bearer abc": "",
+	} {
+		if got := token.Bearer(header); got != want {
+			t.Errorf("%q: %q, want %q", header, got, want)
+		}
+	}
+}
+
+func TestContext(t *testing.T) {
+	t.Parallel()
+	if _, ok := token.FromContext(t.Context()); ok {
+		t.Error("claims of nobody")
+	}
+	want := token.Claims{ID: "j", MemberID: "minji"}
+	if got, ok := token.FromContext(token.NewContext(t.Context(), want)); !ok || got != want {
+		t.Errorf("%+v, %v", got, ok)
+	}
+}
+
+func TestConfigRules(t *testing.T) {
+	t.Parallel()
+	for length, ok := range map[int]bool{0: true, 31: false, 32: true, 64: true} { // 0 is reported as missing, elsewhere
+		err := token.Config{Secret: strings.Repeat("k", length)}.Validate()
+		if (err == nil) != ok {
+			t.Errorf("%d bytes: %v", length, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "kkkk") {
+			t.Errorf("the error repeats the secret: %v", err)
+		}
+	}
+}
+
+// Whatever a caller sends as a token: no panic, and nobody gets in without a
+// good signature.
+func FuzzVerify(f *testing.F) {
+	good, err := keysAt(moment()).Issue("minji", time.Hour)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, raw := range []string{good, "", "..", "a.b.c", good + "x", sign(hs256, `{}`), sign(`{"alg":"none"}`, `{}`), "\xff.\x00.é"} {
+		f.Add(raw)
+	}
+	keys := keysAt(moment())
+	f.Fuzz(func(t *testing.T, raw string) {
+		claims, err := keys.Verify(raw)
+		switch {
+		case err == nil && (claims.MemberID == "" || claims.ID == "" || claims.ExpiresAt.IsZero() || !signed(raw)):
+			t.Errorf("accepted %q as %+v", raw, claims)
+		case err != nil && fault.CodeOf(err) != fault.Unauthenticated:
+			t.Errorf("%q: %v", raw, err)
+		}
+	})
+}
+
+// signed says whether the signature of a token is the right one.
+func signed(raw string) bool {
+	i := strings.LastIndexByte(raw, '.')
+	if i < 0 {
+		return false
+	}
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(raw[:i]))
+	got, err := base64.RawURLEncoding.DecodeString(raw[i+1:])
+	return err == nil && hmac.Equal(got, mac.Sum(nil))
+}

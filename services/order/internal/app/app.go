@@ -1,0 +1,104 @@
+// Package app puts the order service together: configuration, and the one
+// straight line of wiring that main and the component tests share.
+package app
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"example.com/pizza/pkg/config"
+	"example.com/pizza/pkg/health"
+	"example.com/pizza/pkg/logging"
+	pg "example.com/pizza/pkg/postgres"
+	"example.com/pizza/pkg/server"
+	"example.com/pizza/pkg/token"
+	"example.com/pizza/services/order/internal/httpapi"
+	"example.com/pizza/services/order/internal/menuclient"
+	"example.com/pizza/services/order/internal/order"
+	"example.com/pizza/services/order/internal/postgres"
+)
+
+// SchemaVersion is the migration of the order tables that this build needs.
+const SchemaVersion = 8
+
+// Config is the configuration of the order service.
+type Config struct {
+	HTTP  server.Config
+	Log   logging.Config
+	DB    pg.Config
+	Token token.Config
+	Menu  menuclient.Config
+	Shop  Shop
+}
+
+// Shop is what the service knows of the shops that it takes orders for.
+type Shop struct {
+	TimeZone string `env:"SHOP_TIMEZONE" envDefault:"Asia/Seoul" doc:"Time zone in which the date and time of an order are written (IANA name)"`
+}
+
+// Validate reports a time zone that nobody knows.
+func (s Shop) Validate() error {
+	if _, err := time.LoadLocation(s.TimeZone); err != nil {
+		return errors.New(`SHOP_TIMEZONE is not a time zone (such as "Asia/Seoul")`)
+	}
+	return nil
+}
+
+// App is a wired service.
+type App struct {
+	Server *server.Server
+	pool   *pgxpool.Pool
+	menu   *menuclient.Client
+}
+
+// New wires the service. It does not need database or menu to be there.
+func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
+	zone, err := time.LoadLocation(c.Shop.TimeZone)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := pg.Open(ctx, c.DB, "order")
+	if err != nil {
+		return nil, err
+	}
+	menu, err := menuclient.New(c.Menu, log)
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	store := postgres.NewStore(pool)
+	orders := order.NewService(menu, store, zone, time.Now)
+	tokens := token.Checker{Keys: token.NewKeys(c.Token, time.Now), Revocations: store}
+	ready := health.New(pg.SchemaCheck(pool, "schema_version_order", SchemaVersion))
+	s := server.New(c.HTTP, log, ready, server.NewRegistry())
+	if err := httpapi.Register(s, orders, tokens); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return &App{Server: s, pool: pool, menu: menu}, nil
+}
+
+// Close gives the connections back.
+func (a *App) Close() {
+	a.menu.Close()
+	a.pool.Close()
+}
+
+// Run is the service from configuration to the end of ctx.
+func Run(ctx context.Context, environ []string, stdout io.Writer) error {
+	c, err := config.Load[Config](environ)
+	if err != nil {
+		return err
+	}
+	a, err := New(ctx, c, logging.New(c.Log, stdout, "order"))
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	return a.Server.Run(ctx)
+}

@@ -1,0 +1,32 @@
+package app_test
+
+import (
+	"bytes"
+	"reflect"
+	"strings"
+	"testing"
+
+	"example.com/pizza/pkg/config/configtest"
+	"example.com/pizza/services/order/internal/app"
+)
+
+func TestReadmeListsTheConfiguration(t *testing.T) {
+	configtest.Readme(t, "../../../../README.md", "order", reflect.TypeFor[app.Config]())
+}
+
+// A bad configuration stops the service at start and names every wrong variable.
+func TestRunRefusesABadConfiguration(t *testing.T) {
+	t.Parallel()
+	environ := []string{
+		"DB_HOST=localhost", "DB_PORT=x", "DB_USER=order_svc", "DB_PASSWORD=", "JWT_SECRET=short",
+		"MENU_BASE_URL=menu:9000", "MENU_TIMEOUT=0s", "SHOP_TIMEZONE=Mars/Olympus", "LOG_LEVEL=loud", "REQUEST_TIMEOUT=-1s",
+	}
+	err := app.Run(t.Context(), environ, &bytes.Buffer{})
+	for _, name := range []string{
+		"DB_PORT", "DB_NAME", "DB_PASSWORD", "JWT_SECRET", "MENU_BASE_URL", "MENU_TIMEOUT", "SHOP_TIMEZONE", "LOG_LEVEL", "REQUEST_TIMEOUT",
+	} {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s is not reported:\n%v", name, err)
+		}
+	}
+}

@@ -1,0 +1,78 @@
+package app_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/problem"
+)
+
+// stubMenu is a menu that misbehaves as told; the real one cannot be made to.
+func stubMenu(t *testing.T, quote http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // net/http notices that a caller hangs up only after the body
+		w.Header().Set("Content-Type", "application/json")
+		quote(w, r)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// Whatever menu does, the member gets a 503 that says when to try again, sees
+// nothing of menu's words, and nothing is ordered.
+func TestPlaceOrderWhileMenuFails(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.NewSeeded(t)
+	conn := admin(t, db)
+	write := func(status int, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			_, _ = w.Write([]byte(body))
+		}
+	}
+	for name, quote := range map[string]http.HandlerFunc{
+		"fails":               write(500, `{"detail":"password=hunter2"}`),
+		"refuses_our_request": write(400, `{"detail":"password=hunter2"}`),
+		"is_not_the_menu":     write(404, `<html>`),
+		"answers_no_json":     write(200, `<html>`),
+		"answers_too_few":     write(200, `{"catalog_version":1,"lines":[]}`),
+		"answers_no_price":    write(200, `{"catalog_version":1,"lines":[{"pizza_id":"bbq_ckn_l"}]}`),
+		"hangs_up":            func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"is_too_slow":         func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, db, stubMenu(t, quote))
+			a := s.order(t, s.as(t, "ada"), `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":1}]}`)
+			p := decode[problem.Problem](t, a, http.StatusServiceUnavailable)
+			if p.Detail != "the menu does not answer; try again" || a.header.Get("Retry-After") == "" {
+				t.Errorf("detail %q, Retry-After %q", p.Detail, a.header.Get("Retry-After"))
+			}
+		})
+	}
+	if orders, _ := kept(t, conn); orders != 0 {
+		t.Errorf("%d orders were placed without a price", orders)
+	}
+}
+
+// After some failures in a row the breaker opens: menu is left alone, and
+// orders are refused at once.
+func TestBreakerOpens(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.NewSeeded(t)
+	calls := 0 // one request at a time, so no lock
+	s := start(t, db, stubMenu(t, func(w http.ResponseWriter, _ *http.Request) {
+		calls++
+		w.WriteHeader(http.StatusInternalServerError)
+	}))
+	for range 8 {
+		a := s.order(t, s.as(t, "ada"), `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":1}]}`)
+		decode[problem.Problem](t, a, http.StatusServiceUnavailable)
+	}
+	if calls != 5 {
+		t.Errorf("menu was called %d times, want 5", calls)
+	}
+}

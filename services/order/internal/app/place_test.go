@@ -1,0 +1,248 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/money"
+	"example.com/pizza/pkg/problem"
+	"example.com/pizza/services/order/api"
+)
+
+// admin connects to a test database as its superuser.
+func admin(t *testing.T, db *migrationstest.Database) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), db.URL(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+// kept counts the rows of orders and lines.
+func kept(t *testing.T, conn *pgx.Conn) (orders, lines int) {
+	t.Helper()
+	err := conn.QueryRow(t.Context(), "SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM order_detail)").Scan(&orders, &lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return orders, lines
+}
+
+func TestPlaceOrder(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.NewSeeded(t)
+	s := start(t, db, startMenu(t, db))
+	conn := admin(t, db)
+	want := api.PlacedOrder{
+		Message: "the order is placed", TotalPrice: money.MustParse("41.75"),
+		Lines: []api.PlacedLine{
+			{PizzaID: "bbq_ckn_l", Quantity: 1, UnitPrice: money.MustParse("20.75")},
+			{PizzaID: "hawaiian_s", Quantity: 2, UnitPrice: money.MustParse("10.5")},
+		},
+	}
+	const asJSON, asForm = "application/json", "application/x-www-form-urlencoded"
+	for _, test := range []struct{ name, path, contentType, body string }{
+		{"ok", "/order/", asJSON, `{"bran_id":"BRANCH001","items":[{"pizza_id":"bbq_ckn_l","quantity":1},{"pizza_nm":"The Hawaiian Pizza","size":"S","quantity":2}],"expected_total":41.75}`},
+		{"names_of_the_old_client", "/api/order", asJSON, `{"branchId":"BRANCH001","lines":[{"name":"The Barbecue Chicken Pizza","size":"L","quantity":1},{"name":"The Hawaiian Pizza","size":"S","quantity":2.0}]}`},
+		{"form", "/api/order/", asForm, `branchId=BRANCH001&expected_total=41.75&lines=[{"pizza_id":"bbq_ckn_l","quantity":1},{"pizza_id":"hawaiian_s","quantity":2}]`},
+		{"unknown_fields_are_ignored", "/order", asJSON, `{"order_id":"mine","date":"1999-01-01","time":"x","X":{"y":[1]},"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":1,"price":0.01},{"pizza_id":"hawaiian_s","quantity":2}]}`},
+		{"no_content_type_is_json", "/order/", "", `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":1},{"pizza_id":"hawaiian_s","quantity":2}]}`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			member := s.as(t, "김철수-"+test.name)
+			a := s.call(t, http.MethodPost, test.path, member, test.contentType, test.body)
+			got := decode[api.PlacedOrder](t, a, http.StatusCreated)
+			if loc := a.header.Get("Location"); loc != "/api/order/"+got.OrderID+"/" {
+				t.Errorf("Location %q", loc)
+			}
+			expected := want
+			expected.OrderID = got.OrderID
+			if diff := cmp.Diff(expected, got); diff != "" {
+				t.Error(diff)
+			}
+			rows := decode[[]api.OrderRow](t, s.get(t, "/order/myorder/", member), http.StatusOK)
+			if len(rows) != 2 || rows[0].OrderID != got.OrderID || *rows[1].PizzaID != "hawaiian_s" || !rows[1].UnitPrice.Equal(money.MustParse("10.5")) {
+				t.Errorf("my orders: %+v", rows)
+			}
+			one := decode[api.Order](t, s.get(t, a.header.Get("Location"), member), http.StatusOK)
+			if !one.TotalPrice.Equal(got.TotalPrice) || len(one.Lines) != 2 {
+				t.Errorf("the order: %+v", one)
+			}
+			mustBeNowInSeoul(t, conn, got.OrderID)
+		})
+	}
+}
+
+// mustBeNowInSeoul checks that date, time and created_at say the same moment.
+func mustBeNowInSeoul(t *testing.T, conn *pgx.Conn, orderID string) {
+	t.Helper()
+	var agree bool
+	err := conn.QueryRow(t.Context(), `
+		SELECT to_char(created_at AT TIME ZONE 'Asia/Seoul', 'YYYY-MM-DD HH24:MI:SS') = date || ' ' || time
+		       AND now() - created_at BETWEEN '-1 minute' AND '1 minute'
+		FROM orders WHERE order_id = $1`, orderID).Scan(&agree)
+	if err != nil || !agree {
+		t.Errorf("date, time and created_at do not agree: %v", err)
+	}
+}
+
+func TestPlaceOrderRefuses(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.NewSeeded(t)
+	s := start(t, db, startMenu(t, db))
+	conn := admin(t, db)
+	line := func(fields string) string {
+		return `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":1},{` + fields + `}]}`
+	}
+	const ok = `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":1}]}`
+	field := func(name, message string) []fault.Field { return []fault.Field{{Field: name, Message: message}} }
+	tests := []struct {
+		name, body  string
+		status      int
+		fields      []fault.Field
+		contentType string
+	}{
+		{name: "broken_json", body: `{"branchId":`, status: 400},
+		{name: "trailing_text", body: ok + `x`, status: 400},
+		{name: "empty_body", body: ``, status: 400},
+		{name: "list_for_object", body: `[]`, status: 400},
+		{name: "null_for_object", body: `null`, status: 400},
+		{name: "text_for_object", body: `"order"`, status: 400},
+		{name: "invalid_utf8", body: "{\"branchId\":\"\xff\"}", status: 400},
+		{name: "nothing", body: `{}`, status: 400, fields: []fault.Field{
+			{Field: "branchId", Message: "is required"}, {Field: "lines", Message: "must have at least 1 line"},
+		}},
+		{name: "no_lines", body: `{"branchId":"BRANCH001","lines":[]}`, status: 400, fields: field("lines", "must have at least 1 line")},
+		{name: "too_many_lines", body: `{"branchId":"BRANCH001","items":[` + strings.Repeat(`{"pizza_id":"bbq_ckn_l","quantity":1},`, 50) + `{"pizza_id":"bbq_ckn_l","quantity":1}]}`, status: 400, fields: field("items", "must have at most 50 lines")},
+		{name: "lines_of_a_wrong_type", body: `{"branchId":"BRANCH001","lines":{"0":1}}`, status: 400, fields: field("lines", "must be a list")},
+		{name: "line_of_a_wrong_type", body: `{"branchId":"BRANCH001","lines":[1,null]}`, status: 400, fields: []fault.Field{
+			{Field: "lines[0]", Message: "must be an object"}, {Field: "lines[1]", Message: "must not be null"},
+		}},
+		{name: "every_wrong_type_is_named", body: `{"branchId":7,"expected_total":"cheap","lines":[{"pizza_id":[],"quantity":"many"}]}`, status: 400, fields: []fault.Field{
+			{Field: "branchId", Message: "must be a string"},
+			{Field: "expected_total", Message: "must be a decimal number with at most 2 digits after the point"},
+			{Field: "lines[0].pizza_id", Message: "must be a string"},
+			{Field: "lines[0].quantity", Message: "must be a whole number"},
+		}},
+		{name: "fraction", body: line(`"pizza_id":"hawaiian_s","quantity":1.5`), status: 400, fields: field("lines[1].quantity", "must be a whole number")},
+		{name: "zero", body: line(`"pizza_id":"hawaiian_s","quantity":0`), status: 400, fields: field("lines[1].quantity", "must be from 1 to 99")},
+		{name: "negative", body: line(`"pizza_id":"hawaiian_s","quantity":-3`), status: 400, fields: field("lines[1].quantity", "must be from 1 to 99")},
+		{name: "hundred", body: line(`"pizza_id":"hawaiian_s","quantity":100`), status: 400, fields: field("lines[1].quantity", "must be from 1 to 99")},
+		{name: "huge", body: line(`"pizza_id":"hawaiian_s","quantity":1e400`), status: 400, fields: field("lines[1].quantity", "is out of range")},
+		{name: "huge_expected_total", body: `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":1}],"expected_total":1e999999999}`, status: 400},
+		{name: "no_quantity", body: line(`"pizza_id":"hawaiian_s"`), status: 400, fields: field("lines[1].quantity", "is required")},
+		{name: "nul_in_text", body: line(`"pizza_id":"haw\u0000aiian","quantity":1`), status: 400, fields: field("lines[1].pizza_id", "must not contain a NUL character")},
+		{name: "unknown_pizza", body: line(`"pizza_id":"durian_xl","quantity":1`), status: 400, fields: field("lines[1]", "is no pizza on the menu")},
+		{name: "unknown_name", body: line(`"name":"The Durian Pizza","size":"L","quantity":1`), status: 400, fields: field("lines[1]", "is no pizza on the menu")},
+		{name: "unknown_size", body: line(`"name":"The Hawaiian Pizza","size":"XXL","quantity":1`), status: 400, fields: field("lines[1]", "is not sold in this size")},
+		{name: "unknown_branch", body: `{"bran_id":"BRANCH999","items":[{"pizza_id":"bbq_ckn_l","quantity":1}]}`, status: 400, fields: field("bran_id", "is no branch")},
+		{name: "sql_is_text", body: `{"branchId":"'; DROP TABLE orders; --","lines":[{"pizza_id":"bbq_ckn_l","quantity":1}]}`, status: 400, fields: field("branchId", "is no branch")},
+		{name: "branch_of_101_characters", body: `{"branchId":"` + strings.Repeat("점", 101) + `","lines":[{"pizza_id":"bbq_ckn_l","quantity":1}]}`, status: 400, fields: field("branchId", "must be at most 100 characters")},
+		{name: "price_changed", body: `{"branchId":"BRANCH001","expected_total":20.74,"lines":[{"pizza_id":"bbq_ckn_l","quantity":1}]}`, status: 409},
+		{name: "body_over_the_limit", body: `{"branchId":"` + strings.Repeat("x", 70_000) + `"}`, status: 413},
+		{name: "other_media_type", body: ok, contentType: "text/xml", status: 415},
+		{name: "broken_media_type", body: ok, contentType: "application/json; charset", status: 415},
+		{name: "form_field_given_twice", body: "branchId=a&branchId=b", contentType: "application/x-www-form-urlencoded", status: 400, fields: field("branchId", "must be given once")},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			contentType := test.contentType
+			if contentType == "" {
+				contentType = "application/json"
+			}
+			a := s.call(t, http.MethodPost, "/order/", s.as(t, "ada"), contentType, test.body)
+			p := decode[problem.Problem](t, a, test.status)
+			if diff := cmp.Diff(test.fields, p.Errors); test.fields != nil && diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	if orders, lines := kept(t, conn); orders != 0 || lines != 0 {
+		t.Errorf("refused orders left %d orders and %d lines", orders, lines)
+	}
+}
+
+func TestPlaceOrderNeedsAToken(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.NewSeeded(t)
+	s := start(t, db, "http://127.0.0.1:1")
+	expired, err := s.keys.Issue("ada", -time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	revoked := s.as(t, "ada")
+	claims, err := s.keys.Verify(revoked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := admin(t, db).Exec(t.Context(), "INSERT INTO revoked_token (jti, member_id, expires_at) VALUES ($1, 'ada', now() + interval '1 hour')", claims.ID); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct{ bearer, detail string }{
+		"no_token":      {"", "a Bearer token is required"},
+		"garbage_token": {"x.y.z", "the token is not valid"},
+		"expired_token": {expired, "the token has expired"},
+		"revoked_token": {revoked, "the token was revoked"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, a := range []answer{
+				s.order(t, test.bearer, `not even JSON`),
+				s.get(t, "/order/myorder/", test.bearer),
+				s.get(t, "/order/0199f0c4/", test.bearer),
+			} {
+				if p := decode[problem.Problem](t, a, http.StatusUnauthorized); p.Detail != test.detail {
+					t.Errorf("detail %q, want %q", p.Detail, test.detail)
+				}
+			}
+		})
+	}
+}
+
+// When a line cannot be kept, nothing of the order is.
+func TestPlaceOrderIsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.NewSeeded(t)
+	s := start(t, db, startMenu(t, db))
+	conn := admin(t, db)
+	if _, err := conn.Exec(t.Context(), "ALTER TABLE order_detail ADD CONSTRAINT no_hawaiian CHECK (pizza_id <> 'hawaiian_s')"); err != nil {
+		t.Fatal(err)
+	}
+	body := `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":1},{"pizza_id":"hawaiian_s","quantity":1}]}`
+	p := decode[problem.Problem](t, s.order(t, s.as(t, "ada"), body), http.StatusInternalServerError)
+	if strings.Contains(p.Detail, "no_hawaiian") {
+		t.Errorf("the answer leaks the constraint: %s", p.Detail)
+	}
+	if orders, lines := kept(t, conn); orders != 0 || lines != 0 {
+		t.Errorf("a failed order left %d orders and %d lines", orders, lines)
+	}
+}
+
+// A pizza that leaves the menu between quote and insert must not end as a 500.
+func TestPlaceOrderForAPizzaJustDeleted(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.NewSeeded(t)
+	conn := admin(t, db)
+	menu := stubMenu(t, func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"catalog_version":1,"lines":[{"pizza_id":"gone_l","unit_price":9.5}]}`)
+	})
+	s := start(t, db, menu)
+	body := `{"branchId":"BRANCH001","items":[{"pizza_id":"gone_l","quantity":1}]}`
+	p := decode[problem.Problem](t, s.order(t, s.as(t, "ada"), body), http.StatusBadRequest)
+	if diff := cmp.Diff([]fault.Field{{Field: "items", Message: "name a pizza that is no longer on the menu"}}, p.Errors); diff != "" {
+		t.Error(diff)
+	}
+	if orders, lines := kept(t, conn); orders != 0 || lines != 0 {
+		t.Errorf("left %d orders and %d lines", orders, lines)
+	}
+}

@@ -1,0 +1,109 @@
+// Package httpapi answers the order service's HTTP operations: it reads the
+// generated request, calls the order.Service, and writes the generated answer.
+// Errors are returned as they are; package server answers them.
+package httpapi
+
+import (
+	"context"
+
+	"github.com/labstack/echo/v4"
+
+	"example.com/pizza/pkg/bind"
+	"example.com/pizza/pkg/server"
+	"example.com/pizza/pkg/token"
+	"example.com/pizza/services/order/api"
+	"example.com/pizza/services/order/internal/order"
+)
+
+// Handler implements the generated server interface.
+type Handler struct{ orders *order.Service }
+
+// Register puts the operations on the server's ports; tokens decides who may
+// call those that need a member.
+func Register(s *server.Server, orders *order.Service, tokens token.Checker) error {
+	member := []echo.MiddlewareFunc{server.RequireToken(tokens.Check)}
+	api.RegisterHandlersWithOptions(s.Router(), api.NewStrictHandler(&Handler{orders}, nil), api.RegisterHandlersOptions{
+		OperationMiddlewares: map[string][]echo.MiddlewareFunc{
+			"PlaceOrder": member, "ListMyOrders": member, "GetOrder": member,
+		},
+	})
+	return s.ServeDocument("order", api.Document)
+}
+
+// caller returns the member whose token RequireToken has checked.
+func caller(ctx context.Context) (string, error) {
+	claims, ok := token.FromContext(ctx)
+	if !ok {
+		return "", token.ErrMissing
+	}
+	return claims.MemberID, nil
+}
+
+// PlaceOrder answers POST /order/.
+func (h *Handler) PlaceOrder(ctx context.Context, r api.PlaceOrderRequestObject) (api.PlaceOrderResponseObject, error) {
+	memberID, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names := bind.Names{}
+	o, err := h.orders.Place(ctx, memberID, readOrder(*r.Body, names))
+	if err != nil {
+		return nil, names.Restore(err)
+	}
+	return api.PlaceOrder201JSONResponse{
+		Body:    placedOrder(o),
+		Headers: api.PlaceOrder201ResponseHeaders{Location: ptr("/api/order/" + o.ID + "/")},
+	}, nil
+}
+
+// ListMyOrders answers GET /order/myorder/.
+func (h *Handler) ListMyOrders(ctx context.Context, r api.ListMyOrdersRequestObject) (api.ListMyOrdersResponseObject, error) {
+	memberID, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	limit, after, err := readPage(r.Params)
+	if err != nil {
+		return nil, err
+	}
+	orders, next, err := h.orders.List(ctx, memberID, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	link, err := nextLink(next, limit)
+	if err != nil {
+		return nil, err
+	}
+	return api.ListMyOrders200JSONResponse{
+		Body:    rows(orders),
+		Headers: api.ListMyOrders200ResponseHeaders{Link: link},
+	}, nil
+}
+
+// GetOrder answers GET /order/{order_id}/.
+func (h *Handler) GetOrder(ctx context.Context, r api.GetOrderRequestObject) (api.GetOrderResponseObject, error) {
+	memberID, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o, err := h.orders.Get(ctx, memberID, r.OrderID)
+	if err != nil {
+		return nil, err
+	}
+	return api.GetOrder200JSONResponse(oneOrder(o)), nil
+}
+
+// ListBranches answers GET /order/branch/.
+func (h *Handler) ListBranches(ctx context.Context, _ api.ListBranchesRequestObject) (api.ListBranchesResponseObject, error) {
+	branches, err := h.orders.Branches(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make(api.ListBranches200JSONResponse, len(branches))
+	for i, b := range branches {
+		out[i] = api.Branch{BranID: b.ID, BranNm: b.Name}
+	}
+	return out, nil
+}
+
+func ptr[T any](v T) *T { return &v }

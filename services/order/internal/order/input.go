@@ -1,0 +1,88 @@
+package order
+
+import (
+	"fmt"
+	"unicode/utf8"
+
+	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/money"
+)
+
+// The limits of an order.
+const (
+	MaxLines    = 50
+	MaxQuantity = 99
+
+	maxBranchID  = 100 // characters, as in the table
+	maxPizzaText = 50  // characters of an id, name or size, as in the tables
+)
+
+// NewOrder is what a member asks for.
+type NewOrder struct {
+	BranchID      string
+	Lines         []NewLine
+	ExpectedTotal *money.Amount // the total that the member was shown, if it matters to it
+}
+
+// NewLine names one pizza by its id, or else by name and size.
+type NewLine struct {
+	PizzaID  string
+	Name     string
+	Size     string
+	Quantity *int // nil when it was not given
+}
+
+// Validate returns Invalid with every bad field, or nil.
+func (n NewOrder) Validate() error {
+	var bad []fault.Field
+	reject := func(field, rule string) { bad = append(bad, fault.Field{Field: field, Message: rule}) }
+	switch {
+	case n.BranchID == "":
+		reject("branchId", "is required")
+	case utf8.RuneCountInString(n.BranchID) > maxBranchID:
+		reject("branchId", fmt.Sprintf("must be at most %d characters", maxBranchID))
+	}
+	switch {
+	case len(n.Lines) == 0:
+		reject("lines", "must have at least 1 line")
+	case len(n.Lines) > MaxLines:
+		reject("lines", fmt.Sprintf("must have at most %d lines", MaxLines))
+	default:
+		for i, l := range n.Lines {
+			l.validate(LinePath(i), reject)
+		}
+	}
+	if n.ExpectedTotal != nil && n.ExpectedTotal.Cmp(money.Amount{}) < 0 {
+		reject("expected_total", "must not be negative")
+	}
+	if len(bad) > 0 {
+		return fault.InvalidFields(bad...)
+	}
+	return nil
+}
+
+// LinePath names a line in errors.
+func LinePath(i int) string { return fmt.Sprintf("lines[%d]", i) }
+
+func (l NewLine) validate(path string, reject func(field, rule string)) {
+	for _, text := range []struct{ name, value string }{{"pizza_id", l.PizzaID}, {"name", l.Name}, {"size", l.Size}} {
+		if utf8.RuneCountInString(text.value) > maxPizzaText {
+			reject(path+"."+text.name, fmt.Sprintf("must be at most %d characters", maxPizzaText))
+		}
+	}
+	switch {
+	case l.PizzaID != "":
+	case l.Name == "" && l.Size == "":
+		reject(path, "must name a pizza: pizza_id, or name and size")
+	case l.Name == "":
+		reject(path+".name", "is required")
+	case l.Size == "":
+		reject(path+".size", "is required")
+	}
+	switch {
+	case l.Quantity == nil:
+		reject(path+".quantity", "is required")
+	case *l.Quantity < 1 || *l.Quantity > MaxQuantity:
+		reject(path+".quantity", fmt.Sprintf("must be from 1 to %d", MaxQuantity))
+	}
+}

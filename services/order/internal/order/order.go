@@ -1,0 +1,51 @@
+// Package order holds what an order is and the rules by which one is placed.
+//
+// Service.Place checks the input, prices all lines with one call to the menu
+// (Pricer), adds up the total, and hands the finished order to the Store, which
+// keeps it whole or not at all. Reading goes straight to the Store, always for
+// one member. The package knows neither HTTP nor SQL.
+package order
+
+import (
+	"time"
+
+	"example.com/pizza/pkg/money"
+)
+
+// Order is a placed order.
+type Order struct {
+	ID       string
+	MemberID string
+	BranchID *string // nil in rows of the old system that name none
+	// Placed is when, in the shop's time zone; the zero time in rows of the old
+	// system, which have only Date and Time.
+	Placed time.Time
+	Date   string        // YYYY-MM-DD in the shop's time zone
+	Time   string        // HH:MM:SS in the shop's time zone
+	Total  *money.Amount // nil where the old system placed it: it kept no prices
+	Lines  []Line
+}
+
+// Line is one pizza of an order, at the price of that moment.
+type Line struct {
+	PizzaID   *string // nil in rows of the old system that name none
+	Quantity  int
+	UnitPrice *money.Amount // nil where the old system placed it
+}
+
+// Branch is a shop that bakes orders.
+type Branch struct {
+	ID   string
+	Name string
+}
+
+// Position is a place in a member's list of orders, newest first: the order
+// that was listed last.
+type Position struct {
+	Date string `json:"d"`
+	Time string `json:"t"`
+	ID   string `json:"i"`
+}
+
+// Position returns where the order stands in its member's list.
+func (o Order) Position() Position { return Position{Date: o.Date, Time: o.Time, ID: o.ID} }

@@ -1,0 +1,149 @@
+package order
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/money"
+)
+
+// Price is the menu's word on one line: which pizza it is and what it costs
+// now, or why it cannot be ordered.
+type Price struct {
+	PizzaID string
+	Unit    money.Amount
+	Refused string // what is wrong with the line; empty for a price
+}
+
+// Pricer asks the menu.
+type Pricer interface {
+	// Quote prices all lines at one moment, in their order. It returns
+	// Unavailable when the menu does not answer.
+	Quote(ctx context.Context, lines []NewLine) ([]Price, error)
+}
+
+// Store keeps orders.
+type Store interface {
+	// Insert keeps the order with its lines, or nothing. It returns Invalid for
+	// a branch that does not exist or a pizza that is no longer sold.
+	Insert(ctx context.Context, o Order) error
+	// List returns up to limit orders of a member, newest first, after a
+	// position; nil starts at the newest.
+	List(ctx context.Context, memberID string, after *Position, limit int) ([]Order, error)
+	// Get returns one order of a member, or NotFound.
+	Get(ctx context.Context, memberID, orderID string) (Order, error)
+	// Branches returns all branches, by id.
+	Branches(ctx context.Context) ([]Branch, error)
+}
+
+// Service places and shows orders.
+type Service struct {
+	pricer Pricer
+	store  Store
+	zone   *time.Location
+	now    func() time.Time
+}
+
+// NewService returns a service that writes dates in the shop's time zone. now
+// is the clock, time.Now outside of tests.
+func NewService(pricer Pricer, store Store, zone *time.Location, now func() time.Time) *Service {
+	return &Service{pricer: pricer, store: store, zone: zone, now: now}
+}
+
+// Place places an order for a member. It returns Invalid with every bad field,
+// Conflict when the expected total is not the price, and Unavailable when menu
+// or database do not answer; then nothing was ordered.
+func (s *Service) Place(ctx context.Context, memberID string, n NewOrder) (Order, error) {
+	if err := n.Validate(); err != nil {
+		return Order{}, err
+	}
+	// The menu is asked before the transaction begins, so that a slow menu
+	// holds no connection to the database.
+	prices, err := s.pricer.Quote(ctx, n.Lines)
+	if err != nil {
+		return Order{}, err
+	}
+	lines, total, err := priced(n.Lines, prices)
+	if err != nil {
+		return Order{}, err
+	}
+	if n.ExpectedTotal != nil && !n.ExpectedTotal.Equal(total) {
+		return Order{}, fault.New(fault.Conflict, fmt.Sprintf("the total is %s, not %s", total, n.ExpectedTotal))
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Order{}, fmt.Errorf("make an order id: %w", err)
+	}
+	placed := s.now().In(s.zone)
+	o := Order{
+		ID: id.String(), MemberID: memberID, BranchID: &n.BranchID, Placed: placed,
+		Date: placed.Format(time.DateOnly), Time: placed.Format(time.TimeOnly),
+		Total: &total, Lines: lines,
+	}
+	if err := s.store.Insert(ctx, o); err != nil {
+		return Order{}, err
+	}
+	return o, nil
+}
+
+// priced joins what was asked for with the menu's answer.
+func priced(asked []NewLine, prices []Price) ([]Line, money.Amount, error) {
+	var total money.Amount
+	if len(prices) != len(asked) {
+		return nil, total, fmt.Errorf("the menu priced %d of %d lines", len(prices), len(asked))
+	}
+	var bad []fault.Field
+	lines := make([]Line, len(asked))
+	for i, p := range prices {
+		if p.Refused != "" {
+			bad = append(bad, fault.Field{Field: LinePath(i), Message: p.Refused})
+			continue
+		}
+		lines[i] = Line{PizzaID: &p.PizzaID, Quantity: *asked[i].Quantity, UnitPrice: &p.Unit}
+		total = total.Add(p.Unit.Times(*asked[i].Quantity))
+	}
+	if len(bad) > 0 {
+		return nil, total, fault.InvalidFields(bad...)
+	}
+	if total.Cmp(money.Max) > 0 {
+		return nil, total, fault.InvalidFields(fault.Field{Field: "lines", Message: "must not cost more than " + money.Max.String()})
+	}
+	return lines, total, nil
+}
+
+// The bounds of a page, in orders.
+const (
+	DefaultLimit = 100
+	MaxLimit     = 500
+)
+
+// List returns one page of a member's orders, newest first, and the position
+// after which the next page starts; nil when this is the last one.
+func (s *Service) List(ctx context.Context, memberID string, after *Position, limit int) ([]Order, *Position, error) {
+	// One more than asked for tells whether there is a next page.
+	orders, err := s.store.List(ctx, memberID, after, limit+1)
+	if err != nil || len(orders) <= limit {
+		return orders, nil, err
+	}
+	last := orders[limit-1].Position()
+	return orders[:limit], &last, nil
+}
+
+// Get returns one order of a member, or NotFound.
+func (s *Service) Get(ctx context.Context, memberID, orderID string) (Order, error) {
+	if !utf8.ValidString(orderID) || strings.ContainsRune(orderID, 0) {
+		return Order{}, fault.New(fault.NotFound, "no such order") // no stored id can look like this
+	}
+	return s.store.Get(ctx, memberID, orderID)
+}
+
+// Branches returns all branches, by id.
+func (s *Service) Branches(ctx context.Context) ([]Branch, error) {
+	return s.store.Branches(ctx)
+}

@@ -1,0 +1,45 @@
+-- name: InsertOrder :exec
+-- Order and lines in one statement: one round trip, and all or nothing without
+-- an explicit transaction. The foreign keys are checked at its end; the arrays
+-- are read in step, one line each.
+WITH placed AS (
+    INSERT INTO orders (order_id, member_id, bran_id, date, time, created_at, total_price)
+    VALUES (@order_id, @member_id, @bran_id, @date, @time, @created_at, @total_price)
+    RETURNING order_id
+)
+INSERT INTO order_detail (order_id, pizza_id, quantity, unit_price)
+SELECT order_id, unnest(@pizza_ids::text[]), unnest(@quantities::int[]), unnest(@unit_prices::numeric[])
+FROM placed;
+
+-- name: ListOrders :many
+-- One row per line of a page of orders, newest first. date, time and order_id
+-- sort rows of the old system too, which have no created_at.
+WITH page AS (
+    SELECT order_id, bran_id, date, time
+    FROM orders
+    WHERE member_id = @member_id
+      AND (NOT @has_after::bool
+           OR (date, time, order_id) < (@after_date::text, @after_time::text, @after_id::text))
+    ORDER BY date DESC, time DESC, order_id DESC
+    LIMIT @max_orders::int
+)
+SELECT page.order_id, page.bran_id, page.date, page.time,
+       d.order_detail_id, d.pizza_id, d.quantity, d.unit_price
+FROM page
+LEFT JOIN order_detail d ON d.order_id = page.order_id
+ORDER BY page.date DESC, page.time DESC, page.order_id DESC, d.order_detail_id;
+
+-- name: GetOrder :many
+-- One row per line of one order of one member.
+SELECT o.order_id, o.bran_id, o.date, o.time, o.total_price,
+       d.order_detail_id, d.pizza_id, d.quantity, d.unit_price
+FROM orders o
+LEFT JOIN order_detail d ON d.order_id = o.order_id
+WHERE o.order_id = @order_id AND o.member_id = @member_id
+ORDER BY d.order_detail_id;
+
+-- name: ListBranches :many
+SELECT bran_id, bran_nm FROM branch ORDER BY bran_id;
+
+-- name: IsTokenRevoked :one
+SELECT EXISTS (SELECT FROM revoked_token WHERE jti = @jti);

@@ -1,0 +1,81 @@
+package postgres
+
+import (
+	"context"
+
+	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/money"
+	"example.com/pizza/pkg/postgres"
+	"example.com/pizza/services/order/internal/order"
+	"example.com/pizza/services/order/internal/postgres/db"
+)
+
+// List returns up to limit orders of a member, newest first, after a position.
+// It returns Unavailable.
+func (s *Store) List(ctx context.Context, memberID string, after *order.Position, limit int) ([]order.Order, error) {
+	page := db.ListOrdersParams{MemberID: memberID, MaxOrders: int32(limit)}
+	if after != nil {
+		page.HasAfter, page.AfterDate, page.AfterTime, page.AfterID = true, after.Date, after.Time, after.ID
+	}
+	rows, err := s.queries.ListOrders(ctx, page)
+	if err != nil {
+		return nil, postgres.Fault(err)
+	}
+	orders := []order.Order{}
+	for _, r := range rows {
+		if n := len(orders); n == 0 || orders[n-1].ID != r.OrderID {
+			orders = append(orders, order.Order{ID: r.OrderID, MemberID: memberID, BranchID: r.BranID, Date: r.Date, Time: r.Time})
+		}
+		last := &orders[len(orders)-1]
+		last.Lines = appendLine(last.Lines, r.OrderDetailID, r.PizzaID, r.Quantity, r.UnitPrice)
+	}
+	return orders, nil
+}
+
+// Get returns one order of a member. It returns NotFound and Unavailable.
+func (s *Store) Get(ctx context.Context, memberID, orderID string) (order.Order, error) {
+	rows, err := s.queries.GetOrder(ctx, db.GetOrderParams{OrderID: orderID, MemberID: memberID})
+	if err != nil {
+		return order.Order{}, postgres.Fault(err)
+	}
+	if len(rows) == 0 {
+		return order.Order{}, fault.New(fault.NotFound, "no such order")
+	}
+	first := rows[0]
+	o := order.Order{
+		ID: first.OrderID, MemberID: memberID, BranchID: first.BranID,
+		Date: first.Date, Time: first.Time, Total: first.TotalPrice,
+	}
+	for _, r := range rows {
+		o.Lines = appendLine(o.Lines, r.OrderDetailID, r.PizzaID, r.Quantity, r.UnitPrice)
+	}
+	return o, nil
+}
+
+// appendLine adds the line of a joined row, if the order has one: the old
+// system could leave an order without any.
+func appendLine(lines []order.Line, id *int32, pizzaID *string, quantity *int32, price *money.Amount) []order.Line {
+	if id == nil {
+		return lines
+	}
+	return append(lines, order.Line{PizzaID: pizzaID, Quantity: int(*quantity), UnitPrice: price})
+}
+
+// Branches returns all branches, by id. It returns Unavailable.
+func (s *Store) Branches(ctx context.Context) ([]order.Branch, error) {
+	rows, err := s.queries.ListBranches(ctx)
+	if err != nil {
+		return nil, postgres.Fault(err)
+	}
+	branches := make([]order.Branch, len(rows))
+	for i, r := range rows {
+		branches[i] = order.Branch{ID: r.BranID, Name: r.BranNm}
+	}
+	return branches, nil
+}
+
+// Revoked says whether a token was withdrawn. It returns Unavailable.
+func (s *Store) Revoked(ctx context.Context, jti string) (bool, error) {
+	revoked, err := s.queries.IsTokenRevoked(ctx, jti)
+	return revoked, postgres.Fault(err)
+}

@@ -1,0 +1,55 @@
+// Package postgres keeps orders in PostgreSQL. The SQL is in queries/, the code
+// in db/ is generated from it.
+package postgres
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/postgres"
+	"example.com/pizza/services/order/internal/order"
+	"example.com/pizza/services/order/internal/postgres/db"
+)
+
+// Store is an order.Store, and the token.Revocations of the service.
+type Store struct{ queries *db.Queries }
+
+// NewStore returns a store on a pool of the order service's role.
+func NewStore(pool *pgxpool.Pool) *Store { return &Store{db.New(pool)} }
+
+// Insert keeps an order that has a price on every line. It returns Invalid for
+// a branch that does not exist and for a pizza that left the menu meanwhile,
+// and Unavailable.
+func (s *Store) Insert(ctx context.Context, o order.Order) error {
+	row := db.InsertOrderParams{
+		OrderID: o.ID, MemberID: o.MemberID, BranID: o.BranchID,
+		Date: o.Date, Time: o.Time, CreatedAt: &o.Placed, TotalPrice: o.Total,
+	}
+	for _, l := range o.Lines {
+		row.PizzaIds = append(row.PizzaIds, *l.PizzaID)
+		row.Quantities = append(row.Quantities, int32(l.Quantity))
+		row.UnitPrices = append(row.UnitPrices, *l.UnitPrice)
+	}
+	err := s.queries.InsertOrder(ctx, row)
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == foreignKeyViolation {
+		return missing(pg)
+	}
+	return postgres.Fault(err)
+}
+
+const foreignKeyViolation = "23503" // PostgreSQL documentation, appendix A
+
+// missing tells by the table which reference it was: orders refer to a branch,
+// lines to a pizza. Constraint names would not do, since a database that was
+// taken over has its own.
+func missing(err *pgconn.PgError) error {
+	if err.TableName == "orders" {
+		return fault.InvalidFields(fault.Field{Field: "branchId", Message: "is no branch"})
+	}
+	return fault.InvalidFields(fault.Field{Field: "lines", Message: "name a pizza that is no longer on the menu"})
+}

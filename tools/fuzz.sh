@@ -1,0 +1,13 @@
+#!/bin/sh
+# fuzz.sh TIME MODULE...: run every fuzz target of the modules for TIME each.
+set -eu
+time=$1
+shift
+for module in "$@"; do
+    grep -rlE '^func Fuzz' --include='*_test.go' "$module" | sort | while read -r file; do
+        grep -oE '^func Fuzz[A-Za-z0-9_]*' "$file" | cut -d' ' -f2 | while read -r target; do
+            echo "== $target ($file)"
+            (cd "$(dirname "$file")" && go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" .) < /dev/null
+        done
+    done
+done
