@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"example.com/pizza/migrations"
+)
+
+const help = `migrate prepares the database of the pizza services.
+
+  migrate roles                  create the roles, take over the old system's tables
+  migrate up                     apply what is pending, then the grants
+  migrate down [OWNER] --yes     take back one migration, of login, menu or order
+  migrate status [--json]        list the migrations
+  migrate seed [--history DIR]   add the menu, branches and a demo member; with
+                                 --history also the year of orders in DIR, which
+                                 holds orders.csv.gz and order_details.csv.gz
+
+Every command may be run again, and does only what is left to do.
+
+Where the database is (environment):
+  DATABASE_URL                   postgres://user:password@host:port/database, or
+  DB_HOST DB_PORT DB_NAME        its parts; DB_PORT is 5432 by default
+  DB_USER DB_PASSWORD
+  DB_SSLMODE                     prefer by default
+
+"roles" connects as a superuser, or as the owner of database and tables that may
+create roles; everything else as migrator. "roles" gives these passwords:
+  MIGRATOR_DB_PASSWORD LOGIN_DB_PASSWORD MENU_DB_PASSWORD ORDER_DB_PASSWORD
+
+"seed --history" reads dates and times in the zone
+  SHOP_TIMEZONE                  Asia/Seoul by default
+
+Exit status: 0 done, 1 failed, 2 wrong usage.
+`
+
+// usageError is a command line that cannot be understood.
+type usageError struct{ message string }
+
+func (e usageError) Error() string { return e.message + "; see migrate --help" }
+
+// command runs one of the commands with the arguments that follow its name.
+type command struct {
+	getenv         func(string) string
+	stdout, stderr io.Writer
+}
+
+// run is the program without its surroundings.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	c := command{getenv, stdout, stderr}
+	if len(args) == 0 {
+		return usageError{"a command is missing"}
+	}
+	if slices.ContainsFunc(args, func(a string) bool { return a == "--help" || a == "-help" || a == "-h" }) || args[0] == "help" {
+		_, err := io.WriteString(stdout, help)
+		return err
+	}
+	switch name, args := args[0], args[1:]; name {
+	case "roles":
+		return c.roles(ctx, args)
+	case "up":
+		return c.up(ctx, args)
+	case "down":
+		return c.down(ctx, args)
+	case "status":
+		return c.status(ctx, args)
+	case "seed":
+		return c.seed(ctx, args)
+	default:
+		return usageError{fmt.Sprintf("there is no command %q", name)}
+	}
+}
+
+// parse reads flags, before and after the other arguments, which it returns.
+func parse(flags *flag.FlagSet, args []string, most int) ([]string, error) {
+	flags.SetOutput(io.Discard)
+	var rest []string
+	for {
+		if err := flags.Parse(args); err != nil {
+			return nil, usageError{flags.Name() + ": " + err.Error()}
+		}
+		args = flags.Args()
+		if len(args) == 0 {
+			break
+		}
+		rest, args = append(rest, args[0]), args[1:]
+	}
+	if len(rest) > most {
+		return nil, usageError{fmt.Sprintf("%s: unexpected argument %q", flags.Name(), rest[most])}
+	}
+	return rest, nil
+}
+
+func (c command) roles(ctx context.Context, args []string) error {
+	if _, err := parse(flag.NewFlagSet("roles", flag.ContinueOnError), args, 0); err != nil {
+		return err
+	}
+	s := settings{getenv: c.getenv}
+	dsn, passwords := s.dsn(), s.passwords()
+	if err := s.check(); err != nil {
+		return err
+	}
+	if err := migrations.ApplyRoles(ctx, dsn, passwords); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(c.stdout, "the roles pizza_owner, migrator, login_svc, menu_svc and order_svc are in place")
+	return err
+}
+
+func (c command) up(ctx context.Context, args []string) error {
+	if _, err := parse(flag.NewFlagSet("up", flag.ContinueOnError), args, 0); err != nil {
+		return err
+	}
+	dsn, err := c.dsn()
+	if err != nil {
+		return err
+	}
+	out := newTable(c.stdout)
+	n := 0
+	err = migrations.Up(ctx, dsn, func(s migrations.Step) {
+		n++
+		out.row("applied", string(s.Owner), version(s.Version), s.Name, s.Took.Round(time.Millisecond).String())
+	})
+	if err := errors.Join(out.flush(), err); err != nil {
+		return err
+	}
+	text := "the schema was up to date; the grants are in place"
+	if n > 0 {
+		text = fmt.Sprintf("the schema is up to date, after %d migrations; the grants are in place", n)
+	}
+	_, err = fmt.Fprintln(c.stdout, text)
+	return err
+}
+
+func (c command) down(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("down", flag.ContinueOnError)
+	yes := flags.Bool("yes", false, "")
+	rest, err := parse(flags, args, 1)
+	if err != nil {
+		return err
+	}
+	var owner migrations.Owner
+	if len(rest) == 1 {
+		owner = migrations.Owner(rest[0])
+		if !slices.Contains(migrations.Owners(), owner) {
+			return usageError{fmt.Sprintf("down: %q is no owner: want login, menu or order", rest[0])}
+		}
+	}
+	if !*yes {
+		return usageError{"down: what the migration added is lost with all that is in it; confirm with --yes"}
+	}
+	dsn, err := c.dsn()
+	if err != nil {
+		return err
+	}
+	out := newTable(c.stdout)
+	err = migrations.Down(ctx, dsn, owner, func(s migrations.Step) {
+		out.row("taken back", string(s.Owner), version(s.Version), s.Name, s.Took.Round(time.Millisecond).String())
+	})
+	return errors.Join(out.flush(), err)
+}
+
+func (c command) seed(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("seed", flag.ContinueOnError)
+	dir := flags.String("history", "", "")
+	if _, err := parse(flags, args, 0); err != nil {
+		return err
+	}
+	s := settings{getenv: c.getenv}
+	dsn, zone := s.dsn(), s.zone()
+	if err := s.check(); err != nil {
+		return err
+	}
+	out := newTable(c.stdout)
+	out.row("TABLE", "ROWS ADDED")
+	err := migrations.Seed(ctx, dsn, func(a migrations.Added) { out.row(a.Table, fmt.Sprint(a.Rows)) })
+	if err != nil {
+		return err
+	}
+	if err := out.flush(); err != nil || *dir == "" {
+		return err
+	}
+	loaded, err := migrations.SeedHistory(ctx, dsn, migrations.History{Dir: *dir, Zone: zone, Progress: c.stderr})
+	if err != nil {
+		return fmt.Errorf("history, nothing of which is loaded: %w", err)
+	}
+	text := "the orders are there already; nothing loaded"
+	if loaded.Orders > 0 {
+		text = fmt.Sprintf("loaded %d orders with %d lines of %d pizzas for %s, by %d new members",
+			loaded.Orders, loaded.Lines, loaded.Quantity, loaded.Revenue, loaded.Members)
+	}
+	_, err = fmt.Fprintln(c.stdout, text)
+	return err
+}
+
+// dsn reads where the database is.
+func (c command) dsn() (string, error) {
+	s := settings{getenv: c.getenv}
+	dsn := s.dsn()
+	return dsn, s.check()
+}
+
+func version(v int64) string { return fmt.Sprintf("%05d", v) }

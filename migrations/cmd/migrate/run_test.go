@@ -1,0 +1,187 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/pizza/migrations"
+	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/pgtest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// program runs migrate with the given variables.
+type program map[string]string
+
+func (p program) run(t *testing.T, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	var out, problems bytes.Buffer
+	err = run(t.Context(), args, func(name string) string { return p[name] }, &out, &problems)
+	return out.String(), problems.String(), err
+}
+
+// mustRun runs migrate and checks that it prints all of these.
+func (p program) mustRun(t *testing.T, args []string, want ...string) string {
+	t.Helper()
+	stdout, stderr, err := p.run(t, args...)
+	if err != nil {
+		t.Fatalf("migrate %s: %v", strings.Join(args, " "), err)
+	}
+	for _, w := range want {
+		if !strings.Contains(stdout+stderr, w) {
+			t.Errorf("migrate %s prints %q, without %q", strings.Join(args, " "), stdout+stderr, w)
+		}
+	}
+	return stdout
+}
+
+func database(t *testing.T) (admin, migrator program) {
+	t.Helper()
+	dsn := pgtest.Empty(t)
+	p := migrationstest.Passwords()
+	admin = program{
+		"DATABASE_URL": dsn, "MIGRATOR_DB_PASSWORD": p.Migrator, "LOGIN_DB_PASSWORD": p.Login,
+		"MENU_DB_PASSWORD": p.Menu, "ORDER_DB_PASSWORD": p.Order,
+	}
+	migrator = program{"DB_USER": "migrator", "DB_PASSWORD": p.Migrator, "DB_SSLMODE": "disable"}
+	rest, ok := strings.CutPrefix(dsn[strings.LastIndex(dsn, "@"):], "@")
+	address, name, slash := strings.Cut(rest, "/")
+	host, port, colon := strings.Cut(address, ":")
+	if !ok || !slash || !colon {
+		t.Fatal("the test server's address is not as expected")
+	}
+	migrator["DB_HOST"], migrator["DB_PORT"] = host, port
+	migrator["DB_NAME"], _, _ = strings.Cut(name, "?")
+	return admin, migrator
+}
+
+// The whole way, as an operator goes it.
+func TestMigrate(t *testing.T) {
+	t.Parallel()
+	admin, migrator := database(t)
+	admin.mustRun(t, []string{"roles"}, "pizza_owner, migrator, login_svc, menu_svc and order_svc are in place")
+	migrator.mustRun(t, []string{"status"}, "OWNER  VERSION  MIGRATION", "order  00003    number_lines", "pending", "0 applied, ")
+	migrator.mustRun(t, []string{"up"}, "applied  login  00001  member", "the schema is up to date, after ")
+	migrator.mustRun(t, []string{"up"}, "the schema was up to date")
+	migrator.mustRun(t, []string{"status"}, " UTC\n", ", 0 pending")
+
+	var list []migrations.Migration
+	if err := json.Unmarshal([]byte(migrator.mustRun(t, []string{"status", "--json"})), &list); err != nil {
+		t.Fatal(err)
+	}
+	if len(list) < 16 || list[0].Owner != "login" || list[0].Version != 1 || list[0].Name != "member" || list[0].AppliedAt == nil {
+		t.Errorf("status --json: %+v", list)
+	}
+
+	migrator.mustRun(t, []string{"seed"}, "pizza        96", "TABLE        ROWS ADDED")
+	migrator.mustRun(t, []string{"seed", "--history", "../../seed/history"}, "pizza        0", "loading: 100%",
+		"loaded 21350 orders with 48620 lines of 49574 pizzas for 817860.05, by 500 new members")
+	migrator.mustRun(t, []string{"seed", "--history=../../seed/history"}, "the orders are there already; nothing loaded")
+
+	migrator.mustRun(t, []string{"down", "--yes"}, "taken back  order  ")
+	migrator.mustRun(t, []string{"down", "login", "--yes"}, "taken back  login  00002  revoked_token")
+	migrator.mustRun(t, []string{"status"}, "2 pending")
+	migrator.mustRun(t, []string{"up"}, "after 2 migrations")
+}
+
+func TestSeedOfBrokenHistory(t *testing.T) {
+	t.Parallel()
+	admin, migrator := database(t)
+	admin.mustRun(t, []string{"roles"})
+	migrator.mustRun(t, []string{"up"})
+	_, _, err := migrator.run(t, "seed", "--history", t.TempDir())
+	if err == nil || !strings.Contains(err.Error(), "history, nothing of which is loaded: there is neither orders.csv.gz") {
+		t.Error(err)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"--help"}, {"-h"}, {"help"}, {"up", "--help"}} {
+		program{}.mustRun(t, args, "migrate roles", "migrate up", "migrate down [OWNER] --yes", "migrate status [--json]", "migrate seed [--history DIR]")
+	}
+}
+
+func TestWrongUsage(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "a command is missing; see migrate --help"},
+		{[]string{"sideways"}, `there is no command "sideways"; see migrate --help`},
+		{[]string{"up", "now"}, `up: unexpected argument "now"; see migrate --help`},
+		{[]string{"up", "--fast"}, "up: flag provided but not defined: -fast; see migrate --help"},
+		{[]string{"roles", "x"}, `roles: unexpected argument "x"; see migrate --help`},
+		{[]string{"status", "--json=perhaps"}, `status: invalid boolean value "perhaps" for -json: parse error; see migrate --help`},
+		{[]string{"down"}, "down: what the migration added is lost with all that is in it; confirm with --yes; see migrate --help"},
+		{[]string{"down", "kitchen", "--yes"}, `down: "kitchen" is no owner: want login, menu or order; see migrate --help`},
+		{[]string{"seed", "--history"}, "seed: flag needs an argument: -history; see migrate --help"},
+	} {
+		t.Run(strings.Join(test.args, "_"), func(t *testing.T) {
+			t.Parallel()
+			_, _, err := program{}.run(t, test.args...)
+			if !errors.As(err, new(usageError)) {
+				t.Fatalf("%v is no usage error", err)
+			}
+			if diff := cmp.Diff(test.want, err.Error()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// Every wrong variable is named at once, and no value is.
+func TestWrongConfiguration(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, command string
+		env           program
+		want          []string
+	}{
+		{"nothing", "up", program{}, []string{
+			"DB_HOST is required, or DATABASE_URL", "DB_NAME is required", "DB_PASSWORD is required", "DB_USER is required",
+		}},
+		{"all_of_seed", "seed", program{"DB_HOST": "h", "DB_NAME": "n", "DB_USER": "u", "DB_PASSWORD": "s3cret", "DB_PORT": "70000", "DB_SSLMODE": "s3cret", "SHOP_TIMEZONE": "s3cret"}, []string{
+			"DB_PORT must be a port number",
+			"DB_SSLMODE must be disable, allow, prefer, require, verify-ca or verify-full",
+			`SHOP_TIMEZONE must be a time zone such as "Asia/Seoul"`,
+		}},
+		{"address", "status", program{"DATABASE_URL": "s3cret"}, []string{"DATABASE_URL must be postgres://user:password@host:port/database"}},
+		{"passwords", "roles", program{"DATABASE_URL": "postgres://u:s3cret@h/d", "LOGIN_DB_PASSWORD": "s3cret"}, []string{
+			"MENU_DB_PASSWORD is required", "MIGRATOR_DB_PASSWORD is required", "ORDER_DB_PASSWORD is required",
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			_, _, err := test.env.run(t, test.command)
+			want := "the configuration is not usable:\n  - " + strings.Join(test.want, "\n  - ")
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			if diff := cmp.Diff(want, err.Error()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestNoDatabaseThere(t *testing.T) {
+	t.Parallel()
+	for _, command := range [][]string{{"up"}, {"status"}, {"seed"}, {"down", "--yes"}, {"roles"}} {
+		p := program{"DATABASE_URL": "postgres://u:s3cret@127.0.0.1:1/d"}
+		for _, role := range []string{"MIGRATOR", "LOGIN", "MENU", "ORDER"} {
+			p[role+"_DB_PASSWORD"] = "s3cret"
+		}
+		_, _, err := p.run(t, command...)
+		if err == nil || !strings.Contains(err.Error(), "127.0.0.1:1") || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%v: %v", command, err)
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	_ "time/tzdata" // an image without a shell has no time zones either
+
+	"example.com/pizza/migrations"
+)
+
+// settings reads environment variables and collects what is wrong with all of
+// them, by name and never with the value.
+type settings struct {
+	getenv   func(string) string
+	problems []string
+}
+
+func (s *settings) wrong(format string, args ...any) {
+	s.problems = append(s.problems, fmt.Sprintf(format, args...))
+}
+
+func (s *settings) required(name string) string {
+	v := s.getenv(name)
+	if v == "" {
+		s.wrong("%s is required", name)
+	}
+	return v
+}
+
+// check returns everything that is wrong, at once.
+func (s *settings) check() error {
+	if len(s.problems) == 0 {
+		return nil
+	}
+	slices.Sort(s.problems)
+	return fmt.Errorf("the configuration is not usable:\n  - %s", strings.Join(s.problems, "\n  - "))
+}
+
+// dsn returns where the database is.
+func (s *settings) dsn() string {
+	if dsn := s.getenv("DATABASE_URL"); dsn != "" {
+		u, err := url.Parse(dsn)
+		if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") || u.Hostname() == "" {
+			s.wrong("DATABASE_URL must be postgres://user:password@host:port/database")
+		}
+		return dsn
+	}
+	host, port := s.getenv("DB_HOST"), s.getenv("DB_PORT")
+	if host == "" {
+		s.wrong("DB_HOST is required, or DATABASE_URL")
+	}
+	if port == "" {
+		port = "5432"
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		s.wrong("DB_PORT must be a port number")
+	}
+	mode := s.getenv("DB_SSLMODE")
+	switch mode {
+	case "":
+		mode = "prefer"
+	case "disable", "allow", "prefer", "require", "verify-ca", "verify-full":
+	default:
+		s.wrong("DB_SSLMODE must be disable, allow, prefer, require, verify-ca or verify-full")
+	}
+	u := url.URL{
+		Scheme: "postgres", User: url.UserPassword(s.required("DB_USER"), s.required("DB_PASSWORD")),
+		Host: net.JoinHostPort(host, port), Path: "/" + s.required("DB_NAME"),
+		RawQuery: url.Values{"sslmode": {mode}}.Encode(),
+	}
+	return u.String()
+}
+
+func (s *settings) passwords() migrations.Passwords {
+	return migrations.Passwords{
+		Migrator: s.required("MIGRATOR_DB_PASSWORD"), Login: s.required("LOGIN_DB_PASSWORD"),
+		Menu: s.required("MENU_DB_PASSWORD"), Order: s.required("ORDER_DB_PASSWORD"),
+	}
+}
+
+func (s *settings) zone() *time.Location {
+	name := s.getenv("SHOP_TIMEZONE")
+	if name == "" {
+		name = "Asia/Seoul"
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		s.wrong(`SHOP_TIMEZONE must be a time zone such as "Asia/Seoul"`)
+	}
+	return zone
+}

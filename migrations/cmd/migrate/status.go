@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"example.com/pizza/migrations"
+)
+
+func (c command) status(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("status", flag.ContinueOnError)
+	asJSON := flags.Bool("json", false, "")
+	if _, err := parse(flags, args, 0); err != nil {
+		return err
+	}
+	dsn, err := c.dsn()
+	if err != nil {
+		return err
+	}
+	list, err := migrations.Status(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		e := json.NewEncoder(c.stdout)
+		e.SetIndent("", "  ")
+		return e.Encode(list)
+	}
+	out := newTable(c.stdout)
+	out.row("OWNER", "VERSION", "MIGRATION", "APPLIED")
+	pending := 0
+	for _, m := range list {
+		applied := "pending"
+		if m.AppliedAt != nil {
+			applied = m.AppliedAt.UTC().Format(time.DateTime) + " UTC"
+		} else {
+			pending++
+		}
+		out.row(string(m.Owner), version(m.Version), m.Name, applied)
+	}
+	if err := out.flush(); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.stdout, "%d applied, %d pending\n", len(list)-pending, pending)
+	return err
+}
+
+// table prints rows with aligned columns.
+type table struct{ w *tabwriter.Writer }
+
+func newTable(w io.Writer) table { return table{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)} }
+
+// row adds a row; a failure to write it is reported by flush.
+func (t table) row(cells ...string) { _, _ = fmt.Fprintln(t.w, strings.Join(cells, "\t")) }
+
+func (t table) flush() error { return t.w.Flush() }

@@ -1,0 +1,44 @@
+package migrations
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// grant applies sql/access/grants.sql. A build that is older than the database
+// leaves the grants alone: it would take away what newer services need.
+func grant(ctx context.Context, db *sql.DB, providers []provider) (err error) {
+	for _, p := range providers {
+		have, known, err := p.GetVersions(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.owner, err)
+		}
+		if have > known {
+			return nil
+		}
+	}
+	grants, err := files.ReadFile("sql/access/grants.sql")
+	if err != nil {
+		return err
+	}
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("grants: %w", err)
+	}
+	defer func() {
+		if rollback := tx.Rollback(); !errors.Is(rollback, sql.ErrTxDone) {
+			err = errors.Join(err, rollback)
+		}
+	}()
+	// Two at once would change the same rows of the catalog, which PostgreSQL
+	// refuses instead of letting one wait.
+	lock := fmt.Sprintf("SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(%d)", grantsLock)
+	for _, statement := range []string{lock, string(grants)} {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return explain(fmt.Errorf("grants: %w", err))
+		}
+	}
+	return tx.Commit()
+}

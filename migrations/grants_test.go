@@ -1,0 +1,218 @@
+package migrations_test
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"example.com/pizza/migrations/migrationstest"
+)
+
+// refused is insufficient_privilege.
+const refused = "42501"
+
+// matrix is what each role may do to each table: s(elect), i(nsert), u(pdate),
+// d(elete). Nobody here may do anything else, such as DDL or TRUNCATE; the
+// migrator has to become pizza_owner first.
+const matrix = `
+	table                 login_svc  menu_svc  order_svc  migrator
+
+	member                siu-       ----      ----       ----
+	revoked_token         si-d       ----      s---       ----
+	schema_version_login  s---       ----      ----       ----
+
+	pizza_types           ----       siud      ----       ----
+	pizza                 ----       siud      ----       ----
+	catalog_version       ----       s---      ----       ----
+	schema_version_menu   ----       s---      ----       ----
+
+	branch                ----       ----      s---       ----
+	orders                ----       ----      si--       ----
+	order_detail          ----       ----      si--       ----
+	schema_version_order  ----       ----      s---       ----
+`
+
+// rights is one line of the matrix.
+type rights struct {
+	table string
+	of    map[string]string // role to what it may do
+}
+
+func readMatrix(t *testing.T) []rights {
+	t.Helper()
+	var all []rights
+	for line := range strings.Lines(matrix) {
+		cells := strings.Fields(line)
+		if len(cells) == 0 || cells[0] == "table" {
+			continue
+		}
+		r := rights{cells[0], map[string]string{}}
+		for i, role := range roles() {
+			if !regexp.MustCompile("^[s-][i-][u-][d-]$").MatchString(cells[i+1]) {
+				t.Fatalf("the matrix has %q", cells[i+1])
+			}
+			r.of[role] = cells[i+1]
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+// roles are in the order of the matrix's columns.
+func roles() []string { return []string{"login_svc", "menu_svc", "order_svc", "migrator"} }
+
+// TestGrants tries every verb on every table as every role on a real server.
+func TestGrants(t *testing.T) {
+	t.Parallel()
+	// Both ways to the schema give the same rights.
+	fresh := migrationstest.New(t)
+	old, _ := takenOver(t)
+	for name, d := range map[string]*migrationstest.Database{"new_database": fresh, "taken_over_database": old} {
+		for _, role := range roles() {
+			t.Run(name+"/"+role, func(t *testing.T) {
+				t.Parallel()
+				conn := connect(t, d.URL(role))
+				for _, r := range readMatrix(t) {
+					tryTable(t, conn, r.table, r.of[role])
+				}
+			})
+		}
+	}
+}
+
+// tryTable runs each verb in a transaction that is rolled back. A verb that is
+// allowed succeeds or fails on the data, after the rights are checked.
+func tryTable(t *testing.T, conn *pgx.Conn, table, allowed string) {
+	t.Helper()
+	column := map[string]string{
+		"member": "member_nm", "revoked_token": "expires_at", "pizza_types": "pizza_nm", "pizza": "price",
+		"catalog_version": "version", "branch": "bran_nm", "orders": "date", "order_detail": "quantity",
+	}[table]
+	if column == "" {
+		column = "version_id"
+	}
+	for i, verb := range []string{
+		"SELECT " + column + " FROM " + table + " LIMIT 1",
+		"INSERT INTO " + table + " DEFAULT VALUES",
+		"UPDATE " + table + " SET " + column + " = NULL WHERE false",
+		"DELETE FROM " + table + " WHERE false",
+		"TRUNCATE " + table,
+		"ALTER TABLE " + table + " ADD COLUMN mine int",
+		"ALTER TABLE " + table + " DISABLE TRIGGER ALL",
+		"ALTER TABLE " + table + " OWNER TO CURRENT_USER",
+		"CREATE INDEX ON " + table + " (" + column + ")",
+		"CREATE TRIGGER mine BEFORE INSERT ON " + table + " FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+		"DROP TABLE " + table + " CASCADE",
+	} {
+		code := attempt(t, conn, verb)
+		if may := i < len(allowed) && allowed[i] != '-'; may && code != "" && !strings.HasPrefix(code, "23") || !may && code != refused {
+			t.Errorf("%s: allowed is %v, but SQLSTATE is %q", verb, may, code)
+		}
+	}
+}
+
+// attempt runs a statement, takes it back, and returns its SQLSTATE.
+func attempt(t *testing.T, conn *pgx.Conn, sql string) string {
+	t.Helper()
+	tx, err := conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = tx.Exec(t.Context(), sql)
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return sqlstate(t, err)
+}
+
+// A new table must have a line in the matrix.
+func TestGrantsCoverEveryTable(t *testing.T) {
+	t.Parallel()
+	var known []string
+	for _, r := range readMatrix(t) {
+		known = append(known, "public."+r.table)
+	}
+	slices.Sort(known)
+	there := values[string](t, connect(t, migrationstest.New(t).URL("")), `
+		SELECT relnamespace::regnamespace || '.' || relname FROM pg_class
+		WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND relnamespace::regnamespace::text !~ '^(pg_|information_schema)' ORDER BY 1`)
+	if diff := cmp.Diff(known, there); diff != "" {
+		t.Errorf("the matrix (-) and the database (+) have other tables:\n%s", diff)
+	}
+}
+
+// What is not about one table.
+func TestRolesMayNothingElse(t *testing.T) {
+	t.Parallel()
+	d := migrationstest.New(t)
+	for _, role := range roles() {
+		t.Run(role, func(t *testing.T) {
+			t.Parallel()
+			conn := connect(t, d.URL(role))
+			statements := []string{
+				"CREATE TABLE mine (a int)",
+				"CREATE TABLE public.mine (a int)",
+				"CREATE TEMPORARY TABLE mine (a int)",
+				"CREATE VIEW public.mine AS SELECT 1",
+				"CREATE SEQUENCE public.mine",
+				"CREATE FUNCTION public.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+				"CREATE SCHEMA mine",
+				"CREATE ROLE mine",
+				"SET SESSION AUTHORIZATION postgres",
+				"SET ROLE postgres",
+				"SELECT nextval('public.order_detail_order_detail_id_seq')",
+				"SELECT setval('public.order_detail_order_detail_id_seq', 1)",
+				"SELECT last_value FROM public.order_detail_order_detail_id_seq",
+				"SELECT rolpassword FROM pg_authid",
+				"COPY pizza TO PROGRAM 'true'",
+			}
+			for _, other := range append(roles(), "pizza_owner") {
+				if other != role && !(role == "migrator" && other == "pizza_owner") {
+					statements = append(statements, "SET ROLE "+other)
+				}
+			}
+			for _, sql := range statements {
+				if code := attempt(t, conn, sql); code != refused {
+					t.Errorf("%s: SQLSTATE %q", sql, code)
+				}
+			}
+			if can := values[string](t, conn, `
+				SELECT oid::regprocedure::text FROM pg_proc
+				WHERE pronamespace = 'public'::regnamespace AND has_function_privilege(oid, 'EXECUTE')`); len(can) > 0 {
+				t.Errorf("may call %v", can)
+			}
+			if can := values[string](t, conn, `
+				SELECT table_name || '.' || privilege_type FROM information_schema.role_table_grants
+				WHERE grantee = current_user AND is_grantable = 'YES'`); len(can) > 0 {
+				t.Errorf("may pass on %v", can)
+			}
+			if can := values[string](t, conn, `
+				SELECT sequencename FROM pg_sequences
+				WHERE schemaname = 'public' AND has_sequence_privilege('public.' || sequencename, 'USAGE, SELECT, UPDATE')`); len(can) > 0 {
+				t.Errorf("may use the sequences %v", can)
+			}
+		})
+	}
+	t.Run("migrator_becomes_the_owner", func(t *testing.T) {
+		t.Parallel()
+		conn := connect(t, d.URL("migrator"))
+		exec(t, conn, "SET ROLE pizza_owner")
+		for _, r := range readMatrix(t) {
+			if code := attempt(t, conn, fmt.Sprintf("ALTER TABLE %s ADD COLUMN mine int", r.table)); code != "" {
+				t.Errorf("%s: SQLSTATE %q", r.table, code)
+			}
+		}
+	})
+	t.Run("nobody_logs_in_as_the_owner", func(t *testing.T) {
+		t.Parallel()
+		conn, err := pgx.Connect(t.Context(), d.URL("pizza_owner"))
+		if err == nil {
+			t.Fatal(conn.Close(t.Context()))
+		}
+	})
+}

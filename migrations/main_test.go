@@ -1,0 +1,132 @@
+package migrations_test
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"os"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/pgtest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// connect opens a connection for the time of the test.
+func connect(t *testing.T, dsn string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+func exec(t *testing.T, conn *pgx.Conn, sql string, args ...any) {
+	t.Helper()
+	if _, err := conn.Exec(t.Context(), sql, args...); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// value returns the one value that a query has.
+func value[T any](t *testing.T, conn *pgx.Conn, sql string, args ...any) T {
+	t.Helper()
+	rows, err := conn.Query(t.Context(), sql, args...)
+	if err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	v, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[T])
+	if err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return v
+}
+
+// values returns the first column of a query.
+func values[T any](t *testing.T, conn *pgx.Conn, sql string, args ...any) []T {
+	t.Helper()
+	rows, err := conn.Query(t.Context(), sql, args...)
+	if err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	v, err := pgx.CollectRows(rows, pgx.RowTo[T])
+	if err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return v
+}
+
+// sqlstate returns the code of a refusal, or "" for success. Any other error,
+// such as a broken connection, ends the test.
+func sqlstate(t *testing.T, err error) string {
+	t.Helper()
+	if err == nil {
+		return ""
+	}
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		t.Fatal(err)
+	}
+	return pg.Code
+}
+
+// as returns the DSN of another role.
+func as(t *testing.T, dsn, role string) string {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword(role, migrationstest.Passwords().Migrator)
+	return u.String()
+}
+
+// oldSystem is a database as the old system leaves it: its own, with its rows.
+type oldSystem struct{ dsn, monolith string }
+
+func newOldSystem(t *testing.T) oldSystem {
+	t.Helper()
+	dsn := pgtest.Empty(t)
+	admin := connect(t, dsn)
+	// Roles belong to the whole server; other tests may make this one just now.
+	exec(t, admin, `DO $$
+		BEGIN
+			CREATE ROLE monolith LOGIN PASSWORD '`+migrationstest.Passwords().Migrator+`';
+		EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+		END $$`)
+	exec(t, admin, "ALTER DATABASE "+admin.Config().Database+" OWNER TO monolith")
+	s := oldSystem{dsn, as(t, dsn, "monolith")}
+	script, err := os.ReadFile("testdata/old_system.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec(t, connect(t, s.monolith), string(script))
+	return s
+}
+
+// migrate brings a database to the current schema.
+func migrate(t *testing.T, dsn string) *migrationstest.Database {
+	t.Helper()
+	d, err := migrationstest.On(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// takenOver returns the old system's database after the migration.
+func takenOver(t *testing.T) (*migrationstest.Database, oldSystem) {
+	t.Helper()
+	old := newOldSystem(t)
+	return migrate(t, old.dsn), old
+}
+
+func oldTables() []string {
+	return []string{"member", "pizza_types", "pizza", "branch", "orders", "order_detail"}
+}

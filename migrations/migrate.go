@@ -1,0 +1,231 @@
+package migrations
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
+	"github.com/pressly/goose/v3/lock"
+)
+
+// Owner is the service that owns tables.
+type Owner string
+
+// The owners, in the order in which their migrations are applied: order lines
+// refer to pizzas.
+const (
+	Login Owner = "login"
+	Menu  Owner = "menu"
+	Order Owner = "order"
+)
+
+// Owners returns all owners in the order of Up; Down takes the reverse.
+func Owners() []Owner { return []Owner{Login, Menu, Order} }
+
+// table is where goose keeps the owner's applied versions.
+func (o Owner) table() string { return "schema_version_" + string(o) }
+
+// lockID is the owner's advisory lock. goose's own default is one number for
+// everybody who uses goose on a database. The hexadecimal digits spell "pizza".
+func (o Owner) lockID() int64 {
+	return 0x70697a7a61_00 + map[Owner]int64{Login: 1, Menu: 2, Order: 3}[o]
+}
+
+// Advisory locks of the other steps.
+const (
+	grantsLock int64 = 0x70697a7a61_10
+	seedLock   int64 = 0x70697a7a61_11
+)
+
+// lockTimeout bounds the wait for a table: whoever waits for one in the way
+// that ALTER TABLE does makes everybody else wait behind it.
+const lockTimeout = "5s"
+
+// Migration is one file of sql/.
+type Migration struct {
+	Owner   Owner  `json:"owner"`
+	Version int64  `json:"version"`
+	Name    string `json:"name"`
+	// AppliedAt is nil for a migration that is pending.
+	AppliedAt *time.Time `json:"applied_at"`
+}
+
+// Step is one migration that has been applied or taken back.
+type Step struct {
+	Owner   Owner
+	Version int64
+	Name    string
+	Took    time.Duration
+}
+
+// Up applies what is pending and then the grants. When others do the same at
+// the same time it waits for them, as long as ctx allows. dsn names the role
+// migrator, or a superuser. done, if given, is told of every migration applied.
+//
+// A migration that fails is rolled back, those before it stay, and the next Up
+// goes on with it.
+func Up(ctx context.Context, dsn string, done ...func(Step)) error {
+	return eachOwner(ctx, dsn, func(providers []provider, db *sql.DB) error {
+		for _, p := range providers {
+			results, err := p.Up(ctx)
+			var partial *goose.PartialError
+			if errors.As(err, &partial) {
+				results = partial.Applied
+				err = fmt.Errorf("sql/%s/%s: %w", p.owner, path.Base(partial.Failed.Source.Path), partial.Err)
+			}
+			p.report(results, done)
+			if err != nil {
+				return explain(err)
+			}
+		}
+		return grant(ctx, db, providers)
+	})
+}
+
+// ErrNothingToUndo is returned by Down when no migration is applied.
+var ErrNothingToUndo = errors.New("no migration is applied")
+
+// Down takes back the newest migration of the owner, or, if owner is empty, of
+// the last owner that has any. What the migration added is lost with all that
+// is in it; the tables of the old system are only dropped when they are empty.
+func Down(ctx context.Context, dsn string, owner Owner, done ...func(Step)) error {
+	return eachOwner(ctx, dsn, func(providers []provider, _ *sql.DB) error {
+		for i := len(providers) - 1; i >= 0; i-- {
+			p := providers[i]
+			if owner != "" && p.owner != owner {
+				continue
+			}
+			result, err := p.Down(ctx)
+			if errors.Is(err, goose.ErrNoNextVersion) {
+				continue
+			}
+			if err != nil {
+				return explain(fmt.Errorf("%s: %w", p.owner, err))
+			}
+			p.report([]*goose.MigrationResult{result}, done)
+			return nil
+		}
+		return ErrNothingToUndo
+	})
+}
+
+// Status lists all migrations, and when each was applied. It changes nothing.
+func Status(ctx context.Context, dsn string) ([]Migration, error) {
+	var list []Migration
+	err := eachOwner(ctx, dsn, func(providers []provider, db *sql.DB) error {
+		for _, p := range providers {
+			ms, err := p.status(ctx, db)
+			if err != nil {
+				return fmt.Errorf("%s: %w", p.owner, err)
+			}
+			list = append(list, ms...)
+		}
+		return nil
+	})
+	return list, err
+}
+
+// provider is goose for one owner.
+type provider struct {
+	*goose.Provider
+	owner Owner
+}
+
+// eachOwner calls do with a provider per owner on one database handle.
+func eachOwner(ctx context.Context, dsn string, do func([]provider, *sql.DB) error) (err error) {
+	c, err := config(dsn)
+	if err != nil {
+		return err
+	}
+	c.RuntimeParams["lock_timeout"] = lockTimeout
+	db := stdlib.OpenDB(*c)
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := db.PingContext(ctx); err != nil {
+		return explain(err)
+	}
+	var providers []provider
+	for _, o := range Owners() {
+		p, err := newProvider(db, o)
+		if err != nil {
+			return fmt.Errorf("%s: %w", o, err)
+		}
+		providers = append(providers, p)
+	}
+	return do(providers, db)
+}
+
+func newProvider(db *sql.DB, o Owner) (provider, error) {
+	dir, err := fs.Sub(files, "sql/"+string(o))
+	if err != nil {
+		return provider{}, err
+	}
+	store, err := database.NewStore(database.DialectPostgres, o.table())
+	if err != nil {
+		return provider{}, err
+	}
+	// Every second, for ever: it is ctx that ends the wait. goose asks instead of
+	// waiting in the server, where CREATE INDEX CONCURRENTLY would wait for us.
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(o.lockID()), lock.WithLockTimeout(1, math.MaxInt64))
+	if err != nil {
+		return provider{}, err
+	}
+	p, err := goose.NewProvider("", db, dir, goose.WithStore(store), goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
+	return provider{p, o}, err
+}
+
+func (p provider) report(results []*goose.MigrationResult, done []func(Step)) {
+	for _, r := range results {
+		for _, f := range done {
+			f(Step{Owner: p.owner, Version: r.Source.Version, Name: nameOf(r.Source.Path), Took: r.Duration})
+		}
+	}
+}
+
+// nameOf returns "number_lines" for "00003_number_lines.sql".
+func nameOf(file string) string {
+	_, name, _ := strings.Cut(strings.TrimSuffix(path.Base(file), ".sql"), "_")
+	return name
+}
+
+func (p provider) status(ctx context.Context, db *sql.DB) ([]Migration, error) {
+	applied := map[int64]time.Time{}
+	// goose would create the table to look into it.
+	exists, err := p.versioned(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	if exists {
+		status, err := p.Status(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range status {
+			if s.State == goose.StateApplied {
+				applied[s.Source.Version] = s.AppliedAt
+			}
+		}
+	}
+	var list []Migration
+	for _, s := range p.ListSources() {
+		m := Migration{Owner: p.owner, Version: s.Version, Name: nameOf(s.Path)}
+		if at, ok := applied[s.Version]; ok {
+			m.AppliedAt = &at
+		}
+		list = append(list, m)
+	}
+	return list, nil
+}
+
+func (p provider) versioned(ctx context.Context, db *sql.DB) (exists bool, err error) {
+	err = db.QueryRowContext(ctx, "SELECT to_regclass($1) IS NOT NULL", "public."+p.owner.table()).Scan(&exists)
+	return exists, explain(err)
+}

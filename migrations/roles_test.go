@@ -1,0 +1,150 @@
+package migrations_test
+
+import (
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"example.com/pizza/migrations"
+	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/pgserver"
+	"example.com/pizza/pkg/pgtest"
+)
+
+// server starts a server of the test's own, because roles and their passwords
+// belong to the whole server.
+func server(t *testing.T) *pgserver.Server {
+	t.Helper()
+	s, err := pgserver.Start(t.Context(), pgserver.Options{Settings: pgserver.TestSettings()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func withPassword(t *testing.T, dsn, role, password string) string {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword(role, password)
+	return u.String()
+}
+
+func TestApplyRoles(t *testing.T) {
+	t.Parallel()
+	s := server(t)
+	admin := connect(t, s.URL("postgres"))
+	exec(t, admin, "CREATE DATABASE pizza")
+	dsn := s.URL("pizza")
+	apply := func(p migrations.Passwords) error { return migrations.ApplyRoles(t.Context(), dsn, p) }
+
+	t.Run("passwords", func(t *testing.T) {
+		first := migrations.Passwords{Migrator: "1", Login: `'"\; --`, Menu: "비밀번호 Ⅸ", Order: strings.Repeat("o", 200)}
+		if err := apply(first); err != nil {
+			t.Fatal(err)
+		}
+		for role, password := range map[string]string{
+			"migrator": first.Migrator, "login_svc": first.Login, "menu_svc": first.Menu, "order_svc": first.Order,
+		} {
+			connect(t, withPassword(t, dsn, role, password))
+		}
+		kept := values[string](t, admin, "SELECT rolpassword FROM pg_authid WHERE rolname IN ('migrator', 'login_svc', 'menu_svc', 'order_svc')")
+		for _, v := range kept {
+			if !strings.HasPrefix(v, "SCRAM-SHA-256$4096:") {
+				t.Errorf("the server keeps %q", v)
+			}
+		}
+	})
+	t.Run("changed_passwords", func(t *testing.T) {
+		if err := apply(migrationstest.Passwords()); err != nil {
+			t.Fatal(err)
+		}
+		connect(t, as(t, dsn, "login_svc"))
+		conn, err := pgx.Connect(t.Context(), withPassword(t, dsn, "migrator", "1"))
+		if err == nil {
+			t.Error("the old password still works", conn.Close(t.Context()))
+		}
+	})
+	t.Run("empty_password", func(t *testing.T) {
+		p := migrationstest.Passwords()
+		p.Menu = ""
+		if err := apply(p); err == nil || !strings.Contains(err.Error(), "password of menu_svc: must not be empty") {
+			t.Error(err)
+		}
+	})
+	t.Run("drift_is_mended", func(t *testing.T) {
+		exec(t, admin, "ALTER ROLE pizza_owner LOGIN")
+		exec(t, admin, "ALTER ROLE login_svc INHERIT NOLOGIN")
+		if err := apply(migrationstest.Passwords()); err != nil {
+			t.Fatal(err)
+		}
+		if n := value[int](t, admin, "SELECT count(*) FROM pg_roles WHERE rolname = 'pizza_owner' AND rolcanlogin OR rolname = 'login_svc' AND (rolinherit OR NOT rolcanlogin)"); n != 0 {
+			t.Error("the roles are as they were changed")
+		}
+	})
+	t.Run("mighty_role", func(t *testing.T) {
+		exec(t, admin, "ALTER ROLE menu_svc CREATEROLE")
+		if err := apply(migrationstest.Passwords()); err == nil || !strings.Contains(err.Error(), "the role menu_svc exists and may do more than it should") {
+			t.Error(err)
+		}
+	})
+}
+
+// The administrator need not be a superuser: here it is the old system's own
+// role, which owns the database and may create roles.
+func TestApplyRolesWithoutSuperuser(t *testing.T) {
+	t.Parallel()
+	s := server(t)
+	exec(t, connect(t, s.URL("postgres")), "CREATE ROLE monolith LOGIN CREATEROLE PASSWORD '"+migrationstest.Passwords().Migrator+"'")
+	exec(t, connect(t, s.URL("postgres")), "CREATE DATABASE pizza OWNER monolith")
+	monolith := as(t, s.URL("pizza"), "monolith")
+	script, err := os.ReadFile("testdata/old_system.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := connect(t, monolith)
+	exec(t, conn, string(script))
+	before := rows(t, monolith)
+	for range 2 {
+		if err := migrations.ApplyRoles(t.Context(), monolith, migrationstest.Passwords()); err != nil {
+			t.Fatal(err)
+		}
+		if err := migrations.Up(t.Context(), as(t, monolith, "migrator")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if value[bool](t, conn, "SELECT pg_has_role('pizza_owner', 'USAGE')") {
+		t.Error("the old system's role has the rights of pizza_owner")
+	}
+	exec(t, conn, "UPDATE pizza SET price = price + 1 WHERE pizza_id = 'bbq_ckn_s'")
+	exec(t, conn, "UPDATE pizza SET price = price - 1 WHERE pizza_id = 'bbq_ckn_s'")
+	if after := rows(t, monolith); strings.Join(after, "\n") != strings.Join(before, "\n") {
+		t.Errorf("%v became %v", before, after)
+	}
+}
+
+// Roles belong to all databases of a server; preparing several at once works.
+func TestApplyRolesToManyDatabases(t *testing.T) {
+	t.Parallel()
+	var wg sync.WaitGroup
+	for range 4 {
+		dsn := pgtest.Empty(t)
+		wg.Go(func() {
+			if err := migrations.ApplyRoles(t.Context(), dsn, migrationstest.Passwords()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}

@@ -1,0 +1,49 @@
+package migrations
+
+import (
+	"crypto/hmac"
+	"crypto/pbkdf2"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+
+	"golang.org/x/text/secure/precis"
+)
+
+// scramIterations is what PostgreSQL itself uses.
+const scramIterations = 4096
+
+// scramVerifier returns what PostgreSQL keeps of a password (RFC 5803):
+//
+//	SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>
+//
+// with the keys of RFC 5802, section 3. The client normalises the password in
+// the same way when it logs in (RFC 7677, RFC 8265), and takes it as it is when
+// that cannot be done.
+func scramVerifier(password string) (string, error) {
+	if password == "" {
+		return "", errors.New("must not be empty")
+	}
+	if normalised, err := precis.OpaqueString.String(password); err == nil {
+		password = normalised
+	}
+	salt := make([]byte, 16)
+	if _, err := rand.Read(salt); err != nil {
+		return "", err
+	}
+	salted, err := pbkdf2.Key(sha256.New, password, salt, scramIterations, sha256.Size)
+	if err != nil {
+		return "", err
+	}
+	stored := sha256.Sum256(mac(salted, "Client Key"))
+	b64 := base64.StdEncoding.EncodeToString
+	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", scramIterations, b64(salt), b64(stored[:]), b64(mac(salted, "Server Key"))), nil
+}
+
+func mac(key []byte, message string) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(message)) // never fails
+	return h.Sum(nil)
+}

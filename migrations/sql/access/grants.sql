@@ -1,0 +1,51 @@
+-- What each service may do, one line per table and verb. Applied by the owner at
+-- the end of every `migrate up`, in one transaction: what has no line here is
+-- taken away, and a service that is running never finds a right missing.
+--
+-- A service writes the tables it owns and reads nothing that it does not need.
+-- Sequences and functions need no line: identities draw their numbers and
+-- triggers run without rights of the writer.
+
+DO $$
+DECLARE
+    t regclass;
+BEGIN
+    FOR t IN
+        SELECT oid FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
+          AND relowner = 'pizza_owner'::regrole
+    LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM PUBLIC, migrator, login_svc, menu_svc, order_svc', t);
+    END LOOP;
+END
+$$;
+
+-- login: members, and the tokens they logged out of
+GRANT SELECT ON member               TO login_svc;
+GRANT INSERT ON member               TO login_svc;
+GRANT UPDATE ON member               TO login_svc; -- a better hash for an old password
+GRANT SELECT ON revoked_token        TO login_svc;
+GRANT INSERT ON revoked_token        TO login_svc;
+GRANT DELETE ON revoked_token        TO login_svc; -- when the token has expired by itself
+GRANT SELECT ON schema_version_login TO login_svc;
+
+-- menu: the catalog
+GRANT SELECT ON pizza_types          TO menu_svc;
+GRANT INSERT ON pizza_types          TO menu_svc;
+GRANT UPDATE ON pizza_types          TO menu_svc;
+GRANT DELETE ON pizza_types          TO menu_svc;
+GRANT SELECT ON pizza                TO menu_svc;
+GRANT INSERT ON pizza                TO menu_svc;
+GRANT UPDATE ON pizza                TO menu_svc;
+GRANT DELETE ON pizza                TO menu_svc;
+GRANT SELECT ON catalog_version      TO menu_svc; -- its trigger counts
+GRANT SELECT ON schema_version_menu  TO menu_svc;
+
+-- order: orders are placed and read, never changed
+GRANT SELECT ON branch               TO order_svc;
+GRANT SELECT ON orders               TO order_svc;
+GRANT INSERT ON orders               TO order_svc;
+GRANT SELECT ON order_detail         TO order_svc;
+GRANT INSERT ON order_detail         TO order_svc;
+GRANT SELECT ON revoked_token        TO order_svc; -- a token ends at once for every service
+GRANT SELECT ON schema_version_order TO order_svc;

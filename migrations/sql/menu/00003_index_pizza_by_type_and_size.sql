@@ -1,0 +1,19 @@
+-- A pizza is looked up by its type and size.
+--
+-- CONCURRENTLY lets the writers go on meanwhile, and cannot run in a
+-- transaction. A run that is cut off leaves an invalid index of this name, so
+-- the next one drops it first. It waits for every transaction that is open,
+-- however long: no lock time-out.
+
+-- +goose NO TRANSACTION
+
+-- +goose Up
+SET lock_timeout = 0;
+DROP INDEX CONCURRENTLY IF EXISTS pizza_pizza_type_id_size_idx;
+CREATE INDEX CONCURRENTLY pizza_pizza_type_id_size_idx ON pizza (pizza_type_id, size);
+RESET lock_timeout;
+
+-- +goose Down
+SET lock_timeout = 0;
+DROP INDEX CONCURRENTLY IF EXISTS pizza_pizza_type_id_size_idx;
+RESET lock_timeout;
