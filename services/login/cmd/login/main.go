@@ -1,0 +1,10 @@
+// Command login serves the login service. Its configuration is in environment
+// variables, which README.md lists.
+package main
+
+import (
+	"example.com/pizza/pkg/server"
+	"example.com/pizza/services/login/internal/app"
+)
+
+func main() { server.Main("login", app.Run) }

@@ -1,0 +1,91 @@
+// Package app puts the login service together: configuration, and the one
+// straight line of wiring that main and the component tests share.
+package app
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"example.com/pizza/pkg/config"
+	"example.com/pizza/pkg/health"
+	"example.com/pizza/pkg/logging"
+	pg "example.com/pizza/pkg/postgres"
+	"example.com/pizza/pkg/server"
+	"example.com/pizza/pkg/token"
+	"example.com/pizza/services/login/internal/httpapi"
+	"example.com/pizza/services/login/internal/login"
+	"example.com/pizza/services/login/internal/password"
+	"example.com/pizza/services/login/internal/postgres"
+)
+
+// SchemaVersion is the migration of the login tables that this build needs.
+const SchemaVersion = 2
+
+// Config is the configuration of the login service.
+type Config struct {
+	HTTP     server.Config
+	Log      logging.Config
+	DB       pg.Config
+	Token    token.Config
+	Access   Access
+	Password password.Config
+}
+
+// Access is how long a token is good for.
+type Access struct {
+	TTLSeconds int32 `env:"JWT_ACCESS_TTL_SECONDS" envDefault:"3600" doc:"Seconds until an access token expires"`
+}
+
+// Validate reports a lifetime that no token can have.
+func (a Access) Validate() error {
+	if a.TTLSeconds < 1 {
+		return errors.New("JWT_ACCESS_TTL_SECONDS must be at least 1")
+	}
+	return nil
+}
+
+// App is a wired service.
+type App struct {
+	Server *server.Server
+	pool   *pgxpool.Pool
+}
+
+// New wires the service. It does not need the database to be there.
+func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
+	pool, err := pg.Open(ctx, c.DB, "login")
+	if err != nil {
+		return nil, err
+	}
+	logins := login.NewService(
+		postgres.NewStore(pool), password.NewHasher(c.Password), token.NewKeys(c.Token, time.Now),
+		login.Options{TokenLifetime: time.Duration(c.Access.TTLSeconds) * time.Second, Upgrade: c.Password.Upgrades()}, log)
+	ready := health.New(pg.SchemaCheck(pool, "schema_version_login", SchemaVersion))
+	s := server.New(c.HTTP, log, ready, server.NewRegistry())
+	if err := httpapi.Register(s, logins); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return &App{Server: s, pool: pool}, nil
+}
+
+// Close gives the connections back.
+func (a *App) Close() { a.pool.Close() }
+
+// Run is the service from configuration to the end of ctx.
+func Run(ctx context.Context, environ []string, stdout io.Writer) error {
+	c, err := config.Load[Config](environ)
+	if err != nil {
+		return err
+	}
+	a, err := New(ctx, c, logging.New(c.Log, stdout, "login"))
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	return a.Server.Run(ctx)
+}

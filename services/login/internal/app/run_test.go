@@ -1,0 +1,194 @@
+package app_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/config/configtest"
+	"example.com/pizza/pkg/pgserver"
+	"example.com/pizza/pkg/problem"
+	"example.com/pizza/services/login/api"
+	"example.com/pizza/services/login/internal/app"
+)
+
+func TestReadmeListsTheConfiguration(t *testing.T) {
+	t.Parallel()
+	configtest.Readme(t, "../../../../README.md", "login", reflect.TypeFor[app.Config]())
+}
+
+// A bad configuration stops the service at start and names every wrong variable.
+func TestRunRefusesABadConfiguration(t *testing.T) {
+	t.Parallel()
+	environ := []string{
+		"DB_HOST=localhost", "DB_PORT=x", "DB_USER=login_svc", "DB_PASSWORD=", "JWT_SECRET=short", "JWT_ACCESS_TTL_SECONDS=0",
+		"PASSWORD_HASHES=-1", "PASSWORD_WAIT=soon", "PASSWORD_UPGRADE=perhaps", "LOG_LEVEL=loud",
+	}
+	err := app.Run(t.Context(), environ, &bytes.Buffer{})
+	for _, name := range []string{
+		"DB_PORT", "DB_NAME", "DB_PASSWORD", "JWT_SECRET", "JWT_ACCESS_TTL_SECONDS", "PASSWORD_HASHES", "PASSWORD_WAIT", "PASSWORD_UPGRADE", "LOG_LEVEL",
+	} {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s is not reported:\n%v", name, err)
+		}
+	}
+}
+
+// environment returns the variables of a service on a test database.
+func environment(t *testing.T, db *migrationstest.Database, more ...string) []string {
+	t.Helper()
+	c := dbConfig(t, db.URL("login_svc"))
+	return append([]string{
+		"DB_HOST=" + c.Host, "DB_PORT=" + strconv.Itoa(int(c.Port)), "DB_NAME=" + c.Name, "DB_USER=" + c.User, "DB_PASSWORD=" + c.Password,
+		"DB_SSLMODE=disable", "HTTP_ADDR=127.0.0.1:0", "INTERNAL_ADDR=127.0.0.1:0", "SHUTDOWN_DELAY=0s", "JWT_SECRET=" + secret,
+	}, more...)
+}
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.NewSeeded(t)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	written, stdout := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := app.Run(ctx, environment(t, db, "JWT_ACCESS_TTL_SECONDS=60", "PASSWORD_WAIT=1m", "REQUEST_TIMEOUT=1m"), stdout)
+		ended <- err
+		_ = stdout.CloseWithError(err) // an error of Run ends the wait below
+	}()
+	lines := bufio.NewScanner(written)
+	var listening struct{ Msg, Public, Internal string }
+	for listening.Public == "" && lines.Scan() {
+		if err := json.Unmarshal(lines.Bytes(), &listening); err != nil {
+			t.Fatalf("a log line is no JSON: %s", lines.Bytes())
+		}
+	}
+	go func() { _, _ = io.Copy(io.Discard, written) }()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	s := &service{public: "http://" + listening.Public, internal: "http://" + listening.Internal, client: &http.Client{Transport: transport}}
+	s.register(t, "minji", "correct horse")
+	session := decode[api.Session](t, s.tryLogin(t, "minji", "correct horse"), http.StatusOK)
+	if session.ExpiresIn != 60 {
+		t.Errorf("expires in %d s", session.ExpiresIn)
+	}
+	decode[api.GoodToken](t, s.verify(t, session.Token), http.StatusOK)
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("stopped with %v", err)
+	}
+}
+
+// The version that this build waits for is one that the migrations reach.
+func TestSchemaVersionExists(t *testing.T) {
+	t.Parallel()
+	newest := query[int](t, superuser(t, migrationstest.New(t)), "SELECT max(version_id) FROM schema_version_login WHERE is_applied")
+	if app.SchemaVersion > newest {
+		t.Errorf("this build needs %d, the migrations end at %d", app.SchemaVersion, newest)
+	}
+}
+
+// Without its database the service stays alive, says 503, and recovers by itself.
+func TestDatabaseGone(t *testing.T) {
+	t.Parallel()
+	options := pgserver.Options{DataDir: filepath.Join(dataRoot(t), "data"), Settings: pgserver.TestSettings()}
+	server, err := pgserver.Start(t.Context(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Stop() })
+	db, err := migrationstest.On(t.Context(), server.URL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.Port = int(dbConfig(t, db.URL("")).Port)
+	s := start(t, db)
+	s.register(t, "minji", "correct horse")
+	raw := s.login(t, "minji", "correct horse")
+	bearer := []string{"Authorization", "Bearer " + raw}
+	requests := map[string]func() answer{
+		"login":  func() answer { return s.tryLogin(t, "minji", "correct horse") },
+		"nobody": func() answer { return s.tryLogin(t, "nobody", "correct horse") },
+		"register": func() answer {
+			return s.post(t, "/login/register/", asJSON, `{"id":"late","pw":"correct horse","name":"x"}`)
+		},
+		"verify":    func() answer { return s.verify(t, raw) },
+		"authorize": func() answer { return s.get(t, "/int/auth/verify", bearer...) },
+		// It would be a lie to say that the token is dead.
+		"logout": func() answer { return s.get(t, "/login/logout/", bearer...) },
+		"ready":  func() answer { return s.get(t, "/healthz") },
+	}
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	for name, request := range requests {
+		a := request()
+		p := decode[problem.Problem](t, a, http.StatusServiceUnavailable)
+		if name != "ready" && (p.Detail != "the database does not answer; try again" || a.header.Get("Retry-After") == "") {
+			t.Errorf("%s: detail %q, Retry-After %q", name, p.Detail, a.header.Get("Retry-After"))
+		}
+	}
+	// What needs no database is decided as ever.
+	for name, test := range map[string]struct {
+		answer answer
+		want   int
+	}{
+		"alive":                {s.get(t, "/livez"), 200},
+		"bad_input":            {s.post(t, "/login/register/", asJSON, `{}`), 400},
+		"bad_token":            {s.verify(t, "garbage"), 401},
+		"logout_without_token": {s.get(t, "/login/logout/"), 200},
+		"logout_expired_token": {s.get(t, "/login/logout/", "Authorization", "Bearer "+expired(t, "minji")), 200},
+	} {
+		if test.answer.status != test.want {
+			t.Errorf("%s: %d, want %d: %s", name, test.answer.status, test.want, test.answer.body)
+		}
+	}
+	if server, err = pgserver.Start(t.Context(), options); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"ready", "login", "register", "verify", "authorize", "logout"} {
+		if a := eventually(requests[name]); a.status >= 400 {
+			t.Errorf("%s, after: %d %s", name, a.status, a.body)
+		}
+	}
+}
+
+// dataRoot returns a folder whose parents any user may enter: PostgreSQL does
+// not run as root, and the folders of t.TempDir are their owner's alone.
+func dataRoot(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "login-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // see above
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// eventually repeats a request that is still refused, since a pool may try a
+// new connection a moment later than the server takes it.
+func eventually(request func() answer) answer {
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if a := request(); a.status < 500 || time.Now().After(deadline) {
+			return a
+		}
+	}
+}

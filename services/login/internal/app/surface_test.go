@@ -1,0 +1,83 @@
+package app_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/problem"
+)
+
+func TestSurface(t *testing.T) {
+	t.Parallel()
+	s := start(t, migrationstest.New(t))
+	for _, test := range []struct {
+		method, path string
+		status       int
+		allow        string
+	}{
+		{"POST", "/login/", 400, ""}, // there, but the body is empty
+		{"POST", "/login", 400, ""},
+		{"POST", "/api/login/", 400, ""},
+		{"POST", "/api/login", 400, ""},
+		{"POST", "/login/register/", 400, ""},
+		{"POST", "/login/register", 400, ""},
+		{"POST", "/api/login/register/", 400, ""},
+		{"POST", "/api/login/register", 400, ""},
+		{"GET", "/login/logout/", 200, ""},
+		{"GET", "/login/logout", 200, ""},
+		{"GET", "/api/login/logout/", 200, ""},
+		{"GET", "/api/login/logout", 200, ""},
+		{"HEAD", "/login/logout/", 200, ""},
+		{"GET", "/login/openapi.json", 200, ""},
+		{"GET", "/api/login/openapi.json", 200, ""},
+		{"GET", "/healthz", 200, ""},
+		{"GET", "/livez", 200, ""},
+		{"GET", "/int/auth/verify", 401, ""},
+		{"HEAD", "/int/auth/verify", 401, ""},
+		{"POST", "/int/auth/verify/", 400, ""},
+		{"GET", "/login/", 405, "OPTIONS, POST"},
+		{"PUT", "/api/login", 405, "OPTIONS, POST"},
+		{"GET", "/login/register/", 405, "OPTIONS, POST"},
+		{"DELETE", "/login/register", 405, "OPTIONS, POST"},
+		{"POST", "/login/logout/", 405, "OPTIONS, GET, HEAD"},
+		{"DELETE", "/int/auth/verify", 405, "OPTIONS, GET, HEAD, POST"},
+		{"GET", "/login/minji", 404, ""},
+		{"GET", "/Login/logout/", 404, ""},
+		{"GET", "/metrics", 404, ""},
+	} {
+		t.Run(test.method+test.path, func(t *testing.T) {
+			t.Parallel()
+			a := s.call(t, test.method, test.path, "", "Content-Type", asJSON)
+			if a.status != test.status || a.header.Get("Allow") != test.allow {
+				t.Errorf("%d, Allow %q: %s", a.status, a.header.Get("Allow"), a.body)
+			}
+			if a.status >= 402 && a.header.Get("Content-Type") != problem.ContentType {
+				t.Errorf("Content-Type %q", a.header.Get("Content-Type"))
+			}
+			if test.method == http.MethodHead && len(a.body) != 0 {
+				t.Errorf("HEAD has a body: %s", a.body)
+			}
+		})
+	}
+}
+
+// What is internal is not on the public port, nor in the document there.
+func TestInternalIsNotPublic(t *testing.T) {
+	t.Parallel()
+	s := start(t, migrationstest.New(t))
+	onlyPublic := &service{public: s.public, internal: s.public, client: s.client}
+	for _, path := range []string{"/int/auth/verify", "/api/int/auth/verify/"} {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			// Not through the check of the document, which knows the path.
+			onlyPublic.client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+			if a := onlyPublic.call(t, method, path, `{"token":"x"}`, "Content-Type", asJSON); a.status != http.StatusNotFound {
+				t.Errorf("%s %s: %d", method, path, a.status)
+			}
+		}
+	}
+	if doc := string(s.get(t, "/login/openapi.json").body); !strings.Contains(doc, "/login/register/") || strings.Contains(doc, `"/int/`) {
+		t.Error("the public document is not the public part")
+	}
+}

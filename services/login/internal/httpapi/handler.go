@@ -1,0 +1,88 @@
+// Package httpapi answers the login service's HTTP operations: it reads the
+// generated request, calls the login.Service, and writes the generated answer.
+// Errors are returned as they are; package server answers them.
+package httpapi
+
+import (
+	"context"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"example.com/pizza/pkg/bind"
+	"example.com/pizza/pkg/server"
+	"example.com/pizza/pkg/token"
+	"example.com/pizza/services/login/api"
+	"example.com/pizza/services/login/internal/login"
+)
+
+// noStore keeps tokens and what is said of them out of caches (RFC 6749,
+// section 5.1).
+const noStore = "no-store"
+
+// Handler implements the generated server interface.
+type Handler struct{ logins *login.Service }
+
+// Register puts the operations on the server's ports.
+func Register(s *server.Server, logins *login.Service) error {
+	optional := []echo.MiddlewareFunc{withBearer}
+	api.RegisterHandlersWithOptions(s.Router(), api.NewStrictHandler(&Handler{logins}, nil), api.RegisterHandlersOptions{
+		OperationMiddlewares: map[string][]echo.MiddlewareFunc{
+			"Logout": optional, "VerifyToken": optional, "AuthorizeRequest": optional,
+		},
+	})
+	return s.ServeDocument("login", api.Document)
+}
+
+type bearerKey struct{}
+
+// withBearer hands the token of the Authorization header on, whatever it is
+// worth: these operations have an answer for a bad one too.
+func withBearer(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		raw := token.Bearer(r.Header.Get(echo.HeaderAuthorization))
+		c.SetRequest(r.WithContext(context.WithValue(r.Context(), bearerKey{}, raw)))
+		return next(c)
+	}
+}
+
+// bearer returns the token of the Authorization header, or "".
+func bearer(ctx context.Context) string {
+	raw, _ := ctx.Value(bearerKey{}).(string)
+	return raw
+}
+
+// Register answers POST /login/register/.
+func (h *Handler) Register(ctx context.Context, r api.RegisterRequestObject) (api.RegisterResponseObject, error) {
+	names := bind.Names{}
+	m, err := h.logins.Register(ctx, readRegistration(*r.Body, names))
+	if err != nil {
+		return nil, names.Restore(err)
+	}
+	return api.Register201JSONResponse{MemberID: m.ID, Message: "the member is registered"}, nil
+}
+
+// Login answers POST /login/.
+func (h *Handler) Login(ctx context.Context, r api.LoginRequestObject) (api.LoginResponseObject, error) {
+	names := bind.Names{}
+	s, err := h.logins.Login(ctx, readCredentials(*r.Body, names))
+	if err != nil {
+		return nil, names.Restore(err)
+	}
+	return api.Login200JSONResponse{
+		Body: api.Session{
+			Token: s.Token, TokenType: api.Bearer, ExpiresIn: int(s.Lifetime / time.Second),
+			MemberID: s.Member.ID, MemberNm: s.Member.Name,
+		},
+		Headers: api.Login200ResponseHeaders{CacheControl: noStore},
+	}, nil
+}
+
+// Logout answers GET /login/logout/.
+func (h *Handler) Logout(ctx context.Context, _ api.LogoutRequestObject) (api.LogoutResponseObject, error) {
+	if err := h.logins.Logout(ctx, bearer(ctx)); err != nil {
+		return nil, err
+	}
+	return api.Logout200JSONResponse{Status: api.LoggedOutStatusLoggedOut, Message: "the token is no longer valid"}, nil
+}

@@ -1,0 +1,94 @@
+package httpapi
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/pizza/pkg/bind"
+	"example.com/pizza/pkg/fault"
+	"example.com/pizza/services/login/api"
+	"example.com/pizza/services/login/internal/login"
+)
+
+func TestReadRegistration(t *testing.T) {
+	t.Parallel()
+	all := login.Registration{ID: "a", Password: "b", Name: "c"}
+	for _, test := range []struct {
+		name, body string
+		want       login.Registration
+		sent       bind.Names
+	}{
+		{"old_names", `{"id":"a","pw":"b","name":"c"}`, all, bind.Names{}},
+		{"names_of_the_answers", `{"member_id":"a","password":"b","member_nm":"c"}`, all, bind.Names{"id": "member_id", "pw": "password", "name": "member_nm"}},
+		{"names_of_the_table", `{"member_id":"a","member_pwd":"b","member_nm":"c"}`, all, bind.Names{"id": "member_id", "pw": "member_pwd", "name": "member_nm"}},
+		{"first_name_counts", `{"member_nm":"x","name":"c","member_id":"x","id":"a","member_pwd":"x","password":"x","pw":"b"}`, all, bind.Names{}},
+		{"second_password_counts", `{"id":"a","member_pwd":"x","password":"b","name":"c"}`, all, bind.Names{"pw": "password"}},
+		{"null_is_absent", `{"id":null,"member_id":"a","pw":null,"password":null,"member_pwd":"b","name":"c"}`, all, bind.Names{"id": "member_id", "pw": "member_pwd"}},
+		{"nothing", `{}`, login.Registration{}, bind.Names{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var body api.Registration
+			if err := bind.JSON([]byte(test.body), &body); err != nil {
+				t.Fatal(err)
+			}
+			sent := bind.Names{}
+			if diff := cmp.Diff(test.want, readRegistration(body, sent)); diff != "" {
+				t.Error(diff)
+			}
+			if diff := cmp.Diff(test.sent, sent); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// Any bytes as a body: no panic, and no error but a fault that names fields
+// which the caller could have sent.
+func FuzzReadRegistration(f *testing.F) {
+	for _, body := range []string{
+		`{"id":"minji","pw":"correct horse","name":"김민지"}`, `{"member_id":1,"password":[],"member_nm":{}}`, `id=minji&pw=x&name=y`,
+		`id=a&id=b`, `%zz`, ``, `{`, `[]`, `null`, `{"id":"\ud800"}`, "{\"id\":\"\xff\"}", `{"id":"\u0000"}`, `{"id":null,"id":"a"}`,
+	} {
+		f.Add([]byte(body), false)
+		f.Add([]byte(body), true)
+	}
+	f.Fuzz(func(t *testing.T, data []byte, form bool) {
+		read := bind.JSON
+		if form {
+			read = bind.Form
+		}
+		var body api.Registration
+		err := read(data, &body)
+		if err == nil {
+			names := bind.Names{}
+			err = names.Restore(readRegistration(body, names).Validate())
+		}
+		if err != nil && fault.CodeOf(err) != fault.Invalid {
+			t.Errorf("%q: %v", data, err)
+		}
+	})
+}
+
+func FuzzReadCredentials(f *testing.F) {
+	for _, body := range []string{`{"id":"minji","pw":"x"}`, `{"member_id":true,"member_pwd":7}`, `id=minji&pw=x`, `{}`, "\x00"} {
+		f.Add([]byte(body), false)
+		f.Add([]byte(body), true)
+	}
+	f.Fuzz(func(t *testing.T, data []byte, form bool) {
+		read := bind.JSON
+		if form {
+			read = bind.Form
+		}
+		var body api.Credentials
+		err := read(data, &body)
+		if err == nil {
+			names := bind.Names{}
+			err = names.Restore(readCredentials(body, names).Validate())
+		}
+		if err != nil && fault.CodeOf(err) != fault.Invalid {
+			t.Errorf("%q: %v", data, err)
+		}
+	})
+}

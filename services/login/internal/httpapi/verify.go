@@ -1,0 +1,67 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/url"
+
+	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/token"
+	"example.com/pizza/services/login/api"
+)
+
+// VerifyToken answers POST /int/auth/verify.
+func (h *Handler) VerifyToken(ctx context.Context, r api.VerifyTokenRequestObject) (api.VerifyTokenResponseObject, error) {
+	raw := bearer(ctx)
+	if r.Body != nil && text(r.Body.Token) != "" {
+		raw = *r.Body.Token
+	}
+	if raw == "" {
+		return api.VerifyToken400JSONResponse{Valid: false}, nil
+	}
+	claims, err := h.logins.Check(ctx, raw)
+	if fault.CodeOf(err) == fault.Unauthenticated {
+		return api.VerifyToken401JSONResponse{BadTokenJSONResponse: refused(err)}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return api.VerifyToken200JSONResponse{
+		Body:    api.GoodToken{Valid: true, MemberID: claims.MemberID},
+		Headers: api.VerifyToken200ResponseHeaders{CacheControl: noStore},
+	}, nil
+}
+
+// AuthorizeRequest answers GET /int/auth/verify.
+func (h *Handler) AuthorizeRequest(ctx context.Context, _ api.AuthorizeRequestRequestObject) (api.AuthorizeRequestResponseObject, error) {
+	claims, err := h.logins.Check(ctx, bearer(ctx))
+	if fault.CodeOf(err) == fault.Unauthenticated {
+		return api.AuthorizeRequest401JSONResponse{BadTokenJSONResponse: refused(err)}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return api.AuthorizeRequest200JSONResponse{
+		Body: api.GoodToken{Valid: true, MemberID: claims.MemberID},
+		Headers: api.AuthorizeRequest200ResponseHeaders{
+			// An id may be Korean, or hold a line end: a header may not.
+			XUserID:      url.PathEscape(claims.MemberID),
+			CacheControl: noStore,
+		},
+	}, nil
+}
+
+// refused says why a token is not good.
+func refused(err error) api.BadTokenJSONResponse {
+	reason := api.RefusalReasonInvalid
+	switch {
+	case errors.Is(err, token.ErrExpired):
+		reason = api.RefusalReasonExpired
+	case errors.Is(err, token.ErrRevoked):
+		reason = api.RefusalReasonRevoked
+	}
+	return api.BadTokenJSONResponse{
+		Body:    api.RefusedToken{Valid: false, Reason: reason},
+		Headers: api.BadTokenResponseHeaders{WWWAuthenticate: `Bearer realm="pizza"`, CacheControl: noStore},
+	}
+}

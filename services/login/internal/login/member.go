@@ -1,0 +1,135 @@
+// Package login is what the service is about: members, their passwords, and the
+// tokens that they get for them.
+//
+// A registration is checked field by field, its password is hashed, and the
+// table decides whether the id is free. A login finds the member, checks the
+// password with the same work whether or not there is such a member, replaces a
+// stored form that is out of date, and issues a token. A logout withdraws the
+// token's id until it expires, for every service.
+package login
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"example.com/pizza/pkg/fault"
+)
+
+// The limits of a registration, in characters.
+const (
+	MaxID   = 100 // as in the table
+	MaxName = 100 // as in the table
+
+	// NIST SP 800-63B, section 5.1.1.2: at least 8, nothing on what they are,
+	// and a maximum of 64 or more. The bound keeps the work of a hash small; it
+	// does not hold at login, where a password of the old system may be of any
+	// length.
+	MinPassword = 8
+	MaxPassword = 128
+)
+
+// Member is someone who may log in.
+type Member struct {
+	ID   string // upper and lower case differ
+	Name string
+}
+
+// Registration is what someone who wants to be a member says.
+type Registration struct{ ID, Password, Name string }
+
+// Credentials is what a member says to log in.
+type Credentials struct{ ID, Password string }
+
+// The names of the fields in errors.
+const (
+	fieldID       = "id"
+	fieldPassword = "pw"
+	fieldName     = "name"
+)
+
+const required = "is required"
+
+// Validate returns Invalid with every bad field, or nil.
+func (r Registration) Validate() error {
+	return invalid(
+		fault.Field{Field: fieldID, Message: idRule(r.ID)},
+		fault.Field{Field: fieldPassword, Message: passwordRule(r.Password)},
+		fault.Field{Field: fieldName, Message: nameRule(r.Name)},
+	)
+}
+
+// Validate returns Invalid with every missing field, or nil. There is no other
+// rule: what was stored once goes on working.
+func (c Credentials) Validate() error {
+	present := func(s string) string {
+		if s == "" {
+			return required
+		}
+		return ""
+	}
+	return invalid(
+		fault.Field{Field: fieldID, Message: present(c.ID)},
+		fault.Field{Field: fieldPassword, Message: present(c.Password)},
+	)
+}
+
+// invalid returns Invalid with the fields that have a message.
+func invalid(fields ...fault.Field) error {
+	var bad []fault.Field
+	for _, f := range fields {
+		if f.Message != "" {
+			bad = append(bad, f)
+		}
+	}
+	if len(bad) == 0 {
+		return nil
+	}
+	return fault.InvalidFields(bad...)
+}
+
+// idRule returns the rule that an id breaks. Ids are read by people and typed
+// again: what cannot be seen has no place at their ends or in them.
+func idRule(id string) string {
+	switch {
+	case id == "":
+		return required
+	case utf8.RuneCountInString(id) > MaxID:
+		return fmt.Sprintf("must be at most %d characters", MaxID)
+	case strings.TrimSpace(id) != id:
+		return "must not begin or end with a blank"
+	case hasControl(id):
+		return "must not contain control characters"
+	}
+	return ""
+}
+
+func passwordRule(password string) string {
+	n := utf8.RuneCountInString(password)
+	switch {
+	case n == 0:
+		return required
+	case n < MinPassword:
+		return fmt.Sprintf("must be at least %d characters", MinPassword)
+	case n > MaxPassword:
+		return fmt.Sprintf("must be at most %d characters", MaxPassword)
+	}
+	return ""
+}
+
+func nameRule(name string) string {
+	switch {
+	case name == "":
+		return required
+	case utf8.RuneCountInString(name) > MaxName:
+		return fmt.Sprintf("must be at most %d characters", MaxName)
+	case hasControl(name):
+		return "must not contain control characters"
+	case strings.TrimSpace(name) == "":
+		return "must not be blank"
+	}
+	return ""
+}
+
+func hasControl(s string) bool { return strings.ContainsFunc(s, unicode.IsControl) }

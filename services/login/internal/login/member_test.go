@@ -1,0 +1,135 @@
+package login_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/pizza/pkg/fault"
+	"example.com/pizza/services/login/internal/login"
+)
+
+// fields returns the bad fields of an error, as name and rule.
+func fields(t *testing.T, err error) map[string]string {
+	t.Helper()
+	if err == nil {
+		return nil
+	}
+	var f *fault.Error
+	if !errors.As(err, &f) || f.Code != fault.Invalid {
+		t.Fatalf("%v is not Invalid", err)
+	}
+	out := map[string]string{}
+	for _, field := range f.Fields {
+		if _, twice := out[field.Field]; twice {
+			t.Errorf("%s has two entries", field.Field)
+		}
+		out[field.Field] = field.Message
+	}
+	return out
+}
+
+func TestRegistrationRules(t *testing.T) {
+	t.Parallel()
+	const (
+		empty   = "is required"
+		long    = "must be at most 100 characters"
+		ends    = "must not begin or end with a blank"
+		control = "must not contain control characters"
+	)
+	type registration = login.Registration
+	ok := registration{ID: "minji", Password: "correct horse", Name: "김민지"}
+	id := func(id string) registration { r := ok; r.ID = id; return r }
+	pw := func(pw string) registration { r := ok; r.Password = pw; return r }
+	name := func(name string) registration { r := ok; r.Name = name; return r }
+	for _, test := range []struct {
+		name string
+		in   registration
+		want map[string]string
+	}{
+		{"ok", ok, nil},
+		{"nothing", registration{}, map[string]string{"id": empty, "pw": empty, "name": empty}},
+		{"all_bad", registration{ID: " ", Password: "x", Name: "\n"}, map[string]string{
+			"id": ends, "pw": "must be at least 8 characters", "name": control,
+		}},
+		{"id_of_one_character", id("a"), nil},
+		{"id_korean", id("김민지"), nil},
+		{"id_blank_inside", id("kim minji"), nil},
+		{"id_of_100_characters", id(strings.Repeat("피", 100)), nil},
+		{"id_of_101_characters", id(strings.Repeat("피", 101)), map[string]string{"id": long}},
+		{"id_leading_blank", id(" minji"), map[string]string{"id": ends}},
+		{"id_trailing_blank", id("minji "), map[string]string{"id": ends}},
+		{"id_trailing_wide_blank", id("minji\u3000"), map[string]string{"id": ends}},
+		{"id_trailing_no_break_space", id("minji\u00a0"), map[string]string{"id": ends}},
+		{"id_line_end_inside", id("min\nji"), map[string]string{"id": control}},
+		{"id_tab_inside", id("min\tji"), map[string]string{"id": control}},
+		{"id_escape_inside", id("min\x1b[31mji"), map[string]string{"id": control}},
+		{"id_delete_inside", id("min\x7fji"), map[string]string{"id": control}},
+		{"id_c1_inside", id("min\u0085ji"), map[string]string{"id": control}},
+		{"id_sql_is_text", id(`'; DROP TABLE member; --`), nil},
+		{"pw_of_7_characters", pw("1234567"), map[string]string{"pw": "must be at least 8 characters"}},
+		{"pw_of_7_characters_many_bytes", pw("비밀번호비밀번"), map[string]string{"pw": "must be at least 8 characters"}},
+		{"pw_of_8_characters", pw("비밀번호비밀번호"), nil},
+		{"pw_of_8_blanks", pw("        "), nil},
+		{"pw_of_128_characters", pw(strings.Repeat("🍕", 128)), nil},
+		{"pw_of_129_characters", pw(strings.Repeat("x", 129)), map[string]string{"pw": "must be at most 128 characters"}},
+		{"name_of_100_characters", name(strings.Repeat("이", 100)), nil},
+		{"name_of_101_characters", name(strings.Repeat("이", 101)), map[string]string{"name": long}},
+		{"name_trailing_blank", name("Kim "), nil},
+		{"name_blank", name(" \u3000"), map[string]string{"name": "must not be blank"}},
+		{"name_line_end", name("Kim\r\nMinji"), map[string]string{"name": control}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(test.want, fields(t, test.in.Validate())); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestCredentialsRules(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		in   login.Credentials
+		want map[string]string
+	}{
+		"ok":                {login.Credentials{ID: "minji", Password: "x"}, nil},
+		"what_is_stored":    {login.Credentials{ID: " old\tid ", Password: strings.Repeat("x", 1000)}, nil},
+		"nothing":           {login.Credentials{}, map[string]string{"id": "is required", "pw": "is required"}},
+		"no_password":       {login.Credentials{ID: "minji"}, map[string]string{"pw": "is required"}},
+		"no_id":             {login.Credentials{Password: "x"}, map[string]string{"id": "is required"}},
+		"blank_is_not_none": {login.Credentials{ID: " ", Password: " "}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(test.want, fields(t, test.in.Validate())); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// What passes the rules fits the table, whatever it is made of.
+func FuzzRegistration(f *testing.F) {
+	f.Add("minji", "correct horse", "김민지")
+	f.Add("", "", "")
+	f.Add(" ", "\x00", "\u2028")
+	f.Add(strings.Repeat("피", 101), strings.Repeat("x", 129), "\x7f")
+	f.Fuzz(func(t *testing.T, id, pw, name string) {
+		r := login.Registration{ID: id, Password: pw, Name: name}
+		if bad := fields(t, r.Validate()); len(bad) > 0 {
+			return
+		}
+		for _, s := range []string{id, name} {
+			if n := len([]rune(s)); n < 1 || n > 100 || strings.ContainsAny(s, "\x00\n\r\t") {
+				t.Errorf("%q is accepted", s)
+			}
+		}
+		if n := len([]rune(pw)); n < 8 || n > 128 {
+			t.Errorf("a password of %d characters is accepted", n)
+		}
+	})
+}

@@ -1,0 +1,145 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/token"
+	"example.com/pizza/services/login/internal/password"
+)
+
+// Store keeps members, and the tokens that were withdrawn.
+type Store interface {
+	token.Revocations
+
+	// Insert keeps a new member with the stored form of its password. It
+	// returns Conflict when the id is taken.
+	Insert(ctx context.Context, m Member, stored string) error
+	// Find returns a member and the stored form of its password, or NotFound.
+	Find(ctx context.Context, memberID string) (m Member, stored string, err error)
+	// ReplacePassword puts another stored form in the place of the given one,
+	// and says whether it was still there.
+	ReplacePassword(ctx context.Context, memberID, from, to string) (bool, error)
+	// Revoke withdraws a token until it expires; again is fine.
+	Revoke(ctx context.Context, c token.Claims) error
+}
+
+// errWrong does not say which of the two it is.
+var errWrong = fault.New(fault.Unauthenticated, "the id or the password is wrong")
+
+// Options are the choices of a Service.
+type Options struct {
+	TokenLifetime time.Duration
+	Upgrade       bool // replace outdated stored passwords at login
+}
+
+// Service registers members and logs them in and out. All its errors are
+// faults; any call may return Unavailable when the database does not answer.
+type Service struct {
+	store   Store
+	hasher  *password.Hasher
+	keys    *token.Keys
+	options Options
+	log     *slog.Logger
+}
+
+// NewService returns a service.
+func NewService(store Store, hasher *password.Hasher, keys *token.Keys, o Options, log *slog.Logger) *Service {
+	return &Service{store: store, hasher: hasher, keys: keys, options: o, log: log}
+}
+
+// Register makes someone a member. It returns Invalid with every bad field,
+// Conflict when the id is taken, and RateLimited when too many passwords are
+// being hashed.
+func (s *Service) Register(ctx context.Context, r Registration) (Member, error) {
+	if err := r.Validate(); err != nil {
+		return Member{}, err
+	}
+	stored, err := s.hasher.Hash(ctx, r.Password)
+	if err != nil {
+		return Member{}, err
+	}
+	m := Member{ID: r.ID, Name: r.Name}
+	if err := s.store.Insert(ctx, m, stored); err != nil {
+		return Member{}, err
+	}
+	return m, nil
+}
+
+// Session is what a member gets for its password.
+type Session struct {
+	Member   Member
+	Token    string
+	Lifetime time.Duration
+}
+
+// Login issues a token for the right password. It returns Invalid with every
+// missing field, Unauthenticated alike for an unknown id and a wrong password,
+// and RateLimited when too many passwords are being hashed.
+func (s *Service) Login(ctx context.Context, c Credentials) (Session, error) {
+	if err := c.Validate(); err != nil {
+		return Session{}, err
+	}
+	m, stored, err := s.store.Find(ctx, c.ID)
+	if err != nil && fault.CodeOf(err) != fault.NotFound {
+		return Session{}, err
+	}
+	// For an unknown id stored is empty: the same work, for no password.
+	ok, outdated, err := s.hasher.Verify(ctx, stored, c.Password)
+	if errors.Is(err, password.ErrUnreadable) {
+		s.log.WarnContext(ctx, "a member cannot log in", "member_id", c.ID, "error", err.Error())
+		return Session{}, errWrong
+	}
+	if err != nil {
+		return Session{}, err
+	}
+	if !ok {
+		return Session{}, errWrong
+	}
+	if outdated && s.options.Upgrade {
+		s.upgrade(ctx, m, stored, c.Password)
+	}
+	signed, err := s.keys.Issue(m.ID, s.options.TokenLifetime)
+	if err != nil {
+		return Session{}, err
+	}
+	return Session{Member: m, Token: signed, Lifetime: s.options.TokenLifetime}, nil
+}
+
+// upgrade replaces an outdated stored form. The password was right: a failure
+// here is a matter for the log, and for the next login.
+func (s *Service) upgrade(ctx context.Context, m Member, stored, pw string) {
+	better, err := s.hasher.Hash(ctx, pw)
+	if err != nil {
+		s.log.WarnContext(ctx, "an outdated password hash stays", "member_id", m.ID, "error", err.Error())
+		return
+	}
+	replaced, err := s.store.ReplacePassword(ctx, m.ID, stored, better)
+	if err != nil {
+		s.log.WarnContext(ctx, "an outdated password hash stays", "member_id", m.ID, "error", err.Error())
+		return
+	}
+	if replaced {
+		s.log.InfoContext(ctx, "an outdated password hash was replaced", "member_id", m.ID)
+	}
+}
+
+// Logout withdraws a good token, for every service. One that is not good needs
+// no withdrawing. It returns Unavailable when a good token could not be
+// withdrawn: to claim otherwise would leave the caller with a token that works.
+func (s *Service) Logout(ctx context.Context, raw string) error {
+	claims, err := s.keys.Verify(raw)
+	if err != nil {
+		return nil //nolint:nilerr // a token that is not good is as logged out as can be
+	}
+	return s.store.Revoke(ctx, claims)
+}
+
+// Check returns what a token says. It returns token.ErrMissing, ErrInvalid,
+// ErrExpired or ErrRevoked.
+func (s *Service) Check(ctx context.Context, raw string) (token.Claims, error) {
+	return token.Checker{Keys: s.keys, Revocations: s.store}.Check(ctx, raw)
+}

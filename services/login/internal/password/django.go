@@ -1,0 +1,45 @@
+package password
+
+import (
+	"crypto/pbkdf2"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"strings"
+)
+
+const (
+	djangoPrefix = "pbkdf2_sha256$"
+	// maxIterations bounds the time of a stored hash; Django 6.0 makes hashes
+	// of 1,200,000.
+	maxIterations = 2_000_000
+)
+
+// django is a hash by PBKDF2 with SHA-256 (RFC 8018) as Django's
+// PBKDF2PasswordHasher stores it: pbkdf2_sha256$iterations$salt$key
+type django struct {
+	iterations uint32
+	salt       string
+	key        []byte
+}
+
+func (h django) matches(password string) bool {
+	key, err := pbkdf2.Key(sha256.New, password, []byte(h.salt), int(h.iterations), len(h.key))
+	return err == nil && subtle.ConstantTimeCompare(key, h.key) == 1
+}
+
+func (django) outdated() bool { return true }
+
+// parseDjango returns ErrUnreadable.
+func parseDjango(stored string) (django, error) {
+	parts := strings.Split(strings.TrimPrefix(stored, djangoPrefix), "$")
+	if len(parts) != 3 || parts[1] == "" || strings.ContainsAny(parts[2], "\r\n") {
+		return django{}, ErrUnreadable
+	}
+	iterations, ok := parameter(parts[0], "", maxIterations)
+	key, err := base64.StdEncoding.Strict().DecodeString(parts[2])
+	if !ok || err != nil || len(key) != sha256.Size {
+		return django{}, ErrUnreadable
+	}
+	return django{iterations, parts[1], key}, nil
+}

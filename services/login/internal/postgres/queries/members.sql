@@ -1,0 +1,17 @@
+-- name: InsertMember :execrows
+-- No row is written when the id is taken: the table decides, so that of two
+-- registrations at the same moment one loses.
+INSERT INTO member (member_id, member_pwd, member_nm)
+VALUES (@member_id, @member_pwd, @member_nm)
+ON CONFLICT (member_id) DO NOTHING;
+
+-- name: FindMember :one
+SELECT member_id, member_pwd, member_nm
+FROM member
+WHERE member_id = @member_id;
+
+-- name: ReplacePassword :execrows
+-- Compare and swap: a password that was changed meanwhile stays.
+UPDATE member
+SET member_pwd = @new_pwd
+WHERE member_id = @member_id AND member_pwd = @old_pwd;

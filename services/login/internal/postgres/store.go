@@ -1,0 +1,69 @@
+// Package postgres keeps members and withdrawn tokens in PostgreSQL. The SQL is
+// in queries/, the code in db/ is generated from it.
+package postgres
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/postgres"
+	"example.com/pizza/pkg/token"
+	"example.com/pizza/services/login/internal/login"
+	"example.com/pizza/services/login/internal/postgres/db"
+)
+
+// Store is a login.Store, and the token.Revocations of the service.
+type Store struct{ queries *db.Queries }
+
+// NewStore returns a store on a pool of the login service's role.
+func NewStore(pool *pgxpool.Pool) *Store { return &Store{db.New(pool)} }
+
+// Insert keeps a new member. It returns Conflict when the id is taken, and
+// Unavailable.
+func (s *Store) Insert(ctx context.Context, m login.Member, stored string) error {
+	rows, err := s.queries.InsertMember(ctx, db.InsertMemberParams{MemberID: m.ID, MemberPwd: stored, MemberNm: m.Name})
+	switch {
+	case err != nil:
+		return postgres.Fault(err)
+	case rows == 0:
+		return fault.New(fault.Conflict, "the id is taken")
+	}
+	return nil
+}
+
+// Find returns a member and the stored form of its password. It returns
+// NotFound and Unavailable.
+func (s *Store) Find(ctx context.Context, memberID string) (m login.Member, stored string, err error) {
+	row, err := s.queries.FindMember(ctx, memberID)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return login.Member{}, "", fault.New(fault.NotFound, "no such member")
+	case err != nil:
+		return login.Member{}, "", postgres.Fault(err)
+	}
+	return login.Member{ID: row.MemberID, Name: row.MemberNm}, row.MemberPwd, nil
+}
+
+// ReplacePassword puts another stored form in the place of the given one, and
+// says whether it was still there. It returns Unavailable.
+func (s *Store) ReplacePassword(ctx context.Context, memberID, from, to string) (bool, error) {
+	rows, err := s.queries.ReplacePassword(ctx, db.ReplacePasswordParams{MemberID: memberID, OldPwd: from, NewPwd: to})
+	return rows > 0, postgres.Fault(err)
+}
+
+// Revoke withdraws a token until it expires; again is fine. It returns
+// Unavailable.
+func (s *Store) Revoke(ctx context.Context, c token.Claims) error {
+	return postgres.Fault(s.queries.RevokeToken(ctx, db.RevokeTokenParams{Jti: c.ID, MemberID: c.MemberID, ExpiresAt: c.ExpiresAt}))
+}
+
+// Revoked says whether the token with this jti was withdrawn. It returns
+// Unavailable when it cannot know.
+func (s *Store) Revoked(ctx context.Context, jti string) (bool, error) {
+	revoked, err := s.queries.IsTokenRevoked(ctx, jti)
+	return revoked, postgres.Fault(err)
+}

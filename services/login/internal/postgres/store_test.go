@@ -1,0 +1,170 @@
+package postgres_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/pgtest"
+	"example.com/pizza/pkg/token"
+	"example.com/pizza/services/login/internal/login"
+	"example.com/pizza/services/login/internal/postgres"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+func open(t *testing.T, dsn string) *pgxpool.Pool {
+	t.Helper()
+	pool, err := pgxpool.New(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+// newStore returns a store by the role of the service, and the superuser's pool.
+func newStore(t *testing.T) (*postgres.Store, *pgxpool.Pool) {
+	t.Helper()
+	db := migrationstest.New(t)
+	return postgres.NewStore(open(t, db.URL("login_svc"))), open(t, db.URL(""))
+}
+
+func TestMembers(t *testing.T) {
+	t.Parallel()
+	store, _ := newStore(t)
+	ctx := t.Context()
+	ada := login.Member{ID: strings.Repeat("피", 100), Name: strings.Repeat("이", 100)}
+	hash := strings.Repeat("h", 100)
+	if err := store.Insert(ctx, ada, hash); err != nil {
+		t.Fatal(err)
+	}
+	m, stored, err := store.Find(ctx, ada.ID)
+	if err != nil || m != ada || stored != hash {
+		t.Errorf("found %+v, %q, %v", m, stored, err)
+	}
+	if err := store.Insert(ctx, login.Member{ID: ada.ID, Name: "x"}, "x"); fault.CodeOf(err) != fault.Conflict {
+		t.Errorf("the id again: %v", err)
+	}
+	if m, stored, err := store.Find(ctx, "nobody"); fault.CodeOf(err) != fault.NotFound || stored != "" || m != (login.Member{}) {
+		t.Errorf("nobody: %+v, %q, %v", m, stored, err)
+	}
+	if _, _, err := store.Find(ctx, "a\x00b"); fault.CodeOf(err) != fault.Invalid {
+		t.Errorf("NUL: %v", err)
+	}
+}
+
+// Only the form that was checked is replaced.
+func TestReplacePassword(t *testing.T) {
+	t.Parallel()
+	store, _ := newStore(t)
+	ctx := t.Context()
+	for _, id := range []string{"ada", "bob"} {
+		if err := store.Insert(ctx, login.Member{ID: id, Name: "x"}, "old"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, step := range []struct {
+		id, from, to string
+		want         bool
+		stored       string
+	}{
+		{"ada", "old", "new", true, "new"},
+		{"ada", "old", "newer", false, "new"}, // changed meanwhile
+		{"nobody", "old", "new", false, ""},
+	} {
+		got, err := store.ReplacePassword(ctx, step.id, step.from, step.to)
+		if err != nil || got != step.want {
+			t.Errorf("%s from %s: %v, %v", step.id, step.from, got, err)
+		}
+		if _, stored, _ := store.Find(ctx, step.id); stored != step.stored {
+			t.Errorf("%s is at %q, want %q", step.id, stored, step.stored)
+		}
+	}
+	if _, stored, _ := store.Find(ctx, "bob"); stored != "old" {
+		t.Errorf("another member's password is %q", stored)
+	}
+}
+
+func TestRevocations(t *testing.T) {
+	t.Parallel()
+	store, _ := newStore(t)
+	ctx := t.Context()
+	claims := token.Claims{ID: "one", MemberID: "ada", ExpiresAt: time.Now().Add(time.Hour)}
+	if revoked, err := store.Revoked(ctx, "one"); revoked || err != nil {
+		t.Errorf("before: %v, %v", revoked, err)
+	}
+	for range 2 { // again is fine
+		if err := store.Revoke(ctx, claims); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for id, want := range map[string]bool{"one": true, "two": false, "": false} {
+		if revoked, err := store.Revoked(ctx, id); revoked != want || err != nil {
+			t.Errorf("%q: %v, %v", id, revoked, err)
+		}
+	}
+}
+
+// Rows that are past their use go, also when many log out at the same moment;
+// those that still bar a token stay.
+func TestRevocationsAreClearedAway(t *testing.T) {
+	t.Parallel()
+	store, admin := newStore(t)
+	ctx := t.Context()
+	_, err := admin.Exec(ctx, `
+		INSERT INTO revoked_token (jti, member_id, expires_at)
+		SELECT 'gone' || i, 'ada', now() - interval '2 hours' - i * interval '1 second' FROM generate_series(1, 350) AS i
+		UNION ALL SELECT 'just_expired', 'ada', now() - interval '1 minute'
+		UNION ALL SELECT 'alive', 'ada', now() + interval '1 minute'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const callers = 8
+	failed := make(chan error, callers)
+	for i := range callers {
+		go func() {
+			failed <- store.Revoke(ctx, token.Claims{ID: fmt.Sprint("new", i), MemberID: "ada", ExpiresAt: time.Now().Add(time.Hour)})
+		}()
+	}
+	var errs []error
+	for range callers {
+		errs = append(errs, <-failed)
+	}
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 { // what those at the same moment may have left
+		if err := store.Revoke(ctx, token.Claims{ID: fmt.Sprint("last", i), MemberID: "ada", ExpiresAt: time.Now().Add(time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var old, rest int
+	err = admin.QueryRow(ctx, "SELECT count(*) FILTER (WHERE jti LIKE 'gone%'), count(*) FILTER (WHERE jti NOT LIKE 'gone%') FROM revoked_token").Scan(&old, &rest)
+	if err != nil || old != 0 || rest != callers+4+2 {
+		t.Errorf("%d old rows and %d others, %v", old, rest, err)
+	}
+}
+
+func TestDatabaseAway(t *testing.T) {
+	t.Parallel()
+	pool := open(t, "postgres://x:y@127.0.0.1:1/z?sslmode=disable")
+	store := postgres.NewStore(pool)
+	ctx := t.Context()
+	_, _, find := store.Find(ctx, "ada")
+	_, replace := store.ReplacePassword(ctx, "ada", "a", "b")
+	_, revoked := store.Revoked(ctx, "one")
+	for name, err := range map[string]error{
+		"insert": store.Insert(ctx, login.Member{}, ""), "find": find, "replace": replace, "revoke": store.Revoke(ctx, token.Claims{}), "revoked": revoked,
+	} {
+		if fault.CodeOf(err) != fault.Unavailable {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
