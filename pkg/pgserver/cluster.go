@@ -40,7 +40,7 @@ func damaged(path string, err error) error {
 
 // initialize makes the cluster. It gets its name when it is complete: what an
 // interrupted initdb leaves is never taken for one.
-func initialize(ctx context.Context, f *folder, b binaries) error {
+func initialize(ctx context.Context, f *folder, b binaries, durable bool) error {
 	if err := os.RemoveAll(f.in(unfinished)); err != nil {
 		return fmt.Errorf("remove an unfinished cluster: %w", err)
 	}
@@ -52,7 +52,7 @@ func initialize(ctx context.Context, f *folder, b binaries) error {
 		"--username="+superuser, "--pwfile="+f.in(passwordFile), "--auth=scram-sha-256",
 		// Sorting and texts are the same on every machine.
 		"--encoding=UTF8", "--no-locale")
-	if f.temporary != nil {
+	if !durable {
 		cmd.Args = append(cmd.Args, "--no-sync")
 	}
 	f.account.run(cmd)

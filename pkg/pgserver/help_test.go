@@ -18,11 +18,24 @@ func folderFor(t *testing.T) string {
 // reachable returns a temporary folder that every user can enter.
 func reachable(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+	dir, err := os.MkdirTemp(temporaryRoot(), "pgserver-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// quick returns options for a server that does not wait for the disk.
+func quick(dataDir string) Options {
+	return Options{DataDir: dataDir, Settings: map[string]string{"fsync": "off"}}
 }
 
 // mustStart starts a server that is stopped at the end of the test.

@@ -103,6 +103,9 @@ func startIn(ctx context.Context, f *folder, o Options) (*Server, error) {
 	if err := f.stopLeftover(ctx); err != nil {
 		return nil, err
 	}
+	if o.Port != 0 && taken(ctx, o.Port) {
+		return nil, fmt.Errorf("port %d on 127.0.0.1 is taken by another program: stop that, or choose another port", o.Port)
+	}
 	kept, err := f.version()
 	if err != nil {
 		return nil, err
@@ -115,7 +118,7 @@ func startIn(ctx context.Context, f *folder, o Options) (*Server, error) {
 	defer cancel()
 	if kept == 0 {
 		_, _ = fmt.Fprintf(o.Log, "preparing the data folder of PostgreSQL %s in %s\n", b.version, f.path) // a courtesy
-		if err := initialize(ctx, f, b); err != nil {
+		if err := initialize(ctx, f, b, o.Settings["fsync"] != "off"); err != nil {
 			return nil, err
 		}
 	}
@@ -124,22 +127,17 @@ func startIn(ctx context.Context, f *folder, o Options) (*Server, error) {
 		return nil, err
 	}
 	for try := 1; ; try++ {
-		port := o.Port
-		if port == 0 {
-			if port, err = freePort(ctx); err != nil {
+		s := &Server{folder: f, port: o.Port, password: password}
+		if s.port == 0 {
+			if s.port, err = freePort(ctx); err != nil {
 				return nil, err
 			}
 		}
-		if taken(ctx, port) {
-			err = fmt.Errorf("port %d on 127.0.0.1 is taken by another program: stop that, or choose another port", port)
-		} else {
-			s := &Server{folder: f, port: port, password: password}
-			if err = s.run(ctx, b, o.Settings); err == nil {
-				return s, nil
-			}
+		if err = s.run(ctx, b, o.Settings); err == nil {
+			return s, nil
 		}
 		// Between the choice of a free port and its use, others may take it.
-		if o.Port != 0 || try == portTries || ctx.Err() != nil || !taken(ctx, port) {
+		if o.Port != 0 || try == portTries || ctx.Err() != nil || !taken(ctx, s.port) {
 			return nil, err
 		}
 	}

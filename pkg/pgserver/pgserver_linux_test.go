@@ -1,18 +1,20 @@
 package pgserver
 
 import (
+	"bufio"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // After a restart of the machine, the process id of the old server may be
 // anybody's.
 func TestStartWithStalePid(t *testing.T) {
 	t.Parallel()
-	o := Options{DataDir: folderFor(t)}
+	o := quick(folderFor(t))
 	mustStop(t, mustStart(t, o))
 	pidFile := filepath.Join(o.DataDir, clusterDir, "postmaster.pid")
 
@@ -53,5 +55,38 @@ func bystander(t *testing.T, folder string) (pid int) {
 // The server ends with the process that has started it, even if that is killed.
 func TestServerEndsWithItsParent(t *testing.T) {
 	t.Parallel()
-	_ = os.Getpid
+	dir := folderFor(t)
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), parentOf+"="+dir)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "started\n" {
+		t.Fatal(line, err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // it was killed
+	_ = in.Close()
+
+	f, err := openFolder(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.lockServer(t.Context(), time.Minute); err != nil {
+		t.Errorf("the server still runs: %v", err)
+	}
+	if err := f.close(); err != nil {
+		t.Error(err)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/url"
@@ -17,7 +18,22 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// parentOf is the variable that makes this program start a server on a folder,
+// and then do nothing more.
+const parentOf = "PGSERVER_TEST_PARENT_OF"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(parentOf); dir != "" {
+		if _, err := Start(context.Background(), quick(dir)); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		fmt.Println("started")
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func TestStart(t *testing.T) {
 	t.Parallel()
@@ -63,7 +79,7 @@ func TestStart(t *testing.T) {
 
 func TestStop(t *testing.T) {
 	t.Parallel()
-	s := mustStart(t, Options{})
+	s := mustStart(t, quick(""))
 	conn, err := pgx.Connect(t.Context(), s.URL("postgres")) // must not hinder it
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +107,7 @@ func TestStop(t *testing.T) {
 
 func TestStartAgain(t *testing.T) {
 	t.Parallel()
-	o := Options{DataDir: folderFor(t)}
+	o := quick(folderFor(t))
 	first := mustStart(t, o)
 	if _, err := Start(t.Context(), o); err == nil {
 		t.Fatal("two servers on one folder")
@@ -129,7 +145,7 @@ func TestStartAgain(t *testing.T) {
 
 func TestStartAfterCrash(t *testing.T) {
 	t.Parallel()
-	o := Options{DataDir: folderFor(t)}
+	o := quick(folderFor(t))
 	first := mustStart(t, o)
 	execute(t, first, "CREATE TABLE kept AS SELECT 'yes' AS answer")
 	if err := first.process.cmd.Process.Kill(); err != nil {
@@ -148,7 +164,7 @@ func TestStartAfterCrash(t *testing.T) {
 // with it, and nothing else.
 func TestStartStopsLeftover(t *testing.T) {
 	t.Parallel()
-	o := Options{DataDir: folderFor(t)}
+	o := quick(folderFor(t))
 	leftover := mustStart(t, o)
 	execute(t, leftover, "CREATE TABLE kept AS SELECT 'yes' AS answer")
 	if err := leftover.folder.close(); err != nil {
@@ -172,7 +188,7 @@ func TestStartStopsLeftover(t *testing.T) {
 
 func TestStartAfterInterruption(t *testing.T) {
 	t.Parallel()
-	o := Options{DataDir: folderFor(t)}
+	o := quick(folderFor(t))
 	ctx, cancel := context.WithCancel(t.Context())
 	o.Log = writerFunc(func(p []byte) (int, error) { cancel(); return len(p), nil }) // when initdb is about to run
 	if _, err := Start(ctx, o); !errors.Is(err, context.Canceled) {
@@ -194,7 +210,7 @@ func TestStartInFolderOutOfReach(t *testing.T) {
 	if os.Geteuid() == 0 {
 		want = fallback(dir)
 	}
-	o := Options{DataDir: dir}
+	o := quick(dir)
 	s := mustStart(t, o)
 	t.Cleanup(func() {
 		if err := errors.Join(s.Stop(), Remove(dir)); err != nil {

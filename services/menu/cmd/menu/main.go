@@ -1,0 +1,10 @@
+// Command menu serves the menu service. Its configuration is in environment
+// variables, which README.md lists.
+package main
+
+import (
+	"example.com/pizza/pkg/server"
+	"example.com/pizza/services/menu/internal/app"
+)
+
+func main() { server.Main("menu", app.Run) }

@@ -1,0 +1,162 @@
+package app_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/pgserver"
+	"example.com/pizza/pkg/problem"
+	"example.com/pizza/services/menu/api"
+	"example.com/pizza/services/menu/internal/app"
+)
+
+// environment returns the variables of a service on a test database.
+func environment(t *testing.T, db *migrationstest.Database, more ...string) []string {
+	t.Helper()
+	c := dbConfig(t, db.URL("menu_svc"))
+	return append([]string{
+		"DB_HOST=" + c.Host, "DB_PORT=" + strconv.Itoa(int(c.Port)), "DB_NAME=" + c.Name, "DB_USER=" + c.User, "DB_PASSWORD=" + c.Password,
+		"DB_SSLMODE=disable", "HTTP_ADDR=127.0.0.1:0", "INTERNAL_ADDR=127.0.0.1:0", "SHUTDOWN_DELAY=0s",
+	}, more...)
+}
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.NewSeeded(t)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	log, stdout := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := app.Run(ctx, environment(t, db, "ADMIN_TOKEN="+adminToken), stdout)
+		ended <- err
+		_ = stdout.CloseWithError(err) // an error of Run ends the wait below
+	}()
+	lines := bufio.NewScanner(log)
+	var listening struct{ Msg, Public, Internal string }
+	for listening.Public == "" && lines.Scan() {
+		if err := json.Unmarshal(lines.Bytes(), &listening); err != nil {
+			t.Fatalf("a log line is no JSON: %s", lines.Bytes())
+		}
+	}
+	go func() { _, _ = io.Copy(io.Discard, log) }()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	s := &service{public: "http://" + listening.Public, internal: "http://" + listening.Internal, client: &http.Client{Transport: transport}}
+	if got := decode[[]api.PizzaType](t, s.get(t, "/menu/types/"), http.StatusOK); len(got) != 32 {
+		t.Errorf("%d types", len(got))
+	}
+	if q, _ := s.quoted(t, "bbq_ckn_l"); q.UnitPrice == nil {
+		t.Errorf("quoted %+v", q)
+	}
+	if a := s.write(t, http.MethodDelete, "/int/menu/types/durian", ""); a.status != http.StatusNotFound {
+		t.Errorf("the admin token is not taken: %d %s", a.status, a.body)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("stopped with %v", err)
+	}
+}
+
+func TestRunRefusesItsConfiguration(t *testing.T) {
+	t.Parallel()
+	err := app.Run(t.Context(), []string{"ADMIN_TOKEN=short-secret", "DB_PORT=x", "LOG_LEVEL=loud"}, io.Discard)
+	if err == nil {
+		t.Fatal("it runs")
+	}
+	for _, want := range []string{"ADMIN_TOKEN must be at least 32 bytes long (it has 12), or empty", "DB_HOST is required", "DB_PORT", "LOG_LEVEL"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in: %v", want, err)
+		}
+	}
+	if strings.Contains(err.Error(), "short-secret") {
+		t.Errorf("the error tells the secret: %v", err)
+	}
+}
+
+// Without its database the service stays alive, says 503, and recovers by itself.
+func TestDatabaseGone(t *testing.T) {
+	t.Parallel()
+	options := pgserver.Options{DataDir: dataFolder(t), Settings: pgserver.TestSettings()}
+	server, err := pgserver.Start(t.Context(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Stop() })
+	db, err := migrationstest.On(t.Context(), server.URL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec(t, superuser(t, db), "INSERT INTO pizza_types VALUES ('a', 'A', 'x', 'images/a.png'); INSERT INTO pizza VALUES ('a_l', 'a', 'L', 9.5)")
+	options.Port = int(dbConfig(t, db.URL("")).Port)
+	s := start(t, db)
+	requests := map[string]func() answer{
+		"list":  func() answer { return s.get(t, "/menu/") },
+		"types": func() answer { return s.get(t, "/menu/types/", "If-None-Match", "*") },
+		"find":  func() answer { return s.post(t, "/menu/get_pizza_id/", asJSON, `{"pizza_nm":"A","size":"L"}`) },
+		"quote": func() answer { return s.post(t, "/int/menu/quote", asJSON, quoteOf(1)) },
+		"write": func() answer {
+			return s.write(t, http.MethodPut, "/int/menu/types/a", strings.Replace(durian, "The Durian Pizza", "A", 1))
+		},
+		"ready": func() answer { return s.get(t, "/healthz") },
+	}
+	for name, request := range requests {
+		if a := request(); a.status >= 400 {
+			t.Fatalf("%s, before: %d %s", name, a.status, a.body)
+		}
+	}
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	for name, request := range requests {
+		a := request()
+		p := decode[problem.Problem](t, a, http.StatusServiceUnavailable)
+		if name != "ready" && (p.Detail != "the database does not answer; try again" || a.header.Get("Retry-After") == "") {
+			t.Errorf("%s: detail %q, Retry-After %q", name, p.Detail, a.header.Get("Retry-After"))
+		}
+	}
+	if a := s.get(t, "/livez"); a.status != http.StatusOK {
+		t.Errorf("not alive: %d", a.status)
+	}
+	again, err := pgserver.Start(t.Context(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = again.Stop() })
+	for name, request := range requests {
+		if a := eventually(request); a.status >= 400 {
+			t.Errorf("%s, after: %d %s", name, a.status, a.body)
+		}
+	}
+}
+
+// dataFolder returns a folder that every user can reach: PostgreSQL does not
+// run as root, and the parent of t.TempDir is open to its owner alone.
+func dataFolder(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "data")
+}
+
+// eventually repeats a request that is still refused, since a pool may try a
+// new connection a moment later than the server takes it.
+func eventually(request func() answer) answer {
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if a := request(); a.status < 500 || time.Now().After(deadline) {
+			return a
+		}
+	}
+}

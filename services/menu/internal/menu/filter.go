@@ -1,0 +1,97 @@
+package menu
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+)
+
+// Sort is an order of the menu.
+type Sort string
+
+// The orders. Equals stay in the order of the catalog, also where an order is
+// reversed.
+const (
+	SortDefault   Sort = "" // by type, size, id
+	SortName      Sort = "name"
+	SortNameDown  Sort = "-name"
+	SortPrice     Sort = "price"
+	SortPriceDown Sort = "-price"
+)
+
+// Filter says which pizzas are wanted, and in which order. An empty field asks
+// for nothing. Letters match in any case, and whether composed or not (Unicode
+// NFC), as Korean text from some systems is not.
+type Filter struct {
+	Query    string // part of the type's name
+	Category string // the whole category
+	Size     string // the whole size
+	Sort     Sort
+}
+
+// Validate returns Invalid with every bad field, by the names of the query
+// parameters, or nil.
+func (f Filter) Validate() error {
+	var check fields
+	for _, p := range []struct{ name, value string }{{"q", f.Query}, {"category", f.Category}, {"size", f.Size}} {
+		switch {
+		case !utf8.ValidString(p.value):
+			check.reject(p.name, "must be UTF-8")
+		case strings.ContainsRune(p.value, 0):
+			check.reject(p.name, "must not contain a NUL character")
+		case utf8.RuneCountInString(p.value) > maxText:
+			check.rejectLength(p.name, maxText)
+		}
+	}
+	switch f.Sort {
+	case SortDefault, SortName, SortNameDown, SortPrice, SortPriceDown:
+	default:
+		check.reject("sort", "must be one of name, -name, price, -price")
+	}
+	return check.err()
+}
+
+// Filter returns the wanted pizzas, in a list of its own.
+func (c *Catalog) Filter(f Filter) []Pizza {
+	fold := folder()
+	query, category, size := fold(f.Query), fold(f.Category), fold(f.Size)
+	wanted := make(map[string]bool, len(c.Types))
+	for _, t := range c.Types {
+		wanted[t.ID] = (query == "" || strings.Contains(fold(t.Name), query)) && (category == "" || fold(t.Category) == category)
+	}
+	found := make([]Pizza, 0, len(c.Pizzas))
+	for _, p := range c.Pizzas {
+		if wanted[p.TypeID] && (size == "" || fold(p.Size) == size) {
+			found = append(found, p)
+		}
+	}
+	c.sort(found, f.Sort)
+	return found
+}
+
+func (c *Catalog) sort(pizzas []Pizza, by Sort) {
+	name := func(a, b Pizza) int { return strings.Compare(c.Type(a).Name, c.Type(b).Name) }
+	price := func(a, b Pizza) int { return a.Price.Cmp(b.Price) }
+	switch by {
+	case SortName:
+		slices.SortStableFunc(pizzas, name)
+	case SortNameDown:
+		slices.SortStableFunc(pizzas, func(a, b Pizza) int { return name(b, a) })
+	case SortPrice:
+		slices.SortStableFunc(pizzas, price)
+	case SortPriceDown:
+		slices.SortStableFunc(pizzas, func(a, b Pizza) int { return price(b, a) })
+	case SortDefault:
+	}
+}
+
+// folder returns a function that makes texts equal which differ only in case or
+// in composition. It may not be shared between goroutines (a rule of
+// cases.Caser).
+func folder() func(string) string {
+	fold := cases.Fold()
+	return func(s string) string { return norm.NFC.String(fold.String(norm.NFC.String(s))) }
+}

@@ -1,0 +1,68 @@
+package menu
+
+import "fmt"
+
+// MaxLines is the most lines of one quote: as many as an order may have.
+const MaxLines = 50
+
+// Line names a pizza by its id, or else by name and size.
+type Line struct {
+	PizzaID string
+	Name    string
+	Size    string
+}
+
+// Quoted is the price of a line, or the reason why it has none.
+type Quoted struct {
+	Pizza Pizza
+	Err   error // ErrUnknownPizza or ErrUnknownSize
+}
+
+// ValidateLines returns Invalid with every line that names no pizza at all, and
+// with a number of lines that no order has.
+func ValidateLines(lines []Line) error {
+	var check fields
+	switch {
+	case len(lines) == 0:
+		check.reject("lines", "must have at least 1 line")
+	case len(lines) > MaxLines:
+		check.reject("lines", fmt.Sprintf("must have at most %d lines", MaxLines))
+	default:
+		for i, l := range lines {
+			l.validate(fmt.Sprintf("lines[%d]", i), &check)
+		}
+	}
+	return check.err()
+}
+
+func (l Line) validate(path string, check *fields) {
+	switch {
+	case l.PizzaID != "":
+	case l.Name == "" && l.Size == "":
+		check.reject(path, "must name a pizza: pizza_id, or pizza_nm and size")
+	case l.Name == "":
+		check.reject(path+".pizza_nm", "is required")
+	case l.Size == "":
+		check.reject(path+".size", "is required")
+	}
+}
+
+// Quote prices the lines, in their order.
+func (c *Catalog) Quote(lines []Line) []Quoted {
+	quoted := make([]Quoted, len(lines))
+	for i, l := range lines {
+		quoted[i] = c.quote(l)
+	}
+	return quoted
+}
+
+func (c *Catalog) quote(l Line) Quoted {
+	if l.PizzaID == "" {
+		p, err := c.Find(l.Name, l.Size)
+		return Quoted{p, err}
+	}
+	if p, ok := c.pizzas[l.PizzaID]; ok {
+		return Quoted{Pizza: p}
+	}
+	return Quoted{Err: ErrUnknownPizza}
+}

@@ -1,0 +1,106 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/postgres"
+	"example.com/pizza/services/menu/internal/menu"
+	"example.com/pizza/services/menu/internal/postgres/db"
+)
+
+// change runs write while no one else can change the catalog, and returns the
+// version that has it: triggers on the tables count the version up, for writes
+// of the old system too.
+func (s *Store) change(ctx context.Context, write func(*db.Queries) (created bool, err error)) (menu.Change, error) {
+	var change menu.Change
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		q := s.queries.WithTx(tx)
+		if err := q.LockCatalog(ctx); err != nil {
+			return err
+		}
+		var err error
+		if change.Created, err = write(q); err != nil {
+			return err
+		}
+		change.Version, err = q.Version(ctx)
+		return err
+	})
+	return change, postgres.Fault(err)
+}
+
+// PutType adds or replaces a type. It returns Conflict when another type has
+// the name, and Unavailable.
+func (s *Store) PutType(ctx context.Context, t menu.Type) (menu.Change, error) {
+	return s.change(ctx, func(q *db.Queries) (bool, error) {
+		found, err := q.CheckType(ctx, db.CheckTypeParams{ID: t.ID, Name: t.Name})
+		switch {
+		case err != nil:
+			return false, err
+		case found.Namesake != "":
+			return false, fault.New(fault.Conflict, fmt.Sprintf("the pizza type %s has this name already", found.Namesake))
+		case found.Known:
+			return false, q.UpdateType(ctx, db.UpdateTypeParams{ID: t.ID, Name: t.Name, Category: t.Category, Image: t.Image})
+		default:
+			return true, q.InsertType(ctx, db.InsertTypeParams{ID: t.ID, Name: t.Name, Category: t.Category, Image: t.Image})
+		}
+	})
+}
+
+// PutPizza adds or replaces a pizza. It returns Invalid for an unknown type,
+// Conflict when another pizza is this size of the type, and Unavailable.
+func (s *Store) PutPizza(ctx context.Context, p menu.NewPizza) (menu.Change, error) {
+	return s.change(ctx, func(q *db.Queries) (bool, error) {
+		found, err := q.CheckPizza(ctx, db.CheckPizzaParams{ID: p.ID, TypeID: p.TypeID, Size: p.Size})
+		switch {
+		case err != nil:
+			return false, err
+		case !found.TypeKnown:
+			return false, fault.InvalidFields(fault.Field{Field: "pizza_type_id", Message: "is no pizza type"})
+		case found.Twin != "":
+			return false, fault.New(fault.Conflict, fmt.Sprintf("the pizza %s is this size of the type already", found.Twin))
+		case found.Known:
+			return false, q.UpdatePizza(ctx, db.UpdatePizzaParams{ID: p.ID, TypeID: &p.TypeID, Size: p.Size, Price: p.Price.Float()})
+		default:
+			return true, q.InsertPizza(ctx, db.InsertPizzaParams{ID: p.ID, TypeID: &p.TypeID, Size: p.Size, Price: p.Price.Float()})
+		}
+	})
+}
+
+// DeleteType removes a type. It returns NotFound, Conflict while it has pizzas,
+// and Unavailable.
+func (s *Store) DeleteType(ctx context.Context, id string) (menu.Change, error) {
+	return s.change(ctx, func(q *db.Queries) (bool, error) {
+		rows, err := q.DeleteType(ctx, id)
+		return false, deleted(rows, err, "there is no such pizza type", "the type has pizzas; remove them first")
+	})
+}
+
+// DeletePizza removes a pizza. It returns NotFound, Conflict when an order
+// refers to it, and Unavailable.
+func (s *Store) DeletePizza(ctx context.Context, id string) (menu.Change, error) {
+	return s.change(ctx, func(q *db.Queries) (bool, error) {
+		rows, err := q.DeletePizza(ctx, id)
+		return false, deleted(rows, err, "there is no such pizza", "orders refer to the pizza; it cannot be removed")
+	})
+}
+
+const foreignKeyViolation = "23503" // PostgreSQL documentation, appendix A
+
+// deleted tells what a DELETE by id came to.
+func deleted(rows int64, err error, unknown, referenced string) error {
+	var pg *pgconn.PgError
+	switch {
+	case errors.As(err, &pg) && pg.Code == foreignKeyViolation:
+		return fault.Wrap(err, fault.Conflict, referenced)
+	case err == nil && rows == 0:
+		return fault.New(fault.NotFound, unknown)
+	default:
+		return err
+	}
+}

@@ -1,0 +1,54 @@
+-- name: Catalog :many
+-- The version and all rows in one statement, which sees one moment: they always
+-- belong together. A type without pizzas is a row without a pizza, an empty
+-- catalog one row with the version alone.
+SELECT v.version,
+       t.pizza_type_id, t.pizza_nm, t.pizza_categ, t.pizza_img_url,
+       p.pizza_id, p.size, p.price
+FROM catalog_version v
+LEFT JOIN pizza_types t ON true
+LEFT JOIN pizza p ON p.pizza_type_id = t.pizza_type_id
+ORDER BY t.pizza_type_id, p.pizza_id;
+
+-- name: Version :one
+SELECT version FROM catalog_version;
+
+-- name: LockCatalog :exec
+-- One writer at a time, also against the old system, so that what a change has
+-- checked is still true when it writes. Readers, and the foreign keys of new
+-- orders, do not wait for this lock.
+LOCK TABLE pizza_types, pizza IN SHARE ROW EXCLUSIVE MODE;
+
+-- name: CheckType :one
+-- Whether the id is there, and which other type has the name (empty for none).
+SELECT EXISTS (SELECT FROM pizza_types t WHERE t.pizza_type_id = @id) AS known,
+       coalesce((SELECT min(o.pizza_type_id) FROM pizza_types o WHERE o.pizza_nm = @name AND o.pizza_type_id <> @id), '')::text AS namesake;
+
+-- name: InsertType :exec
+-- Not ON CONFLICT DO UPDATE: that is an insert and an update to the triggers,
+-- which would count one change twice.
+INSERT INTO pizza_types (pizza_type_id, pizza_nm, pizza_categ, pizza_img_url)
+VALUES (@id, @name, @category, @image);
+
+-- name: UpdateType :exec
+UPDATE pizza_types SET pizza_nm = @name, pizza_categ = @category, pizza_img_url = @image WHERE pizza_type_id = @id;
+
+-- name: DeleteType :execrows
+DELETE FROM pizza_types WHERE pizza_type_id = @id;
+
+-- name: CheckPizza :one
+-- Whether the id is there, whether the type is, and which other pizza is this
+-- size of it (empty for none).
+SELECT EXISTS (SELECT FROM pizza p WHERE p.pizza_id = @id) AS known,
+       EXISTS (SELECT FROM pizza_types t WHERE t.pizza_type_id = @type_id) AS type_known,
+       coalesce((SELECT min(o.pizza_id) FROM pizza o WHERE o.pizza_type_id = @type_id AND o.size = @size AND o.pizza_id <> @id), '')::text AS twin;
+
+-- name: InsertPizza :exec
+INSERT INTO pizza (pizza_id, pizza_type_id, size, price)
+VALUES (@id, @type_id, @size, @price);
+
+-- name: UpdatePizza :exec
+UPDATE pizza SET pizza_type_id = @type_id, size = @size, price = @price WHERE pizza_id = @id;
+
+-- name: DeletePizza :execrows
+DELETE FROM pizza WHERE pizza_id = @id;

@@ -1,0 +1,54 @@
+// Package postgres keeps the catalog in PostgreSQL. The SQL is in queries/, the
+// code in db/ is generated from it.
+package postgres
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"example.com/pizza/pkg/money"
+	"example.com/pizza/pkg/postgres"
+	"example.com/pizza/services/menu/internal/menu"
+	"example.com/pizza/services/menu/internal/postgres/db"
+)
+
+// Store is a menu.Store.
+type Store struct {
+	pool    *pgxpool.Pool
+	queries *db.Queries
+}
+
+// NewStore returns a store on a pool of the menu service's role.
+func NewStore(pool *pgxpool.Pool) *Store { return &Store{pool, db.New(pool)} }
+
+// Catalog returns the whole catalog as of one moment, in one round trip. A
+// pizza whose price is no price (the old FLOAT column can hold NaN) is left
+// out, as is one without a type. It returns Unavailable.
+func (s *Store) Catalog(ctx context.Context) (*menu.Catalog, error) {
+	rows, err := s.queries.Catalog(ctx)
+	if err != nil {
+		return nil, postgres.Fault(err)
+	}
+	if len(rows) == 0 {
+		return nil, errors.New("catalog_version has no row: the migrations put one there")
+	}
+	var types []menu.Type
+	var pizzas []menu.Pizza
+	for _, r := range rows {
+		if r.PizzaTypeID == nil {
+			continue
+		}
+		if n := len(types); n == 0 || types[n-1].ID != *r.PizzaTypeID {
+			types = append(types, menu.Type{ID: *r.PizzaTypeID, Name: *r.PizzaNm, Category: *r.PizzaCateg, Image: *r.PizzaImgUrl})
+		}
+		if r.PizzaID == nil {
+			continue
+		}
+		if price, ok := money.FromFloat(*r.Price); ok {
+			pizzas = append(pizzas, menu.Pizza{ID: *r.PizzaID, TypeID: *r.PizzaTypeID, Size: *r.Size, Price: price})
+		}
+	}
+	return menu.NewCatalog(rows[0].Version, types, pizzas), nil
+}
