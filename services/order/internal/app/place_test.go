@@ -14,8 +14,11 @@ import (
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/money"
+	pg "example.com/pizza/pkg/postgres"
 	"example.com/pizza/pkg/problem"
 	"example.com/pizza/services/order/api"
+	"example.com/pizza/services/order/internal/app"
+	"example.com/pizza/services/order/internal/menuclient"
 )
 
 // admin connects to a test database as its superuser.
@@ -244,5 +247,24 @@ func TestPlaceOrderForAPizzaJustDeleted(t *testing.T) {
 	}
 	if orders, lines := kept(t, conn); orders != 0 || lines != 0 {
 		t.Errorf("left %d orders and %d lines", orders, lines)
+	}
+}
+
+// With the database away the service stays alive and says so everywhere.
+func TestDatabaseAway(t *testing.T) {
+	t.Parallel()
+	s := startWith(t, app.Config{
+		DB:   pg.Config{Host: "127.0.0.1", Port: 1, Name: "pizza", User: "order_svc", Password: "x", SSLMode: "disable", MaxConns: 1, ConnectTimeout: time.Second},
+		Menu: menuclient.Config{BaseURL: nowhere, Timeout: time.Second},
+	})
+	for _, path := range []string{"/order/branch/", "/order/myorder/", "/order/1/", "/healthz"} {
+		a := s.get(t, path, s.as(t, "ada"))
+		decode[problem.Problem](t, a, http.StatusServiceUnavailable)
+		if path != "/healthz" && a.header.Get("Retry-After") == "" {
+			t.Errorf("%s: no Retry-After", path)
+		}
+	}
+	if a := s.get(t, "/livez", ""); a.status != http.StatusOK {
+		t.Errorf("livez %d", a.status)
 	}
 }

@@ -1,0 +1,55 @@
+// Command local runs the whole system on this machine: `local run` (make run),
+// `local clean` (make clean).
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+)
+
+const usage = `usage: local run [--port 8000] [--host ADDRESS] [--data .local] [--json]
+       local clean [--data .local]
+
+run    starts PostgreSQL, the three services and the gateway, and shows their
+       logs until Ctrl-C. --host is the address to listen on; without it, only
+       this machine reaches the stack. --json shows the logs as they are written.
+clean  forgets the data: the next run starts from an empty database.
+
+Environment: PORT, BIND and DATA stand for --port, --host and --data;
+DATABASE_URL is an existing PostgreSQL server, as its superuser: the database
+"pizza" and the services' roles are created in it; NO_COLOR; and what the
+services read, such as LOG_LEVEL.
+`
+
+func main() {
+	if err := run(context.Background(), os.Args[1:], os.Getenv, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "local: "+err.Error())
+		os.Exit(1)
+	}
+}
+
+// run is the program without the process around it.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
+	if len(args) == 0 {
+		args = []string{"help"}
+	}
+	var err error
+	switch args[0] {
+	case "run":
+		err = up(ctx, args[1:], getenv, stdout)
+	case "clean":
+		err = clean(args[1:], getenv, stdout)
+	case "help", "-h", "--help":
+		_, err = io.WriteString(stdout, usage)
+	default:
+		return fmt.Errorf("unknown command %q\n%s", args[0], usage)
+	}
+	if errors.Is(err, flag.ErrHelp) {
+		_, err = io.WriteString(stdout, usage)
+	}
+	return err
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/mattn/go-isatty"
+
+	"example.com/pizza/deploy/local/internal/console"
+	"example.com/pizza/deploy/local/internal/datadir"
+	"example.com/pizza/deploy/local/internal/guide"
+	"example.com/pizza/deploy/local/internal/listen"
+	"example.com/pizza/deploy/local/stack"
+	"example.com/pizza/migrations"
+)
+
+const (
+	defaultPort = "8000"
+	stopTimeout = 15 * time.Second // for requests in flight; a second Ctrl-C waits no longer
+)
+
+// up runs the stack until a signal, or until a part of it ends by itself.
+func up(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
+	flags := newFlags("local run")
+	port := flags.String("port", or(getenv("PORT"), defaultPort), "port of the gateway; 0 takes a free one")
+	host := flags.String("host", getenv("BIND"), "address of the gateway; empty is this machine alone")
+	data := flags.String("data", getenv("DATA"), "folder for the data (default .local in the repository)")
+	asJSON := flags.Bool("json", false, "show the logs as the services write them")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	number, err := strconv.ParseUint(*port, 10, 16)
+	if err != nil {
+		return fmt.Errorf("port %q is no number from 0 to 65535", *port)
+	}
+	root, err := repository()
+	if err != nil {
+		return err
+	}
+
+	// A closed terminal or pipe is seen at the next write, not by a signal that
+	// ends us before everything is stopped.
+	signal.Ignore(syscall.SIGPIPE)
+	interrupted, forced, stop := signals(ctx)
+	defer stop()
+
+	color := isTerminal(stdout) && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
+	out := console.New(stdout, console.Options{JSON: *asJSON, Color: color})
+	start := time.Now()
+	s, err := stack.Start(interrupted, stack.Options{
+		Root: root, DataDir: dataDir(root, *data), Host: *host, Port: int(number),
+		DatabaseURL: getenv("DATABASE_URL"), Progress: out, Line: out.Line,
+	})
+	if interrupted.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	if err != nil {
+		return explain(err)
+	}
+	ended := guide.Write(out, information(s, start, color))
+	if ended == nil {
+		out.Release()
+		select {
+		case <-interrupted.Done():
+		case <-out.Broken():
+		case err := <-s.Failed():
+			ended = explain(err)
+		}
+	}
+	_, _ = io.WriteString(out, "stopping; press Ctrl-C again not to wait for requests in flight\n") // nobody may be there to read it
+	ctx, cancel := context.WithTimeout(forced, stopTimeout)
+	defer cancel()
+	return errors.Join(ended, s.Stop(ctx))
+}
+
+// newFlags returns a flag set that leaves it to main to show an error.
+func newFlags(name string) *flag.FlagSet {
+	f := flag.NewFlagSet(name, flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	return f
+}
+
+// signals returns a context that ends at the first signal to stop, and one that
+// ends at the second. The third has its usual effect.
+func signals(ctx context.Context) (interrupted, forced context.Context, stop func()) {
+	interrupted, interrupt := context.WithCancel(ctx)
+	forced, force := context.WithCancel(ctx)
+	c := make(chan os.Signal, 2)
+	signal.Notify(c, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		for _, cancel := range []func(){interrupt, force} {
+			select {
+			case <-c:
+				cancel()
+			case <-done:
+				return
+			}
+		}
+		signal.Stop(c)
+	}()
+	return interrupted, forced, func() {
+		signal.Stop(c)
+		close(done)
+		interrupt()
+		force()
+	}
+}
+
+// explain adds to an error what the user can do about it.
+func explain(err error) error {
+	const other = "make run PORT=8080"
+	var taken *listen.TakenError
+	var died *stack.DiedError
+	switch {
+	case errors.As(err, &taken):
+		return fmt.Errorf("%w\n  choose another one:  %s", err, other)
+	case errors.Is(err, datadir.ErrInUse):
+		return fmt.Errorf("the stack runs already: %w\n  stop it, or start a second one beside it:  %s DATA=.local/second", err, other)
+	case errors.As(err, &died):
+		return fmt.Errorf("%w; its last lines:\n%s", err, console.Text(died.Service, died.Tail))
+	default:
+		return err
+	}
+}
+
+func information(s *stack.Stack, start time.Time, bold bool) guide.Info {
+	i := guide.Info{
+		URL: s.URL(), Database: s.AdminDSN(), DemoID: migrations.DemoMember, DemoPW: migrations.DemoPassword, Branch: migrations.DemoBranch,
+		TookToRun: fmt.Sprintf("%.1f s", time.Since(start).Seconds()), Bold: bold,
+	}
+	if !s.OwnDatabase() { // that password is not ours to show
+		if u, err := url.Parse(i.Database); err == nil {
+			i.Database = u.Redacted()
+		}
+	}
+	for _, service := range s.Services() {
+		i.Services = append(i.Services, guide.Service{Name: service.Name, Public: service.Public, Internal: service.Internal})
+	}
+	return i
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}
+
+func or(s, fallback string) string {
+	if s == "" {
+		return fallback
+	}
+	return s
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"example.com/pizza/deploy/local/internal/datadir"
+	"example.com/pizza/deploy/local/internal/listen"
+	"example.com/pizza/deploy/local/stack"
+)
+
+// TestExplain: every failure that a user can mend says how.
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		err  error
+		want []string
+	}{
+		"port": {&listen.TakenError{Port: 8000, Owner: "nginx (process 7)"}, []string{"port 8000 is taken by nginx (process 7)", "make run PORT=8080"}},
+		"port of nobody we see": {
+			errors.Join(&listen.TakenError{Port: 8000}), []string{"port 8000 is taken by another program", "make run PORT=8080"},
+		},
+		"data folder": {fmt.Errorf("data folder /x: %w by process 9", datadir.ErrInUse), []string{"runs already", "process 9", "make run PORT=8080 DATA="}},
+		"service": {
+			&stack.DiedError{Service: "menu", Err: errors.New("exit status 1"), Tail: []string{`{"level":"ERROR","msg":"no route"}`, "panic: x"}},
+			[]string{"the menu service ended by itself (exit status 1)", "menu    ERROR no route", "menu      |   panic: x"},
+		},
+		"service that ended well": {&stack.DiedError{Service: "menu"}, []string{"the menu service ended by itself (exit status 0)"}},
+		"anything else":           {io.ErrUnexpectedEOF, []string{"unexpected EOF"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := explain(tc.err)
+			if !errors.Is(got, tc.err) {
+				t.Errorf("explain() lost its cause: %v", got)
+			}
+			for _, want := range tc.want {
+				if !strings.Contains(got.Error(), want) {
+					t.Errorf("explain() = %q, want %q in it", got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		args []string
+		env  map[string]string
+		out  string
+		err  string
+	}{
+		"no command":       {nil, nil, "usage: local run", ""},
+		"help":             {[]string{"help"}, nil, "usage: local run", ""},
+		"help of run":      {[]string{"run", "-h"}, nil, "usage: local run", ""},
+		"unknown command":  {[]string{"walk"}, nil, "", `unknown command "walk"`},
+		"unknown flag":     {[]string{"run", "--fast"}, nil, "", "not defined: -fast"},
+		"no port":          {[]string{"run", "--port", "x"}, nil, "", `port "x" is no number from 0 to 65535`},
+		"no port, by PORT": {[]string{"run"}, map[string]string{"PORT": "70000"}, "", `port "70000" is no number from 0 to 65535`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out strings.Builder
+			err := run(t.Context(), tc.args, func(name string) string { return tc.env[name] }, &out)
+			if (err == nil) != (tc.err == "") || err != nil && !strings.Contains(err.Error(), tc.err) {
+				t.Errorf("run() = %v, want %q", err, tc.err)
+			}
+			if !strings.Contains(out.String(), tc.out) {
+				t.Errorf("output %q, want %q in it", out.String(), tc.out)
+			}
+		})
+	}
+}

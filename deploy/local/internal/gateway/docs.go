@@ -1,0 +1,92 @@
+package gateway
+
+import (
+	"encoding/json"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"strings"
+
+	"github.com/swaggest/swgui"
+	"github.com/swaggest/swgui/v5/static"
+	"github.com/swaggest/swgui/v5emb"
+
+	"example.com/pizza/pkg/fault"
+)
+
+const docsPath = "/docs"
+
+// pagePolicy lets a browser load from this host alone, so that the page works
+// without the internet and tells nobody that it is open. Swagger UI needs its
+// inline script and styles, and images in data: URLs.
+const pagePolicy = "default-src 'none'; connect-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; " +
+	"img-src 'self' data:; font-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// isPage tells the paths of the API page, and "/", which leads to it.
+func isPage(path string) bool {
+	return path == "/" || path == docsPath || strings.HasPrefix(path, docsPath+"/")
+}
+
+// pages returns Swagger UI over the documents of all services; a menu at the
+// top chooses one. Its files are in the binary.
+func pages(services []string) http.Handler {
+	type document struct {
+		Name string `json:"name"`
+		URL  string `json:"url"`
+	}
+	documents := make([]document, 0, len(services))
+	for _, s := range services {
+		documents = append(documents, document{Name: s, URL: "/" + s + "/openapi.json"})
+	}
+	urls, err := json.Marshal(documents)
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	return v5emb.NewHandlerWithConfig(swgui.Config{
+		Title:      "Pizza API",
+		BasePath:   docsPath + "/",
+		ShowTopBar: true,
+		SettingsUI: map[string]string{
+			"url":                  "undefined",
+			"urls":                 string(urls),
+			"persistAuthorization": "true", // the token survives a change of the document
+			"tryItOutEnabled":      "true",
+		},
+		AppendHead: template.HTML(`<meta name="viewport" content="width=device-width, initial-scale=1">`),
+	})
+}
+
+// isFile tells whether a path of the page has content. The library would answer
+// in plain text where there is none.
+func isFile(path string) bool {
+	name := strings.TrimPrefix(strings.TrimPrefix(path, docsPath), "/")
+	if name == "" {
+		return true
+	}
+	for _, suffix := range []string{"", ".gz"} {
+		if _, err := fs.Stat(static.FS, name+suffix); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+func (g *Gateway) page(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case !isFile(r.URL.Path):
+		g.answer(r.Context(), w, fault.New(fault.NotFound, "there is nothing at this path"))
+		return
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		w.Header().Set("Allow", "GET, HEAD")
+		g.answer(r.Context(), w, fault.New(fault.MethodNotAllowed, "this path does not offer that method; Allow lists those it does"))
+		return
+	case r.URL.Path == "/":
+		http.Redirect(w, r, docsPath, http.StatusFound)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Security-Policy", pagePolicy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	g.pages.ServeHTTP(w, r)
+}

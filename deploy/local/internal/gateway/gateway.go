@@ -1,0 +1,162 @@
+// Package gateway is the front door of the local stack. It routes by path just
+// as the Ingress of the cluster does, so that what works here works there.
+//
+// A request for /login, /menu or /order, bare or under /api, goes unchanged to
+// the public port of that service: same path, same Host, with X-Forwarded-*
+// added. The prefix is matched by whole path elements (Ingress pathType
+// Prefix): /menux is not /menu. Everything else, health probes and /int
+// included, is 404. Only the API page (/docs) is the gateway's own.
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/logging"
+	"example.com/pizza/pkg/problem"
+)
+
+// retryAfter is what a caller is told while a service is away.
+const retryAfter = 2 * time.Second
+
+// Gateway is an http.Handler. A service without a backend yet is 503.
+type Gateway struct {
+	backends map[string]*atomic.Pointer[url.URL]
+	proxy    *httputil.ReverseProxy
+	pages    http.Handler
+	log      *slog.Logger
+}
+
+// New returns a gateway to the named services, none of which has a backend yet.
+func New(log *slog.Logger, services ...string) *Gateway {
+	g := &Gateway{backends: map[string]*atomic.Pointer[url.URL]{}, pages: pages(services), log: log}
+	for _, name := range services {
+		g.backends[name] = new(atomic.Pointer[url.URL])
+	}
+	g.proxy = &httputil.ReverseProxy{
+		Rewrite:       rewrite,
+		Transport:     transport(),
+		FlushInterval: -1, // what a service has sent, the client sees at once
+		ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ErrorHandler:  g.unreachable,
+	}
+	return g
+}
+
+// SetBackend sends the requests of a service to host:port from now on.
+func (g *Gateway) SetBackend(service, addr string) {
+	g.backends[service].Store(&url.URL{Scheme: "http", Host: addr})
+}
+
+// Close ends the idle connections to the services.
+func (g *Gateway) Close() {
+	if t, ok := g.proxy.Transport.(*http.Transport); ok {
+		t.CloseIdleConnections()
+	}
+}
+
+type backendKey struct{}
+
+// ServeHTTP routes one request.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx := traced(r)
+	r = r.WithContext(ctx)
+	backend, ok := g.backends[service(r.URL)]
+	switch {
+	case ok && backend.Load() == nil:
+		g.answer(ctx, w, fault.New(fault.Unavailable, "the "+service(r.URL)+" service is still starting").Retry(retryAfter))
+	case ok:
+		g.proxy.ServeHTTP(w, r.WithContext(context.WithValue(ctx, backendKey{}, backend.Load())))
+	case isPage(r.URL.Path):
+		g.page(w, r)
+	default:
+		g.answer(ctx, w, fault.New(fault.NotFound, "there is nothing at this path"))
+	}
+}
+
+// service returns the service that a URL belongs to by its first path element,
+// after /api if that comes first. It is "" for a path that two readers could
+// take for two different ones: dot segments, and separators in disguise.
+func service(u *url.URL) string {
+	if escaped := strings.ToLower(u.EscapedPath()); strings.Contains(escaped, "%2f") || strings.Contains(escaped, "%5c") ||
+		strings.ContainsAny(u.Path, "\\") {
+		return ""
+	}
+	elements := strings.Split(u.Path, "/")
+	for _, e := range elements {
+		if e == "." || e == ".." {
+			return ""
+		}
+	}
+	if len(elements) > 2 && elements[1] == "api" {
+		elements = elements[1:]
+	}
+	if len(elements) < 2 {
+		return ""
+	}
+	return elements[1]
+}
+
+// rewrite sets where a request goes. The proxy has already dropped what the
+// client claimed in Forwarded and X-Forwarded-*.
+func rewrite(r *httputil.ProxyRequest) {
+	backend, ok := r.In.Context().Value(backendKey{}).(*url.URL)
+	if !ok {
+		return // the transport refuses a URL without a host
+	}
+	r.Out.URL.Scheme, r.Out.URL.Host = backend.Scheme, backend.Host
+	r.Out.Host = r.In.Host
+	r.Out.URL.RawQuery = r.In.URL.RawQuery // the service judges a query that does not parse, not the proxy
+	r.SetXForwarded()
+}
+
+// transport leaves a request as it is: no proxy of the environment, and no
+// compression that the client has not asked for.
+func transport() *http.Transport {
+	return &http.Transport{
+		MaxIdleConnsPerHost: 64,
+		IdleConnTimeout:     30 * time.Second, // below that of the services: a connection is never reused while they close it
+		DisableCompression:  true,
+	}
+}
+
+// unreachable answers when a service does not.
+func (g *Gateway) unreachable(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(r.Context().Err(), context.Canceled) {
+		return // the client went away: there is nobody to answer
+	}
+	name := service(r.URL)
+	g.log.WarnContext(r.Context(), "service does not answer", "backend", name, "method", r.Method, "error", err.Error())
+	g.answer(r.Context(), w, fault.Wrap(err, fault.Unavailable, "the "+name+" service does not answer").Retry(retryAfter))
+}
+
+func (g *Gateway) answer(ctx context.Context, w http.ResponseWriter, err error) {
+	if err := problem.Write(w, err, logging.TraceID(ctx)); err != nil {
+		g.log.DebugContext(ctx, "the error answer could not be sent", "error", err.Error())
+	}
+}
+
+// traced returns the context of r with the caller's trace, or with a new one:
+// the gateway's own answers carry a trace_id as all others do.
+func traced(r *http.Request) context.Context {
+	ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+	if trace.SpanContextFromContext(ctx).IsValid() {
+		return ctx
+	}
+	var c trace.SpanContextConfig
+	_, _ = rand.Read(c.TraceID[:]) // never fails: crypto/rand ends the process instead
+	_, _ = rand.Read(c.SpanID[:])
+	return trace.ContextWithSpanContext(ctx, trace.NewSpanContext(c))
+}

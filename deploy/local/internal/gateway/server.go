@@ -1,0 +1,49 @@
+package gateway
+
+import (
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Server returns an HTTP server for the gateway. It sets no time-out for whole
+// requests: the services do.
+func (g *Gateway) Server() *http.Server {
+	s := &http.Server{
+		Handler:           g,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+	}
+	waiting := &silent{conns: map[net.Conn]struct{}{}}
+	s.ConnState = waiting.track
+	s.RegisterOnShutdown(waiting.close)
+	return s
+}
+
+// silent are the connections on which nothing was asked yet. Browsers open
+// such in advance, and Shutdown would wait five seconds for each.
+type silent struct {
+	mu    sync.Mutex
+	conns map[net.Conn]struct{}
+}
+
+func (s *silent) track(c net.Conn, state http.ConnState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if state == http.StateNew {
+		s.conns[c] = struct{}{}
+		return
+	}
+	delete(s.conns, c)
+}
+
+func (s *silent) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		_ = c.Close() // it is of no use to anyone
+	}
+}

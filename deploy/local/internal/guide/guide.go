@@ -1,0 +1,78 @@
+// Package guide is what `make run` says when the stack is up: where everything
+// is, who can log in, and command lines that walk the whole flow.
+package guide
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// Service is where one service is reached without the gateway.
+type Service struct{ Name, Public, Internal string }
+
+// Info is what the guide needs to know.
+type Info struct {
+	URL       string // the gateway
+	Services  []Service
+	Database  string // address of the database, as its superuser
+	DemoID    string
+	DemoPW    string
+	Branch    string // id of a branch to order at
+	TookToRun string
+	Bold      bool // headings in bold, for a terminal
+}
+
+// Write writes the guide.
+func Write(w io.Writer, i Info) error {
+	heading := func(s string) string {
+		if i.Bold {
+			return "\x1b[1m" + s + "\x1b[0m"
+		}
+		return s
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%s\n\n", heading("The pizza stack is up after "+i.TookToRun+"."))
+	table := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
+	row := func(cells ...string) { _, _ = fmt.Fprintln(table, "  "+strings.Join(cells, "\t")) }
+	row("API", i.URL+"/api", "also without /api")
+	row("API page", i.URL+"/docs", "try every call in the browser")
+	for _, s := range i.Services {
+		row(s.Name, "http://"+s.Public, "internal http://"+s.Internal+"/int, metrics http://"+s.Internal+"/metrics")
+	}
+	row("database", `psql "`+i.Database+`"`)
+	row("demo member", i.DemoID, "password "+i.DemoPW)
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("table of addresses: %w", err)
+	}
+	fmt.Fprintf(&b, "\n%s\n\n%s\n", heading("The whole flow, to paste into another terminal:"), strings.Join(Commands(i), "\n"))
+	fmt.Fprintf(&b, "\n%s\n\n", heading("Ctrl-C stops everything. What the services log:"))
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return fmt.Errorf("guide: %w", err)
+	}
+	return nil
+}
+
+// Commands returns the lines that walk the whole flow, for any POSIX shell with
+// curl and sed. They show both what the service accepts: forms and JSON.
+// Pasted a second time, only the registration is refused: the id is taken.
+// There are no comments between them: an interactive zsh would run those.
+func Commands(i Info) []string {
+	const curl = `curl -sS -w '\n' "$API`
+	return []string{
+		"API=" + i.URL + "/api",
+		curl + `/login/register/" -d id=kim -d pw=kims-secret --data-urlencode 'name=Kim Minji'`,
+		`TOKEN=$(curl -sS "$API/login/" -d id=kim -d pw=kims-secret | sed -n 's/.*"token" *: *"\([^"]*\)".*/\1/p')`,
+		curl + `/menu/?q=barbecue"`,
+		curl + `/menu/get_pizza_id/" -d 'pizza_nm=The Barbecue Chicken Pizza' -d size=L`,
+		curl + `/order/branch/"`,
+		curl + `/order/" -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \`,
+		`  -d '{"branchId":"` + i.Branch + `","lines":[{"name":"The Barbecue Chicken Pizza","size":"L","quantity":2}]}'`,
+		curl + `/order/" -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \`,
+		`  -d '{"bran_id":"` + i.Branch + `","items":[{"pizza_id":"hawaiian_s","quantity":1},{"pizza_id":"veggie_veg_m","quantity":3}]}'`,
+		curl + `/order/myorder/" -H "Authorization: Bearer $TOKEN"`,
+		curl + `/login/logout/" -H "Authorization: Bearer $TOKEN"`,
+		curl + `/order/myorder/" -H "Authorization: Bearer $TOKEN"`,
+	}
+}

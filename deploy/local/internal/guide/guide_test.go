@@ -1,0 +1,62 @@
+package guide
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var info = Info{
+	URL: "http://localhost:8000", Database: "postgres://u:p@127.0.0.1:5/pizza", DemoID: "demo", DemoPW: "secret", Branch: "B1", TookToRun: "4.2 s",
+	Services: []Service{{"login", "127.0.0.1:1", "127.0.0.1:2"}, {"menu", "127.0.0.1:3", "127.0.0.1:4"}},
+}
+
+func TestWrite(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	if err := Write(&b, info); err != nil {
+		t.Fatal(err)
+	}
+	table, _, _ := strings.Cut(b.String(), "\nThe whole flow")
+	want := `
+The pizza stack is up after 4.2 s.
+
+  API           http://localhost:8000/api    also without /api
+  API page      http://localhost:8000/docs   try every call in the browser
+  login         http://127.0.0.1:1           internal http://127.0.0.1:2/int, metrics http://127.0.0.1:2/metrics
+  menu          http://127.0.0.1:3           internal http://127.0.0.1:4/int, metrics http://127.0.0.1:4/metrics
+  database      psql "postgres://u:p@127.0.0.1:5/pizza"
+  demo member   demo   password secret
+`
+	if diff := cmp.Diff(want, table); diff != "" {
+		t.Errorf("table (-want +got):\n%s", diff)
+	}
+	if err := Write(closed{}, info); err == nil {
+		t.Error("Write() to a closed terminal = nil")
+	}
+}
+
+// TestCommands: the lines stand one for one in the text, and none would do
+// harm in a shell that knows no comments.
+func TestCommands(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	if err := Write(&b, info); err != nil {
+		t.Fatal(err)
+	}
+	commands := Commands(info)
+	if !strings.Contains(b.String(), "\n"+strings.Join(commands, "\n")+"\n") {
+		t.Error("the commands are not in the text as they are")
+	}
+	for _, c := range commands {
+		if strings.HasPrefix(c, "#") || strings.ContainsRune(c, '!') || c == "" {
+			t.Errorf("%q", c)
+		}
+	}
+}
+
+type closed struct{}
+
+func (closed) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }

@@ -1,0 +1,85 @@
+// Package listen takes the port of the local stack, or tells who has it.
+package listen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"syscall"
+)
+
+// attempts bounds the search for a port that is free on both loopback addresses.
+const attempts = 10
+
+// TakenError says that a port is not free.
+type TakenError struct {
+	Port  int
+	Owner string // the program and its process id, or "" when that cannot be known
+}
+
+func (e *TakenError) Error() string {
+	if e.Owner == "" {
+		return fmt.Sprintf("port %d is taken by another program", e.Port)
+	}
+	return fmt.Sprintf("port %d is taken by %s", e.Port, e.Owner)
+}
+
+// Open listens on a port of host. An empty host means this machine alone, by
+// both of its loopback addresses, because "localhost" may be either; one that
+// the machine does not have is left out. Port 0 takes a free one. The error is
+// a *TakenError when another program has the port.
+func Open(ctx context.Context, host string, port int) ([]net.Listener, error) {
+	if host != "" {
+		l, err := open(ctx, host, port)
+		if err != nil {
+			return nil, err
+		}
+		return []net.Listener{l}, nil
+	}
+	for i := 1; ; i++ {
+		listeners, err := loopback(ctx, port)
+		var taken *TakenError
+		if port == 0 && i < attempts && errors.As(err, &taken) {
+			continue // free on one address and taken on the other
+		}
+		return listeners, err
+	}
+}
+
+func loopback(ctx context.Context, port int) ([]net.Listener, error) {
+	v4, err := open(ctx, "127.0.0.1", port)
+	if err != nil {
+		return nil, err
+	}
+	v6, err := open(ctx, "::1", Port(v4))
+	var taken *TakenError
+	switch {
+	case errors.As(err, &taken):
+		return nil, errors.Join(err, v4.Close())
+	case err != nil: // no IPv6 here
+		return []net.Listener{v4}, nil
+	}
+	return []net.Listener{v4, v6}, nil
+}
+
+func open(ctx context.Context, host string, port int) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, &TakenError{Port: port, Owner: owner(port)}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return l, nil
+}
+
+// Port returns the port of a TCP listener.
+func Port(l net.Listener) int {
+	if a, ok := l.Addr().(*net.TCPAddr); ok {
+		return a.Port
+	}
+	return 0
+}

@@ -1,0 +1,134 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"example.com/pizza/deploy/local/internal/datadir"
+	"example.com/pizza/migrations"
+	"example.com/pizza/pkg/pgserver"
+)
+
+const databaseName = "pizza"
+
+// startDatabase brings the database to where the services can work: the server,
+// the database, the roles, the schema, the menu and a demo member. All of it is
+// also right, and quick, when it is there already.
+func (s *Stack) startDatabase(ctx context.Context) error {
+	start := time.Now()
+	address, err := s.databaseServer(ctx)
+	if err != nil {
+		return err
+	}
+	s.progress("PostgreSQL at %s after %s", address.Host, seconds(start))
+
+	start = time.Now()
+	if err := createDatabase(ctx, address.String()); err != nil {
+		return fmt.Errorf("create the database %s: %w", databaseName, err)
+	}
+	address.Path = "/" + databaseName
+	s.database = address
+	passwords, err := s.passwords()
+	if err != nil {
+		return err
+	}
+	if err := migrations.ApplyRoles(ctx, address.String(), passwords); err != nil {
+		return fmt.Errorf("apply the roles: %w", err)
+	}
+	migrator := *address
+	migrator.User = url.UserPassword("migrator", passwords.Migrator)
+	if err := migrations.Up(ctx, migrator.String()); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	if err := migrations.Seed(ctx, migrator.String()); err != nil {
+		return fmt.Errorf("seed: %w", err)
+	}
+	s.progress("roles, schema, menu and demo member in place after %s", seconds(start))
+	return nil
+}
+
+// databaseServer returns the superuser's address of the server: the one that
+// the user names, or our own, which is started here.
+func (s *Stack) databaseServer(ctx context.Context) (*url.URL, error) {
+	if s.options.DatabaseURL != "" {
+		return parseDatabaseURL(s.options.DatabaseURL)
+	}
+	server, err := pgserver.Start(ctx, pgserver.Options{DataDir: s.dir.Path(datadir.Database), Log: s.options.Progress})
+	if err != nil {
+		return nil, fmt.Errorf("start PostgreSQL: %w", err)
+	}
+	s.server = server
+	go func() {
+		<-server.Done()
+		s.fail(errors.New("PostgreSQL ended by itself"))
+	}()
+	return url.Parse(server.URL("postgres"))
+}
+
+// parseDatabaseURL checks what the user has given in DATABASE_URL. Errors do
+// not repeat it: it holds a password.
+func parseDatabaseURL(dsn string) (*url.URL, error) {
+	u, err := url.Parse(dsn)
+	if err != nil || u.Hostname() == "" || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		return nil, errors.New("DATABASE_URL must be a superuser's address of a PostgreSQL server: " +
+			"postgres://user:password@host:port/postgres")
+	}
+	if u.Port() == "" {
+		u.Host += ":5432"
+	}
+	if u.Path == "" || u.Path == "/" {
+		u.Path = "/postgres"
+	}
+	return u, nil
+}
+
+// createDatabase makes the database if it is not there. It is UTF-8 whatever
+// the server's default is.
+func createDatabase(ctx context.Context, dsn string) error {
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // the work is done by then
+	_, err = conn.Exec(ctx, "CREATE DATABASE "+databaseName+" ENCODING 'UTF8' TEMPLATE template0")
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == "42P04" { // duplicate_database
+		return nil
+	}
+	return err
+}
+
+// passwords returns the roles' passwords. A server that knew others is set to
+// these when the roles are applied.
+func (s *Stack) passwords() (migrations.Passwords, error) {
+	secrets := s.dir.Secrets()
+	var p migrations.Passwords
+	for role, password := range map[string]*string{"migrator": &p.Migrator, "login_svc": &p.Login, "menu_svc": &p.Menu, "order_svc": &p.Order} {
+		var err error
+		if *password, err = secrets.Get("db_" + role); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+// databaseSettings returns the variables by which a role's service connects.
+func (s *Stack) databaseSettings(role string) ([]string, error) {
+	password, err := s.dir.Secrets().Get("db_" + role)
+	if err != nil {
+		return nil, err
+	}
+	settings := []string{
+		"DB_HOST=" + s.database.Hostname(), "DB_PORT=" + s.database.Port(), "DB_NAME=" + databaseName, "DB_USER=" + role, "DB_PASSWORD=" + password,
+	}
+	if mode := s.database.Query().Get("sslmode"); mode != "" {
+		settings = append(settings, "DB_SSLMODE="+mode)
+	}
+	return settings, nil
+}

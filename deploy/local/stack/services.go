@@ -1,0 +1,226 @@
+package stack
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"example.com/pizza/deploy/local/internal/process"
+)
+
+var serviceNames = []string{"login", "menu", "order"}
+
+const (
+	// readyTimeout bounds the wait for a started service. A cold laptop under a
+	// build needs a few seconds.
+	readyTimeout = time.Minute
+	readyPoll    = 20 * time.Millisecond
+)
+
+// Service is a running service.
+type Service struct {
+	Name     string
+	Public   string // host:port of the API and the health probes
+	Internal string // host:port of /int and /metrics
+	Process  *process.Process
+}
+
+// DiedError says that a service ended though nobody stopped it.
+type DiedError struct {
+	Service string
+	Err     error    // how it ended; nil is exit status 0
+	Tail    []string // its last log lines, oldest first
+}
+
+func (e *DiedError) Error() string {
+	how := "exit status 0"
+	if e.Err != nil {
+		how = e.Err.Error()
+	}
+	return fmt.Sprintf("the %s service ended by itself (%s)", e.Service, how)
+}
+
+func (e *DiedError) Unwrap() error { return e.Err }
+
+// build builds the services, all in one go build, which shares the work.
+func (s *Stack) build(ctx context.Context) error {
+	start := time.Now()
+	if err := os.MkdirAll(s.options.BinDir, 0o755); err != nil {
+		return fmt.Errorf("folder for the built services: %w", err)
+	}
+	if _, err := os.Stat(filepath.Join(s.options.BinDir, serviceNames[0])); err != nil {
+		s.progress("building the services for the first time, which takes a minute or two")
+	}
+	args := append([]string{"build", "-o", s.options.BinDir + string(filepath.Separator)}, s.options.BuildFlags...)
+	for _, name := range serviceNames {
+		args = append(args, "./services/"+name+"/cmd/"+name)
+	}
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = s.options.Root
+	cmd.Env = append(os.Environ(), "GOWORK="+filepath.Join(s.options.Root, "go.work"))
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("build the services: %w", context.Cause(ctx))
+		}
+		return fmt.Errorf("build the services: %w\n%s", err, bytes.TrimSpace(out.Bytes()))
+	}
+	s.progress("built login, menu and order in %s", seconds(start))
+	return nil
+}
+
+// startServices is the wiring of the system: who gets which setting.
+func (s *Stack) startServices(ctx context.Context) error {
+	start := time.Now()
+	jwtSecret, err := s.dir.Secrets().Get("jwt_secret")
+	if err != nil {
+		return err
+	}
+	adminToken, err := s.dir.Secrets().Get("admin_token")
+	if err != nil {
+		return err
+	}
+	if _, err := s.startService(ctx, "login", "JWT_SECRET="+jwtSecret); err != nil {
+		return err
+	}
+	menu, err := s.startService(ctx, "menu", "ADMIN_TOKEN="+adminToken)
+	if err != nil {
+		return err
+	}
+	if _, err := s.startService(ctx, "order", "JWT_SECRET="+jwtSecret, "MENU_BASE_URL=http://"+menu.Internal); err != nil {
+		return err
+	}
+	s.progress("login, menu and order are ready after %s", seconds(start))
+	return nil
+}
+
+// startService starts one service, learns its addresses from its log, and waits
+// until it is ready to serve.
+func (s *Stack) startService(ctx context.Context, name string, settings ...string) (*Service, error) {
+	environ, err := s.environ(name, settings)
+	if err != nil {
+		return nil, err
+	}
+	addresses := make(chan *Service, 1)
+	p, err := process.Start(process.Spec{
+		Name: name, Path: filepath.Join(s.options.BinDir, name), Env: environ,
+		Line: func(line []byte) {
+			if service := parseListening(line); service != nil {
+				select {
+				case addresses <- service:
+				default:
+				}
+			}
+			s.options.Line(name, line)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	service := &Service{Name: name, Process: p}
+	s.services = append(s.services, service)
+	go func() {
+		<-p.Done()
+		s.fail(service.died())
+	}()
+
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	select {
+	case a := <-addresses:
+		service.Public, service.Internal = a.Public, a.Internal
+	case <-p.Done():
+		return nil, service.died()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("the %s service did not say where it listens: %w", name, context.Cause(ctx))
+	}
+	if err := service.waitReady(ctx); err != nil {
+		return nil, err
+	}
+	s.gateway.SetBackend(name, service.Public)
+	return service, nil
+}
+
+// environ returns the whole environment of a service. What the user has set
+// (LOG_LEVEL=debug make run) passes through, except what would let a service
+// reach the database in another way than by its own role.
+func (s *Stack) environ(name string, settings []string) ([]string, error) {
+	environ := slices.DeleteFunc(append(os.Environ(), s.options.Environ...), func(v string) bool {
+		return strings.HasPrefix(v, "PG") || strings.HasPrefix(v, "DATABASE_URL=") || strings.HasPrefix(v, "TEST_DATABASE_URL=")
+	})
+	database, err := s.databaseSettings(name + "_svc")
+	if err != nil {
+		return nil, err
+	}
+	environ = append(environ,
+		"ENVIRONMENT=local",
+		"HTTP_ADDR=127.0.0.1:0",
+		"INTERNAL_ADDR=127.0.0.1:0",
+		"CORS_ALLOWED_ORIGINS=*",
+		"SHUTDOWN_DELAY=0s", // no load balancer has to notice
+	)
+	return slices.Concat(environ, database, settings), nil
+}
+
+// parseListening reads the line in which a service says where it listens.
+func parseListening(line []byte) *Service {
+	var l struct{ Msg, Public, Internal string }
+	if err := json.Unmarshal(line, &l); err != nil || l.Msg != "listening" {
+		return nil
+	}
+	return &Service{Public: l.Public, Internal: l.Internal}
+}
+
+// waitReady asks the service until it is ready to serve.
+func (s *Service) waitReady(ctx context.Context) error {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	tick := time.NewTicker(readyPoll)
+	defer tick.Stop()
+	for {
+		err := s.ready(ctx, client)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-s.Process.Done():
+			return s.died()
+		case <-ctx.Done():
+			return fmt.Errorf("the %s service is not ready: %w", s.Name, err)
+		}
+	}
+}
+
+func (s *Service) ready(ctx context.Context, client *http.Client) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Public+"/healthz", nil)
+	if err != nil {
+		return fmt.Errorf("health: %w", err)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return fmt.Errorf("health: %w", err)
+	}
+	if err := resp.Body.Close(); err != nil {
+		return fmt.Errorf("health: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("health: status %d", resp.StatusCode)
+	}
+	return nil
+}
+
+func (s *Service) died() error {
+	return &DiedError{Service: s.Name, Err: s.Process.Err(), Tail: s.Process.Tail()}
+}
+
+// seconds returns the time since start for a person.
+func seconds(start time.Time) string { return fmt.Sprintf("%.1f s", time.Since(start).Seconds()) }

@@ -1,0 +1,220 @@
+// Package stack starts the whole system on this machine, with nothing but Go:
+// a PostgreSQL server, the three services as processes of their own, and a
+// gateway that routes to them as the Ingress of the cluster does.
+//
+// Start goes through it in order: take the data folder and the port, so that a
+// conflict is told at once; the database (server, roles, migrations, seed) and,
+// at the same time, the build of the services; then the services, menu before
+// order, each on free ports that it reports in its log; then the gateway is
+// told where they are. Stop goes back the same way.
+//
+// The end-to-end test starts the same stack on random ports.
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"example.com/pizza/deploy/local/internal/datadir"
+	"example.com/pizza/deploy/local/internal/gateway"
+	"example.com/pizza/deploy/local/internal/listen"
+	"example.com/pizza/pkg/pgserver"
+)
+
+// gatewayGrace is how long requests in flight keep the gateway from stopping.
+const gatewayGrace = 5 * time.Second
+
+// Options say where the stack lives. Only Root and DataDir must be set.
+type Options struct {
+	Root        string                            // the repository
+	DataDir     string                            // what outlives a run: database, built programs, secrets
+	BinDir      string                            // built services; empty is DataDir/bin
+	Host        string                            // address of the gateway; empty is this machine alone
+	Port        int                               // port of the gateway; 0 takes a free one
+	DatabaseURL string                            // an existing server, as its superuser; empty starts one
+	BuildFlags  []string                          // for go build, such as -race
+	Environ     []string                          // further environment of the services, as NAME=value
+	Progress    io.Writer                         // what happens during the start; nil is nowhere
+	Line        func(service string, line []byte) // each line of the logs, for several goroutines; nil is nowhere
+}
+
+// Stack is a running system.
+type Stack struct {
+	options   Options
+	dir       *datadir.Dir
+	listeners []net.Listener
+	gateway   *gateway.Gateway
+	web       *http.Server
+	server    *pgserver.Server // nil with DatabaseURL
+	database  *url.URL         // the database pizza, as its superuser
+	services  []*Service
+	stopping  atomic.Bool
+	failed    chan error
+}
+
+// Start starts the system and returns when it serves. When it cannot, or ctx
+// ends first, everything that was started is stopped again. It fails with
+// datadir.ErrInUse or a *listen.TakenError when another program is in the way.
+func Start(ctx context.Context, o Options) (*Stack, error) {
+	if o.Progress == nil {
+		o.Progress = io.Discard
+	}
+	if o.Line == nil {
+		o.Line = func(string, []byte) {}
+	}
+	s := &Stack{options: o, failed: make(chan error, 1)}
+	if err := s.start(ctx); err != nil {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), gatewayGrace)
+		defer cancel()
+		return nil, errors.Join(err, s.Stop(stop))
+	}
+	return s, nil
+}
+
+func (s *Stack) start(ctx context.Context) error {
+	var err error
+	if s.dir, err = datadir.Open(s.options.DataDir); err != nil {
+		return err
+	}
+	if s.options.BinDir == "" {
+		s.options.BinDir = s.dir.Path("bin")
+	}
+	if s.listeners, err = listen.Open(ctx, s.options.Host, s.options.Port); err != nil {
+		return err
+	}
+	s.serve()
+
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.startDatabase(groupCtx) })
+	group.Go(func() error { return s.build(groupCtx) })
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return s.startServices(ctx)
+}
+
+// serve opens the gateway. Until the services are there it answers 503.
+func (s *Stack) serve() {
+	log := slog.New(slog.NewJSONHandler(lineWriter{s.options.Line, "gateway"}, nil))
+	s.gateway = gateway.New(log, serviceNames...)
+	s.web = s.gateway.Server()
+	for _, l := range s.listeners {
+		go func() {
+			if err := s.web.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				s.fail(fmt.Errorf("the gateway ended: %w", err))
+			}
+		}()
+	}
+}
+
+// fail reports that a part ended though nobody stopped it. The first counts:
+// what follows is most often its consequence.
+func (s *Stack) fail(err error) {
+	if s.stopping.Load() {
+		return
+	}
+	select {
+	case s.failed <- err:
+	default:
+	}
+}
+
+// Failed gives the reason when a part of the system ends by itself. The rest
+// goes on until Stop.
+func (s *Stack) Failed() <-chan error { return s.failed }
+
+// Stop stops the system in order: no more requests, then the services, then the
+// database. When ctx ends, services that are still there are killed. The error
+// tells which service did not end well, unless it had ended before.
+func (s *Stack) Stop(ctx context.Context) error {
+	s.stopping.Store(true)
+	var errs []error
+	if s.web != nil {
+		errs = append(errs, s.stopGateway(ctx))
+	}
+	for _, service := range slices.Backward(s.services) {
+		select {
+		case <-service.Process.Done(): // told before, by Start or Failed
+		default:
+			errs = append(errs, service.Process.Stop(ctx))
+		}
+	}
+	if s.server != nil {
+		if err := s.server.Stop(); err != nil {
+			errs = append(errs, fmt.Errorf("stop PostgreSQL: %w", err))
+		}
+	}
+	if s.dir != nil {
+		errs = append(errs, s.dir.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Stack) stopGateway(ctx context.Context) error {
+	defer s.gateway.Close()
+	ctx, cancel := context.WithTimeout(ctx, gatewayGrace)
+	defer cancel()
+	if err := s.web.Shutdown(ctx); err != nil { // a slow client does not keep the system
+		if err := s.web.Close(); err != nil {
+			return fmt.Errorf("stop the gateway: %w", err)
+		}
+	}
+	return nil
+}
+
+// URL returns the address of the gateway, without a last slash.
+func (s *Stack) URL() string {
+	host := s.options.Host
+	switch host {
+	case "", "0.0.0.0", "::":
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(listen.Port(s.listeners[0])))
+}
+
+// Service returns a service by its name: login, menu or order.
+func (s *Stack) Service(name string) *Service {
+	for _, service := range s.services {
+		if service.Name == name {
+			return service
+		}
+	}
+	return nil
+}
+
+// Services returns the services in the order of their start.
+func (s *Stack) Services() []*Service { return s.services }
+
+// AdminDSN returns the address of the database, as its superuser.
+func (s *Stack) AdminDSN() string { return s.database.String() }
+
+// OwnDatabase tells whether the stack has started the database server itself.
+func (s *Stack) OwnDatabase() bool { return s.server != nil }
+
+func (s *Stack) progress(format string, args ...any) {
+	_, _ = fmt.Fprintf(s.options.Progress, format+"\n", args...) // the start goes on even if nobody watches
+}
+
+// lineWriter hands each record of the gateway's log to the reader of all logs.
+// slog writes one record, with its line end, at a time.
+type lineWriter struct {
+	line func(service string, line []byte)
+	name string
+}
+
+func (w lineWriter) Write(b []byte) (int, error) {
+	w.line(w.name, b[:len(b)-1])
+	return len(b), nil
+}
