@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/problem"
+	"example.com/pizza/pkg/token"
 	"example.com/pizza/services/login/api"
 	"example.com/pizza/services/login/internal/password"
 )
@@ -65,6 +67,23 @@ func TestLogin(t *testing.T) {
 					t.Error("no WWW-Authenticate")
 				}
 			})
+		}
+	})
+	t.Run("token_says_what_the_contract_says", func(t *testing.T) {
+		t.Parallel()
+		claims, err := keysAt(time.Now()).Verify(s.login(t, "minji", "correct horse"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if claims.MemberID != "minji" || claims.ID == "" || claims.ExpiresAt.Sub(claims.IssuedAt) != time.Hour {
+			t.Errorf("claims %+v", claims)
+		}
+	})
+	t.Run("token_expires", func(t *testing.T) {
+		t.Parallel()
+		_, err := keysAt(time.Now().Add(time.Hour + time.Minute)).Verify(s.login(t, "minji", "correct horse"))
+		if !errors.Is(err, token.ErrExpired) {
+			t.Errorf("an hour later: %v", err)
 		}
 	})
 	t.Run("each_has_its_own_token", func(t *testing.T) {

@@ -102,7 +102,7 @@ func TestSchemaVersionExists(t *testing.T) {
 // Without its database the service stays alive, says 503, and recovers by itself.
 func TestDatabaseGone(t *testing.T) {
 	t.Parallel()
-	options := pgserver.Options{DataDir: filepath.Join(dataRoot(t), "data"), Settings: pgserver.TestSettings()}
+	options := pgserver.Options{DataDir: dataFolder(t), Settings: pgserver.TestSettings()}
 	server, err := pgserver.Start(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
@@ -164,23 +164,15 @@ func TestDatabaseGone(t *testing.T) {
 	}
 }
 
-// dataRoot returns a folder whose parents any user may enter: PostgreSQL does
-// not run as root, and the folders of t.TempDir are their owner's alone.
-func dataRoot(t *testing.T) string {
+// dataFolder returns a folder that every user can reach: PostgreSQL does not
+// run as root, and the parent of t.TempDir is open to its owner alone.
+func dataFolder(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "login-test-")
-	if err != nil {
+	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // see above
-		t.Fatal(err)
-	}
-	return dir
+	return filepath.Join(dir, "data")
 }
 
 // eventually repeats a request that is still refused, since a pool may try a

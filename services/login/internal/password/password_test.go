@@ -178,8 +178,9 @@ func TestStoredHashIsNoPassword(t *testing.T) {
 }
 
 // Every refusal takes the memory, and so the time, of one hash of today's cost,
-// and never much more. Memory is what a test can measure without a clock.
-func TestVerifyWork(t *testing.T) { //nolint:paralleltest // measures what the whole process allocates
+// and never much more. Memory is what a test can measure without a clock. Not
+// parallel: it is the memory of the whole process.
+func TestVerifyWork(t *testing.T) {
 	h := NewHasher(Config{Hashes: 1})
 	current, err := h.Hash(t.Context(), "password")
 	if err != nil {
