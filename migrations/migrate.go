@@ -148,7 +148,12 @@ func eachOwner(ctx context.Context, dsn string, do func([]provider, *sql.DB) err
 	}
 	c.RuntimeParams["lock_timeout"] = lockTimeout
 	db := stdlib.OpenDB(*c)
-	defer func() { err = errors.Join(err, db.Close()) }()
+	defer func() {
+		if err != nil && ctx.Err() != nil { // what broke off says less than why
+			err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		}
+		err = errors.Join(err, db.Close())
+	}()
 	if err := db.PingContext(ctx); err != nil {
 		return explain(err)
 	}

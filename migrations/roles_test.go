@@ -89,13 +89,17 @@ func TestApplyRoles(t *testing.T) {
 		if err := apply(migrationstest.Passwords()); err != nil {
 			t.Fatal(err)
 		}
-		if n := value[int](t, admin, "SELECT count(*) FROM pg_roles WHERE rolname = 'pizza_owner' AND rolcanlogin OR rolname = 'login_svc' AND (rolinherit OR NOT rolcanlogin)"); n != 0 {
+		drifted := value[int](t, admin, `
+			SELECT count(*) FROM pg_roles
+			WHERE rolname = 'pizza_owner' AND rolcanlogin OR rolname = 'login_svc' AND (rolinherit OR NOT rolcanlogin)`)
+		if drifted != 0 {
 			t.Error("the roles are as they were changed")
 		}
 	})
 	t.Run("mighty_role", func(t *testing.T) {
 		exec(t, admin, "ALTER ROLE menu_svc CREATEROLE")
-		if err := apply(migrationstest.Passwords()); err == nil || !strings.Contains(err.Error(), "the role menu_svc exists and may do more than it should") {
+		err := apply(migrationstest.Passwords())
+		if err == nil || !strings.Contains(err.Error(), "the role menu_svc exists and may do more than it should") {
 			t.Error(err)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -49,7 +50,7 @@ func Seed(ctx context.Context, dsn string, done ...func(Added)) error {
 	if err != nil {
 		return err
 	}
-	additions := append(menu, branches(), demo())
+	additions := slices.Concat(menu, []addition{branches(), demo()})
 	var added []Added
 	err = inTransaction(ctx, dsn, func(tx pgx.Tx) error {
 		for _, a := range additions {

@@ -35,7 +35,10 @@ func TestSeed(t *testing.T) {
 	const version = "SELECT version FROM catalog_version"
 
 	t.Run("adds_menu_branches_and_demo_member", func(t *testing.T) {
-		want := []migrations.Added{{Table: "pizza_types", Rows: 32}, {Table: "pizza", Rows: 96}, {Table: "branch", Rows: 5}, {Table: "member", Rows: 1}}
+		want := []migrations.Added{
+			{Table: "pizza_types", Rows: 32}, {Table: "pizza", Rows: 96},
+			{Table: "branch", Rows: 5}, {Table: "member", Rows: 1},
+		}
 		if diff := cmp.Diff(want, seed(t)); diff != "" {
 			t.Error(diff)
 		}
@@ -150,7 +153,9 @@ func TestSeedHistory(t *testing.T) {
 		}
 	})
 	t.Run("members_and_branches_are_spread_the_same_way_every_time", func(t *testing.T) {
-		got := values[string](t, admin, "SELECT member_id || ' ' || bran_id FROM orders WHERE order_id IN ('1', '2', '21350') ORDER BY order_id::int")
+		got := values[string](t, admin, `
+			SELECT member_id || ' ' || bran_id FROM orders
+			WHERE order_id IN ('1', '2', '21350') ORDER BY order_id::int`)
 		if diff := cmp.Diff([]string{"member0163 BRANCH001", "member0119 BRANCH001", "member0002 BRANCH001"}, got); diff != "" {
 			t.Error(diff)
 		}
@@ -178,7 +183,8 @@ func TestSeedHistory(t *testing.T) {
 		}
 	})
 	t.Run("new_lines_go_on_after_it", func(t *testing.T) {
-		if n := value[int](t, connect(t, d.URL("order_svc")), "INSERT INTO order_detail (quantity) VALUES (1) RETURNING order_detail_id"); n != 48621 {
+		n := value[int](t, connect(t, d.URL("order_svc")), "INSERT INTO order_detail (quantity) VALUES (1) RETURNING order_detail_id")
+		if n != 48621 {
 			t.Errorf("the next number is %d", n)
 		}
 	})
@@ -277,7 +283,8 @@ func TestSeedHistoryWithoutMenu(t *testing.T) {
 	t.Parallel()
 	d := migrationstest.New(t)
 	mustRefuseMenu := `order_details.csv.gz:2:5: pizza_id "hawaiian_m" is no pizza on the menu`
-	_, err := migrations.SeedHistory(t.Context(), d.URL("migrator"), migrations.History{Dir: "seed/history", Zone: time.UTC, Progress: io.Discard})
+	_, err := migrations.SeedHistory(t.Context(), d.URL("migrator"),
+		migrations.History{Dir: "seed/history", Zone: time.UTC, Progress: io.Discard})
 	if err == nil || !strings.Contains(err.Error(), mustRefuseMenu) {
 		t.Error(err)
 	}

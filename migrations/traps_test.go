@@ -27,7 +27,8 @@ func TestLongMemberIDCanOrder(t *testing.T) {
 	d := migrationstest.New(t)
 	id := strings.Repeat("김", 100)
 	exec(t, connect(t, d.URL("login_svc")), "INSERT INTO member VALUES ($1, 'x', 'Long')", id)
-	exec(t, connect(t, d.URL("order_svc")), "INSERT INTO orders (order_id, member_id, date, time) VALUES ('1', $1, '2026-01-01', '12:00:00')", id)
+	exec(t, connect(t, d.URL("order_svc")),
+		"INSERT INTO orders (order_id, member_id, date, time) VALUES ('1', $1, '2026-01-01', '12:00:00')", id)
 }
 
 // Trap: order_detail_id has no sequence, and the old system takes MAX + 1.
@@ -55,13 +56,13 @@ func TestLineNumbers(t *testing.T) {
 		d, old := takenOver(t)
 		const ours = "INSERT INTO order_detail (order_id, pizza_id, quantity) VALUES ('1', 'bbq_ckn_s', 7) RETURNING order_detail_id"
 		monolith := connect(t, old.monolith)
-		max := value[int](t, monolith, "SELECT max(order_detail_id) FROM order_detail")
+		last := value[int](t, monolith, "SELECT max(order_detail_id) FROM order_detail")
 		taken := value[int](t, connect(t, d.URL("order_svc")), ours)
-		exec(t, monolith, "INSERT INTO order_detail VALUES ($1, '2', 'hawaiian_m', 8)", max+1)
-		if taken != max+1 {
+		exec(t, monolith, "INSERT INTO order_detail VALUES ($1, '2', 'hawaiian_m', 8)", last+1)
+		if taken != last+1 {
 			t.Fatalf("%d is not the number that the old system takes next", taken)
 		}
-		got := values[int](t, monolith, "SELECT quantity FROM order_detail WHERE order_detail_id > $1 ORDER BY order_detail_id", max)
+		got := values[int](t, monolith, "SELECT quantity FROM order_detail WHERE order_detail_id > $1 ORDER BY order_detail_id", last)
 		if diff := cmp.Diff([]int{7, 8}, got); diff != "" {
 			t.Error(diff)
 		}
@@ -130,7 +131,8 @@ func TestIndexes(t *testing.T) {
 		t.Parallel()
 		old := newOldSystem(t)
 		// Two types have the same name: the unique index fails and stays behind.
-		_, err := connect(t, old.monolith).Exec(t.Context(), "CREATE UNIQUE INDEX CONCURRENTLY pizza_types_pizza_nm_idx ON pizza_types (pizza_nm)")
+		_, err := connect(t, old.monolith).Exec(t.Context(),
+			"CREATE UNIQUE INDEX CONCURRENTLY pizza_types_pizza_nm_idx ON pizza_types (pizza_nm)")
 		if sqlstate(t, err) != "23505" {
 			t.Fatal(err)
 		}
@@ -177,7 +179,10 @@ func TestPricesOfOrders(t *testing.T) {
 		}
 	})
 	t.Run("of_the_menu_stay_float", func(t *testing.T) {
-		if got := value[string](t, service, "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'pizza'::regclass AND attname = 'price'"); got != "double precision" {
+		got := value[string](t, service, `
+			SELECT format_type(atttypid, atttypmod) FROM pg_attribute
+			WHERE attrelid = 'pizza'::regclass AND attname = 'price'`)
+		if got != "double precision" {
 			t.Errorf("pizza.price is %s", got)
 		}
 	})
@@ -209,7 +214,8 @@ func TestCreatedAt(t *testing.T) {
 func TestPasswordHashFits(t *testing.T) {
 	t.Parallel()
 	d := migrationstest.NewSeeded(t)
-	length := value[int](t, connect(t, d.URL("login_svc")), "SELECT length(member_pwd) FROM member WHERE member_id = $1", migrations.DemoMember)
+	length := value[int](t, connect(t, d.URL("login_svc")),
+		"SELECT length(member_pwd) FROM member WHERE member_id = $1", migrations.DemoMember)
 	if length < 90 || length > 100 {
 		t.Errorf("the demo member's hash has %d characters", length)
 	}

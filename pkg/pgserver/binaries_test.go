@@ -84,20 +84,20 @@ func TestFind(t *testing.T) {
 func TestFindInPath(t *testing.T) {
 	t.Parallel()
 	root := reachable(t)
-	real := filepath.Join(root, "opt", "deep", "bin")
-	mustWrite(t, filepath.Join(real, "initdb"), "", 0o755)
-	mustWrite(t, filepath.Join(real, "postgres"), program("16.9"), 0o755)
+	programs := filepath.Join(root, "opt", "deep", "bin")
+	mustWrite(t, filepath.Join(programs, "initdb"), "", 0o755)
+	mustWrite(t, filepath.Join(programs, "postgres"), program("16.9"), 0o755)
 	if err := os.Mkdir(filepath.Join(root, "path"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(filepath.Join(real, "initdb"), filepath.Join(root, "path", "initdb")); err != nil {
+	if err := os.Symlink(filepath.Join(programs, "initdb"), filepath.Join(root, "path", "initdb")); err != nil {
 		t.Fatal(err)
 	}
 	got, err := testFinder(t, root).find(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(binaries{real, "16.9", 16}, got, cmp.AllowUnexported(binaries{})); diff != "" {
+	if diff := cmp.Diff(binaries{programs, "16.9", 16}, got, cmp.AllowUnexported(binaries{})); diff != "" {
 		t.Error(diff)
 	}
 }

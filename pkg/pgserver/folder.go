@@ -45,7 +45,7 @@ func openFolder(ctx context.Context, path string) (*folder, error) {
 	var f folder
 	if path == "" {
 		root := temporaryRoot()
-		sweep(root)
+		sweep(ctx, root)
 		temporary, err := os.MkdirTemp(root, temporaryPrefix)
 		if err != nil {
 			return nil, fmt.Errorf("temporary data folder: %w", err)
@@ -69,11 +69,11 @@ func openFolder(ctx context.Context, path string) (*folder, error) {
 // sweep deletes the temporary folders of processes that were killed: tests, for
 // example, by Ctrl-C. Young ones may not be locked yet. What cannot be deleted
 // is another user's, or in use.
-func sweep(root string) {
+func sweep(ctx context.Context, root string) {
 	folders, _ := filepath.Glob(filepath.Join(root, temporaryPrefix+"*")) // the pattern is right
 	for _, path := range folders {
 		if info, err := os.Lstat(path); err == nil && info.IsDir() && time.Since(info.ModTime()) > time.Hour {
-			_ = remove(path)
+			_ = remove(ctx, path)
 		}
 	}
 }
@@ -184,14 +184,15 @@ func (f *folder) close() error {
 // that a killed process has left behind there. It is an error if the folder is
 // in use or is no data folder, but not if it does not exist.
 func Remove(dataDir string) error {
+	ctx := context.Background() // stopping a server is bounded
 	path, err := filepath.Abs(dataDir)
 	if err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
-	return errors.Join(remove(path), remove(fallback(path)))
+	return errors.Join(remove(ctx, path), remove(ctx, fallback(path)))
 }
 
-func remove(path string) error {
+func remove(ctx context.Context, path string) error {
 	s, err := inspect(path)
 	if err != nil {
 		return fmt.Errorf("delete the data folder: %w", err)
@@ -205,7 +206,7 @@ func remove(path string) error {
 	}
 	f.owner, err = f.lock(ownerLock)
 	if err == nil {
-		err = f.stopLeftover(context.Background())
+		err = f.stopLeftover(ctx)
 	}
 	if err == nil {
 		err = os.RemoveAll(path)

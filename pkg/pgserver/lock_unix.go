@@ -34,7 +34,7 @@ func (f *folder) lock(name string) (*lock, error) {
 	l := &lock{file}
 	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil, errors.Join(fmt.Errorf("%s is in use: %w by process %s", f.path, errLocked, l.holder()), l.release())
+		return nil, errors.Join(fmt.Errorf("%s is in use: %w by process %s", f.path, errLocked, l.holder()), file.Close())
 	}
 	if err == nil {
 		err = file.Truncate(0)
@@ -57,13 +57,17 @@ func (l *lock) holder() string {
 	return strings.TrimSpace(string(b))
 }
 
-// release gives up this process's share in the lock.
+// release unlocks the file, for all who share the lock. Closing it would not
+// do: a child that is just being made has a copy until it runs its program.
 func (l *lock) release() error {
 	if l == nil {
 		return nil
 	}
-	return l.file.Close()
+	return errors.Join(syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN), l.file.Close())
 }
+
+// handOver leaves the lock to the children that have inherited it.
+func (l *lock) handOver() error { return l.file.Close() }
 
 // stopLeftover takes the server's lock. If a server has it, that server was
 // left behind by a killed process, as a living one would have the owner's lock:
@@ -141,9 +145,8 @@ func (f *folder) pid() (int, error) {
 		return 0, err
 	}
 	line, _, _ := strings.Cut(string(b), "\n")
-	pid, err := strconv.Atoi(strings.TrimSpace(line))
-	if err != nil || pid <= 1 {
-		return 0, nil // cut off by a crash
+	if pid, err := strconv.Atoi(strings.TrimSpace(line)); err == nil && pid > 1 {
+		return pid, nil
 	}
-	return pid, nil
+	return 0, nil // cut off by a crash
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
@@ -287,6 +288,39 @@ func TestRemoveRefusesOtherFolders(t *testing.T) {
 	wantError(t, Remove(dir), "holds something else")
 	if _, err := os.Stat(thesis); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestSweep(t *testing.T) {
+	t.Parallel()
+	root := reachable(t)
+	path := func(name string) string { return filepath.Join(root, temporaryPrefix+name) }
+	for _, name := range []string{"left behind", "young", "in use"} {
+		f, err := openFolder(t.Context(), path(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "in use" {
+			defer func() {
+				if err := f.close(); err != nil {
+					t.Error(err)
+				}
+			}()
+		} else if err := f.close(); err != nil {
+			t.Fatal(err)
+		}
+		if name != "young" {
+			old := time.Now().Add(-2 * time.Hour)
+			if err := os.Chtimes(path(name), old, old); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	sweep(t.Context(), root)
+	for name, kept := range map[string]bool{"left behind": false, "young": true, "in use": true} {
+		if _, err := os.Stat(path(name)); (err == nil) != kept {
+			t.Errorf("folder %s: %v", name, err)
+		}
 	}
 }
 

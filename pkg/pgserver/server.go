@@ -67,7 +67,7 @@ func (s *Server) run(ctx context.Context, b binaries, wanted map[string]string) 
 	if err := s.answers(ctx); err != nil {
 		return errors.Join(err, s.process.end())
 	}
-	err = f.server.release() // the server has it
+	err = f.server.handOver()
 	f.server = nil
 	return err
 }

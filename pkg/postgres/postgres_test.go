@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,19 +20,9 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 // settings returns the configuration that reaches an empty test database.
 func settings(t *testing.T) postgres.Config {
 	t.Helper()
-	u, err := url.Parse(pgtest.Empty(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	port, err := strconv.ParseUint(u.Port(), 10, 16)
-	if err != nil {
-		t.Fatal(err)
-	}
-	password, _ := u.User.Password()
-	return postgres.Config{
-		Host: u.Hostname(), Port: uint16(port), Name: strings.TrimPrefix(u.Path, "/"), User: u.User.Username(), Password: password,
-		SSLMode: "prefer", MaxConns: 2, ConnectTimeout: 2 * time.Second, StatementTimeout: 300 * time.Millisecond,
-	}
+	c := pgtest.Config(t, pgtest.Empty(t))
+	c.MaxConns, c.StatementTimeout = 2, 300*time.Millisecond
+	return c
 }
 
 func TestOpen(t *testing.T) {

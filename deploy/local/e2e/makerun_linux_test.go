@@ -59,7 +59,9 @@ func TestMakeRun(t *testing.T) {
 				t.Error("a service still answers")
 			}
 		}
-		first.end(t)
+		if err := first.end(t); err == nil {
+			t.Error("the command was not killed")
+		}
 	})
 
 	second := local.run(t, "run", "--port", "0", "--data", data)

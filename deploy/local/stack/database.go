@@ -26,7 +26,11 @@ func (s *Stack) startDatabase(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.progress("PostgreSQL at %s after %s", address.Host, seconds(start))
+	if s.server != nil {
+		s.progress("PostgreSQL at %s after %s", address.Host, seconds(start))
+	} else {
+		s.progress("using the PostgreSQL of DATABASE_URL, %s", address.Host)
+	}
 
 	start = time.Now()
 	if err := createDatabase(ctx, address.String()); err != nil {

@@ -104,7 +104,8 @@ func TestSeedOfBrokenHistory(t *testing.T) {
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"--help"}, {"-h"}, {"help"}, {"up", "--help"}} {
-		program{}.mustRun(t, args, "migrate roles", "migrate up", "migrate down [OWNER] --yes", "migrate status [--json]", "migrate seed [--history DIR]")
+		program{}.mustRun(t, args, "migrate roles", "migrate up",
+			"migrate down [OWNER] --yes", "migrate status [--json]", "migrate seed [--history DIR]")
 	}
 }
 
@@ -148,7 +149,10 @@ func TestWrongConfiguration(t *testing.T) {
 		{"nothing", "up", program{}, []string{
 			"DB_HOST is required, or DATABASE_URL", "DB_NAME is required", "DB_PASSWORD is required", "DB_USER is required",
 		}},
-		{"all_of_seed", "seed", program{"DB_HOST": "h", "DB_NAME": "n", "DB_USER": "u", "DB_PASSWORD": "s3cret", "DB_PORT": "70000", "DB_SSLMODE": "s3cret", "SHOP_TIMEZONE": "s3cret"}, []string{
+		{"all_of_seed", "seed", program{
+			"DB_HOST": "h", "DB_NAME": "n", "DB_USER": "u", "DB_PASSWORD": "s3cret",
+			"DB_PORT": "70000", "DB_SSLMODE": "s3cret", "SHOP_TIMEZONE": "s3cret",
+		}, []string{
 			"DB_PORT must be a port number",
 			"DB_SSLMODE must be disable, allow, prefer, require, verify-ca or verify-full",
 			`SHOP_TIMEZONE must be a time zone such as "Asia/Seoul"`,

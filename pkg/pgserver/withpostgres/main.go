@@ -36,7 +36,7 @@ func main() {
 
 func run(command []string) (status int, err error) {
 	if len(command) == 0 {
-		return 2, errors.New("usage: withpostgres COMMAND [ARGUMENT]...")
+		return 2, errors.New("no command to run: withpostgres COMMAND [ARGUMENT]")
 	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)

@@ -43,7 +43,7 @@ func TestExitStatus(t *testing.T) {
 		"failure":         {[]string{"sh", "-c", "exit 7"}, 7, ""},
 		"signal":          {[]string{"sh", "-c", "kill -TERM $$"}, 143, ""},
 		"no such command": {[]string{"no-such-command"}, 127, "no-such-command"},
-		"no command":      {nil, 2, "usage: withpostgres COMMAND"},
+		"no command":      {nil, 2, "withpostgres COMMAND"},
 		"other server":    {[]string{"sh", "-c", "echo $" + variable}, 0, "postgres://elsewhere/postgres\n"},
 	}
 	for name, tt := range tests {

@@ -42,7 +42,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	case "run":
 		err = up(ctx, args[1:], getenv, stdout)
 	case "clean":
-		err = clean(args[1:], getenv, stdout)
+		err = clean(args[1:], getenv, stdout) //nolint:contextcheck // it is quick, and half done helps nobody
 	case "help", "-h", "--help":
 		_, err = io.WriteString(stdout, usage)
 	default:

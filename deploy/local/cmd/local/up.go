@@ -61,6 +61,7 @@ func up(ctx context.Context, args []string, getenv func(string) string, stdout i
 		DatabaseURL: getenv("DATABASE_URL"), Progress: out, Line: out.Line,
 	})
 	if interrupted.Err() != nil && errors.Is(err, context.Canceled) {
+		say(out, "stopped before it was up")
 		return nil
 	}
 	if err != nil {
@@ -76,11 +77,16 @@ func up(ctx context.Context, args []string, getenv func(string) string, stdout i
 			ended = explain(err)
 		}
 	}
-	_, _ = io.WriteString(out, "stopping; press Ctrl-C again not to wait for requests in flight\n") // nobody may be there to read it
+	say(out, "stopping; press Ctrl-C again not to wait for requests in flight")
 	ctx, cancel := context.WithTimeout(forced, stopTimeout)
 	defer cancel()
-	return errors.Join(ended, s.Stop(ctx))
+	ended = errors.Join(ended, s.Stop(ctx))
+	say(out, "stopped")
+	return ended
 }
+
+// say shows a line of our own. Nobody may be there to read it any more.
+func say(out io.Writer, line string) { _, _ = io.WriteString(out, line+"\n") }
 
 // newFlags returns a flag set that leaves it to main to show an error.
 func newFlags(name string) *flag.FlagSet {
@@ -95,7 +101,10 @@ func signals(ctx context.Context) (interrupted, forced context.Context, stop fun
 	interrupted, interrupt := context.WithCancel(ctx)
 	forced, force := context.WithCancel(ctx)
 	c := make(chan os.Signal, 2)
-	signal.Notify(c, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(c, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // it is under nohup
+		signal.Notify(c, syscall.SIGHUP)
+	}
 	done := make(chan struct{})
 	go func() {
 		for _, cancel := range []func(){interrupt, force} {

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"syscall"
 	"testing"
 
 	"example.com/pizza/deploy/local/internal/datadir"
@@ -43,6 +45,21 @@ func TestExplain(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestSignals: the first asks, the second insists.
+func TestSignals(t *testing.T) {
+	interrupted, forced, stop := signals(t.Context())
+	defer stop()
+	for i, ctx := range []context.Context{interrupted, forced} {
+		if ctx.Err() != nil {
+			t.Fatalf("ended before signal %d", i+1)
+		}
+		if err := syscall.Kill(syscall.Getpid(), syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		<-ctx.Done()
 	}
 }
 

@@ -70,9 +70,10 @@ func (g *Gateway) Close() {
 type backendKey struct{}
 
 // ServeHTTP routes one request.
-func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ctx := traced(r)
-	r = r.WithContext(ctx)
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.route(w, traced(r)) }
+
+func (g *Gateway) route(w http.ResponseWriter, r *http.Request) {
+	ctx := r.Context()
 	backend, ok := g.backends[service(r.URL)]
 	switch {
 	case ok && backend.Load() == nil:
@@ -148,15 +149,15 @@ func (g *Gateway) answer(ctx context.Context, w http.ResponseWriter, err error) 
 	}
 }
 
-// traced returns the context of r with the caller's trace, or with a new one:
+// traced returns r with the caller's trace in its context, or with a new one:
 // the gateway's own answers carry a trace_id as all others do.
-func traced(r *http.Request) context.Context {
+func traced(r *http.Request) *http.Request {
 	ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
 	if trace.SpanContextFromContext(ctx).IsValid() {
-		return ctx
+		return r.WithContext(ctx)
 	}
 	var c trace.SpanContextConfig
 	_, _ = rand.Read(c.TraceID[:]) // never fails: crypto/rand ends the process instead
 	_, _ = rand.Read(c.SpanID[:])
-	return trace.ContextWithSpanContext(ctx, trace.NewSpanContext(c))
+	return r.WithContext(trace.ContextWithSpanContext(ctx, trace.NewSpanContext(c)))
 }

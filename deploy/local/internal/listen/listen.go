@@ -58,8 +58,8 @@ func loopback(ctx context.Context, port int) ([]net.Listener, error) {
 	switch {
 	case errors.As(err, &taken):
 		return nil, errors.Join(err, v4.Close())
-	case err != nil: // no IPv6 here
-		return []net.Listener{v4}, nil
+	case err != nil:
+		return []net.Listener{v4}, nil //nolint:nilerr // the machine has no IPv6
 	}
 	return []net.Listener{v4, v6}, nil
 }

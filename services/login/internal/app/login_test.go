@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/problem"
 	"example.com/pizza/pkg/token"
 	"example.com/pizza/services/login/api"
@@ -22,7 +23,7 @@ func TestLogin(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.New(t)
 	s := start(t, db)
-	decode[api.Registered](t, s.post(t, "/login/register/", asJSON, `{"id":"minji","pw":"correct horse","name":"김민지"}`), http.StatusCreated)
+	apitest.Decode[api.Registered](t, s.Post(t, "/login/register/", asJSON, `{"id":"minji","pw":"correct horse","name":"김민지"}`), http.StatusCreated)
 
 	for _, test := range []struct{ name, path, contentType, body string }{
 		{"ok", "/login/", asJSON, `{"id":"minji","pw":"correct horse"}`},
@@ -33,16 +34,16 @@ func TestLogin(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			a := s.post(t, test.path, test.contentType, test.body)
-			got := decode[api.Session](t, a, http.StatusOK)
+			a := s.Post(t, test.path, test.contentType, test.body)
+			got := apitest.Decode[api.Session](t, a, http.StatusOK)
 			want := api.Session{TokenType: "Bearer", ExpiresIn: 3600, MemberID: "minji", MemberNm: "김민지"}
 			if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(api.Session{}, "Token")); diff != "" {
 				t.Error(diff)
 			}
-			if a.header.Get("Cache-Control") != "no-store" {
+			if a.Header.Get("Cache-Control") != "no-store" {
 				t.Error("caches may keep the token")
 			}
-			if good := decode[api.GoodToken](t, s.verify(t, got.Token), http.StatusOK); good.MemberID != "minji" || !good.Valid {
+			if good := apitest.Decode[api.GoodToken](t, s.verify(t, got.Token), http.StatusOK); good.MemberID != "minji" || !good.Valid {
 				t.Errorf("verified as %+v", good)
 			}
 		})
@@ -63,7 +64,7 @@ func TestLogin(t *testing.T) {
 				if diff := cmp.Diff(wrong, mustRefuse(t, a, http.StatusUnauthorized), ignore); diff != "" {
 					t.Errorf("not the answer to a wrong password:\n%s", diff)
 				}
-				if a.header.Get("WWW-Authenticate") == "" {
+				if a.Header.Get("WWW-Authenticate") == "" {
 					t.Error("no WWW-Authenticate")
 				}
 			})
@@ -117,7 +118,7 @@ func TestLoginRefuses(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			mustRefuse(t, s.post(t, "/login/", test.contentType, test.body), test.status, test.fields...)
+			mustRefuse(t, s.Post(t, "/login/", test.contentType, test.body), test.status, test.fields...)
 		})
 	}
 }
@@ -223,24 +224,24 @@ func TestLoginBusy(t *testing.T) {
 	body := object(t, "id", "minji", "pw", "correct horse")
 	const callers = 4
 	for in, busy := 0, 0; in == 0 || busy == 0; {
-		answers := make(chan answer, callers)
+		answers := make(chan apitest.Answer, callers)
 		for range callers {
 			go func() {
-				a, _ := s.send(t.Context(), http.MethodPost, "/login/", body, "Content-Type", asJSON)
+				a, _ := s.Send(t.Context(), http.MethodPost, "/login/", body, "Content-Type", asJSON)
 				answers <- a
 			}()
 		}
 		for range callers {
-			switch a := <-answers; a.status {
+			switch a := <-answers; a.Status {
 			case http.StatusOK:
 				in++
 			case http.StatusTooManyRequests:
 				busy++
-				if after, err := strconv.Atoi(a.header.Get("Retry-After")); err != nil || after < 1 {
-					t.Errorf("Retry-After %q", a.header.Get("Retry-After"))
+				if after, err := strconv.Atoi(a.Header.Get("Retry-After")); err != nil || after < 1 {
+					t.Errorf("Retry-After %q", a.Header.Get("Retry-After"))
 				}
 			default:
-				t.Fatalf("%d %s", a.status, a.body)
+				t.Fatalf("%d %s", a.Status, a.Body)
 			}
 		}
 	}

@@ -4,13 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -23,7 +18,6 @@ import (
 	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/logging"
 	"example.com/pizza/pkg/pgtest"
-	pg "example.com/pizza/pkg/postgres"
 	"example.com/pizza/pkg/problem"
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/pkg/token"
@@ -40,13 +34,10 @@ const (
 	asForm = "application/x-www-form-urlencoded"
 )
 
-// service is a running login service, its log, and a client that holds it to
-// its document.
+// service is a running login service, and its log.
 type service struct {
-	public   string
-	internal string
-	client   *http.Client
-	log      *log
+	*apitest.Service
+	log *log
 }
 
 // start starts the service on a test database.
@@ -61,7 +52,7 @@ func startWith(t *testing.T, db *migrationstest.Database, p password.Config) *se
 	var written log
 	a, err := app.New(context.Background(), app.Config{
 		HTTP:     server.Config{RequestTimeout: time.Minute, ShutdownTimeout: 5 * time.Second},
-		DB:       dbConfig(t, db.URL("login_svc")),
+		DB:       pgtest.Config(t, db.URL("login_svc")),
 		Token:    token.Config{Secret: secret},
 		Access:   app.Access{TTLSeconds: 3600},
 		Password: p,
@@ -69,35 +60,8 @@ func startWith(t *testing.T, db *migrationstest.Database, p password.Config) *se
 	if err != nil {
 		t.Fatal(err)
 	}
-	public, internal := httptest.NewServer(a.Server.Public()), httptest.NewServer(a.Server.Internal())
-	transport := &http.Transport{}
-	t.Cleanup(func() {
-		transport.CloseIdleConnections()
-		public.Close()
-		internal.Close()
-		a.Close()
-	})
-	return &service{
-		public: public.URL, internal: internal.URL, log: &written,
-		client: &http.Client{Transport: apitest.New(t, transport, api.Document)},
-	}
-}
-
-func dbConfig(t *testing.T, dsn string) pg.Config {
-	t.Helper()
-	u, err := url.Parse(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	port, err := strconv.ParseUint(u.Port(), 10, 16)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pw, _ := u.User.Password()
-	return pg.Config{
-		Host: u.Hostname(), Port: uint16(port), Name: strings.TrimPrefix(u.Path, "/"), User: u.User.Username(), Password: pw,
-		SSLMode: "disable", MaxConns: 8, ConnectTimeout: 3 * time.Second, StatementTimeout: 5 * time.Second,
-	}
+	t.Cleanup(a.Close)
+	return &service{Service: apitest.Serve(t, a.Server, api.Document), log: &written}
 }
 
 // log is what a service has written, while it still writes.
@@ -118,55 +82,6 @@ func (l *log) String() string {
 	return l.text.String()
 }
 
-// answer is what came back.
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-}
-
-// call sends a request to the port where its path belongs. header holds names
-// and values in turn.
-func (s *service) call(t *testing.T, method, path, body string, header ...string) answer {
-	t.Helper()
-	a, err := s.send(t.Context(), method, path, body, header...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
-
-func (s *service) send(ctx context.Context, method, path, body string, header ...string) (a answer, err error) {
-	base := s.public
-	if strings.HasPrefix(path, "/int/") || strings.HasPrefix(path, "/api/int/") {
-		base = s.internal
-	}
-	r, err := http.NewRequestWithContext(ctx, method, base+path, strings.NewReader(body))
-	if err != nil {
-		return answer{}, err
-	}
-	for i := 0; i < len(header); i += 2 {
-		r.Header.Add(header[i], header[i+1])
-	}
-	resp, err := s.client.Do(r)
-	if err != nil {
-		return answer{}, err
-	}
-	defer func() { err = errors.Join(err, resp.Body.Close()) }()
-	data, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, resp.Header, data}, err
-}
-
-func (s *service) get(t *testing.T, path string, header ...string) answer {
-	t.Helper()
-	return s.call(t, http.MethodGet, path, "", header...)
-}
-
-func (s *service) post(t *testing.T, path, contentType, body string) answer {
-	t.Helper()
-	return s.call(t, http.MethodPost, path, body, "Content-Type", contentType)
-}
-
 // object writes fields, given as names and values in turn, as JSON.
 func object(t *testing.T, fields ...string) string {
 	t.Helper()
@@ -184,26 +99,26 @@ func object(t *testing.T, fields ...string) string {
 // register makes a member, whose name is its id.
 func (s *service) register(t *testing.T, id, pw string) {
 	t.Helper()
-	a := s.post(t, "/login/register/", asJSON, object(t, "id", id, "pw", pw, "name", id))
-	decode[api.Registered](t, a, http.StatusCreated)
+	a := s.Post(t, "/login/register/", asJSON, object(t, "id", id, "pw", pw, "name", id))
+	apitest.Decode[api.Registered](t, a, http.StatusCreated)
 }
 
 // tryLogin sends an id and a password.
-func (s *service) tryLogin(t *testing.T, id, pw string) answer {
+func (s *service) tryLogin(t *testing.T, id, pw string) apitest.Answer {
 	t.Helper()
-	return s.post(t, "/login/", asJSON, object(t, "id", id, "pw", pw))
+	return s.Post(t, "/login/", asJSON, object(t, "id", id, "pw", pw))
 }
 
 // login returns a new token of a member.
 func (s *service) login(t *testing.T, id, pw string) string {
 	t.Helper()
-	return decode[api.Session](t, s.tryLogin(t, id, pw), http.StatusOK).Token
+	return apitest.Decode[api.Session](t, s.tryLogin(t, id, pw), http.StatusOK).Token
 }
 
 // verify asks inside about a token.
-func (s *service) verify(t *testing.T, raw string) answer {
+func (s *service) verify(t *testing.T, raw string) apitest.Answer {
 	t.Helper()
-	return s.post(t, "/int/auth/verify", asJSON, object(t, "token", raw))
+	return s.Post(t, "/int/auth/verify", asJSON, object(t, "token", raw))
 }
 
 // keysAt returns the keys of the service at another time.
@@ -231,24 +146,11 @@ func foreign(t *testing.T, memberID string) string {
 	return raw
 }
 
-// decode reads a JSON answer of the wanted status.
-func decode[T any](t *testing.T, a answer, status int) T {
-	t.Helper()
-	if a.status != status {
-		t.Fatalf("status %d, want %d: %s", a.status, status, a.body)
-	}
-	var v T
-	if err := json.Unmarshal(a.body, &v); err != nil {
-		t.Fatalf("%v: %s", err, a.body)
-	}
-	return v
-}
-
 // mustRefuse checks a problem and the fields that it names, given as names and
 // rules in turn.
-func mustRefuse(t *testing.T, a answer, status int, fields ...string) problem.Problem {
+func mustRefuse(t *testing.T, a apitest.Answer, status int, fields ...string) problem.Problem {
 	t.Helper()
-	p := decode[problem.Problem](t, a, status)
+	p := apitest.Decode[problem.Problem](t, a, status)
 	want, got := map[string]string{}, map[string]string{}
 	for i := 0; i < len(fields); i += 2 {
 		want[fields[i]] = fields[i+1]

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/services/login/api"
 )
 
@@ -18,9 +19,9 @@ func TestRegister(t *testing.T) {
 
 	t.Run("ok", func(t *testing.T) {
 		t.Parallel()
-		a := s.post(t, "/login/register/", asJSON, `{"id":"minji","pw":"correct horse","name":"김민지"}`)
+		a := s.Post(t, "/login/register/", asJSON, `{"id":"minji","pw":"correct horse","name":"김민지"}`)
 		want := api.Registered{MemberID: "minji", Message: "the member is registered"}
-		if diff := cmp.Diff(want, decode[api.Registered](t, a, http.StatusCreated)); diff != "" {
+		if diff := cmp.Diff(want, apitest.Decode[api.Registered](t, a, http.StatusCreated)); diff != "" {
 			t.Error(diff)
 		}
 		conn := superuser(t, db)
@@ -47,8 +48,8 @@ func TestRegister(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			a := s.post(t, test.path, test.contentType, test.body)
-			if got := decode[api.Registered](t, a, http.StatusCreated).MemberID; got != test.id {
+			a := s.Post(t, test.path, test.contentType, test.body)
+			if got := apitest.Decode[api.Registered](t, a, http.StatusCreated).MemberID; got != test.id {
 				t.Errorf("registered as %q, want %q", got, test.id)
 			}
 		})
@@ -57,7 +58,7 @@ func TestRegister(t *testing.T) {
 	t.Run("id_taken", func(t *testing.T) {
 		t.Parallel()
 		s.register(t, "first", "correct horse")
-		a := s.post(t, "/login/register/", asJSON, `{"id":"first","pw":"another horse","name":"Second"}`)
+		a := s.Post(t, "/login/register/", asJSON, `{"id":"first","pw":"another horse","name":"Second"}`)
 		if p := mustRefuse(t, a, http.StatusConflict); p.Detail != "the id is taken" {
 			t.Errorf("detail %q", p.Detail)
 		}
@@ -87,8 +88,8 @@ func TestRegisterAtTheSameMoment(t *testing.T) {
 		name := strings.Repeat("x", i+1)
 		body := object(t, "id", "wanted", "pw", "correct horse", "name", name)
 		go func() {
-			a, err := s.send(t.Context(), http.MethodPost, "/login/register/", body, "Content-Type", asJSON)
-			results <- result{name, a.status, err}
+			a, err := s.Send(t.Context(), http.MethodPost, "/login/register/", body, "Content-Type", asJSON)
+			results <- result{name, a.Status, err}
 		}()
 	}
 	var winners []string
@@ -160,7 +161,7 @@ func TestRegisterRefuses(t *testing.T) {
 		{"no_media_type", ";;", `{}`, 415, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			p := mustRefuse(t, s.post(t, "/login/register/", test.contentType, test.body), test.status, test.fields...)
+			p := mustRefuse(t, s.Post(t, "/login/register/", test.contentType, test.body), test.status, test.fields...)
 			if p.Detail == "" || p.Error != p.Detail || p.TraceID == "" {
 				t.Errorf("problem %+v", p)
 			}

@@ -10,14 +10,16 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"strconv"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/config/configtest"
 	"example.com/pizza/pkg/pgserver"
+	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/problem"
 	"example.com/pizza/services/login/api"
 	"example.com/pizza/services/login/internal/app"
@@ -48,11 +50,9 @@ func TestRunRefusesABadConfiguration(t *testing.T) {
 // environment returns the variables of a service on a test database.
 func environment(t *testing.T, db *migrationstest.Database, more ...string) []string {
 	t.Helper()
-	c := dbConfig(t, db.URL("login_svc"))
-	return append([]string{
-		"DB_HOST=" + c.Host, "DB_PORT=" + strconv.Itoa(int(c.Port)), "DB_NAME=" + c.Name, "DB_USER=" + c.User, "DB_PASSWORD=" + c.Password,
-		"DB_SSLMODE=disable", "HTTP_ADDR=127.0.0.1:0", "INTERNAL_ADDR=127.0.0.1:0", "SHUTDOWN_DELAY=0s", "JWT_SECRET=" + secret,
-	}, more...)
+	return slices.Concat(pgtest.Environ(t, db.URL("login_svc")), []string{
+		"HTTP_ADDR=127.0.0.1:0", "INTERNAL_ADDR=127.0.0.1:0", "SHUTDOWN_DELAY=0s", "JWT_SECRET=" + secret,
+	}, more)
 }
 
 func TestRun(t *testing.T) {
@@ -77,13 +77,13 @@ func TestRun(t *testing.T) {
 	go func() { _, _ = io.Copy(io.Discard, written) }()
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
-	s := &service{public: "http://" + listening.Public, internal: "http://" + listening.Internal, client: &http.Client{Transport: transport}}
+	s := &service{Service: &apitest.Service{Public: "http://" + listening.Public, Internal: "http://" + listening.Internal, Client: &http.Client{Transport: transport}}}
 	s.register(t, "minji", "correct horse")
-	session := decode[api.Session](t, s.tryLogin(t, "minji", "correct horse"), http.StatusOK)
+	session := apitest.Decode[api.Session](t, s.tryLogin(t, "minji", "correct horse"), http.StatusOK)
 	if session.ExpiresIn != 60 {
 		t.Errorf("expires in %d s", session.ExpiresIn)
 	}
-	decode[api.GoodToken](t, s.verify(t, session.Token), http.StatusOK)
+	apitest.Decode[api.GoodToken](t, s.verify(t, session.Token), http.StatusOK)
 	stop()
 	if err := <-ended; err != nil {
 		t.Errorf("stopped with %v", err)
@@ -112,54 +112,54 @@ func TestDatabaseGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	options.Port = int(dbConfig(t, db.URL("")).Port)
+	options.Port = int(pgtest.Config(t, db.URL("")).Port)
 	s := start(t, db)
 	s.register(t, "minji", "correct horse")
 	raw := s.login(t, "minji", "correct horse")
 	bearer := []string{"Authorization", "Bearer " + raw}
-	requests := map[string]func() answer{
-		"login":  func() answer { return s.tryLogin(t, "minji", "correct horse") },
-		"nobody": func() answer { return s.tryLogin(t, "nobody", "correct horse") },
-		"register": func() answer {
-			return s.post(t, "/login/register/", asJSON, `{"id":"late","pw":"correct horse","name":"x"}`)
+	requests := map[string]func() apitest.Answer{
+		"login":  func() apitest.Answer { return s.tryLogin(t, "minji", "correct horse") },
+		"nobody": func() apitest.Answer { return s.tryLogin(t, "nobody", "correct horse") },
+		"register": func() apitest.Answer {
+			return s.Post(t, "/login/register/", asJSON, `{"id":"late","pw":"correct horse","name":"x"}`)
 		},
-		"verify":    func() answer { return s.verify(t, raw) },
-		"authorize": func() answer { return s.get(t, "/int/auth/verify", bearer...) },
+		"verify":    func() apitest.Answer { return s.verify(t, raw) },
+		"authorize": func() apitest.Answer { return s.Get(t, "/int/auth/verify", bearer...) },
 		// It would be a lie to say that the token is dead.
-		"logout": func() answer { return s.get(t, "/login/logout/", bearer...) },
-		"ready":  func() answer { return s.get(t, "/healthz") },
+		"logout": func() apitest.Answer { return s.Get(t, "/login/logout/", bearer...) },
+		"ready":  func() apitest.Answer { return s.Get(t, "/healthz") },
 	}
 	if err := server.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	for name, request := range requests {
 		a := request()
-		p := decode[problem.Problem](t, a, http.StatusServiceUnavailable)
-		if name != "ready" && (p.Detail != "the database does not answer; try again" || a.header.Get("Retry-After") == "") {
-			t.Errorf("%s: detail %q, Retry-After %q", name, p.Detail, a.header.Get("Retry-After"))
+		p := apitest.Decode[problem.Problem](t, a, http.StatusServiceUnavailable)
+		if name != "ready" && (p.Detail != "the database does not answer; try again" || a.Header.Get("Retry-After") == "") {
+			t.Errorf("%s: detail %q, Retry-After %q", name, p.Detail, a.Header.Get("Retry-After"))
 		}
 	}
 	// What needs no database is decided as ever.
 	for name, test := range map[string]struct {
-		answer answer
+		answer apitest.Answer
 		want   int
 	}{
-		"alive":                {s.get(t, "/livez"), 200},
-		"bad_input":            {s.post(t, "/login/register/", asJSON, `{}`), 400},
+		"alive":                {s.Get(t, "/livez"), 200},
+		"bad_input":            {s.Post(t, "/login/register/", asJSON, `{}`), 400},
 		"bad_token":            {s.verify(t, "garbage"), 401},
-		"logout_without_token": {s.get(t, "/login/logout/"), 200},
-		"logout_expired_token": {s.get(t, "/login/logout/", "Authorization", "Bearer "+expired(t, "minji")), 200},
+		"logout_without_token": {s.Get(t, "/login/logout/"), 200},
+		"logout_expired_token": {s.Get(t, "/login/logout/", "Authorization", "Bearer "+expired(t, "minji")), 200},
 	} {
-		if test.answer.status != test.want {
-			t.Errorf("%s: %d, want %d: %s", name, test.answer.status, test.want, test.answer.body)
+		if test.answer.Status != test.want {
+			t.Errorf("%s: %d, want %d: %s", name, test.answer.Status, test.want, test.answer.Body)
 		}
 	}
 	if server, err = pgserver.Start(t.Context(), options); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"ready", "login", "register", "verify", "authorize", "logout"} {
-		if a := eventually(requests[name]); a.status >= 400 {
-			t.Errorf("%s, after: %d %s", name, a.status, a.body)
+		if a := eventually(requests[name]); a.Status >= 400 {
+			t.Errorf("%s, after: %d %s", name, a.Status, a.Body)
 		}
 	}
 }
@@ -177,9 +177,9 @@ func dataFolder(t *testing.T) string {
 
 // eventually repeats a request that is still refused, since a pool may try a
 // new connection a moment later than the server takes it.
-func eventually(request func() answer) answer {
+func eventually(request func() apitest.Answer) apitest.Answer {
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		if a := request(); a.status < 500 || time.Now().After(deadline) {
+		if a := request(); a.Status < 500 || time.Now().After(deadline) {
 			return a
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/problem"
 )
 
@@ -49,15 +50,15 @@ func TestSurface(t *testing.T) {
 	} {
 		t.Run(test.method+test.path, func(t *testing.T) {
 			t.Parallel()
-			a := s.call(t, test.method, test.path, "", "Content-Type", asJSON)
-			if a.status != test.status || a.header.Get("Allow") != test.allow {
-				t.Errorf("%d, Allow %q: %s", a.status, a.header.Get("Allow"), a.body)
+			a := s.Call(t, test.method, test.path, "", "Content-Type", asJSON)
+			if a.Status != test.status || a.Header.Get("Allow") != test.allow {
+				t.Errorf("%d, Allow %q: %s", a.Status, a.Header.Get("Allow"), a.Body)
 			}
-			if a.status >= 402 && a.header.Get("Content-Type") != problem.ContentType {
-				t.Errorf("Content-Type %q", a.header.Get("Content-Type"))
+			if a.Status >= 402 && a.Header.Get("Content-Type") != problem.ContentType {
+				t.Errorf("Content-Type %q", a.Header.Get("Content-Type"))
 			}
-			if test.method == http.MethodHead && len(a.body) != 0 {
-				t.Errorf("HEAD has a body: %s", a.body)
+			if test.method == http.MethodHead && len(a.Body) != 0 {
+				t.Errorf("HEAD has a body: %s", a.Body)
 			}
 		})
 	}
@@ -70,15 +71,15 @@ func TestInternalIsNotPublic(t *testing.T) {
 	// Not held to the document, which knows the path.
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
-	onlyPublic := &service{public: s.public, internal: s.public, client: &http.Client{Transport: transport}}
+	onlyPublic := &apitest.Service{Public: s.Public, Internal: s.Public, Client: &http.Client{Transport: transport}}
 	for _, path := range []string{"/int/auth/verify", "/api/int/auth/verify/"} {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
-			if a := onlyPublic.call(t, method, path, `{"token":"x"}`, "Content-Type", asJSON); a.status != http.StatusNotFound {
-				t.Errorf("%s %s: %d", method, path, a.status)
+			if a := onlyPublic.Call(t, method, path, `{"token":"x"}`, "Content-Type", asJSON); a.Status != http.StatusNotFound {
+				t.Errorf("%s %s: %d", method, path, a.Status)
 			}
 		}
 	}
-	if doc := string(s.get(t, "/login/openapi.json").body); !strings.Contains(doc, "/login/register/") || strings.Contains(doc, `"/int/`) {
+	if doc := string(s.Get(t, "/login/openapi.json").Body); !strings.Contains(doc, "/login/register/") || strings.Contains(doc, `"/int/`) {
 		t.Error("the public document is not the public part")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/services/login/api"
 )
 
@@ -22,7 +23,7 @@ func TestLogout(t *testing.T) {
 	want := api.LoggedOut{Status: "logged out", Message: "the token is no longer valid"}
 	logout := func(t *testing.T, path string, header ...string) {
 		t.Helper()
-		if diff := cmp.Diff(want, decode[api.LoggedOut](t, s.get(t, path, header...), http.StatusOK)); diff != "" {
+		if diff := cmp.Diff(want, apitest.Decode[api.LoggedOut](t, s.Get(t, path, header...), http.StatusOK)); diff != "" {
 			t.Error(diff)
 		}
 	}
@@ -32,10 +33,10 @@ func TestLogout(t *testing.T) {
 	t.Run("ok", func(t *testing.T) {
 		raw, other := s.login(t, "minji", "correct horse"), s.login(t, "minji", "correct horse")
 		logout(t, "/login/logout/", "Authorization", "Bearer "+raw)
-		if got := decode[api.RefusedToken](t, s.verify(t, raw), http.StatusUnauthorized); got.Reason != api.RefusalReasonRevoked {
+		if got := apitest.Decode[api.RefusedToken](t, s.verify(t, raw), http.StatusUnauthorized); got.Reason != api.RefusalReasonRevoked {
 			t.Errorf("reason %q", got.Reason)
 		}
-		decode[api.GoodToken](t, s.verify(t, other), http.StatusOK) // the other session lives on
+		apitest.Decode[api.GoodToken](t, s.verify(t, other), http.StatusOK) // the other session lives on
 		if got := query[string](t, conn, "SELECT member_id FROM revoked_token WHERE expires_at BETWEEN now() + '59 minutes' AND now() + '61 minutes'"); got != "minji" {
 			t.Errorf("kept for %q", got)
 		}
@@ -72,7 +73,7 @@ func TestVerifyToken(t *testing.T) {
 	s.register(t, "김민지", "correct horse")
 	good := s.login(t, "김민지", "correct horse")
 	revoked := s.login(t, "김민지", "correct horse")
-	s.get(t, "/login/logout/", "Authorization", "Bearer "+revoked)
+	s.Get(t, "/login/logout/", "Authorization", "Bearer "+revoked)
 	const path = "/int/auth/verify"
 	bearer := func(raw string) []string { return []string{"Authorization", "Bearer " + raw} }
 	inJSON := []string{"Content-Type", asJSON}
@@ -103,22 +104,22 @@ func TestVerifyToken(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			a := s.call(t, http.MethodPost, path, test.body, test.header...)
+			a := s.Call(t, http.MethodPost, path, test.body, test.header...)
 			switch test.status {
 			case http.StatusOK:
-				if diff := cmp.Diff(api.GoodToken{Valid: true, MemberID: "김민지"}, decode[api.GoodToken](t, a, 200)); diff != "" {
+				if diff := cmp.Diff(api.GoodToken{Valid: true, MemberID: "김민지"}, apitest.Decode[api.GoodToken](t, a, 200)); diff != "" {
 					t.Error(diff)
 				}
 			case http.StatusUnauthorized:
-				if diff := cmp.Diff(api.RefusedToken{Valid: false, Reason: test.reason}, decode[api.RefusedToken](t, a, 401)); diff != "" {
+				if diff := cmp.Diff(api.RefusedToken{Valid: false, Reason: test.reason}, apitest.Decode[api.RefusedToken](t, a, 401)); diff != "" {
 					t.Error(diff)
 				}
-				if a.header.Get("WWW-Authenticate") == "" {
+				if a.Header.Get("WWW-Authenticate") == "" {
 					t.Error("no WWW-Authenticate")
 				}
 			default:
-				if got := strings.TrimSpace(string(a.body)); a.status != test.status || got != `{"valid":false}` {
-					t.Errorf("%d %s", a.status, got)
+				if got := strings.TrimSpace(string(a.Body)); a.Status != test.status || got != `{"valid":false}` {
+					t.Errorf("%d %s", a.Status, got)
 				}
 			}
 		})
@@ -137,7 +138,7 @@ func TestVerifyToken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			mustRefuse(t, s.post(t, path, test.contentType, test.body), test.status, test.fields...)
+			mustRefuse(t, s.Post(t, path, test.contentType, test.body), test.status, test.fields...)
 		})
 	}
 }
@@ -163,12 +164,12 @@ func TestAuthorizeRequest(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			a := s.get(t, path, "Authorization", "Bearer "+raw)
-			if got := decode[api.GoodToken](t, a, http.StatusOK); got.MemberID != memberID {
+			a := s.Get(t, path, "Authorization", "Bearer "+raw)
+			if got := apitest.Decode[api.GoodToken](t, a, http.StatusOK); got.MemberID != memberID {
 				t.Errorf("member %q", got.MemberID)
 			}
-			got := a.header.Get("X-User-Id")
-			if got != want || a.header.Get("X-Evil") != "" {
+			got := a.Header.Get("X-User-Id")
+			if got != want || a.Header.Get("X-Evil") != "" {
 				t.Errorf("X-User-Id %q, want %q", got, want)
 			}
 			if back, err := url.PathUnescape(got); err != nil || back != memberID {
@@ -189,11 +190,11 @@ func TestAuthorizeRequest(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := s.get(t, path, test.header...)
-			if diff := cmp.Diff(api.RefusedToken{Reason: test.reason}, decode[api.RefusedToken](t, a, http.StatusUnauthorized)); diff != "" {
+			a := s.Get(t, path, test.header...)
+			if diff := cmp.Diff(api.RefusedToken{Reason: test.reason}, apitest.Decode[api.RefusedToken](t, a, http.StatusUnauthorized)); diff != "" {
 				t.Error(diff)
 			}
-			if a.header.Get("X-User-Id") != "" {
+			if a.Header.Get("X-User-Id") != "" {
 				t.Error("X-User-Id of a refused token")
 			}
 		})

@@ -21,7 +21,7 @@ import (
 )
 
 // SchemaVersion is the migration of the menu tables that this build needs.
-const SchemaVersion = 4
+const SchemaVersion = 5
 
 // Config is the configuration of the menu service.
 type Config struct {

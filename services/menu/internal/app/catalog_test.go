@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/money"
 	"example.com/pizza/pkg/problem"
@@ -25,11 +26,11 @@ const (
 )
 
 // version reads the version that a write has answered with.
-func version(t *testing.T, a answer) int64 {
+func version(t *testing.T, a apitest.Answer) int64 {
 	t.Helper()
-	v, err := strconv.ParseInt(a.header.Get("Catalog-Version"), 10, 64)
+	v, err := strconv.ParseInt(a.Header.Get("Catalog-Version"), 10, 64)
 	if err != nil {
-		t.Fatalf("status %d without Catalog-Version: %s", a.status, a.body)
+		t.Fatalf("status %d without Catalog-Version: %s", a.Status, a.Body)
 	}
 	return v
 }
@@ -37,7 +38,7 @@ func version(t *testing.T, a answer) int64 {
 // quoted returns the price of a pizza, and the version of the catalog.
 func (s *service) quoted(t *testing.T, id string) (api.QuotedLine, int64) {
 	t.Helper()
-	q := decode[api.Quotation](t, s.post(t, "/int/menu/quote", asJSON, `{"lines":[{"pizza_id":"`+id+`"}]}`), http.StatusOK)
+	q := apitest.Decode[api.Quotation](t, s.Post(t, "/int/menu/quote", asJSON, `{"lines":[{"pizza_id":"`+id+`"}]}`), http.StatusOK)
 	return q.Lines[0], q.CatalogVersion
 }
 
@@ -46,11 +47,11 @@ func TestChangeCatalog(t *testing.T) {
 	t.Parallel()
 	s := start(t, migrationstest.NewSeeded(t))
 	_, last := s.quoted(t, "bbq_ckn_l")
-	step := func(name, method, path, body string, status int) answer {
+	step := func(name, method, path, body string, status int) apitest.Answer {
 		t.Helper()
 		a := s.write(t, method, path, body)
-		if a.status != status {
-			t.Fatalf("%s: status %d, want %d: %s", name, a.status, status, a.body)
+		if a.Status != status {
+			t.Fatalf("%s: status %d, want %d: %s", name, a.Status, status, a.Body)
 		}
 		v := version(t, a)
 		if _, now := s.quoted(t, "x"); v <= last || now != v {
@@ -68,19 +69,19 @@ func TestChangeCatalog(t *testing.T) {
 
 	a := step("add a type", http.MethodPut, "/int/menu/types/durian", durian, http.StatusCreated)
 	wantType := api.PizzaType{PizzaTypeID: "durian", PizzaNm: "The Durian Pizza", PizzaCateg: "Veggie", PizzaImgURL: "images/durian.png"}
-	if diff := cmp.Diff(wantType, decode[api.PizzaType](t, a, http.StatusCreated)); diff != "" {
+	if diff := cmp.Diff(wantType, apitest.Decode[api.PizzaType](t, a, http.StatusCreated)); diff != "" {
 		t.Error(diff)
 	}
 	a = step("add a pizza", http.MethodPut, "/int/menu/pizzas/durian_l", durianL, http.StatusCreated)
 	wantPizza := api.StoredPizza{PizzaID: "durian_l", PizzaTypeID: "durian", Size: "L", Price: money.MustParse("20.5")}
-	if diff := cmp.Diff(wantPizza, decode[api.StoredPizza](t, a, http.StatusCreated)); diff != "" {
+	if diff := cmp.Diff(wantPizza, apitest.Decode[api.StoredPizza](t, a, http.StatusCreated)); diff != "" {
 		t.Error(diff)
 	}
 	price("20.5")
 	step("change its price", http.MethodPut, "/int/menu/pizzas/durian_l", strings.Replace(durianL, "20.5", "0.01", 1), http.StatusOK)
 	price("0.01")
 	step("rename the type", http.MethodPut, "/int/menu/types/durian", strings.Replace(durian, "The Durian Pizza", "두리안 피자", 1), http.StatusOK)
-	if got := decode[[]api.Pizza](t, s.get(t, "/menu/?q="+url.QueryEscape("두리안")), http.StatusOK); len(got) != 1 || got[0].PizzaID != "durian_l" {
+	if got := apitest.Decode[[]api.Pizza](t, s.Get(t, "/menu/?q="+url.QueryEscape("두리안")), http.StatusOK); len(got) != 1 || got[0].PizzaID != "durian_l" {
 		t.Errorf("the menu has %+v", got)
 	}
 	step("remove the pizza", http.MethodDelete, "/int/menu/pizzas/durian_l", "", http.StatusNoContent)
@@ -88,7 +89,7 @@ func TestChangeCatalog(t *testing.T) {
 		t.Errorf("quoted %+v", q)
 	}
 	step("remove the type", http.MethodDelete, "/int/menu/types/durian", "", http.StatusNoContent)
-	if got := decode[[]api.PizzaType](t, s.get(t, "/menu/types/"), http.StatusOK); len(got) != 32 {
+	if got := apitest.Decode[[]api.PizzaType](t, s.Get(t, "/menu/types/"), http.StatusOK); len(got) != 32 {
 		t.Errorf("%d types, want the 32 of before", len(got))
 	}
 }
@@ -100,7 +101,7 @@ func TestChangeCatalogRefuses(t *testing.T) {
 		INSERT INTO orders (order_id, member_id, bran_id, date, time) VALUES ('1', 'ada', 'BRANCH001', '2026-01-01', '12:00:00');
 		INSERT INTO order_detail (order_id, pizza_id, quantity) VALUES ('1', 'hawaiian_s', 1)`)
 	s := start(t, db)
-	before := s.get(t, "/menu/").header.Get("ETag")
+	before := s.Get(t, "/menu/").Header.Get("ETag")
 	_, versionBefore := s.quoted(t, "bbq_ckn_l")
 	field := func(name, message string) []fault.Field { return []fault.Field{{Field: name, Message: message}} }
 	const (
@@ -168,7 +169,7 @@ func TestChangeCatalogRefuses(t *testing.T) {
 		"pizza_id_sql":      {del, pizzas + url.PathEscape("' OR '1'='1"), "", 404, "there is no such pizza", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := decode[problem.Problem](t, s.write(t, test.method, test.path, test.body), test.status)
+			p := apitest.Decode[problem.Problem](t, s.write(t, test.method, test.path, test.body), test.status)
 			if p.Detail != test.detail {
 				t.Errorf("detail %q, want %q", p.Detail, test.detail)
 			}
@@ -178,10 +179,10 @@ func TestChangeCatalogRefuses(t *testing.T) {
 		})
 	}
 	t.Run("other_media_type", func(t *testing.T) {
-		a := s.call(t, put, types+"durian", durian, "Authorization", "Bearer "+adminToken, "Content-Type", "text/plain")
-		decode[problem.Problem](t, a, http.StatusUnsupportedMediaType)
+		a := s.Call(t, put, types+"durian", durian, "Authorization", "Bearer "+adminToken, "Content-Type", "text/plain")
+		apitest.Decode[problem.Problem](t, a, http.StatusUnsupportedMediaType)
 	})
-	if _, v := s.quoted(t, "bbq_ckn_l"); v != versionBefore || s.get(t, "/menu/").header.Get("ETag") != before {
+	if _, v := s.quoted(t, "bbq_ckn_l"); v != versionBefore || s.Get(t, "/menu/").Header.Get("ETag") != before {
 		t.Errorf("refused changes changed the catalog: version %d, was %d", v, versionBefore)
 	}
 }
@@ -196,11 +197,11 @@ func TestIDsInPaths(t *testing.T) {
 			path = "/int/menu/types/%2e%2e"
 		}
 		body := fmt.Sprintf(`{"pizza_nm":"Pizza %d","pizza_categ":"x","pizza_img_url":"images/x.png"}`, i)
-		if got := decode[api.PizzaType](t, s.write(t, http.MethodPut, path, body), http.StatusCreated); got.PizzaTypeID != id {
+		if got := apitest.Decode[api.PizzaType](t, s.write(t, http.MethodPut, path, body), http.StatusCreated); got.PizzaTypeID != id {
 			t.Errorf("%s is kept as %q, want %q", path, got.PizzaTypeID, id)
 		}
-		if a := s.write(t, http.MethodDelete, path, ""); a.status != http.StatusNoContent {
-			t.Errorf("DELETE %s: %d %s", path, a.status, a.body)
+		if a := s.write(t, http.MethodDelete, path, ""); a.Status != http.StatusNoContent {
+			t.Errorf("DELETE %s: %d %s", path, a.Status, a.Body)
 		}
 	}
 }
@@ -212,7 +213,7 @@ func TestConcurrentChanges(t *testing.T) {
 	s := start(t, migrationstest.NewSeeded(t))
 	_, before := s.quoted(t, "x")
 	const writers = 8
-	answers := make([]answer, writers)
+	answers := make([]apitest.Answer, writers)
 	var wg sync.WaitGroup
 	for i := range writers {
 		wg.Go(func() { answers[i] = s.write(t, http.MethodPut, fmt.Sprintf("/int/menu/types/durian%d", i), durian) })
@@ -220,12 +221,12 @@ func TestConcurrentChanges(t *testing.T) {
 	wg.Wait()
 	created := 0
 	for _, a := range answers {
-		switch a.status {
+		switch a.Status {
 		case http.StatusCreated:
 			created++
 		case http.StatusConflict:
 		default:
-			t.Errorf("%d %s", a.status, a.body)
+			t.Errorf("%d %s", a.Status, a.Body)
 		}
 	}
 	if created != 1 {
@@ -257,7 +258,7 @@ func TestChangeWaitsForTheOldSystem(t *testing.T) {
 	old, observer := superuser(t, db), superuser(t, db)
 	exec(t, old, "BEGIN")
 	exec(t, old, "INSERT INTO pizza_types VALUES ('old', 'The Durian Pizza', 'x', 'images/old.png')")
-	ours := make(chan answer, 1)
+	ours := make(chan apitest.Answer, 1)
 	go func() {
 		defer close(ours)
 		ours <- s.write(t, http.MethodPut, "/int/menu/types/durian", durian)
@@ -273,7 +274,7 @@ func TestChangeWaitsForTheOldSystem(t *testing.T) {
 		t.Error("readers wait too")
 	}
 	exec(t, old, "COMMIT")
-	if p := decode[problem.Problem](t, <-ours, http.StatusConflict); p.Detail != "the pizza type old has this name already" {
+	if p := apitest.Decode[problem.Problem](t, <-ours, http.StatusConflict); p.Detail != "the pizza type old has this name already" {
 		t.Errorf("detail %q", p.Detail)
 	}
 }
@@ -299,7 +300,7 @@ func TestAdminCredential(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
 	open, closed := start(t, db), startWith(t, db, app.Admin{})
-	before := open.get(t, "/menu/types/").header.Get("ETag")
+	before := open.Get(t, "/menu/types/").Header.Get("ETag")
 	for name, test := range map[string]struct {
 		s             *service
 		authorization string
@@ -319,18 +320,18 @@ func TestAdminCredential(t *testing.T) {
 			for _, path := range []string{"/int/menu/types/bbq_ckn", "/int/menu/pizzas/bbq_ckn_l"} {
 				for _, method := range []string{http.MethodPut, http.MethodDelete} {
 					// The credential is asked for before the body is read.
-					a := test.s.call(t, method, path, "not even JSON", "Authorization", test.authorization)
-					if p := decode[problem.Problem](t, a, test.status); p.Detail != test.detail {
+					a := test.s.Call(t, method, path, "not even JSON", "Authorization", test.authorization)
+					if p := apitest.Decode[problem.Problem](t, a, test.status); p.Detail != test.detail {
 						t.Errorf("detail %q, want %q", p.Detail, test.detail)
 					}
-					if has := a.header.Get("WWW-Authenticate") != ""; has != (test.status == 401) {
+					if has := a.Header.Get("WWW-Authenticate") != ""; has != (test.status == 401) {
 						t.Errorf("WWW-Authenticate is there: %v", has)
 					}
 				}
 			}
 		})
 	}
-	if got := open.get(t, "/menu/types/").header.Get("ETag"); got != before {
+	if got := open.Get(t, "/menu/types/").Header.Get("ETag"); got != before {
 		t.Error("the catalog changed")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/money"
 	"example.com/pizza/pkg/problem"
@@ -21,7 +22,7 @@ func TestListMenu(t *testing.T) {
 	s := start(t, migrationstest.NewSeeded(t))
 	list := func(t *testing.T, query string) []api.Pizza {
 		t.Helper()
-		return decode[[]api.Pizza](t, s.get(t, "/menu/"+query), http.StatusOK)
+		return apitest.Decode[[]api.Pizza](t, s.Get(t, "/menu/"+query), http.StatusOK)
 	}
 
 	t.Run("all_pizzas", func(t *testing.T) {
@@ -53,17 +54,17 @@ func TestListMenu(t *testing.T) {
 	t.Run("empty_database", func(t *testing.T) {
 		t.Parallel()
 		empty := start(t, migrationstest.New(t))
-		if a := empty.get(t, "/menu/?q=x&sort=price"); a.status != http.StatusOK || string(a.body) != "[]" {
-			t.Errorf("%d %s", a.status, a.body)
+		if a := empty.Get(t, "/menu/?q=x&sort=price"); a.Status != http.StatusOK || string(a.Body) != "[]" {
+			t.Errorf("%d %s", a.Status, a.Body)
 		}
-		if a := empty.get(t, "/menu/"); a.status != http.StatusOK || string(a.body) != "[]" || a.header.Get("ETag") == "" {
-			t.Errorf("%d %s", a.status, a.body)
+		if a := empty.Get(t, "/menu/"); a.Status != http.StatusOK || string(a.Body) != "[]" || a.Header.Get("ETag") == "" {
+			t.Errorf("%d %s", a.Status, a.Body)
 		}
 	})
 	t.Run("price_is_a_number", func(t *testing.T) {
 		t.Parallel()
-		if a := s.get(t, "/menu/?q=barbecue&size=L"); !strings.Contains(string(a.body), `"price":20.75`) {
-			t.Errorf("%s", a.body)
+		if a := s.Get(t, "/menu/?q=barbecue&size=L"); !strings.Contains(string(a.Body), `"price":20.75`) {
+			t.Errorf("%s", a.Body)
 		}
 	})
 	for query, want := range map[string]int{
@@ -86,7 +87,7 @@ func TestListMenu(t *testing.T) {
 	})
 	t.Run("every_bad_parameter_is_named", func(t *testing.T) {
 		t.Parallel()
-		p := decode[problem.Problem](t, s.get(t, "/menu/?q=%ff&size=%00&sort=id&category="+strings.Repeat("x", 51)), http.StatusBadRequest)
+		p := apitest.Decode[problem.Problem](t, s.Get(t, "/menu/?q=%ff&size=%00&sort=id&category="+strings.Repeat("x", 51)), http.StatusBadRequest)
 		want := []fault.Field{
 			{Field: "q", Message: "must be UTF-8"},
 			{Field: "category", Message: "must be at most 50 characters"},
@@ -99,7 +100,7 @@ func TestListMenu(t *testing.T) {
 	})
 	t.Run("parameter_given_twice", func(t *testing.T) {
 		t.Parallel()
-		if p := decode[problem.Problem](t, s.get(t, "/menu/?q=a&q=b"), http.StatusBadRequest); !strings.Contains(p.Detail, "q") {
+		if p := apitest.Decode[problem.Problem](t, s.Get(t, "/menu/?q=a&q=b"), http.StatusBadRequest); !strings.Contains(p.Detail, "q") {
 			t.Errorf("detail %q", p.Detail)
 		}
 	})
@@ -109,7 +110,7 @@ func TestListPizzaTypes(t *testing.T) {
 	t.Parallel()
 	t.Run("all_types", func(t *testing.T) {
 		t.Parallel()
-		got := decode[[]api.PizzaType](t, start(t, migrationstest.NewSeeded(t)).get(t, "/menu/types/"), http.StatusOK)
+		got := apitest.Decode[[]api.PizzaType](t, start(t, migrationstest.NewSeeded(t)).Get(t, "/menu/types/"), http.StatusOK)
 		if len(got) != 32 {
 			t.Fatalf("%d types, want 32", len(got))
 		}
@@ -122,7 +123,7 @@ func TestListPizzaTypes(t *testing.T) {
 	})
 	t.Run("image_urls", func(t *testing.T) {
 		t.Parallel()
-		for _, typ := range decode[[]api.PizzaType](t, start(t, migrationstest.NewSeeded(t)).get(t, "/menu/types/"), http.StatusOK) {
+		for _, typ := range apitest.Decode[[]api.PizzaType](t, start(t, migrationstest.NewSeeded(t)).Get(t, "/menu/types/"), http.StatusOK) {
 			if want := "images/" + typ.PizzaTypeID + ".png"; typ.PizzaImgURL != want {
 				t.Errorf("the image of %s is %q, want the relative path %q", typ.PizzaTypeID, typ.PizzaImgURL, want)
 			}
@@ -130,8 +131,8 @@ func TestListPizzaTypes(t *testing.T) {
 	})
 	t.Run("empty_database", func(t *testing.T) {
 		t.Parallel()
-		if a := start(t, migrationstest.New(t)).get(t, "/api/menu/types"); a.status != http.StatusOK || string(a.body) != "[]" {
-			t.Errorf("%d %s", a.status, a.body)
+		if a := start(t, migrationstest.New(t)).Get(t, "/api/menu/types"); a.Status != http.StatusOK || string(a.Body) != "[]" {
+			t.Errorf("%d %s", a.Status, a.Body)
 		}
 	})
 }
@@ -150,16 +151,16 @@ func TestTakenOverCatalog(t *testing.T) {
 			('huge', 'b', 'XL', 1e300)`)
 	s := start(t, db)
 	var got []string
-	for _, p := range decode[[]api.Pizza](t, s.get(t, "/menu/"), http.StatusOK) {
+	for _, p := range apitest.Decode[[]api.Pizza](t, s.Get(t, "/menu/"), http.StatusOK) {
 		got = append(got, p.PizzaID+" "+p.Price.String())
 	}
 	if diff := cmp.Diff([]string{"a_s 0.00", "a_l 12.50", "b_s 10.00", "b_l 20.10"}, got); diff != "" {
 		t.Error(diff)
 	}
-	if types := decode[[]api.PizzaType](t, s.get(t, "/menu/types/"), http.StatusOK); len(types) != 3 {
+	if types := apitest.Decode[[]api.PizzaType](t, s.Get(t, "/menu/types/"), http.StatusOK); len(types) != 3 {
 		t.Errorf("types %+v", types)
 	}
-	found := decode[api.FoundPizza](t, s.post(t, "/menu/get_pizza_id/", asJSON, `{"pizza_nm":"불고기","size":"L"}`), http.StatusOK)
+	found := apitest.Decode[api.FoundPizza](t, s.Post(t, "/menu/get_pizza_id/", asJSON, `{"pizza_nm":"불고기","size":"L"}`), http.StatusOK)
 	if found.PizzaID != "a_l" {
 		t.Errorf("of two, %s was found, want the lowest id", found.PizzaID)
 	}
@@ -172,39 +173,39 @@ func TestConditionalGet(t *testing.T) {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, migrationstest.NewSeeded(t))
-			first := s.get(t, path)
-			etag := first.header.Get("ETag")
-			if first.status != http.StatusOK || first.header.Get("Cache-Control") != "no-cache" || !strings.HasPrefix(etag, `"`) {
-				t.Fatalf("%d, ETag %s, Cache-Control %q", first.status, etag, first.header.Get("Cache-Control"))
+			first := s.Get(t, path)
+			etag := first.Header.Get("ETag")
+			if first.Status != http.StatusOK || first.Header.Get("Cache-Control") != "no-cache" || !strings.HasPrefix(etag, `"`) {
+				t.Fatalf("%d, ETag %s, Cache-Control %q", first.Status, etag, first.Header.Get("Cache-Control"))
 			}
 			const header = "If-None-Match"
 			for name, fields := range map[string][]string{
 				"same": {header, etag}, "weak": {header, "W/" + etag}, "list": {header, `"x", ` + etag}, "any": {header, "*"},
 				"two_lines": {header, `"x"`, header, etag},
 			} {
-				a := s.get(t, path, fields...)
-				if a.status != http.StatusNotModified || len(a.body) != 0 ||
-					a.header.Get("ETag") != etag || a.header.Get("Cache-Control") != "no-cache" {
-					t.Errorf("%s: %d, ETag %s, body %q", name, a.status, a.header.Get("ETag"), a.body)
+				a := s.Get(t, path, fields...)
+				if a.Status != http.StatusNotModified || len(a.Body) != 0 ||
+					a.Header.Get("ETag") != etag || a.Header.Get("Cache-Control") != "no-cache" {
+					t.Errorf("%s: %d, ETag %s, body %q", name, a.Status, a.Header.Get("ETag"), a.Body)
 				}
 			}
 			for name, fields := range map[string][]string{
 				"other": {header, `"x"`}, "nothing": {header, ""}, "rubbish": {header, "\xff,\""}, "two_others": {header, `"x"`, header, `"y"`},
 			} {
-				if a := s.get(t, path, fields...); a.status != http.StatusOK || string(a.body) != string(first.body) {
-					t.Errorf("%s: %d", name, a.status)
+				if a := s.Get(t, path, fields...); a.Status != http.StatusOK || string(a.Body) != string(first.Body) {
+					t.Errorf("%s: %d", name, a.Status)
 				}
 			}
-			if head := s.call(t, http.MethodHead, path, ""); head.status != http.StatusOK || head.header.Get("ETag") != etag ||
-				head.header.Get("Content-Length") != first.header.Get("Content-Length") {
-				t.Errorf("HEAD: %d, %v", head.status, head.header)
+			if head := s.Call(t, http.MethodHead, path, ""); head.Status != http.StatusOK || head.Header.Get("ETag") != etag ||
+				head.Header.Get("Content-Length") != first.Header.Get("Content-Length") {
+				t.Errorf("HEAD: %d, %v", head.Status, head.Header)
 			}
 			const changed = `{"pizza_nm":"New","pizza_categ":"New","pizza_img_url":"images/new.png"}`
-			if a := s.write(t, http.MethodPut, "/int/menu/types/bbq_ckn", changed); a.status != http.StatusOK {
-				t.Fatalf("%d %s", a.status, a.body)
+			if a := s.write(t, http.MethodPut, "/int/menu/types/bbq_ckn", changed); a.Status != http.StatusOK {
+				t.Fatalf("%d %s", a.Status, a.Body)
 			}
-			if a := s.get(t, path, header, etag); a.status != http.StatusOK || a.header.Get("ETag") == etag {
-				t.Errorf("after a change: %d, ETag %s", a.status, a.header.Get("ETag"))
+			if a := s.Get(t, path, header, etag); a.Status != http.StatusOK || a.Header.Get("ETag") == etag {
+				t.Errorf("after a change: %d, ETag %s", a.Status, a.Header.Get("ETag"))
 			}
 		})
 	}

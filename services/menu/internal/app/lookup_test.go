@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/money"
 	"example.com/pizza/pkg/problem"
@@ -27,7 +28,7 @@ func TestGetPizzaID(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := decode[api.FoundPizza](t, s.post(t, test.path, test.contentType, test.body), http.StatusOK); got.PizzaID != "bbq_ckn_l" {
+			if got := apitest.Decode[api.FoundPizza](t, s.Post(t, test.path, test.contentType, test.body), http.StatusOK); got.PizzaID != "bbq_ckn_l" {
 				t.Errorf("found %q", got.PizzaID)
 			}
 		})
@@ -75,7 +76,7 @@ func TestGetPizzaID(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := decode[problem.Problem](t, s.post(t, "/menu/get_pizza_id/", test.contentType, test.body), test.status)
+			p := apitest.Decode[problem.Problem](t, s.Post(t, "/menu/get_pizza_id/", test.contentType, test.body), test.status)
 			if p.Detail != test.detail || p.Error != test.detail {
 				t.Errorf("detail %q, error %q", p.Detail, p.Error)
 			}
@@ -106,7 +107,7 @@ func TestQuote(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			got := decode[api.Quotation](t, s.post(t, test.path, test.contentType, test.body), http.StatusOK)
+			got := apitest.Decode[api.Quotation](t, s.Post(t, test.path, test.contentType, test.body), http.StatusOK)
 			if diff := cmp.Diff(want, got.Lines); diff != "" || got.CatalogVersion < 1 {
 				t.Errorf("version %d: %s", got.CatalogVersion, diff)
 			}
@@ -114,7 +115,7 @@ func TestQuote(t *testing.T) {
 	}
 	t.Run("fifty_lines", func(t *testing.T) {
 		t.Parallel()
-		got := decode[api.Quotation](t, s.post(t, "/int/menu/quote", asJSON, quoteOf(50)), http.StatusOK)
+		got := apitest.Decode[api.Quotation](t, s.Post(t, "/int/menu/quote", asJSON, quoteOf(50)), http.StatusOK)
 		if len(got.Lines) != 50 || *got.Lines[49].PizzaID != "bbq_ckn_l" {
 			t.Errorf("%d lines", len(got.Lines))
 		}
@@ -137,7 +138,7 @@ func TestQuote(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := decode[problem.Problem](t, s.post(t, "/int/menu/quote", asJSON, test.body), http.StatusBadRequest)
+			p := apitest.Decode[problem.Problem](t, s.Post(t, "/int/menu/quote", asJSON, test.body), http.StatusBadRequest)
 			if diff := cmp.Diff(test.want, p.Errors); diff != "" {
 				t.Error(diff)
 			}
@@ -145,7 +146,7 @@ func TestQuote(t *testing.T) {
 	}
 	t.Run("empty_database", func(t *testing.T) {
 		t.Parallel()
-		got := decode[api.Quotation](t, start(t, migrationstest.New(t)).post(t, "/int/menu/quote", asJSON, quoteOf(1)), http.StatusOK)
+		got := apitest.Decode[api.Quotation](t, start(t, migrationstest.New(t)).Post(t, "/int/menu/quote", asJSON, quoteOf(1)), http.StatusOK)
 		if diff := cmp.Diff([]api.QuotedLine{refused(api.UnknownPizza)}, got.Lines); diff != "" {
 			t.Error(diff)
 		}

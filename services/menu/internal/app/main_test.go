@@ -2,14 +2,8 @@ package app_test
 
 import (
 	"context"
-	"encoding/json"
-	"io"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
-	"net/url"
-	"strconv"
-	"strings"
+	"reflect"
 	"testing"
 	"time"
 
@@ -17,9 +11,9 @@ import (
 
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/apitest"
+	"example.com/pizza/pkg/config/configtest"
 	"example.com/pizza/pkg/logging"
 	"example.com/pizza/pkg/pgtest"
-	pg "example.com/pizza/pkg/postgres"
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/services/menu/api"
 	"example.com/pizza/services/menu/internal/app"
@@ -33,12 +27,8 @@ const (
 	asForm     = "application/x-www-form-urlencoded"
 )
 
-// service is a running menu service, and a client that holds it to its document.
-type service struct {
-	public   string
-	internal string
-	client   *http.Client
-}
+// service is a running menu service.
+type service struct{ *apitest.Service }
 
 // start starts the service on a test database, with its catalog open to
 // adminToken.
@@ -51,104 +41,20 @@ func startWith(t *testing.T, db *migrationstest.Database, admin app.Admin) *serv
 	t.Helper()
 	a, err := app.New(context.Background(), app.Config{
 		HTTP:  server.Config{RequestTimeout: 10 * time.Second, ShutdownTimeout: 5 * time.Second},
-		DB:    dbConfig(t, db.URL("menu_svc")),
+		DB:    pgtest.Config(t, db.URL("menu_svc")),
 		Admin: admin,
 	}, logging.New(logging.Config{Level: slog.LevelError + 1}, t.Output(), "menu"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	public, internal := httptest.NewServer(a.Server.Public()), httptest.NewServer(a.Server.Internal())
-	transport := &http.Transport{}
-	t.Cleanup(func() {
-		transport.CloseIdleConnections()
-		public.Close()
-		internal.Close()
-		a.Close()
-	})
-	return &service{
-		public: public.URL, internal: internal.URL,
-		client: &http.Client{Transport: apitest.New(t, transport, api.Document)},
-	}
-}
-
-func dbConfig(t *testing.T, dsn string) pg.Config {
-	t.Helper()
-	u, err := url.Parse(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	port, err := strconv.ParseUint(u.Port(), 10, 16)
-	if err != nil {
-		t.Fatal(err)
-	}
-	password, _ := u.User.Password()
-	return pg.Config{
-		Host: u.Hostname(), Port: uint16(port), Name: strings.TrimPrefix(u.Path, "/"), User: u.User.Username(), Password: password,
-		SSLMode: "disable", MaxConns: 8, ConnectTimeout: 3 * time.Second, StatementTimeout: 5 * time.Second,
-	}
-}
-
-// answer is what came back.
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-}
-
-// call sends a request to the port where its path belongs. header holds names
-// and values in turn.
-func (s *service) call(t *testing.T, method, path, body string, header ...string) answer {
-	t.Helper()
-	base := s.public
-	if strings.HasPrefix(path, "/int/") || strings.HasPrefix(path, "/api/int/") {
-		base = s.internal
-	}
-	r, err := http.NewRequestWithContext(t.Context(), method, base+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i < len(header); i += 2 {
-		r.Header.Add(header[i], header[i+1])
-	}
-	resp, err := s.client.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer{resp.StatusCode, resp.Header, data}
-}
-
-func (s *service) get(t *testing.T, path string, header ...string) answer {
-	t.Helper()
-	return s.call(t, http.MethodGet, path, "", header...)
-}
-
-func (s *service) post(t *testing.T, path, contentType, body string) answer {
-	t.Helper()
-	return s.call(t, http.MethodPost, path, body, "Content-Type", contentType)
+	t.Cleanup(a.Close)
+	return &service{apitest.Serve(t, a.Server, api.Document)}
 }
 
 // write changes the catalog as the admin.
-func (s *service) write(t *testing.T, method, path, body string) answer {
+func (s *service) write(t *testing.T, method, path, body string) apitest.Answer {
 	t.Helper()
-	return s.call(t, method, path, body, "Authorization", "Bearer "+adminToken, "Content-Type", asJSON)
-}
-
-// decode reads a JSON answer of the wanted status.
-func decode[T any](t *testing.T, a answer, status int) T {
-	t.Helper()
-	if a.status != status {
-		t.Fatalf("status %d, want %d: %s", a.status, status, a.body)
-	}
-	var v T
-	if err := json.Unmarshal(a.body, &v); err != nil {
-		t.Fatalf("%v: %s", err, a.body)
-	}
-	return v
+	return s.Call(t, method, path, body, "Authorization", "Bearer "+adminToken, "Content-Type", asJSON)
 }
 
 // superuser connects to a test database past the service.
@@ -172,4 +78,8 @@ func exec(t *testing.T, conn *pgx.Conn, sql string) {
 	if _, err := conn.Exec(t.Context(), sql); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestReadmeListsTheConfiguration(t *testing.T) {
+	configtest.Readme(t, "../../../../README.md", "menu", reflect.TypeFor[app.Config]())
 }

@@ -8,13 +8,15 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/pgserver"
+	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/problem"
 	"example.com/pizza/services/menu/api"
 	"example.com/pizza/services/menu/internal/app"
@@ -23,11 +25,7 @@ import (
 // environment returns the variables of a service on a test database.
 func environment(t *testing.T, db *migrationstest.Database, more ...string) []string {
 	t.Helper()
-	c := dbConfig(t, db.URL("menu_svc"))
-	return append([]string{
-		"DB_HOST=" + c.Host, "DB_PORT=" + strconv.Itoa(int(c.Port)), "DB_NAME=" + c.Name, "DB_USER=" + c.User, "DB_PASSWORD=" + c.Password,
-		"DB_SSLMODE=disable", "HTTP_ADDR=127.0.0.1:0", "INTERNAL_ADDR=127.0.0.1:0", "SHUTDOWN_DELAY=0s",
-	}, more...)
+	return slices.Concat(pgtest.Environ(t, db.URL("menu_svc")), []string{"HTTP_ADDR=127.0.0.1:0", "INTERNAL_ADDR=127.0.0.1:0", "SHUTDOWN_DELAY=0s"}, more)
 }
 
 func TestRun(t *testing.T) {
@@ -52,15 +50,15 @@ func TestRun(t *testing.T) {
 	go func() { _, _ = io.Copy(io.Discard, log) }()
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
-	s := &service{public: "http://" + listening.Public, internal: "http://" + listening.Internal, client: &http.Client{Transport: transport}}
-	if got := decode[[]api.PizzaType](t, s.get(t, "/menu/types/"), http.StatusOK); len(got) != 32 {
+	s := &service{&apitest.Service{Public: "http://" + listening.Public, Internal: "http://" + listening.Internal, Client: &http.Client{Transport: transport}}}
+	if got := apitest.Decode[[]api.PizzaType](t, s.Get(t, "/menu/types/"), http.StatusOK); len(got) != 32 {
 		t.Errorf("%d types", len(got))
 	}
 	if q, _ := s.quoted(t, "bbq_ckn_l"); q.UnitPrice == nil {
 		t.Errorf("quoted %+v", q)
 	}
-	if a := s.write(t, http.MethodDelete, "/int/menu/types/durian", ""); a.status != http.StatusNotFound {
-		t.Errorf("the admin token is not taken: %d %s", a.status, a.body)
+	if a := s.write(t, http.MethodDelete, "/int/menu/types/durian", ""); a.Status != http.StatusNotFound {
+		t.Errorf("the admin token is not taken: %d %s", a.Status, a.Body)
 	}
 	stop()
 	if err := <-ended; err != nil {
@@ -98,21 +96,21 @@ func TestDatabaseGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	exec(t, superuser(t, db), "INSERT INTO pizza_types VALUES ('a', 'A', 'x', 'images/a.png'); INSERT INTO pizza VALUES ('a_l', 'a', 'L', 9.5)")
-	options.Port = int(dbConfig(t, db.URL("")).Port)
+	options.Port = int(pgtest.Config(t, db.URL("")).Port)
 	s := start(t, db)
-	requests := map[string]func() answer{
-		"list":  func() answer { return s.get(t, "/menu/") },
-		"types": func() answer { return s.get(t, "/menu/types/", "If-None-Match", "*") },
-		"find":  func() answer { return s.post(t, "/menu/get_pizza_id/", asJSON, `{"pizza_nm":"A","size":"L"}`) },
-		"quote": func() answer { return s.post(t, "/int/menu/quote", asJSON, quoteOf(1)) },
-		"write": func() answer {
+	requests := map[string]func() apitest.Answer{
+		"list":  func() apitest.Answer { return s.Get(t, "/menu/") },
+		"types": func() apitest.Answer { return s.Get(t, "/menu/types/", "If-None-Match", "*") },
+		"find":  func() apitest.Answer { return s.Post(t, "/menu/get_pizza_id/", asJSON, `{"pizza_nm":"A","size":"L"}`) },
+		"quote": func() apitest.Answer { return s.Post(t, "/int/menu/quote", asJSON, quoteOf(1)) },
+		"write": func() apitest.Answer {
 			return s.write(t, http.MethodPut, "/int/menu/types/a", strings.Replace(durian, "The Durian Pizza", "A", 1))
 		},
-		"ready": func() answer { return s.get(t, "/healthz") },
+		"ready": func() apitest.Answer { return s.Get(t, "/healthz") },
 	}
 	for name, request := range requests {
-		if a := request(); a.status >= 400 {
-			t.Fatalf("%s, before: %d %s", name, a.status, a.body)
+		if a := request(); a.Status >= 400 {
+			t.Fatalf("%s, before: %d %s", name, a.Status, a.Body)
 		}
 	}
 	if err := server.Stop(); err != nil {
@@ -120,13 +118,13 @@ func TestDatabaseGone(t *testing.T) {
 	}
 	for name, request := range requests {
 		a := request()
-		p := decode[problem.Problem](t, a, http.StatusServiceUnavailable)
-		if name != "ready" && (p.Detail != "the database does not answer; try again" || a.header.Get("Retry-After") == "") {
-			t.Errorf("%s: detail %q, Retry-After %q", name, p.Detail, a.header.Get("Retry-After"))
+		p := apitest.Decode[problem.Problem](t, a, http.StatusServiceUnavailable)
+		if name != "ready" && (p.Detail != "the database does not answer; try again" || a.Header.Get("Retry-After") == "") {
+			t.Errorf("%s: detail %q, Retry-After %q", name, p.Detail, a.Header.Get("Retry-After"))
 		}
 	}
-	if a := s.get(t, "/livez"); a.status != http.StatusOK {
-		t.Errorf("not alive: %d", a.status)
+	if a := s.Get(t, "/livez"); a.Status != http.StatusOK {
+		t.Errorf("not alive: %d", a.Status)
 	}
 	again, err := pgserver.Start(t.Context(), options)
 	if err != nil {
@@ -134,8 +132,8 @@ func TestDatabaseGone(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = again.Stop() })
 	for name, request := range requests {
-		if a := eventually(request); a.status >= 400 {
-			t.Errorf("%s, after: %d %s", name, a.status, a.body)
+		if a := eventually(request); a.Status >= 400 {
+			t.Errorf("%s, after: %d %s", name, a.Status, a.Body)
 		}
 	}
 }
@@ -153,9 +151,9 @@ func dataFolder(t *testing.T) string {
 
 // eventually repeats a request that is still refused, since a pool may try a
 // new connection a moment later than the server takes it.
-func eventually(request func() answer) answer {
+func eventually(request func() apitest.Answer) apitest.Answer {
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		if a := request(); a.status < 500 || time.Now().After(deadline) {
+		if a := request(); a.Status < 500 || time.Now().After(deadline) {
 			return a
 		}
 	}

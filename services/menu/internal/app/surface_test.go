@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/problem"
 )
 
@@ -42,15 +43,15 @@ func TestSurface(t *testing.T) {
 	} {
 		t.Run(test.method+test.path, func(t *testing.T) {
 			t.Parallel()
-			a := s.call(t, test.method, test.path, test.body, "Content-Type", asJSON)
-			if a.status != test.status || a.header.Get("Allow") != test.allow {
-				t.Errorf("%d, Allow %q: %s", a.status, a.header.Get("Allow"), a.body)
+			a := s.Call(t, test.method, test.path, test.body, "Content-Type", asJSON)
+			if a.Status != test.status || a.Header.Get("Allow") != test.allow {
+				t.Errorf("%d, Allow %q: %s", a.Status, a.Header.Get("Allow"), a.Body)
 			}
-			if a.status >= 400 && a.header.Get("Content-Type") != problem.ContentType {
-				t.Errorf("Content-Type %q", a.header.Get("Content-Type"))
+			if a.Status >= 400 && a.Header.Get("Content-Type") != problem.ContentType {
+				t.Errorf("Content-Type %q", a.Header.Get("Content-Type"))
 			}
-			if test.method == http.MethodHead && len(a.body) != 0 {
-				t.Errorf("HEAD has a body: %s", a.body)
+			if test.method == http.MethodHead && len(a.Body) != 0 {
+				t.Errorf("HEAD has a body: %s", a.Body)
 			}
 		})
 	}
@@ -62,15 +63,15 @@ func TestInternalIsNotPublic(t *testing.T) {
 	s := start(t, migrationstest.NewSeeded(t))
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
-	onlyPublic := &service{public: s.public, internal: s.public, client: &http.Client{Transport: transport}}
+	onlyPublic := &service{&apitest.Service{Public: s.Public, Internal: s.Public, Client: &http.Client{Transport: transport}}}
 	for _, path := range []string{"/int/menu/quote", "/api/int/menu/quote/", "/int/menu/types/bbq_ckn", "/int/menu/pizzas/bbq_ckn_l"} {
 		for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete} {
-			if a := onlyPublic.write(t, method, path, quoteOf(1)); a.status != http.StatusNotFound {
-				t.Errorf("%s %s: %d", method, path, a.status)
+			if a := onlyPublic.write(t, method, path, quoteOf(1)); a.Status != http.StatusNotFound {
+				t.Errorf("%s %s: %d", method, path, a.Status)
 			}
 		}
 	}
-	if doc := string(s.get(t, "/menu/openapi.json").body); !strings.Contains(doc, "/menu/get_pizza_id/") || strings.Contains(doc, `"/int/`) {
+	if doc := string(s.Get(t, "/menu/openapi.json").Body); !strings.Contains(doc, "/menu/get_pizza_id/") || strings.Contains(doc, `"/int/`) {
 		t.Error("the public document is not the public part")
 	}
 }

@@ -24,7 +24,7 @@ import (
 )
 
 // SchemaVersion is the migration of the order tables that this build needs.
-const SchemaVersion = 8
+const SchemaVersion = 9
 
 // Config is the configuration of the order service.
 type Config struct {

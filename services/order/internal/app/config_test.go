@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/config/configtest"
 	"example.com/pizza/services/order/internal/app"
 )
@@ -28,5 +29,15 @@ func TestRunRefusesABadConfiguration(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not reported:\n%v", name, err)
 		}
+	}
+}
+
+// The version that this build waits for is one that the migrations reach.
+func TestSchemaVersionExists(t *testing.T) {
+	t.Parallel()
+	var newest int
+	err := admin(t, migrationstest.New(t)).QueryRow(t.Context(), "SELECT max(version_id) FROM schema_version_order WHERE is_applied").Scan(&newest)
+	if err != nil || app.SchemaVersion > newest {
+		t.Errorf("this build needs %d, the migrations end at %d: %v", app.SchemaVersion, newest, err)
 	}
 }

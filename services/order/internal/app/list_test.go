@@ -2,13 +2,13 @@ package app_test
 
 import (
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/money"
 	"example.com/pizza/pkg/problem"
 	"example.com/pizza/services/order/api"
@@ -44,8 +44,8 @@ func TestListMyOrders(t *testing.T) {
 
 	t.Run("empty", func(t *testing.T) {
 		a := s.get(t, "/order/myorder/", s.as(t, "nobody"))
-		if a.status != 200 || strings.TrimSpace(string(a.body)) != "[]" || a.header.Get("Link") != "" {
-			t.Errorf("%d %s, Link %q", a.status, a.body, a.header.Get("Link"))
+		if a.Status != 200 || strings.TrimSpace(string(a.Body)) != "[]" || a.Header.Get("Link") != "" {
+			t.Errorf("%d %s, Link %q", a.Status, a.Body, a.Header.Get("Link"))
 		}
 	})
 	t.Run("orders_of_the_old_system", func(t *testing.T) {
@@ -56,13 +56,13 @@ func TestListMyOrders(t *testing.T) {
 			{OrderID: "3", BranID: &two, PizzaID: pizza("bbq_ckn_l"), Quantity: 1, Date: "2015-01-02", Time: "09:00:00"},
 			{OrderID: "1", BranID: &one, PizzaID: pizza("hawaiian_m"), Quantity: 1, Date: "2015-01-01", Time: "11:38:36"},
 		}
-		got := decode[[]api.OrderRow](t, s.get(t, "/api/order/myorder", s.as(t, "old")), 200)
+		got := apitest.Decode[[]api.OrderRow](t, s.get(t, "/api/order/myorder", s.as(t, "old")), 200)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
 		}
 	})
 	t.Run("order_without_branch_and_lines", func(t *testing.T) {
-		got := decode[api.Order](t, s.get(t, "/order/2/", s.as(t, "old")), 200)
+		got := apitest.Decode[api.Order](t, s.get(t, "/order/2/", s.as(t, "old")), 200)
 		if got.BranID != nil || got.TotalPrice != nil || len(got.Lines) != 0 {
 			t.Errorf("%+v", got)
 		}
@@ -71,7 +71,7 @@ func TestListMyOrders(t *testing.T) {
 		var ids []string
 		for path := "/order/myorder/?limit=2"; path != ""; {
 			a := s.get(t, path, s.as(t, "many"))
-			rows := decode[[]api.OrderRow](t, a, 200)
+			rows := apitest.Decode[[]api.OrderRow](t, a, 200)
 			for i := 0; i < len(rows); i += 2 {
 				if rows[i].OrderID != rows[i+1].OrderID || !rows[i].UnitPrice.Equal(money.MustParse("10")) {
 					t.Errorf("rows %+v", rows)
@@ -79,7 +79,7 @@ func TestListMyOrders(t *testing.T) {
 				ids = append(ids, rows[i].OrderID)
 			}
 			path = ""
-			if link := a.header.Get("Link"); link != "" {
+			if link := a.Header.Get("Link"); link != "" {
 				path = link[1:strings.Index(link, ">")]
 			}
 		}
@@ -87,9 +87,9 @@ func TestListMyOrders(t *testing.T) {
 			t.Error(diff)
 		}
 	})
-	for _, query := range []string{"limit=0", "limit=-1", "limit=501", "limit=1.5", "limit=x", "limit=99999999999999999999", "limit=", "cursor=%00", "cursor=bm9wZQ", "cursor="} {
+	for _, query := range []string{"limit=0", "limit=-1", "limit=501", "limit=1.5", "limit=x", "limit=99999999999999999999", "limit=", "cursor=%00", "cursor=bm9wZQ", "cursor=e30", "cursor="} {
 		t.Run("bad_"+query, func(t *testing.T) {
-			p := decode[problem.Problem](t, s.get(t, "/order/myorder/?"+query, s.as(t, "old")), 400)
+			p := apitest.Decode[problem.Problem](t, s.get(t, "/order/myorder/?"+query, s.as(t, "old")), 400)
 			if name, _, _ := strings.Cut(query, "="); len(p.Errors) != 1 || p.Errors[0].Field != name {
 				t.Errorf("errors %+v", p.Errors)
 			}
@@ -102,16 +102,16 @@ func TestOrdersOfOthersAreNotThere(t *testing.T) {
 	db := migrationstest.NewSeeded(t)
 	s := start(t, db, startMenu(t, db))
 	body := `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":1}]}`
-	placed := decode[api.PlacedOrder](t, s.order(t, s.as(t, "ada"), body), 201)
+	placed := apitest.Decode[api.PlacedOrder](t, s.order(t, s.as(t, "ada"), body), 201)
 	for name, id := range map[string]string{
 		"other_member": placed.OrderID, "unknown": "0199f0c4-0000-7000-8000-000000000000", "sql": "'%20OR%20'1'='1",
 		"nul": "a%00b", "invalid_utf8": "a%ffb", "encoded_slash": "a%2fb", "long": strings.Repeat("x", 2000),
 	} {
 		t.Run(name, func(t *testing.T) {
-			decode[problem.Problem](t, s.get(t, "/order/"+id+"/", s.as(t, "eve")), 404)
+			apitest.Decode[problem.Problem](t, s.get(t, "/order/"+id+"/", s.as(t, "eve")), 404)
 		})
 	}
-	if rows := decode[[]api.OrderRow](t, s.get(t, "/order/myorder/", s.as(t, "eve")), 200); len(rows) != 0 {
+	if rows := apitest.Decode[[]api.OrderRow](t, s.get(t, "/order/myorder/", s.as(t, "eve")), 200); len(rows) != 0 {
 		t.Errorf("eve sees %+v", rows)
 	}
 }
@@ -121,7 +121,7 @@ func TestListBranches(t *testing.T) {
 	t.Run("all", func(t *testing.T) {
 		t.Parallel()
 		s := start(t, migrationstest.NewSeeded(t), nowhere)
-		got := decode[[]api.Branch](t, s.get(t, "/order/branch/", ""), 200)
+		got := apitest.Decode[[]api.Branch](t, s.get(t, "/order/branch/", ""), 200)
 		if len(got) < 3 || got[0].BranID != "BRANCH001" || got[0].BranNm != "강남점" {
 			t.Errorf("%+v", got)
 		}
@@ -129,8 +129,8 @@ func TestListBranches(t *testing.T) {
 	t.Run("empty", func(t *testing.T) {
 		t.Parallel()
 		s := start(t, migrationstest.New(t), nowhere)
-		if a := s.get(t, "/api/order/branch", ""); a.status != 200 || strings.TrimSpace(string(a.body)) != "[]" {
-			t.Errorf("%d %s", a.status, a.body)
+		if a := s.get(t, "/api/order/branch", ""); a.Status != 200 || strings.TrimSpace(string(a.Body)) != "[]" {
+			t.Errorf("%d %s", a.Status, a.Body)
 		}
 	})
 }
@@ -156,16 +156,16 @@ func TestSurface(t *testing.T) {
 		{"GET", "/livez", 200, ""},
 	} {
 		t.Run(test.method+test.path, func(t *testing.T) {
-			a := s.call(t, test.method, test.path, "", "", "")
-			if a.status != test.status || a.header.Get("Allow") != test.allow {
-				t.Errorf("%d, Allow %q: %s", a.status, a.header.Get("Allow"), a.body)
+			a := s.Call(t, test.method, test.path, "")
+			if a.Status != test.status || a.Header.Get("Allow") != test.allow {
+				t.Errorf("%d, Allow %q: %s", a.Status, a.Header.Get("Allow"), a.Body)
 			}
-			if a.status >= 400 && a.header.Get("Content-Type") != problem.ContentType {
-				t.Errorf("Content-Type %q", a.header.Get("Content-Type"))
+			if a.Status >= 400 && a.Header.Get("Content-Type") != problem.ContentType {
+				t.Errorf("Content-Type %q", a.Header.Get("Content-Type"))
 			}
 		})
 	}
-	if a := s.call(t, http.MethodPost, "/order/", "", "", "x"); a.header.Get("WWW-Authenticate") == "" {
+	if a := s.Post(t, "/order/", "", "x"); a.Header.Get("WWW-Authenticate") == "" {
 		t.Error("no WWW-Authenticate")
 	}
 }

@@ -8,14 +8,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -25,7 +20,6 @@ import (
 	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/logging"
 	"example.com/pizza/pkg/pgtest"
-	pg "example.com/pizza/pkg/postgres"
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/pkg/token"
 	"example.com/pizza/services/order/api"
@@ -52,27 +46,6 @@ var buildMenu = sync.OnceValues(func() (string, error) {
 	return binary, nil
 })
 
-// dbEnv returns the DB_* variables of a role on a test database.
-func dbEnv(t *testing.T, dsn string) (env []string, c pg.Config) {
-	t.Helper()
-	u, err := url.Parse(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	port, err := strconv.ParseUint(u.Port(), 10, 16)
-	if err != nil {
-		t.Fatal(err)
-	}
-	password, _ := u.User.Password()
-	c = pg.Config{
-		Host: u.Hostname(), Port: uint16(port), Name: strings.TrimPrefix(u.Path, "/"), User: u.User.Username(), Password: password,
-		SSLMode: "disable", MaxConns: 8, ConnectTimeout: 3 * time.Second, StatementTimeout: 5 * time.Second,
-	}
-	return []string{
-		"DB_HOST=" + c.Host, "DB_PORT=" + u.Port(), "DB_NAME=" + c.Name, "DB_USER=" + c.User, "DB_PASSWORD=" + password, "DB_SSLMODE=disable",
-	}, c
-}
-
 // startMenu runs the menu service as a process of its own, and returns its
 // internal address.
 func startMenu(t *testing.T, db *migrationstest.Database) string {
@@ -81,9 +54,8 @@ func startMenu(t *testing.T, db *migrationstest.Database) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	env, _ := dbEnv(t, db.URL("menu_svc"))
 	cmd := exec.Command(binary)
-	cmd.Env = append(env, "HTTP_ADDR=127.0.0.1:0", "INTERNAL_ADDR=127.0.0.1:0", "SHUTDOWN_DELAY=0s", "JWT_SECRET="+secret)
+	cmd.Env = append(pgtest.Environ(t, db.URL("menu_svc")), "HTTP_ADDR=127.0.0.1:0", "INTERNAL_ADDR=127.0.0.1:0", "SHUTDOWN_DELAY=0s")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()
@@ -115,20 +87,18 @@ func startMenu(t *testing.T, db *migrationstest.Database) string {
 	return ""
 }
 
-// service is a running order service and a client that holds it to its document.
+// service is a running order service, and the keys of its tokens.
 type service struct {
-	url    string
-	client *http.Client
-	keys   *token.Keys
+	*apitest.Service
+	keys *token.Keys
 }
 
 // start starts the order service on a test database, priced by the menu at
 // menuURL.
 func start(t *testing.T, db *migrationstest.Database, menuURL string) *service {
 	t.Helper()
-	_, c := dbEnv(t, db.URL("order_svc"))
 	return startWith(t, app.Config{
-		DB:   c,
+		DB:   pgtest.Config(t, db.URL("order_svc")),
 		Menu: menuclient.Config{BaseURL: menuURL, Timeout: 2 * time.Second},
 	})
 }
@@ -141,15 +111,8 @@ func startWith(t *testing.T, c app.Config) *service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	public := httptest.NewServer(a.Server.Public())
-	t.Cleanup(func() { public.Close(); a.Close() })
-	transport := &http.Transport{}
-	t.Cleanup(transport.CloseIdleConnections)
-	return &service{
-		url:    public.URL,
-		client: &http.Client{Transport: apitest.New(t, transport, api.Document)},
-		keys:   token.NewKeys(c.Token, time.Now),
-	}
+	t.Cleanup(a.Close)
+	return &service{apitest.Serve(t, a.Server, api.Document), token.NewKeys(c.Token, time.Now)}
 }
 
 // as returns a good token of a member.
@@ -162,57 +125,22 @@ func (s *service) as(t *testing.T, memberID string) string {
 	return raw
 }
 
-// answer is what came back.
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
+// member returns the headers by which a member shows its token.
+func member(bearer string) []string {
+	if bearer == "" {
+		return nil
+	}
+	return []string{"Authorization", "Bearer " + bearer}
 }
 
-// call sends a request with a Bearer token, unless it is empty.
-func (s *service) call(t *testing.T, method, path, bearer, contentType, body string) answer {
+// order sends an order, as JSON.
+func (s *service) order(t *testing.T, bearer, body string) apitest.Answer {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, s.url+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if bearer != "" {
-		r.Header.Set("Authorization", "Bearer "+bearer)
-	}
-	if contentType != "" {
-		r.Header.Set("Content-Type", contentType)
-	}
-	resp, err := s.client.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer{resp.StatusCode, resp.Header, data}
+	return s.Post(t, "/order/", "application/json", body, member(bearer)...)
 }
 
-func (s *service) get(t *testing.T, path, bearer string) answer {
+// get reads a path as a member; an empty token is none.
+func (s *service) get(t *testing.T, path, bearer string) apitest.Answer {
 	t.Helper()
-	return s.call(t, http.MethodGet, path, bearer, "", "")
-}
-
-func (s *service) order(t *testing.T, bearer, body string) answer {
-	t.Helper()
-	return s.call(t, http.MethodPost, "/order/", bearer, "application/json", body)
-}
-
-// decode reads a JSON answer of the wanted status.
-func decode[T any](t *testing.T, a answer, status int) T {
-	t.Helper()
-	if a.status != status {
-		t.Fatalf("status %d, want %d: %s", a.status, status, a.body)
-	}
-	var v T
-	if err := json.Unmarshal(a.body, &v); err != nil {
-		t.Fatalf("%v: %s", err, a.body)
-	}
-	return v
+	return s.Get(t, path, member(bearer)...)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/problem"
 )
 
@@ -47,9 +48,9 @@ func TestPlaceOrderWhileMenuFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, db, stubMenu(t, quote))
 			a := s.order(t, s.as(t, "ada"), `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":1}]}`)
-			p := decode[problem.Problem](t, a, http.StatusServiceUnavailable)
-			if p.Detail != "the menu does not answer; try again" || a.header.Get("Retry-After") == "" {
-				t.Errorf("detail %q, Retry-After %q", p.Detail, a.header.Get("Retry-After"))
+			p := apitest.Decode[problem.Problem](t, a, http.StatusServiceUnavailable)
+			if p.Detail != "the menu does not answer; try again" || a.Header.Get("Retry-After") == "" {
+				t.Errorf("detail %q, Retry-After %q", p.Detail, a.Header.Get("Retry-After"))
 			}
 		})
 	}
@@ -70,7 +71,7 @@ func TestBreakerOpens(t *testing.T) {
 	}))
 	for range 8 {
 		a := s.order(t, s.as(t, "ada"), `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":1}]}`)
-		decode[problem.Problem](t, a, http.StatusServiceUnavailable)
+		apitest.Decode[problem.Problem](t, a, http.StatusServiceUnavailable)
 	}
 	if calls != 5 {
 		t.Errorf("menu was called %d times, want 5", calls)

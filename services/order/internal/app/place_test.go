@@ -2,7 +2,7 @@ package app_test
 
 import (
 	"context"
-	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/money"
 	pg "example.com/pizza/pkg/postgres"
@@ -63,10 +64,10 @@ func TestPlaceOrder(t *testing.T) {
 		{"no_content_type_is_json", "/order/", "", `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":1},{"pizza_id":"hawaiian_s","quantity":2}]}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			member := s.as(t, "김철수-"+test.name)
-			a := s.call(t, http.MethodPost, test.path, member, test.contentType, test.body)
-			got := decode[api.PlacedOrder](t, a, http.StatusCreated)
-			if loc := a.header.Get("Location"); loc != "/api/order/"+got.OrderID+"/" {
+			bearer := s.as(t, "김철수-"+test.name)
+			a := s.Post(t, test.path, test.contentType, test.body, member(bearer)...)
+			got := apitest.Decode[api.PlacedOrder](t, a, http.StatusCreated)
+			if loc := a.Header.Get("Location"); loc != "/api/order/"+got.OrderID+"/" {
 				t.Errorf("Location %q", loc)
 			}
 			expected := want
@@ -74,11 +75,11 @@ func TestPlaceOrder(t *testing.T) {
 			if diff := cmp.Diff(expected, got); diff != "" {
 				t.Error(diff)
 			}
-			rows := decode[[]api.OrderRow](t, s.get(t, "/order/myorder/", member), http.StatusOK)
+			rows := apitest.Decode[[]api.OrderRow](t, s.get(t, "/order/myorder/", bearer), http.StatusOK)
 			if len(rows) != 2 || rows[0].OrderID != got.OrderID || *rows[1].PizzaID != "hawaiian_s" || !rows[1].UnitPrice.Equal(money.MustParse("10.5")) {
 				t.Errorf("my orders: %+v", rows)
 			}
-			one := decode[api.Order](t, s.get(t, a.header.Get("Location"), member), http.StatusOK)
+			one := apitest.Decode[api.Order](t, s.get(t, a.Header.Get("Location"), bearer), http.StatusOK)
 			if !one.TotalPrice.Equal(got.TotalPrice) || len(one.Lines) != 2 {
 				t.Errorf("the order: %+v", one)
 			}
@@ -164,8 +165,8 @@ func TestPlaceOrderRefuses(t *testing.T) {
 			if contentType == "" {
 				contentType = "application/json"
 			}
-			a := s.call(t, http.MethodPost, "/order/", s.as(t, "ada"), contentType, test.body)
-			p := decode[problem.Problem](t, a, test.status)
+			a := s.Post(t, "/order/", contentType, test.body, member(s.as(t, "ada"))...)
+			p := apitest.Decode[problem.Problem](t, a, test.status)
 			if diff := cmp.Diff(test.fields, p.Errors); test.fields != nil && diff != "" {
 				t.Error(diff)
 			}
@@ -199,12 +200,12 @@ func TestPlaceOrderNeedsAToken(t *testing.T) {
 		"revoked_token": {revoked, "the token was revoked"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, a := range []answer{
+			for _, a := range []apitest.Answer{
 				s.order(t, test.bearer, `not even JSON`),
 				s.get(t, "/order/myorder/", test.bearer),
 				s.get(t, "/order/0199f0c4/", test.bearer),
 			} {
-				if p := decode[problem.Problem](t, a, http.StatusUnauthorized); p.Detail != test.detail {
+				if p := apitest.Decode[problem.Problem](t, a, http.StatusUnauthorized); p.Detail != test.detail {
 					t.Errorf("detail %q, want %q", p.Detail, test.detail)
 				}
 			}
@@ -222,7 +223,7 @@ func TestPlaceOrderIsAllOrNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	body := `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":1},{"pizza_id":"hawaiian_s","quantity":1}]}`
-	p := decode[problem.Problem](t, s.order(t, s.as(t, "ada"), body), http.StatusInternalServerError)
+	p := apitest.Decode[problem.Problem](t, s.order(t, s.as(t, "ada"), body), http.StatusInternalServerError)
 	if strings.Contains(p.Detail, "no_hawaiian") {
 		t.Errorf("the answer leaks the constraint: %s", p.Detail)
 	}
@@ -237,11 +238,11 @@ func TestPlaceOrderForAPizzaJustDeleted(t *testing.T) {
 	db := migrationstest.NewSeeded(t)
 	conn := admin(t, db)
 	menu := stubMenu(t, func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, `{"catalog_version":1,"lines":[{"pizza_id":"gone_l","unit_price":9.5}]}`)
+		_, _ = io.WriteString(w, `{"catalog_version":1,"lines":[{"pizza_id":"gone_l","unit_price":9.5}]}`)
 	})
 	s := start(t, db, menu)
 	body := `{"branchId":"BRANCH001","items":[{"pizza_id":"gone_l","quantity":1}]}`
-	p := decode[problem.Problem](t, s.order(t, s.as(t, "ada"), body), http.StatusBadRequest)
+	p := apitest.Decode[problem.Problem](t, s.order(t, s.as(t, "ada"), body), http.StatusBadRequest)
 	if diff := cmp.Diff([]fault.Field{{Field: "items", Message: "name a pizza that is no longer on the menu"}}, p.Errors); diff != "" {
 		t.Error(diff)
 	}
@@ -259,12 +260,12 @@ func TestDatabaseAway(t *testing.T) {
 	})
 	for _, path := range []string{"/order/branch/", "/order/myorder/", "/order/1/", "/healthz"} {
 		a := s.get(t, path, s.as(t, "ada"))
-		decode[problem.Problem](t, a, http.StatusServiceUnavailable)
-		if path != "/healthz" && a.header.Get("Retry-After") == "" {
+		apitest.Decode[problem.Problem](t, a, http.StatusServiceUnavailable)
+		if path != "/healthz" && a.Header.Get("Retry-After") == "" {
 			t.Errorf("%s: no Retry-After", path)
 		}
 	}
-	if a := s.get(t, "/livez", ""); a.status != http.StatusOK {
-		t.Errorf("livez %d", a.status)
+	if a := s.get(t, "/livez", ""); a.Status != http.StatusOK {
+		t.Errorf("livez %d", a.Status)
 	}
 }

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -53,6 +54,9 @@ func parseCursor(s string) (p order.Position, err error) {
 	}
 	if err := json.Unmarshal(b, &p); err != nil {
 		return p, fmt.Errorf("read cursor: %w", err)
+	}
+	if p.ID == "" {
+		return p, errors.New("the cursor names no order")
 	}
 	return p, nil
 }
