@@ -15,7 +15,7 @@ help: ## List the targets
 .PHONY: run
 run: ## Run the whole system on http://localhost:8000 (make run PORT=8080 for another port)
 	@go build -o $(BIN)/local ./deploy/local/cmd/local
-	@PORT=$(PORT) exec $(BIN)/local run
+	@exec $(BIN)/local run
 
 .PHONY: test
 test: $(WITH_POSTGRES) ## Run all tests, with the race detector, on a real PostgreSQL

@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
@@ -32,15 +33,23 @@ const (
 	mediaForm = "application/x-www-form-urlencoded"
 )
 
+// Rules returns which rules of its service a body breaks, as Invalid with the
+// fields named as the caller named them; nil for a body that it does not know.
+type Rules func(body any) error
+
 // Binder is an echo.Binder that reads the body alone; path and query are bound
 // by the generated code.
-type Binder struct{}
+type Binder struct {
+	// Rules, if set, is asked about a body that has fields of a wrong type, so
+	// that one answer names those and all other bad fields.
+	Rules Rules
+}
 
 // Bind reads the body of the request into the struct that target points to. It
 // returns Invalid with every bad field, UnsupportedMedia, or TooLarge. An empty
 // body is Invalid with io.EOF as its cause, by which generated code knows an
 // optional body that is not there.
-func (Binder) Bind(target any, c echo.Context) error {
+func (b Binder) Bind(target any, c echo.Context) error {
 	r := c.Request()
 	media, err := mediaType(r.Header.Get(echo.HeaderContentType))
 	if err != nil {
@@ -56,10 +65,33 @@ func (Binder) Bind(target any, c echo.Context) error {
 	case len(body) == 0:
 		return fault.Wrap(io.EOF, fault.Invalid, "the body is empty; a JSON object is expected")
 	case media == mediaForm:
-		return Form(body, target)
+		return b.complete(Form(body, target), target)
 	default:
-		return JSON(body, target)
+		return b.complete(JSON(body, target), target)
 	}
+}
+
+// complete adds the rules that other fields break to the fields of a wrong
+// type. Those were read as their zero value, so rules about them, and about what
+// holds them, are left out.
+func (b Binder) complete(err error, target any) error {
+	var wrong, broken *fault.Error
+	if b.Rules == nil || !errors.As(err, &wrong) || len(wrong.Fields) == 0 || !errors.As(b.Rules(target), &broken) {
+		return err
+	}
+	fields := slices.Clone(wrong.Fields)
+	for _, f := range broken.Fields {
+		if !slices.ContainsFunc(wrong.Fields, func(w fault.Field) bool { return within(f.Field, w.Field) || within(w.Field, f.Field) }) {
+			fields = append(fields, f)
+		}
+	}
+	return fault.InvalidFields(fields...)
+}
+
+// within says whether a path is another one or below it.
+func within(path, other string) bool {
+	rest, ok := strings.CutPrefix(path, other)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
 // mediaType tells JSON from form. A request without Content-Type is read as JSON.

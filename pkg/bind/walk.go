@@ -66,11 +66,7 @@ func (w *walk) fill(fields map[string]value, target reflect.Value, prefix string
 		if name == "" || name == "-" {
 			continue
 		}
-		switch v, ok := fields[name]; {
-		case !ok || v.null():
-		case v.repeated:
-			w.reject(prefix+name, "must be given once")
-		default:
+		if v, ok := fields[name]; ok && !v.null() {
 			w.set(v, target.Field(i), prefix+name)
 		}
 	}
@@ -80,6 +76,10 @@ func (w *walk) set(v value, target reflect.Value, path string) {
 	if target.Kind() == reflect.Pointer {
 		target.Set(reflect.New(target.Type().Elem()))
 		target = target.Elem()
+	}
+	if v.repeated {
+		w.reject(path, "must be given once")
+		return
 	}
 	if u, ok := target.Addr().Interface().(json.Unmarshaler); ok {
 		if err := u.UnmarshalJSON([]byte(v.text)); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -16,6 +17,7 @@ const (
 	livePath     = "/livez"
 	metricsPath  = "/metrics"
 	internalRoot = "/int/"
+	internalTag  = "internal" // of the operations below internalRoot
 )
 
 // quiet tells the routes that machines call all the time.
@@ -43,6 +45,12 @@ func (s *Server) ServeDocument(service string, document []byte) error {
 		return fmt.Errorf("read the OpenAPI document of %s: %w", service, err)
 	}
 	public := maps.Clone(all)
+	if tags, ok := all["tags"].([]any); ok {
+		public["tags"] = slices.DeleteFunc(slices.Clone(tags), func(tag any) bool {
+			t, ok := tag.(map[string]any)
+			return ok && t["name"] == internalTag
+		})
+	}
 	if paths, ok := all["paths"].(map[string]any); ok {
 		paths = maps.Clone(paths)
 		maps.DeleteFunc(paths, func(path string, _ any) bool { return strings.HasPrefix(path, internalRoot) })

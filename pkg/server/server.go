@@ -102,6 +102,12 @@ func (s *Server) newEcho(measure *metrics) *echo.Echo {
 	return e
 }
 
+// CheckBodies has a body that cannot be read whole checked by the rules of the
+// service too, so that the answer names every bad field.
+func (s *Server) CheckBodies(rules bind.Rules) {
+	s.public.Binder, s.internal.Binder = bind.Binder{Rules: rules}, bind.Binder{Rules: rules}
+}
+
 // Public is the handler of the public port.
 func (s *Server) Public() http.Handler { return s.public }
 

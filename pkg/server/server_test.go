@@ -239,16 +239,22 @@ func TestRequireToken(t *testing.T) {
 func TestServeDocument(t *testing.T) {
 	t.Parallel()
 	s, _ := start(config())
-	doc := "openapi: 3.0.3\npaths:\n  /oven/: {get: {summary: a}}\n  /int/oven: {post: {summary: b}}\n"
+	doc := "openapi: 3.0.3\ntags: [{name: public}, {name: internal}]\npaths:\n  /oven/: {get: {summary: a}}\n  /int/oven: {post: {summary: b}}\n"
 	if err := s.ServeDocument("oven", []byte(doc)); err != nil {
 		t.Fatal(err)
 	}
 	paths := func(h http.Handler) []string {
-		var got struct{ Paths map[string]any }
+		var got struct {
+			Paths map[string]any
+			Tags  []struct{ Name string }
+		}
 		if err := json.NewDecoder(do(h, "GET", "/oven/openapi.json").Body).Decode(&got); err != nil {
 			t.Fatal(err)
 		}
 		var out []string
+		for _, tag := range got.Tags {
+			out = append(out, tag.Name)
+		}
 		for _, p := range []string{"/oven/", "/int/oven"} {
 			if _, ok := got.Paths[p]; ok {
 				out = append(out, p)
@@ -256,10 +262,10 @@ func TestServeDocument(t *testing.T) {
 		}
 		return out
 	}
-	if diff := cmp.Diff([]string{"/oven/"}, paths(s.Public())); diff != "" {
+	if diff := cmp.Diff([]string{"public", "/oven/"}, paths(s.Public())); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"/oven/", "/int/oven"}, paths(s.Internal())); diff != "" {
+	if diff := cmp.Diff([]string{"public", "internal", "/oven/", "/int/oven"}, paths(s.Internal())); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -143,6 +143,7 @@ func TestRegisterRefuses(t *testing.T) {
 		{"wrong_types", asJSON, `{"id":1,"pw":["correct horse"],"name":{"first":"x"}}`, 400, []string{
 			"id", "must be a string", "pw", "must be a string", "name", "must be a string",
 		}},
+		{"wrong_type_hides_no_missing_field", asJSON, `{"member_id":1}`, 400, []string{"member_id", "must be a string", "pw", missing, "name", missing}},
 		{"field_twice_in_a_form", asForm, `id=a&id=b&pw=correct+horse&name=x`, 400, []string{"id", "must be given once"}},
 		{"broken_json", asJSON, `{"id":"x",`, 400, nil},
 		{"trailing_text", asJSON, `{"id":"x","pw":"correct horse","name":"x"}}`, 400, nil},

@@ -31,6 +31,7 @@ func Register(s *server.Server, logins *login.Service) error {
 			"Logout": optional, "VerifyToken": optional, "AuthorizeRequest": optional,
 		},
 	})
+	s.CheckBodies(rules)
 	return s.ServeDocument("login", api.Document)
 }
 

@@ -6,6 +6,19 @@ import (
 	"example.com/pizza/services/login/internal/login"
 )
 
+// rules checks a body for package bind.
+func rules(body any) error {
+	names := bind.Names{}
+	switch b := body.(type) {
+	case *api.Registration:
+		return names.Restore(readRegistration(*b, names).Validate())
+	case *api.Credentials:
+		return names.Restore(readCredentials(*b, names).Validate())
+	default:
+		return nil
+	}
+}
+
 // readRegistration takes any of the names of a field, and notes in names which
 // one it was.
 func readRegistration(b api.Registration, names bind.Names) login.Registration {

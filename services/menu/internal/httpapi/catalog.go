@@ -9,7 +9,7 @@ import (
 
 // PutPizzaType answers PUT /int/menu/types/{id}.
 func (h *Handler) PutPizzaType(ctx context.Context, r api.PutPizzaTypeRequestObject) (api.PutPizzaTypeResponseObject, error) {
-	t := menu.Type{ID: r.ID, Name: text(r.Body.PizzaNm), Category: text(r.Body.PizzaCateg), Image: text(r.Body.PizzaImgURL)}
+	t := readType(r.ID, *r.Body)
 	change, err := h.menu.PutType(ctx, t)
 	switch {
 	case err != nil:
@@ -36,7 +36,7 @@ func (h *Handler) DeletePizzaType(ctx context.Context, r api.DeletePizzaTypeRequ
 
 // PutPizza answers PUT /int/menu/pizzas/{id}.
 func (h *Handler) PutPizza(ctx context.Context, r api.PutPizzaRequestObject) (api.PutPizzaResponseObject, error) {
-	p := menu.NewPizza{ID: r.ID, TypeID: text(r.Body.PizzaTypeID), Size: text(r.Body.Size), Price: r.Body.Price}
+	p := readPizza(r.ID, *r.Body)
 	change, err := h.menu.PutPizza(ctx, p)
 	if err != nil {
 		return nil, err

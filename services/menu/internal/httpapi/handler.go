@@ -31,6 +31,7 @@ func Register(s *server.Server, m *menu.Service, adminToken string) error {
 			"PutPizzaType": admin, "DeletePizzaType": admin, "PutPizza": admin, "DeletePizza": admin,
 		},
 	})
+	s.CheckBodies(rules)
 	return s.ServeDocument("menu", api.Document)
 }
 
@@ -69,8 +70,7 @@ func (h *Handler) ListPizzaTypes(ctx context.Context, r api.ListPizzaTypesReques
 // GetPizzaID answers POST /menu/get_pizza_id/.
 func (h *Handler) GetPizzaID(ctx context.Context, r api.GetPizzaIDRequestObject) (api.GetPizzaIDResponseObject, error) {
 	names := bind.Names{}
-	name := bind.Pick(names, "pizza_nm", r.Body.PizzaNm, "name", r.Body.Name)
-	p, err := h.menu.Find(ctx, text(name), text(r.Body.Size))
+	p, err := h.menu.Find(ctx, readLookup(*r.Body, names))
 	if err != nil {
 		return nil, names.Restore(err)
 	}
@@ -84,11 +84,4 @@ func (h *Handler) Quote(ctx context.Context, r api.QuoteRequestObject) (api.Quot
 		return nil, err
 	}
 	return api.Quote200JSONResponse{CatalogVersion: version, Lines: quotedLines(quoted)}, nil
-}
-
-func text(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }

@@ -55,6 +55,21 @@ func (p NewPizza) Validate() error {
 	return check.err()
 }
 
+// Lookup asks for the pizza of a name and a size.
+type Lookup struct{ Name, Size string }
+
+// Validate returns Invalid with every bad field, or nil.
+func (l Lookup) Validate() error {
+	var check fields
+	if l.Name == "" {
+		check.reject("pizza_nm", "is required")
+	}
+	if l.Size == "" {
+		check.reject("size", "is required")
+	}
+	return check.err()
+}
+
 // ValidateID returns Invalid for an id that nothing can have, or nil.
 func ValidateID(id string) error {
 	var check fields

@@ -47,24 +47,17 @@ func (s *Service) List(ctx context.Context, f Filter) ([]Pizza, *Catalog, error)
 	return c.Filter(f), c, nil
 }
 
-// Find returns the pizza with this name and size. It returns Invalid,
+// Find returns the pizza that a look-up names. It returns Invalid,
 // ErrUnknownPizza, ErrUnknownSize and Unavailable.
-func (s *Service) Find(ctx context.Context, name, size string) (Pizza, error) {
-	var check fields
-	if name == "" {
-		check.reject("pizza_nm", "is required")
-	}
-	if size == "" {
-		check.reject("size", "is required")
-	}
-	if err := check.err(); err != nil {
+func (s *Service) Find(ctx context.Context, l Lookup) (Pizza, error) {
+	if err := l.Validate(); err != nil {
 		return Pizza{}, err
 	}
 	c, err := s.store.Catalog(ctx)
 	if err != nil {
 		return Pizza{}, err
 	}
-	return c.Find(name, size)
+	return c.Find(l.Name, l.Size)
 }
 
 // Quote prices the lines of an order by one version of the catalog, which it

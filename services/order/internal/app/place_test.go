@@ -139,6 +139,13 @@ func TestPlaceOrderRefuses(t *testing.T) {
 			{Field: "lines[0].pizza_id", Message: "must be a string"},
 			{Field: "lines[0].quantity", Message: "must be a whole number"},
 		}},
+		{name: "wrong_types_hide_no_other_bad_field", body: `{"bran_id":7,"items":[{"pizza_id":[]},{"quantity":1},7]}`, status: 400, fields: []fault.Field{
+			{Field: "bran_id", Message: "must be a string"},
+			{Field: "items[0].pizza_id", Message: "must be a string"},
+			{Field: "items[2]", Message: "must be an object"},
+			{Field: "items[0].quantity", Message: "is required"},
+			{Field: "items[1]", Message: "must name a pizza: pizza_id, or name and size"},
+		}},
 		{name: "fraction", body: line(`"pizza_id":"hawaiian_s","quantity":1.5`), status: 400, fields: field("lines[1].quantity", "must be a whole number")},
 		{name: "zero", body: line(`"pizza_id":"hawaiian_s","quantity":0`), status: 400, fields: field("lines[1].quantity", "must be from 1 to 99")},
 		{name: "negative", body: line(`"pizza_id":"hawaiian_s","quantity":-3`), status: 400, fields: field("lines[1].quantity", "must be from 1 to 99")},
@@ -157,7 +164,9 @@ func TestPlaceOrderRefuses(t *testing.T) {
 		{name: "body_over_the_limit", body: `{"branchId":"` + strings.Repeat("x", 70_000) + `"}`, status: 413},
 		{name: "other_media_type", body: ok, contentType: "text/xml", status: 415},
 		{name: "broken_media_type", body: ok, contentType: "application/json; charset", status: 415},
-		{name: "form_field_given_twice", body: "branchId=a&branchId=b", contentType: "application/x-www-form-urlencoded", status: 400, fields: field("branchId", "must be given once")},
+		{name: "form_field_given_twice", body: "branchId=a&branchId=b", contentType: "application/x-www-form-urlencoded", status: 400, fields: []fault.Field{
+			{Field: "branchId", Message: "must be given once"}, {Field: "lines", Message: "must have at least 1 line"},
+		}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -27,6 +27,7 @@ func Register(s *server.Server, orders *order.Service, tokens token.Checker) err
 			"PlaceOrder": member, "ListMyOrders": member, "GetOrder": member,
 		},
 	})
+	s.CheckBodies(rules)
 	return s.ServeDocument("order", api.Document)
 }
 

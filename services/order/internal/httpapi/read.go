@@ -8,6 +8,15 @@ import (
 	"example.com/pizza/services/order/internal/order"
 )
 
+// rules checks a body for package bind.
+func rules(body any) error {
+	names := bind.Names{}
+	if b, ok := body.(*api.NewOrder); ok {
+		return names.Restore(readOrder(*b, names).Validate())
+	}
+	return nil
+}
+
 // readOrder takes either dialect, and notes in names which one it was.
 func readOrder(b api.NewOrder, names bind.Names) order.NewOrder {
 	n := order.NewOrder{
