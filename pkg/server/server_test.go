@@ -275,7 +275,9 @@ func TestServeDocument(t *testing.T) {
 func TestRunStopsGracefully(t *testing.T) {
 	t.Parallel()
 	var out lockedBuffer
-	s := server.New(config(), logging.New(logging.Config{}, &out, "test"), health.New(), server.NewRegistry())
+	c := config()
+	c.ShutdownDelay = 2 * time.Second // enough to look at the probes in
+	s := server.New(c, logging.New(logging.Config{}, &out, "test"), health.New(), server.NewRegistry())
 	entered, release := make(chan struct{}), make(chan struct{})
 	s.Router().GET("/slow", func(c echo.Context) error {
 		close(entered)
@@ -302,6 +304,16 @@ func TestRunStopsGracefully(t *testing.T) {
 	<-entered
 	stop()
 	out.await(t, "delay") // the log line "stopping"
+	for path, want := range map[string]int{"/healthz": 503, "/livez": 200} {
+		resp, err := client.Get(base + path)
+		if err != nil {
+			t.Fatalf("%s while stopping: %v", path, err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s while stopping: %d, want %d", path, resp.StatusCode, want)
+		}
+	}
 	close(release)
 	if got := <-answer; got != 200 {
 		t.Errorf("the request in flight got %d", got)
