@@ -58,7 +58,7 @@ func TestChangeReachesEveryReplica(t *testing.T) {
 		}
 		switch i {
 		case 5: // the listening connections are cut: what is announced meanwhile goes unheard
-			exec(t, monolith, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+			exec(t, monolith, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'")
 		case 9:
 			cache.Close()
 		case 15:
