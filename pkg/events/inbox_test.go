@@ -31,10 +31,10 @@ func open(t *testing.T, schema string) *pgxpool.Pool {
 	return pool
 }
 
-func count(t *testing.T, pool *pgxpool.Pool, query string, args ...any) int {
+func count(t *testing.T, pool *pgxpool.Pool, query string) int {
 	t.Helper()
 	var n int
-	if err := pool.QueryRow(t.Context(), query, args...).Scan(&n); err != nil {
+	if err := pool.QueryRow(t.Context(), query).Scan(&n); err != nil {
 		t.Fatalf("%s: %v", query, err)
 	}
 	return n
