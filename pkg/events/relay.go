@@ -165,24 +165,13 @@ func (r *Relay) relay(ctx context.Context) {
 		case err != nil && ctx.Err() == nil:
 			failures++
 			r.log.WarnContext(ctx, "outbox batch failed", "error", err, "failures", failures)
-			pause(ctx, r.backoff.Delay(failures), nil)
+			Pause(ctx, r.backoff.Delay(failures), nil)
 		case taken == 0:
 			failures = 0
-			pause(ctx, r.config.Poll, r.wake)
+			Pause(ctx, r.config.Poll, r.wake)
 		default:
 			failures = 0
 		}
-	}
-}
-
-// pause waits for a time, or less if wake or ctx say so.
-func pause(ctx context.Context, d time.Duration, wake <-chan struct{}) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-wake:
-	case <-ctx.Done():
 	}
 }
 
@@ -303,7 +292,7 @@ func (r *Relay) watch(ctx context.Context) {
 		if err := errors.Join(r.measure(ctx), r.prune(ctx)); err != nil && ctx.Err() == nil {
 			r.log.WarnContext(ctx, "outbox not measured or pruned", "error", err)
 		}
-		pause(ctx, r.config.Poll, nil)
+		Pause(ctx, r.config.Poll, nil)
 	}
 }
 

@@ -2,8 +2,12 @@ package events
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
+	"strings"
 	"time"
+
+	"example.com/pizza/pkg/fault"
 )
 
 // Handler takes one event. An error means that the event did not take effect
@@ -31,6 +35,64 @@ type Transport interface {
 	// time, and is set aside (kept, counted and logged) after a number of
 	// attempts, so that it cannot stop its subject for ever.
 	Subscribe(ctx context.Context, consumer string, types []string, handle Handler) error
+}
+
+// Config is what all transports are told.
+type Config struct {
+	MaxAttempts    int           `env:"EVENTS_MAX_ATTEMPTS" envDefault:"8" doc:"Failures of a consumer on one event after which it is set aside: about two minutes, in which the later events of its subject wait"`
+	RetryBase      time.Duration `env:"EVENTS_RETRY_BASE" envDefault:"500ms" doc:"Wait after a consumer's first failure on an event; each further one waits twice as long"`
+	RetryMax       time.Duration `env:"EVENTS_RETRY_MAX" envDefault:"1m" doc:"Longest wait between a consumer's attempts on an event"`
+	HandlerTimeout time.Duration `env:"EVENTS_HANDLER_TIMEOUT" envDefault:"30s" doc:"Longest time that a consumer has for one event"`
+	Poll           time.Duration `env:"EVENTS_POLL" envDefault:"2s" doc:"Longest wait between looks for events in PostgreSQL; notifications wake the consumer at once"`
+	Retention      time.Duration `env:"EVENTS_RETENTION" envDefault:"168h" doc:"Time that events are kept for new consumers, and in PostgreSQL also the time in which duplicates are known"`
+}
+
+// Validate reports every value that no transport can work with.
+func (c Config) Validate() error {
+	var bad []error
+	if c.MaxAttempts < 1 {
+		bad = append(bad, errors.New("EVENTS_MAX_ATTEMPTS must be at least 1"))
+	}
+	for name, d := range map[string]time.Duration{
+		"EVENTS_RETRY_BASE": c.RetryBase, "EVENTS_RETRY_MAX": c.RetryMax, "EVENTS_HANDLER_TIMEOUT": c.HandlerTimeout,
+		"EVENTS_POLL": c.Poll, "EVENTS_RETENTION": c.Retention,
+	} {
+		if d <= 0 {
+			bad = append(bad, errors.New(name+" must be longer than 0s"))
+		}
+	}
+	return errors.Join(bad...)
+}
+
+// Subscription reports what is wrong with the arguments of Subscribe, as
+// fault.Invalid. A consumer's name follows the rules of an event's type,
+// without dots.
+func Subscription(consumer string, types []string) error {
+	var bad []error
+	if strings.Contains(consumer, ".") || eventType(consumer) != nil {
+		bad = append(bad, errors.New("consumer must be a name of a-z, 0-9, _ and -"))
+	}
+	if len(types) == 0 {
+		bad = append(bad, errors.New("there must be a type"))
+	}
+	for _, t := range types {
+		bad = append(bad, eventType(t))
+	}
+	if err := errors.Join(bad...); err != nil {
+		return fault.Wrap(err, fault.Invalid, "subscription: "+err.Error())
+	}
+	return nil
+}
+
+// Pause waits for a time, or less if something comes from wake or ctx ends.
+func Pause(ctx context.Context, d time.Duration, wake <-chan struct{}) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-wake:
+	case <-ctx.Done():
+	}
 }
 
 // Backoff is how long to wait between attempts: twice as long after each
