@@ -29,6 +29,7 @@ const matrix = `
 	pizza_types           ----       siud      ----       ----
 	pizza                 ----       siud      ----       ----
 	catalog_version       ----       s---      ----       ----
+	menu_outbox           ----       s-ud      ----       ----
 	schema_version_menu   ----       s---      ----       ----
 
 	branch                ----       ----      s---       ----
@@ -91,7 +92,7 @@ func tryTable(t *testing.T, conn *pgx.Conn, table, allowed string) {
 	t.Helper()
 	column := map[string]string{
 		"member": "member_nm", "revoked_token": "expires_at", "pizza_types": "pizza_nm", "pizza": "price",
-		"catalog_version": "version", "branch": "bran_nm", "orders": "date", "order_detail": "quantity",
+		"catalog_version": "version", "menu_outbox": "type", "branch": "bran_nm", "orders": "date", "order_detail": "quantity",
 	}[table]
 	if column == "" {
 		column = "version_id"

@@ -39,6 +39,9 @@ GRANT INSERT ON pizza                TO menu_svc;
 GRANT UPDATE ON pizza                TO menu_svc;
 GRANT DELETE ON pizza                TO menu_svc;
 GRANT SELECT ON catalog_version      TO menu_svc; -- its trigger counts
+GRANT SELECT ON menu_outbox          TO menu_svc; -- its trigger writes
+GRANT UPDATE ON menu_outbox          TO menu_svc; -- sent, or tried in vain
+GRANT DELETE ON menu_outbox          TO menu_svc; -- sent long ago
 GRANT SELECT ON schema_version_menu  TO menu_svc;
 
 -- order: orders are placed and read, never changed
