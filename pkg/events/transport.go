@@ -33,7 +33,8 @@ type Transport interface {
 	// none. Events of one subject come in order, each after the one before it was
 	// handled or set aside. An event whose handler fails comes again, later each
 	// time, and is set aside (kept, counted and logged) after a number of
-	// attempts, so that it cannot stop its subject for ever.
+	// attempts, so that it cannot stop its subject for ever. handle may be called
+	// for several events at once, if they are of different subjects.
 	Subscribe(ctx context.Context, consumer string, types []string, handle Handler) error
 }
 
