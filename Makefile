@@ -23,7 +23,7 @@ test: $(WITH_POSTGRES) ## Run all tests, with the race detector, on a real Postg
 
 .PHONY: lint
 lint: $(BIN)/golangci-lint ## Check style and the rules between the packages
-	$(BIN)/golangci-lint run $(PACKAGES)
+	$(BIN)/golangci-lint run --allow-serial-runners $(PACKAGES)
 
 .PHONY: generate
 generate: $(BIN)/oapi-codegen $(BIN)/sqlc ## Generate code from the OpenAPI documents and the SQL

@@ -1,0 +1,75 @@
+package events
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// InboxSchema is the table that an Inbox needs, for the migrations of the
+// service that consumes:
+const InboxSchema = `
+CREATE TABLE inbox (
+    consumer    text        NOT NULL,
+    event_id    text        NOT NULL,
+    received_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (consumer, event_id)
+);
+CREATE INDEX inbox_received_at ON inbox (received_at);
+`
+
+// Inbox remembers which events a consumer has had, in the consumer's own
+// database, so that an event that comes twice takes effect once.
+type Inbox struct {
+	Table    string // of InboxSchema; consumers may share one
+	Consumer string // durable name, as given to Subscribe
+}
+
+// Once calls handle if the event is new to the consumer, and reports whether it
+// did. The memory of the event is part of tx: both it and what handle did are
+// kept if tx is committed, and neither is if not. Of two transactions with the
+// same event the second waits for the first.
+func (i Inbox) Once(ctx context.Context, tx pgx.Tx, e Event, handle func(ctx context.Context) error) (bool, error) {
+	tag, err := tx.Exec(ctx, "INSERT INTO "+pgx.Identifier{i.Table}.Sanitize()+
+		" (consumer, event_id) VALUES ($1, $2) ON CONFLICT DO NOTHING", i.Consumer, e.ID)
+	if err != nil {
+		return false, fmt.Errorf("inbox: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return false, nil
+	}
+	return true, handle(ctx)
+}
+
+// Handler returns a Handler that runs handle in a transaction of its own, once
+// per event.
+func (i Inbox) Handler(db Beginner, handle func(ctx context.Context, tx pgx.Tx, e Event) error) Handler {
+	return func(ctx context.Context, e Event) error {
+		return pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+			_, err := i.Once(ctx, tx, e, func(ctx context.Context) error { return handle(ctx, tx, e) })
+			return err
+		})
+	}
+}
+
+// Beginner starts transactions: a pool or a connection.
+type Beginner interface {
+	Begin(ctx context.Context) (pgx.Tx, error)
+}
+
+// Prune forgets events that came more than retention ago, of all consumers of
+// the table. Retention must be longer than a transport goes on delivering an
+// event. It returns how many rows it deleted.
+func (i Inbox) Prune(ctx context.Context, db interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}, retention time.Duration) (int64, error) {
+	tag, err := db.Exec(ctx, "DELETE FROM "+pgx.Identifier{i.Table}.Sanitize()+
+		" WHERE received_at < now() - $1::interval", retention)
+	if err != nil {
+		return 0, fmt.Errorf("prune the inbox: %w", err)
+	}
+	return tag.RowsAffected(), nil
+}

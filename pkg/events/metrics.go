@@ -1,0 +1,63 @@
+package events
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Outcomes of one attempt, as label values.
+const (
+	published = "published"
+	handled   = "handled"
+	failed    = "failed"
+	parked    = "parked"
+)
+
+// relayMetrics are the numbers of one outbox. Every replica measures the whole
+// table: depth, lag and parked are to be aggregated by max, not by sum.
+type relayMetrics struct {
+	depth, lag, parked prometheus.Gauge
+	events             *prometheus.CounterVec
+}
+
+func newRelayMetrics(registry prometheus.Registerer) relayMetrics {
+	m := relayMetrics{
+		depth: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "outbox_depth", Help: "Events that wait to be published.",
+		}),
+		lag: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "outbox_lag_seconds", Help: "Age of the oldest event that waits to be published.",
+		}),
+		parked: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "outbox_parked", Help: "Events that were set aside because the transport refuses them.",
+		}),
+		events: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "outbox_events_total", Help: "Attempts to publish an event, by outcome: published, failed or parked.",
+		}, []string{"outcome"}),
+	}
+	for _, outcome := range []string{published, failed, parked} {
+		m.events.WithLabelValues(outcome) // so that the first one is an increase
+	}
+	registry.MustRegister(m.depth, m.lag, m.parked, m.events)
+	return m
+}
+
+// ConsumerMetrics are the numbers of a transport's consumers.
+type ConsumerMetrics struct{ events *prometheus.CounterVec }
+
+// NewConsumerMetrics registers the numbers; once per registry.
+func NewConsumerMetrics(registry prometheus.Registerer) *ConsumerMetrics {
+	m := &ConsumerMetrics{events: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "events_consumed_total", Help: "Attempts to handle an event, by consumer and outcome: handled, failed or parked.",
+	}, []string{"consumer", "outcome"})}
+	registry.MustRegister(m.events)
+	return m
+}
+
+// Handled counts an event that took effect.
+func (m *ConsumerMetrics) Handled(consumer string) { m.events.WithLabelValues(consumer, handled).Inc() }
+
+// Failed counts an attempt that failed and is repeated.
+func (m *ConsumerMetrics) Failed(consumer string) { m.events.WithLabelValues(consumer, failed).Inc() }
+
+// Parked counts an event that was set aside.
+func (m *ConsumerMetrics) Parked(consumer string) { m.events.WithLabelValues(consumer, parked).Inc() }

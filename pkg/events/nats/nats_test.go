@@ -1,0 +1,190 @@
+package nats_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"example.com/pizza/pkg/events"
+	"example.com/pizza/pkg/events/eventstest"
+	eventsnats "example.com/pizza/pkg/events/nats"
+	"example.com/pizza/pkg/events/natsserver"
+	"example.com/pizza/pkg/fault"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+type backend struct {
+	dir    string
+	url    string
+	server *natsserver.Server
+}
+
+func open(t *testing.T) *backend {
+	t.Helper()
+	b := &backend{dir: t.TempDir()}
+	b.start(t, 0)
+	t.Cleanup(func() { b.server.Stop() })
+	return b
+}
+
+func (b *backend) start(t *testing.T, port int) {
+	t.Helper()
+	s, err := natsserver.Start(b.dir, port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.server, b.url = s, s.URL()
+}
+
+func (b *backend) Connect(t *testing.T) events.Transport { return connect(t, b.url) }
+
+func connect(t *testing.T, url string) *eventsnats.Transport {
+	t.Helper()
+	to, err := eventsnats.New(url, "test", 1, eventstest.Config(),
+		slog.New(slog.DiscardHandler), events.NewConsumerMetrics(prometheus.NewRegistry()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(to.Close)
+	return to
+}
+
+// Interrupt restarts the server on its port and its folder.
+func (b *backend) Interrupt(t *testing.T) {
+	t.Helper()
+	b.server.Stop()
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(b.url, "nats://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.start(t, n)
+}
+
+func (b *backend) Parked(t *testing.T, consumer string) int {
+	t.Helper()
+	conn, err := nats.Connect(b.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), eventsnats.ParkedStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter("events_parked."+consumer+".>"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, messages := range info.State.Subjects {
+		n += int(messages)
+	}
+	if n > 0 {
+		m, err := stream.GetLastMsgForSubject(t.Context(), "events_parked."+consumer+".>")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Header.Get(eventsnats.ErrorHeader) == "" || m.Header.Get(eventsnats.AttemptsHeader) == "" {
+			t.Errorf("set aside without saying why: %v", m.Header)
+		}
+	}
+	return n
+}
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	eventstest.Run(t, func(t *testing.T) eventstest.Backend { return open(t) })
+}
+
+func changed() events.Event {
+	return events.Event{ID: "1", Source: "/test", Type: "thing.changed", Subject: "a", Data: json.RawMessage("{}")}
+}
+
+func TestPublish(t *testing.T) {
+	t.Parallel()
+	t.Run("a server that is not there is no fault of the event", func(t *testing.T) {
+		t.Parallel()
+		to := connect(t, "nats://127.0.0.1:1")
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		if err := to.Publish(ctx, changed()); fault.CodeOf(err) != fault.Unavailable {
+			t.Errorf("got %v, want Unavailable", err)
+		}
+	})
+	t.Run("an event over the server's limit is refused", func(t *testing.T) {
+		t.Parallel()
+		e := changed()
+		e.Data = json.RawMessage(`"` + strings.Repeat("x", 2<<20) + `"`)
+		if err := open(t).Connect(t).Publish(t.Context(), e); fault.CodeOf(err) != fault.TooLarge {
+			t.Errorf("got %v, want TooLarge", err)
+		}
+	})
+	t.Run("an address that is none is refused without repeating it", func(t *testing.T) {
+		t.Parallel()
+		_, err := eventsnats.New("nats://user:secret@%zz", "test", 1, eventstest.Config(), slog.New(slog.DiscardHandler), nil)
+		if err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// A server that has lost its streams and consumers gets them again.
+func TestServerReplaced(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	to := b.Connect(t)
+	got := make(chan string, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	var done sync.WaitGroup
+	defer done.Wait()
+	defer cancel()
+	done.Go(func() {
+		if err := to.Subscribe(ctx, "reader", []string{"thing.changed"}, func(_ context.Context, e events.Event) error {
+			got <- e.ID
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, id := range []string{"before", "after"} {
+		e := changed()
+		e.ID = id
+		for to.Publish(t.Context(), e) != nil {
+			if t.Context().Err() != nil {
+				t.Fatal("not published")
+			}
+		}
+		select {
+		case g := <-got:
+			if g != id {
+				t.Errorf("got %s, want %s", g, id)
+			}
+		case <-time.After(time.Minute):
+			t.Fatalf("%s did not come", id)
+		}
+		if id == "before" {
+			b.dir = t.TempDir()
+			b.Interrupt(t)
+		}
+	}
+}

@@ -1,0 +1,174 @@
+package postgres_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"example.com/pizza/pkg/events"
+	"example.com/pizza/pkg/events/eventstest"
+	eventspg "example.com/pizza/pkg/events/postgres"
+	"example.com/pizza/pkg/pgtest"
+	"example.com/pizza/pkg/postgres"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+type backend struct {
+	dsn   string
+	admin *pgxpool.Pool
+}
+
+func open(t *testing.T) backend {
+	t.Helper()
+	b := backend{dsn: pgtest.Empty(t)}
+	b.admin = b.pool(t)
+	if _, err := b.admin.Exec(t.Context(), eventspg.Schema); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (b backend) pool(t *testing.T) *pgxpool.Pool {
+	t.Helper()
+	pool, err := postgres.Open(t.Context(), pgtest.Config(t, b.dsn), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+func (b backend) Connect(t *testing.T) events.Transport { return b.connect(t, eventstest.Config()) }
+
+func (b backend) connect(t *testing.T, c events.Config) events.Transport {
+	t.Helper()
+	return eventspg.New(b.pool(t), c, slog.New(slog.DiscardHandler), events.NewConsumerMetrics(prometheus.NewRegistry()))
+}
+
+func (b backend) Interrupt(t *testing.T) {
+	t.Helper()
+	if _, err := b.admin.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+		WHERE datname = current_database() AND pid <> pg_backend_pid()`); err != nil {
+		t.Error(err)
+	}
+}
+
+func (b backend) Parked(t *testing.T, consumer string) (n int) {
+	t.Helper()
+	err := b.admin.QueryRow(t.Context(), `SELECT count(*) FROM event_delivery
+		WHERE consumer = $1 AND parked_at IS NOT NULL AND last_error <> ''`, consumer).Scan(&n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	eventstest.Run(t, func(t *testing.T) eventstest.Backend { return open(t) })
+}
+
+func changed(n int) events.Event {
+	return events.Event{ID: fmt.Sprint(n), Source: "/test", Type: "thing.changed", Data: json.RawMessage("{}")}
+}
+
+// Consumers that appear while events are being published miss none.
+func TestRegisterWhilePublishing(t *testing.T) {
+	t.Parallel()
+	const publishers, each, consumers = 4, 50, 5
+	b := open(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var subscriptions, publishing sync.WaitGroup
+	defer subscriptions.Wait()
+	defer cancel()
+
+	var mu sync.Mutex
+	got := map[int]map[string]bool{}
+	for c := range consumers {
+		got[c] = map[string]bool{}
+	}
+	for p := range publishers {
+		to := b.Connect(t)
+		publishing.Go(func() {
+			for n := range each {
+				if err := to.Publish(ctx, changed(p*each+n)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for c := range consumers {
+		to := b.Connect(t)
+		subscriptions.Go(func() {
+			if err := to.Subscribe(ctx, fmt.Sprint("c", c), []string{"thing.changed"}, func(_ context.Context, e events.Event) error {
+				mu.Lock()
+				defer mu.Unlock()
+				got[c][e.ID] = true
+				return nil
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	publishing.Wait()
+	deadline := time.Now().Add(time.Minute)
+	for c := range consumers {
+		for {
+			mu.Lock()
+			n := len(got[c])
+			mu.Unlock()
+			if n == publishers*each {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("consumer %d got %d of %d events", c, n, publishers*each)
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+}
+
+func TestPrune(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	if _, err := b.admin.Exec(t.Context(), `
+		INSERT INTO event (id, type, subject, body, published_at)
+		SELECT n::text, 'old', '', '{}', now() - interval '2 hours' FROM generate_series(1, 1500) n;
+		INSERT INTO event (id, type, subject, body) VALUES ('new', 'old', '', '{}');
+		INSERT INTO event_consumer VALUES ('poisoned', '{old}');
+		INSERT INTO event_delivery (consumer, seq, subject, parked_at) SELECT 'poisoned', seq, '', now() FROM event WHERE id = '7'`); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var done sync.WaitGroup
+	defer done.Wait()
+	defer cancel()
+	to := b.Connect(t)
+	done.Go(func() {
+		if err := to.Subscribe(ctx, "reader", []string{"thing.changed"}, func(context.Context, events.Event) error { return nil }); err != nil {
+			t.Error(err)
+		}
+	})
+	deadline := time.Now().Add(time.Minute)
+	for {
+		var left []string
+		if err := b.admin.QueryRow(t.Context(), "SELECT array_agg(id ORDER BY id) FROM event").Scan(&left); err != nil {
+			t.Fatal(err)
+		}
+		if fmt.Sprint(left) == "[7 new]" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d events are left", len(left))
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}

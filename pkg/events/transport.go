@@ -1,0 +1,111 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"example.com/pizza/pkg/fault"
+)
+
+// Handler takes one event. An error means that the event did not take effect
+// and is to come again.
+type Handler func(ctx context.Context, e Event) error
+
+// Transport carries events from publishers to consumers.
+type Transport interface {
+	// Publish returns nil when the event is safely kept for all consumers. The
+	// same id again within the transport's memory is accepted and not delivered
+	// twice. The error is a fault: Unavailable when the transport cannot be
+	// reached and the same event may well be accepted later, anything else when
+	// it refuses this event.
+	Publish(ctx context.Context, e Event) error
+
+	// Subscribe calls handle for each event of the given types, until ctx ends,
+	// and then returns nil. It gets over interruptions by itself; an error means
+	// that what it was asked is wrong.
+	//
+	// consumer is a durable name. A new one starts with the oldest event that is
+	// kept; after that every event comes to one of the instances that subscribe
+	// by the same name, at least once, also what was published while there was
+	// none. Events of one subject come in order, each after the one before it was
+	// handled or set aside. An event whose handler fails comes again, later each
+	// time, and is set aside (kept, counted and logged) after a number of
+	// attempts, so that it cannot stop its subject for ever. handle may be called
+	// for several events at once, if they are of different subjects.
+	Subscribe(ctx context.Context, consumer string, types []string, handle Handler) error
+}
+
+// Config is what all transports are told.
+type Config struct {
+	MaxAttempts    int           `env:"EVENTS_MAX_ATTEMPTS" envDefault:"8" doc:"Failures of a consumer on one event after which it is set aside: about two minutes, in which the later events of its subject wait"`
+	RetryBase      time.Duration `env:"EVENTS_RETRY_BASE" envDefault:"500ms" doc:"Wait after a consumer's first failure on an event; each further one waits twice as long"`
+	RetryMax       time.Duration `env:"EVENTS_RETRY_MAX" envDefault:"1m" doc:"Longest wait between a consumer's attempts on an event"`
+	HandlerTimeout time.Duration `env:"EVENTS_HANDLER_TIMEOUT" envDefault:"30s" doc:"Longest time that a consumer has for one event"`
+	Poll           time.Duration `env:"EVENTS_POLL" envDefault:"2s" doc:"Longest wait between looks for events in PostgreSQL; notifications wake the consumer at once"`
+	Retention      time.Duration `env:"EVENTS_RETENTION" envDefault:"168h" doc:"Time that events are kept for new consumers, and in PostgreSQL also the time in which duplicates are known"`
+}
+
+// Validate reports every value that no transport can work with.
+func (c Config) Validate() error {
+	var bad []error
+	if c.MaxAttempts < 1 {
+		bad = append(bad, errors.New("EVENTS_MAX_ATTEMPTS must be at least 1"))
+	}
+	for name, d := range map[string]time.Duration{
+		"EVENTS_RETRY_BASE": c.RetryBase, "EVENTS_RETRY_MAX": c.RetryMax, "EVENTS_HANDLER_TIMEOUT": c.HandlerTimeout,
+		"EVENTS_POLL": c.Poll, "EVENTS_RETENTION": c.Retention,
+	} {
+		if d <= 0 {
+			bad = append(bad, errors.New(name+" must be longer than 0s"))
+		}
+	}
+	return errors.Join(bad...)
+}
+
+// Subscription reports what is wrong with the arguments of Subscribe, as
+// fault.Invalid. A consumer's name follows the rules of an event's type,
+// without dots.
+func Subscription(consumer string, types []string) error {
+	var bad []error
+	if strings.Contains(consumer, ".") || eventType(consumer) != nil {
+		bad = append(bad, errors.New("consumer must be a name of a-z, 0-9, _ and -"))
+	}
+	if len(types) == 0 {
+		bad = append(bad, errors.New("there must be a type"))
+	}
+	for _, t := range types {
+		bad = append(bad, eventType(t))
+	}
+	if err := errors.Join(bad...); err != nil {
+		return fault.Wrap(err, fault.Invalid, "subscription: "+err.Error())
+	}
+	return nil
+}
+
+// Pause waits for a time, or less if something comes from wake or ctx ends.
+func Pause(ctx context.Context, d time.Duration, wake <-chan struct{}) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-wake:
+	case <-ctx.Done():
+	}
+}
+
+// Backoff is how long to wait between attempts: twice as long after each
+// failure, from Base up to Max, less up to a half by chance, so that many that
+// failed together do not come back together.
+type Backoff struct{ Base, Max time.Duration }
+
+// Delay returns the wait after the given number of failed attempts, at least 1.
+func (b Backoff) Delay(attempts int) time.Duration {
+	d := b.Max
+	if shift := max(attempts-1, 0); shift < 32 && b.Base<<shift < b.Max {
+		d = b.Base << shift
+	}
+	return d/2 + rand.N(d/2+1)
+}
