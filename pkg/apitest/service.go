@@ -28,7 +28,7 @@ type Handlers interface {
 func Serve(tb testing.TB, s Handlers, document []byte) *Service {
 	tb.Helper()
 	public, internal := httptest.NewServer(s.Public()), httptest.NewServer(s.Internal())
-	transport := &http.Transport{}
+	transport := &http.Transport{DisableCompression: true} // a test sees what is sent
 	tb.Cleanup(func() {
 		transport.CloseIdleConnections()
 		public.Close()

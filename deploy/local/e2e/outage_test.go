@@ -78,7 +78,6 @@ func (s *system) testDatabaseGone(t *testing.T, token string, server *pgserver.S
 			{method: http.MethodPost, path: "/order/", token: token, media: mediaJSON, body: order},
 			{method: http.MethodGet, path: "/order/myorder/", token: token},
 			{method: http.MethodGet, path: "/order/branch/"},
-			{method: http.MethodPost, path: "/menu/get_pizza_id/", media: mediaJSON, body: `{"pizza_nm":"The Hawaiian Pizza","size":"M"}`},
 		} {
 			a := s.send(t, r)
 			a.wantProblem(t, http.StatusServiceUnavailable)
@@ -86,6 +85,11 @@ func (s *system) testDatabaseGone(t *testing.T, token string, server *pgserver.S
 				t.Errorf("%s: no Retry-After", a.name())
 			}
 		}
+		// The menu is shown as it was a moment ago.
+		if got := len(decode[[]object](t, s.get(t, "/menu/").want(t, http.StatusOK))); got != 96 {
+			t.Errorf("the menu has %d pizzas, want 96", got)
+		}
+		s.postJSON(t, "/menu/get_pizza_id/", "", `{"pizza_nm":"The Hawaiian Pizza","size":"M"}`).want(t, http.StatusOK)
 		// What needs no database is decided as ever.
 		s.postJSON(t, "/login/", "", `{}`).wantProblem(t, http.StatusBadRequest)
 		s.send(t, request{method: http.MethodGet, path: "/order/myorder/", token: "x"}).wantProblem(t, http.StatusUnauthorized)

@@ -159,6 +159,9 @@ type StoredPizza struct {
 	Size        string `json:"size"`
 }
 
+// AcceptEncoding defines model for AcceptEncoding.
+type AcceptEncoding = string
+
 // IfNoneMatch defines model for IfNoneMatch.
 type IfNoneMatch = string
 
@@ -211,12 +214,22 @@ type ListMenuParams struct {
 
 	// IfNoneMatch ETags of answers that the caller still has, or `*` (RFC 9110, section 13.1.2).
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// AcceptEncoding Codings that the caller can read (RFC 9110, section 12.5.3). A list with
+	// neither filter nor `sort` is sent as `gzip` where that is wanted; the two
+	// forms have different ETags.
+	AcceptEncoding *AcceptEncoding `json:"Accept-Encoding,omitempty"`
 }
 
 // ListPizzaTypesParams defines parameters for ListPizzaTypes.
 type ListPizzaTypesParams struct {
 	// IfNoneMatch ETags of answers that the caller still has, or `*` (RFC 9110, section 13.1.2).
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// AcceptEncoding Codings that the caller can read (RFC 9110, section 12.5.3). A list with
+	// neither filter nor `sort` is sent as `gzip` where that is wanted; the two
+	// forms have different ETags.
+	AcceptEncoding *AcceptEncoding `json:"Accept-Encoding,omitempty"`
 }
 
 // PutPizzaJSONRequestBody defines body for PutPizza for application/json ContentType.
@@ -960,6 +973,17 @@ func NewListMenuRequest(server string, params *ListMenuParams) (*http.Request, e
 			req.Header.Set("If-None-Match", headerParam0)
 		}
 
+		if params.AcceptEncoding != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Accept-Encoding", *params.AcceptEncoding, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Accept-Encoding", headerParam1)
+		}
+
 	}
 
 	return req, nil
@@ -1040,6 +1064,17 @@ func NewListPizzaTypesRequest(server string, params *ListPizzaTypesParams) (*htt
 			}
 
 			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+		if params.AcceptEncoding != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Accept-Encoding", *params.AcceptEncoding, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Accept-Encoding", headerParam1)
 		}
 
 	}
@@ -1773,14 +1808,18 @@ func (r PutPizzaTypeResponse) ContentType() string {
 
 // ListMenuResponse200Headers the declared response headers of an HTTP 200 response for ListMenu
 type ListMenuResponse200Headers struct {
-	CacheControl string
-	ETag         string
+	CacheControl    string
+	ContentEncoding *string
+	ETag            string
+	Vary            *string
 }
 
 // ListMenuResponse304Headers the declared response headers of an HTTP 304 response for ListMenu
 type ListMenuResponse304Headers struct {
-	CacheControl string
-	ETag         string
+	CacheControl    string
+	ContentEncoding *string
+	ETag            string
+	Vary            *string
 }
 
 // ListMenuResponse503Headers the declared response headers of an HTTP 503 response for ListMenu
@@ -1948,14 +1987,18 @@ func (r GetPizzaIDResponse) ContentType() string {
 
 // ListPizzaTypesResponse200Headers the declared response headers of an HTTP 200 response for ListPizzaTypes
 type ListPizzaTypesResponse200Headers struct {
-	CacheControl string
-	ETag         string
+	CacheControl    string
+	ContentEncoding *string
+	ETag            string
+	Vary            *string
 }
 
 // ListPizzaTypesResponse304Headers the declared response headers of an HTTP 304 response for ListPizzaTypes
 type ListPizzaTypesResponse304Headers struct {
-	CacheControl string
-	ETag         string
+	CacheControl    string
+	ContentEncoding *string
+	ETag            string
+	Vary            *string
 }
 
 // ListPizzaTypesResponse503Headers the declared response headers of an HTTP 503 response for ListPizzaTypes
@@ -2823,12 +2866,26 @@ func ParseListMenuResponse(rsp *http.Response) (*ListMenuResponse, error) {
 			}
 			headers.CacheControl = value
 		}
+		if values := rsp.Header.Values("Content-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentEncoding = &value
+		}
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
 			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Vary"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Vary", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Vary = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 304:
@@ -2840,12 +2897,26 @@ func ParseListMenuResponse(rsp *http.Response) (*ListMenuResponse, error) {
 			}
 			headers.CacheControl = value
 		}
+		if values := rsp.Header.Values("Content-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentEncoding = &value
+		}
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
 			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Vary"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Vary", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Vary = &value
 		}
 		response.Headers304 = &headers
 	case rsp.StatusCode == 503:
@@ -2994,12 +3065,26 @@ func ParseListPizzaTypesResponse(rsp *http.Response) (*ListPizzaTypesResponse, e
 			}
 			headers.CacheControl = value
 		}
+		if values := rsp.Header.Values("Content-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentEncoding = &value
+		}
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
 			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Vary"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Vary", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Vary = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 304:
@@ -3011,12 +3096,26 @@ func ParseListPizzaTypesResponse(rsp *http.Response) (*ListPizzaTypesResponse, e
 			}
 			headers.CacheControl = value
 		}
+		if values := rsp.Header.Values("Content-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentEncoding = &value
+		}
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
 			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Vary"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Vary", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Vary = &value
 		}
 		response.Headers304 = &headers
 	case rsp.StatusCode == 503:
@@ -3190,6 +3289,21 @@ func (w *ServerInterfaceWrapper) ListMenu(ctx echo.Context) error {
 
 		params.IfNoneMatch = &IfNoneMatch
 	}
+	// ------------- Optional header parameter "Accept-Encoding" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Accept-Encoding")]; found {
+		var AcceptEncoding AcceptEncoding
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Accept-Encoding, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", valueList[0], &AcceptEncoding, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Accept-Encoding: %s", err))
+		}
+
+		params.AcceptEncoding = &AcceptEncoding
+	}
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListMenu(ctx, params)
@@ -3227,6 +3341,21 @@ func (w *ServerInterfaceWrapper) ListPizzaTypes(ctx echo.Context) error {
 		}
 
 		params.IfNoneMatch = &IfNoneMatch
+	}
+	// ------------- Optional header parameter "Accept-Encoding" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Accept-Encoding")]; found {
+		var AcceptEncoding AcceptEncoding
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Accept-Encoding, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", valueList[0], &AcceptEncoding, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Accept-Encoding: %s", err))
+		}
+
+		params.AcceptEncoding = &AcceptEncoding
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -3303,8 +3432,10 @@ type InvalidApplicationProblemPlusJSONResponse Problem
 type NotFoundApplicationProblemPlusJSONResponse Problem
 
 type NotModifiedResponseHeaders struct {
-	CacheControl string
-	ETag         string
+	CacheControl    string
+	ContentEncoding *string
+	ETag            string
+	Vary            *string
 }
 type NotModifiedResponse struct {
 	Headers NotModifiedResponseHeaders
@@ -4100,8 +4231,10 @@ type ListMenuResponseObject interface {
 }
 
 type ListMenu200ResponseHeaders struct {
-	CacheControl string
-	ETag         string
+	CacheControl    string
+	ContentEncoding *string
+	ETag            string
+	Vary            *string
 }
 
 type ListMenu200JSONResponse struct {
@@ -4117,7 +4250,13 @@ func (response ListMenu200JSONResponse) VisitListMenuResponse(w http.ResponseWri
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	if response.Headers.ContentEncoding != nil {
+		w.Header().Set("Content-Encoding", fmt.Sprint(*response.Headers.ContentEncoding))
+	}
 	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4127,7 +4266,13 @@ type ListMenu304Response = NotModifiedResponse
 
 func (response ListMenu304Response) VisitListMenuResponse(w http.ResponseWriter) error {
 	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	if response.Headers.ContentEncoding != nil {
+		w.Header().Set("Content-Encoding", fmt.Sprint(*response.Headers.ContentEncoding))
+	}
 	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
+	}
 	w.WriteHeader(304)
 	return nil
 }
@@ -4313,8 +4458,10 @@ type ListPizzaTypesResponseObject interface {
 }
 
 type ListPizzaTypes200ResponseHeaders struct {
-	CacheControl string
-	ETag         string
+	CacheControl    string
+	ContentEncoding *string
+	ETag            string
+	Vary            *string
 }
 
 type ListPizzaTypes200JSONResponse struct {
@@ -4330,7 +4477,13 @@ func (response ListPizzaTypes200JSONResponse) VisitListPizzaTypesResponse(w http
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	if response.Headers.ContentEncoding != nil {
+		w.Header().Set("Content-Encoding", fmt.Sprint(*response.Headers.ContentEncoding))
+	}
 	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4340,7 +4493,13 @@ type ListPizzaTypes304Response = NotModifiedResponse
 
 func (response ListPizzaTypes304Response) VisitListPizzaTypesResponse(w http.ResponseWriter) error {
 	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	if response.Headers.ContentEncoding != nil {
+		w.Header().Set("Content-Encoding", fmt.Sprint(*response.Headers.ContentEncoding))
+	}
 	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
+	}
 	w.WriteHeader(304)
 	return nil
 }

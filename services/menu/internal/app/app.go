@@ -7,21 +7,23 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-
-	"github.com/jackc/pgx/v5/pgxpool"
+	"sync"
 
 	"example.com/pizza/pkg/config"
 	"example.com/pizza/pkg/health"
 	"example.com/pizza/pkg/logging"
+	"example.com/pizza/pkg/notify"
 	pg "example.com/pizza/pkg/postgres"
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/services/menu/internal/httpapi"
 	"example.com/pizza/services/menu/internal/menu"
 	"example.com/pizza/services/menu/internal/postgres"
+	"example.com/pizza/services/menu/internal/redis"
+	"example.com/pizza/services/menu/internal/snapshot"
 )
 
 // SchemaVersion is the migration of the menu tables that this build needs.
-const SchemaVersion = 5
+const SchemaVersion = 7
 
 // Config is the configuration of the menu service.
 type Config struct {
@@ -29,6 +31,9 @@ type Config struct {
 	Log   logging.Config
 	DB    pg.Config
 	Admin Admin
+
+	Snapshot snapshot.Config
+	Cache    redis.Config
 }
 
 // Admin is who may change the catalog.
@@ -50,7 +55,7 @@ func (a Admin) Validate() error {
 // App is a wired service.
 type App struct {
 	Server *server.Server
-	pool   *pgxpool.Pool
+	close  func()
 }
 
 // New wires the service. It does not need the database to be there.
@@ -59,17 +64,41 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	ready := health.New(pg.SchemaCheck(pool, "schema_version_menu", SchemaVersion))
-	s := server.New(c.HTTP, log, ready, server.NewRegistry())
-	if err := httpapi.Register(s, menu.NewService(postgres.NewStore(pool)), c.Admin.Token); err != nil {
+	registry := server.NewRegistry()
+	var shared snapshot.Cache // nil without an address
+	closeCache := func() error { return nil }
+	if c.Cache.URL != "" {
+		cache, err := redis.New(c.Cache, log, registry)
+		if err != nil {
+			pool.Close()
+			return nil, err
+		}
+		shared, closeCache = cache, cache.Close
+	}
+	catalog := snapshot.New(postgres.NewStore(pool), shared, c.Snapshot, log, registry)
+	listening, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close: a stopping service still answers
+	var listener sync.WaitGroup
+	listener.Go(func() { notify.Listen(listening, pool, snapshot.Channel, catalog.Handler()) })
+	a := &App{close: func() {
+		stop()
+		listener.Wait()
+		catalog.Close()
+		if err := closeCache(); err != nil {
+			log.WarnContext(listening, "the cache does not close", "error", err)
+		}
 		pool.Close()
+	}}
+	ready := health.New(pg.SchemaCheck(pool, "schema_version_menu", SchemaVersion))
+	a.Server = server.New(c.HTTP, log, ready, registry)
+	if err := httpapi.Register(a.Server, menu.NewService(catalog), c.Admin.Token); err != nil {
+		a.Close()
 		return nil, err
 	}
-	return &App{Server: s, pool: pool}, nil
+	return a, nil
 }
 
-// Close gives the connections back.
-func (a *App) Close() { a.pool.Close() }
+// Close ends what runs in the background, and gives the connections back.
+func (a *App) Close() { a.close() }
 
 // Run is the service from configuration to the end of ctx.
 func Run(ctx context.Context, environ []string, stdout io.Writer) error {

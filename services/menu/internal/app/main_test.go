@@ -17,6 +17,7 @@ import (
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/services/menu/api"
 	"example.com/pizza/services/menu/internal/app"
+	"example.com/pizza/services/menu/internal/snapshot"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -39,16 +40,27 @@ func start(t *testing.T, db *migrationstest.Database) *service {
 
 func startWith(t *testing.T, db *migrationstest.Database, admin app.Admin) *service {
 	t.Helper()
-	a, err := app.New(context.Background(), app.Config{
-		HTTP:  server.Config{RequestTimeout: 10 * time.Second, ShutdownTimeout: 5 * time.Second},
-		DB:    pgtest.Config(t, db.URL("menu_svc")),
-		Admin: admin,
-	}, logging.New(logging.Config{Level: slog.LevelError + 1}, t.Output(), "menu"))
-	if err != nil {
-		t.Fatal(err)
+	return &service{apitest.Serve(t, newApp(t, db, func(c *app.Config) { c.Admin = admin }).Server, api.Document)}
+}
+
+// newApp wires the service on a test database until the test ends.
+func newApp(tb testing.TB, db *migrationstest.Database, change ...func(*app.Config)) *app.App {
+	tb.Helper()
+	c := app.Config{
+		HTTP:     server.Config{RequestTimeout: 10 * time.Second, ShutdownTimeout: 5 * time.Second},
+		DB:       pgtest.Config(tb, db.URL("menu_svc")),
+		Admin:    app.Admin{Token: adminToken},
+		Snapshot: snapshot.Config{MaxAge: time.Hour, MaxStale: time.Hour},
 	}
-	t.Cleanup(a.Close)
-	return &service{apitest.Serve(t, a.Server, api.Document)}
+	for _, f := range change {
+		f(&c)
+	}
+	a, err := app.New(context.Background(), c, logging.New(logging.Config{Level: slog.LevelError + 1}, tb.Output(), "menu"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(a.Close)
+	return a
 }
 
 // write changes the catalog as the admin.

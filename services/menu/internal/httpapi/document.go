@@ -11,44 +11,75 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// document is a JSON answer that its caller may keep.
+// document is a JSON answer that its caller may keep, in the forms that it can
+// be sent in.
 type document struct {
-	body  []byte
-	etag  string
-	known bool // the caller has these bytes already
+	plain form
+	gzip  form // without bytes where there is none
 }
 
-// newDocument writes v down. The ETag is strong, and a hash of the bytes rather
-// than the catalog's version: a release that writes them differently changes
-// it, and a restored database that counts versions anew cannot repeat an old one.
-func newDocument(v any, ifNoneMatch string) (document, error) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		return document{}, err
-	}
+// form is a document in one coding. The ETag is strong, so each form has its own
+// (RFC 9110, section 8.8.3). It is a hash of the bytes rather than the catalog's
+// version: a release that writes them differently changes it, and a restored
+// database that counts versions anew cannot repeat an old one.
+type form struct {
+	body []byte
+	etag string
+}
+
+func newForm(body []byte) form {
 	sum := sha256.Sum256(body)
-	etag := `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
-	return document{body: body, etag: etag, known: matches(ifNoneMatch, etag)}, nil
+	return form{body, `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`}
+}
+
+// newDocument writes v down.
+func newDocument(v any) (document, error) {
+	body, err := json.Marshal(v)
+	return document{plain: newForm(body)}, err
+}
+
+// withGzip adds the compressed form. That takes longer than all the rest, and
+// so is for documents that are sent many times.
+func (d document) withGzip() (document, error) {
+	body, err := compress(d.plain.body)
+	d.gzip = newForm(body)
+	return d, err
+}
+
+// reply is the answer with a document that suits one request.
+type reply struct {
+	document
+	ifNoneMatch, acceptEncoding string
 }
 
 // VisitListMenuResponse answers GET /menu/.
-func (d document) VisitListMenuResponse(w http.ResponseWriter) error { return d.write(w) }
+func (r reply) VisitListMenuResponse(w http.ResponseWriter) error { return r.write(w) }
 
 // VisitListPizzaTypesResponse answers GET /menu/types/.
-func (d document) VisitListPizzaTypesResponse(w http.ResponseWriter) error { return d.write(w) }
+func (r reply) VisitListPizzaTypesResponse(w http.ResponseWriter) error { return r.write(w) }
 
-func (d document) write(w http.ResponseWriter) error {
+func (r reply) write(w http.ResponseWriter) error {
 	h := w.Header()
-	h.Set("ETag", d.etag)
+	f, coding := r.plain, ""
+	if r.gzip.body != nil {
+		h.Add("Vary", "Accept-Encoding")
+		if takesGzip(r.acceptEncoding) {
+			f, coding = r.gzip, "gzip"
+		}
+	}
+	h.Set("ETag", f.etag)
 	h.Set("Cache-Control", "no-cache") // keep it, but ask before using it again
-	if d.known {
+	if matches(r.ifNoneMatch, f.etag) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
+	if coding != "" {
+		h.Set("Content-Encoding", coding)
+	}
 	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(d.body)))
+	h.Set("Content-Length", strconv.Itoa(len(f.body)))
 	w.WriteHeader(http.StatusOK)
-	_, err := w.Write(d.body)
+	_, err := w.Write(f.body)
 	return err
 }
 
@@ -76,16 +107,17 @@ func matches(ifNoneMatch, etag string) bool {
 	}
 }
 
-// joinIfNoneMatch makes one line of a list that came in several (RFC 9110,
-// section 5.3), since the generated code takes no second and no empty one.
-func joinIfNoneMatch(next echo.HandlerFunc) echo.HandlerFunc {
-	const name = "If-None-Match"
+// joinLists makes one line of a list that came in several (RFC 9110, section
+// 5.3), since the generated code takes no second and no empty one.
+func joinLists(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Request().Header
-		if joined := strings.Join(h.Values(name), ", "); joined != "" {
-			h.Set(name, joined)
-		} else {
-			h.Del(name)
+		for _, name := range [...]string{"If-None-Match", "Accept-Encoding"} {
+			if joined := strings.Join(h.Values(name), ", "); joined != "" {
+				h.Set(name, joined)
+			} else {
+				h.Del(name)
+			}
 		}
 		return next(c)
 	}

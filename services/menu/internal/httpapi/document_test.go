@@ -62,19 +62,38 @@ func FuzzMatches(f *testing.F) {
 // The ETag is of the bytes: the same for the same answer, another for another.
 func TestDocument(t *testing.T) {
 	t.Parallel()
-	write := func(v any, ifNoneMatch string) document {
+	write := func(v any) document {
 		t.Helper()
-		d, err := newDocument(v, ifNoneMatch)
+		d, err := newDocument(v)
 		if err != nil {
+			t.Fatal(err)
+		}
+		if d, err = d.withGzip(); err != nil {
 			t.Fatal(err)
 		}
 		return d
 	}
-	a, again, b := write([]int{1}, ""), write([]int{1}, ""), write([]int{2}, "")
-	if a.etag != again.etag || a.etag == b.etag || a.known {
-		t.Errorf("ETags %s, %s, %s", a.etag, again.etag, b.etag)
+	a, again, b := write([]int{1}), write([]int{1}), write([]int{2})
+	if a.plain.etag != again.plain.etag || a.gzip.etag != again.gzip.etag || a.plain.etag == b.plain.etag || a.gzip.etag == b.gzip.etag {
+		t.Errorf("ETags %s, %s, %s", a.plain.etag, again.plain.etag, b.plain.etag)
 	}
-	if !write([]int{1}, a.etag).known || write([]int{2}, a.etag).known {
-		t.Error("an ETag stands for other bytes than its own")
+	if a.plain.etag == a.gzip.etag {
+		t.Error("two forms have one ETag")
+	}
+}
+
+// Accept-Encoding, as RFC 9110 has it in section 12.5.3.
+func TestTakesGzip(t *testing.T) {
+	t.Parallel()
+	for field, want := range map[string]bool{
+		"": false, "gzip": true, "GZIP": true, "x-gzip": true, "br, gzip": true, "gzip, deflate, br, zstd": true, "*": true,
+		"identity": false, "br": false, "gzip;q=0": false, "gzip;q=0.000": false, "gzip; q=0.5": true, "gzip;Q=1": true,
+		"gzip;q=0.5, identity": false, "gzip;q=0.5, identity;q=0.5": true, "identity;q=0": false, "identity;q=0, gzip;q=0.1": true,
+		"*;q=0": false, "*;q=0.1": true, "*, gzip;q=0": false, "*;q=0, gzip": true,
+		"gzip;q=2": false, "gzip;q=-1": false, "gzip;q=NaN": false, "gzip;q=": false, "gzip;x=1": false, ";": false, ",,": false, "gzi p": false,
+	} {
+		if got := takesGzip(field); got != want {
+			t.Errorf("Accept-Encoding: %s takes gzip: %v", field, got)
+		}
 	}
 }

@@ -2,8 +2,9 @@
 // generated request, calls the menu.Service, and writes the generated answer.
 // Errors are returned as they are; package server answers them.
 //
-// The two lists are written once, as bytes: their ETag is made of the very
-// bytes that are sent.
+// The two whole lists are written and compressed once for each catalog, as the
+// bytes that are sent; their ETags are made of those. Filtered lists are written
+// for each request.
 package httpapi
 
 import (
@@ -18,14 +19,17 @@ import (
 )
 
 // Handler implements the generated server interface.
-type Handler struct{ menu *menu.Service }
+type Handler struct {
+	menu  *menu.Service
+	whole *prepared
+}
 
 // Register puts the operations on the server's ports. adminToken is what a
 // caller has to show to change the catalog; empty lets nobody.
 func Register(s *server.Server, m *menu.Service, adminToken string) error {
 	admin := []echo.MiddlewareFunc{requireAdmin(adminToken)}
-	conditional := []echo.MiddlewareFunc{joinIfNoneMatch}
-	api.RegisterHandlersWithOptions(s.Router(), api.NewStrictHandler(&Handler{m}, nil), api.RegisterHandlersOptions{
+	conditional := []echo.MiddlewareFunc{joinLists}
+	api.RegisterHandlersWithOptions(s.Router(), api.NewStrictHandler(&Handler{m, &prepared{}}, nil), api.RegisterHandlersOptions{
 		OperationMiddlewares: map[string][]echo.MiddlewareFunc{
 			"ListMenu": conditional, "ListPizzaTypes": conditional,
 			"PutPizzaType": admin, "DeletePizzaType": admin, "PutPizza": admin, "DeletePizza": admin,
@@ -37,34 +41,30 @@ func Register(s *server.Server, m *menu.Service, adminToken string) error {
 
 // ListMenu answers GET /menu/.
 func (h *Handler) ListMenu(ctx context.Context, r api.ListMenuRequestObject) (api.ListMenuResponseObject, error) {
-	pizzas, catalog, err := h.menu.List(ctx, menu.Filter{
+	filter := menu.Filter{
 		Query: text(r.Params.Q), Category: text(r.Params.Category), Size: text(r.Params.Size), Sort: menu.Sort(text(r.Params.Sort)),
-	})
+	}
+	pizzas, catalog, err := h.menu.List(ctx, filter)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]api.Pizza, len(pizzas))
-	for i, p := range pizzas {
-		t := catalog.Type(p)
-		out[i] = api.Pizza{
-			PizzaID: p.ID, PizzaTypeID: t.ID, PizzaNm: t.Name, PizzaTypePizzaNm: t.Name,
-			PizzaCateg: t.Category, PizzaImgURL: t.Image, Size: p.Size, Price: p.Price,
-		}
+	var d document
+	if filter == (menu.Filter{}) {
+		d, err = h.whole.menu(catalog)
+	} else {
+		d, err = newDocument(pizzaList(catalog, pizzas))
 	}
-	return newDocument(out, text(r.Params.IfNoneMatch))
+	return reply{d, text(r.Params.IfNoneMatch), text(r.Params.AcceptEncoding)}, err
 }
 
 // ListPizzaTypes answers GET /menu/types/.
 func (h *Handler) ListPizzaTypes(ctx context.Context, r api.ListPizzaTypesRequestObject) (api.ListPizzaTypesResponseObject, error) {
-	catalog, err := h.menu.Catalog(ctx)
+	catalog, err := h.menu.Recent(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]api.PizzaType, len(catalog.Types))
-	for i, t := range catalog.Types {
-		out[i] = pizzaType(t)
-	}
-	return newDocument(out, text(r.Params.IfNoneMatch))
+	d, err := h.whole.types(catalog)
+	return reply{d, text(r.Params.IfNoneMatch), text(r.Params.AcceptEncoding)}, err
 }
 
 // GetPizzaID answers POST /menu/get_pizza_id/.

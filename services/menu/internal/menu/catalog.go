@@ -35,6 +35,7 @@ type Pizza struct {
 // Catalog is the menu at one version. Do not change what it holds.
 type Catalog struct {
 	Version int64
+	Mark    string  // of this version, and of no other in any database; empty where nobody asks
 	Types   []Type  // by id
 	Pizzas  []Pizza // by type, size, id
 

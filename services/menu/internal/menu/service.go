@@ -5,8 +5,16 @@ import "context"
 // Store keeps the catalog. Every method returns Unavailable when it cannot be
 // reached.
 type Store interface {
-	// Catalog returns the whole catalog as of one moment.
+	// Catalog returns the whole catalog as it is now.
 	Catalog(ctx context.Context) (*Catalog, error)
+	// Recent is Catalog, or a catalog from shortly before the store could not be
+	// reached.
+	Recent(ctx context.Context) (*Catalog, error)
+	Writer
+}
+
+// Writer changes the catalog.
+type Writer interface {
 	// PutType adds or replaces a type. It returns Conflict when another type has
 	// the name.
 	PutType(ctx context.Context, t Type) (Change, error)
@@ -31,29 +39,36 @@ type Service struct{ store Store }
 // NewService returns a service on a store.
 func NewService(store Store) *Service { return &Service{store} }
 
-// Catalog returns the whole catalog. It returns Unavailable.
+// Catalog returns the whole catalog as it is now. It returns Unavailable.
 func (s *Service) Catalog(ctx context.Context) (*Catalog, error) { return s.store.Catalog(ctx) }
 
+// Recent is Catalog for who only looks at the menu: while the database does not
+// answer, what was last known is good enough. It returns Unavailable.
+func (s *Service) Recent(ctx context.Context) (*Catalog, error) { return s.store.Recent(ctx) }
+
 // List returns the pizzas that a filter asks for, and the catalog they are of.
-// It returns Invalid and Unavailable.
+// They are not the caller's to change. It is as recent as Recent. It returns Invalid and Unavailable.
 func (s *Service) List(ctx context.Context, f Filter) ([]Pizza, *Catalog, error) {
 	if err := f.Validate(); err != nil {
 		return nil, nil, err
 	}
-	c, err := s.store.Catalog(ctx)
+	c, err := s.store.Recent(ctx)
 	if err != nil {
 		return nil, nil, err
+	}
+	if f == (Filter{}) {
+		return c.Pizzas, c, nil
 	}
 	return c.Filter(f), c, nil
 }
 
-// Find returns the pizza that a look-up names. It returns Invalid,
+// Find returns the pizza that a look-up names, as recent as Recent. It returns Invalid,
 // ErrUnknownPizza, ErrUnknownSize and Unavailable.
 func (s *Service) Find(ctx context.Context, l Lookup) (Pizza, error) {
 	if err := l.Validate(); err != nil {
 		return Pizza{}, err
 	}
-	c, err := s.store.Catalog(ctx)
+	c, err := s.store.Recent(ctx)
 	if err != nil {
 		return Pizza{}, err
 	}
@@ -61,7 +76,8 @@ func (s *Service) Find(ctx context.Context, l Lookup) (Pizza, error) {
 }
 
 // Quote prices the lines of an order by one version of the catalog, which it
-// returns too. It returns Invalid and Unavailable; a pizza that is not sold is
+// returns too. It is the version of now: whoever takes older prices decides
+// that, and for how long, by keeping quotes. It returns Invalid and Unavailable; a pizza that is not sold is
 // an error of its line.
 func (s *Service) Quote(ctx context.Context, lines []Line) ([]Quoted, int64, error) {
 	if err := ValidateLines(lines); err != nil {

@@ -14,7 +14,7 @@ import (
 	"example.com/pizza/services/menu/internal/postgres/db"
 )
 
-// Store is a menu.Store.
+// Store is a snapshot.Source.
 type Store struct {
 	pool    *pgxpool.Pool
 	queries *db.Queries
@@ -50,5 +50,14 @@ func (s *Store) Catalog(ctx context.Context) (*menu.Catalog, error) {
 			pizzas = append(pizzas, menu.Pizza{ID: *r.PizzaID, TypeID: *r.PizzaTypeID, Size: *r.Size, Price: price})
 		}
 	}
-	return menu.NewCatalog(rows[0].Version, types, pizzas), nil
+	c := menu.NewCatalog(rows[0].Version, types, pizzas)
+	c.Mark = rows[0].Mark
+	return c, nil
+}
+
+// Mark returns the mark of the catalog that Catalog would return. It returns
+// Unavailable.
+func (s *Store) Mark(ctx context.Context) (string, error) {
+	mark, err := s.queries.Mark(ctx)
+	return mark, postgres.Fault(err)
 }

@@ -10,7 +10,7 @@ import (
 )
 
 const catalog = `-- name: Catalog :many
-SELECT v.version,
+SELECT v.version, v.mark::text AS mark,
        t.pizza_type_id, t.pizza_nm, t.pizza_categ, t.pizza_img_url,
        p.pizza_id, p.size, p.price
 FROM catalog_version v
@@ -21,6 +21,7 @@ ORDER BY t.pizza_type_id, p.pizza_id
 
 type CatalogRow struct {
 	Version     int64
+	Mark        string
 	PizzaTypeID *string
 	PizzaNm     *string
 	PizzaCateg  *string
@@ -44,6 +45,7 @@ func (q *Queries) Catalog(ctx context.Context) ([]CatalogRow, error) {
 		var i CatalogRow
 		if err := rows.Scan(
 			&i.Version,
+			&i.Mark,
 			&i.PizzaTypeID,
 			&i.PizzaNm,
 			&i.PizzaCateg,
@@ -192,6 +194,17 @@ LOCK TABLE pizza_types, pizza IN SHARE ROW EXCLUSIVE MODE
 func (q *Queries) LockCatalog(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, lockCatalog)
 	return err
+}
+
+const mark = `-- name: Mark :one
+SELECT mark::text AS mark FROM catalog_version
+`
+
+func (q *Queries) Mark(ctx context.Context) (string, error) {
+	row := q.db.QueryRow(ctx, mark)
+	var mark string
+	err := row.Scan(&mark)
+	return mark, err
 }
 
 const updatePizza = `-- name: UpdatePizza :exec

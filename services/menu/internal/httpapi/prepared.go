@@ -1,0 +1,83 @@
+package httpapi
+
+import (
+	"sync"
+
+	"example.com/pizza/services/menu/api"
+	"example.com/pizza/services/menu/internal/menu"
+)
+
+// prepared has the two whole lists of one catalog, ready to be sent.
+type prepared struct {
+	mu   sync.RWMutex
+	last lists
+}
+
+type lists struct {
+	of          *menu.Catalog
+	menu, types document
+}
+
+func (p *prepared) menu(c *menu.Catalog) (document, error) {
+	l, err := p.lists(c)
+	return l.menu, err
+}
+
+func (p *prepared) types(c *menu.Catalog) (document, error) {
+	l, err := p.lists(c)
+	return l.types, err
+}
+
+// lists returns the lists of a catalog, which it writes when it sees the catalog
+// for the first time. Who comes meanwhile waits for that. A catalog never
+// changes, so that it is the same one as long as it is the same pointer.
+func (p *prepared) lists(c *menu.Catalog) (lists, error) {
+	p.mu.RLock()
+	l := p.last
+	p.mu.RUnlock()
+	if l.of == c {
+		return l, nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.last.of == c {
+		return p.last, nil
+	}
+	l, err := write(c)
+	if err == nil {
+		p.last = l
+	}
+	return l, err
+}
+
+func write(c *menu.Catalog) (lists, error) {
+	m, err := newDocument(pizzaList(c, c.Pizzas))
+	if err != nil {
+		return lists{}, err
+	}
+	if m, err = m.withGzip(); err != nil {
+		return lists{}, err
+	}
+	types := make([]api.PizzaType, len(c.Types))
+	for i, t := range c.Types {
+		types[i] = pizzaType(t)
+	}
+	t, err := newDocument(types)
+	if err != nil {
+		return lists{}, err
+	}
+	t, err = t.withGzip()
+	return lists{c, m, t}, err
+}
+
+func pizzaList(c *menu.Catalog, pizzas []menu.Pizza) []api.Pizza {
+	out := make([]api.Pizza, len(pizzas))
+	for i, p := range pizzas {
+		t := c.Type(p)
+		out[i] = api.Pizza{
+			PizzaID: p.ID, PizzaTypeID: t.ID, PizzaNm: t.Name, PizzaTypePizzaNm: t.Name,
+			PizzaCateg: t.Category, PizzaImgURL: t.Image, Size: p.Size, Price: p.Price,
+		}
+	}
+	return out
+}
