@@ -44,11 +44,15 @@ GRANT UPDATE ON menu_outbox          TO menu_svc; -- sent, or tried in vain
 GRANT DELETE ON menu_outbox          TO menu_svc; -- sent long ago
 GRANT SELECT ON schema_version_menu  TO menu_svc;
 
--- order: orders are placed and read, never changed
+-- order: orders are placed, read and announced, never changed
 GRANT SELECT ON branch               TO order_svc;
 GRANT SELECT ON orders               TO order_svc;
 GRANT INSERT ON orders               TO order_svc;
 GRANT SELECT ON order_detail         TO order_svc;
 GRANT INSERT ON order_detail         TO order_svc;
+GRANT SELECT ON order_outbox         TO order_svc;
+GRANT INSERT ON order_outbox         TO order_svc;
+GRANT UPDATE ON order_outbox         TO order_svc; -- sent, or tried in vain
+GRANT DELETE ON order_outbox         TO order_svc; -- sent long ago
 GRANT SELECT ON revoked_token        TO order_svc; -- a token ends at once for every service
 GRANT SELECT ON schema_version_order TO order_svc;

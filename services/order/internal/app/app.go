@@ -24,7 +24,7 @@ import (
 )
 
 // SchemaVersion is the migration of the order tables that this build needs.
-const SchemaVersion = 9
+const SchemaVersion = 10
 
 // Config is the configuration of the order service.
 type Config struct {

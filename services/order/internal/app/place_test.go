@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
@@ -276,5 +277,53 @@ func TestDatabaseAway(t *testing.T) {
 	}
 	if a := s.get(t, "/livez", ""); a.Status != http.StatusOK {
 		t.Errorf("livez %d", a.Status)
+	}
+}
+
+// TestPlacedOrderIsAnnounced looks at the row that the order's own statement
+// leaves for the relay.
+func TestPlacedOrderIsAnnounced(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.NewSeeded(t)
+	s := start(t, db, startMenu(t, db))
+	conn := admin(t, db)
+	if _, err := conn.Exec(t.Context(), "LISTEN order_outbox"); err != nil {
+		t.Fatal(err)
+	}
+	a := s.Post(t, "/order/", "application/json",
+		`{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":1},{"pizza_id":"hawaiian_s","quantity":2}]}`,
+		append(member(s.as(t, "kim")), "Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")...)
+	placed := apitest.Decode[api.PlacedOrder](t, a, http.StatusCreated)
+
+	if _, err := conn.WaitForNotification(t.Context()); err != nil {
+		t.Error("no relay is woken:", err)
+	}
+	var kind, subject, parent, at string
+	var data json.RawMessage
+	err := conn.QueryRow(t.Context(), `
+		SELECT type, subject, data, traceparent, (SELECT to_json(created_at AT TIME ZONE 'UTC') #>> '{}' || 'Z' FROM orders)
+		FROM order_outbox`).Scan(&kind, &subject, &data, &parent, &at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kind != "order.created" || subject != placed.OrderID || !strings.HasPrefix(parent, "00-0af7651916cd43dd8448eb211c80319c-") {
+		t.Errorf("%s of %s, caused by %s", kind, subject, parent)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(data, &got); err != nil {
+		t.Fatal(err)
+	}
+	if stored, err := time.Parse(time.RFC3339, at); err != nil || stored.Format(time.RFC3339Nano) != got["created_at"] {
+		t.Errorf("announced as created at %v, stored as %s: %v", got["created_at"], at, err)
+	}
+	want := map[string]any{
+		"order_id": placed.OrderID, "member_id": "kim", "bran_id": "BRANCH001", "total_price": 41.75, "created_at": got["created_at"],
+		"lines": []any{
+			map[string]any{"pizza_id": "bbq_ckn_l", "quantity": 1.0, "unit_price": 20.75},
+			map[string]any{"pizza_id": "hawaiian_s", "quantity": 2.0, "unit_price": 10.5},
+		},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -30,8 +30,9 @@ type Pricer interface {
 
 // Store keeps orders.
 type Store interface {
-	// Insert keeps the order with its lines, or nothing. It returns Invalid for
-	// a branch that does not exist or a pizza that is no longer sold.
+	// Insert keeps the order with its lines and announces it, or does nothing.
+	// It returns Invalid for a branch that does not exist or a pizza that is no
+	// longer sold.
 	Insert(ctx context.Context, o Order) error
 	// List returns up to limit orders of a member, newest first, after a
 	// position; nil starts at the newest.
@@ -80,7 +81,7 @@ func (s *Service) Place(ctx context.Context, memberID string, n NewOrder) (Order
 	if err != nil {
 		return Order{}, fmt.Errorf("make an order id: %w", err)
 	}
-	placed := s.now().In(s.zone)
+	placed := s.now().In(s.zone).Truncate(time.Microsecond) // what the table keeps
 	o := Order{
 		ID: id.String(), MemberID: memberID, BranchID: &n.BranchID, Placed: placed,
 		Date: placed.Format(time.DateOnly), Time: placed.Format(time.TimeOnly),

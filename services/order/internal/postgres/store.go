@@ -21,20 +21,26 @@ type Store struct{ queries *db.Queries }
 // NewStore returns a store on a pool of the order service's role.
 func NewStore(pool *pgxpool.Pool) *Store { return &Store{db.New(pool)} }
 
-// Insert keeps an order that has a price on every line. It returns Invalid for
+// Insert keeps an order that has a price on every line, and announces it as
+// order.created in the same transaction. It returns Invalid for
 // a branch that does not exist and for a pizza that left the menu meanwhile,
 // and Unavailable.
 func (s *Store) Insert(ctx context.Context, o order.Order) error {
+	e, err := created(ctx, o)
+	if err != nil {
+		return err
+	}
 	row := db.InsertOrderParams{
 		OrderID: o.ID, MemberID: o.MemberID, BranID: o.BranchID,
 		Date: o.Date, Time: o.Time, CreatedAt: &o.Placed, TotalPrice: o.Total,
+		EventID: e.id, EventType: e.name, EventData: e.data, Traceparent: e.traceparent,
 	}
 	for _, l := range o.Lines {
 		row.PizzaIds = append(row.PizzaIds, *l.PizzaID)
 		row.Quantities = append(row.Quantities, int32(l.Quantity))
 		row.UnitPrices = append(row.UnitPrices, *l.UnitPrice)
 	}
-	err := s.queries.InsertOrder(ctx, row)
+	err = s.queries.InsertOrder(ctx, row)
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && pg.Code == foreignKeyViolation {
 		return missing(pg)

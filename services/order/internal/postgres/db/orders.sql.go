@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.com/pizza/pkg/money"
+	"github.com/google/uuid"
 )
 
 const getOrder = `-- name: GetOrder :many
@@ -72,35 +73,43 @@ func (q *Queries) GetOrder(ctx context.Context, arg GetOrderParams) ([]GetOrderR
 const insertOrder = `-- name: InsertOrder :exec
 WITH placed AS (
     INSERT INTO orders (order_id, member_id, bran_id, date, time, created_at, total_price)
-    VALUES ($4, $5, $6, $7, $8, $9, $10)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)
     RETURNING order_id
+), lines AS (
+    INSERT INTO order_detail (order_id, pizza_id, quantity, unit_price)
+    SELECT order_id, unnest($8::text[]), unnest($9::int[]), unnest($10::numeric[])
+    FROM placed
+), announced AS (
+    INSERT INTO order_outbox (id, type, subject, data, traceparent)
+    SELECT $11, $12, order_id, $13, $14
+    FROM placed
 )
-INSERT INTO order_detail (order_id, pizza_id, quantity, unit_price)
-SELECT order_id, unnest($1::text[]), unnest($2::int[]), unnest($3::numeric[])
-FROM placed
+SELECT pg_notify('order_outbox', '')
 `
 
 type InsertOrderParams struct {
-	PizzaIds   []string
-	Quantities []int32
-	UnitPrices []money.Amount
-	OrderID    string
-	MemberID   string
-	BranID     *string
-	Date       string
-	Time       string
-	CreatedAt  *time.Time
-	TotalPrice *money.Amount
+	OrderID     string
+	MemberID    string
+	BranID      *string
+	Date        string
+	Time        string
+	CreatedAt   *time.Time
+	TotalPrice  *money.Amount
+	PizzaIds    []string
+	Quantities  []int32
+	UnitPrices  []money.Amount
+	EventID     uuid.UUID
+	EventType   string
+	EventData   []byte
+	Traceparent *string
 }
 
-// Order and lines in one statement: one round trip, and all or nothing without
-// an explicit transaction. The foreign keys are checked at its end; the arrays
-// are read in step, one line each.
+// Order, lines and announcement in one statement: one round trip, and all or
+// nothing without an explicit transaction. The foreign keys are checked at its
+// end; the arrays are read in step, one line each. The notification, which wakes
+// the relays, leaves with the commit.
 func (q *Queries) InsertOrder(ctx context.Context, arg InsertOrderParams) error {
 	_, err := q.db.Exec(ctx, insertOrder,
-		arg.PizzaIds,
-		arg.Quantities,
-		arg.UnitPrices,
 		arg.OrderID,
 		arg.MemberID,
 		arg.BranID,
@@ -108,6 +117,13 @@ func (q *Queries) InsertOrder(ctx context.Context, arg InsertOrderParams) error 
 		arg.Time,
 		arg.CreatedAt,
 		arg.TotalPrice,
+		arg.PizzaIds,
+		arg.Quantities,
+		arg.UnitPrices,
+		arg.EventID,
+		arg.EventType,
+		arg.EventData,
+		arg.Traceparent,
 	)
 	return err
 }

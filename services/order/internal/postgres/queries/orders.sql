@@ -1,15 +1,22 @@
 -- name: InsertOrder :exec
--- Order and lines in one statement: one round trip, and all or nothing without
--- an explicit transaction. The foreign keys are checked at its end; the arrays
--- are read in step, one line each.
+-- Order, lines and announcement in one statement: one round trip, and all or
+-- nothing without an explicit transaction. The foreign keys are checked at its
+-- end; the arrays are read in step, one line each. The notification, which wakes
+-- the relays, leaves with the commit.
 WITH placed AS (
     INSERT INTO orders (order_id, member_id, bran_id, date, time, created_at, total_price)
     VALUES (@order_id, @member_id, @bran_id, @date, @time, @created_at, @total_price)
     RETURNING order_id
+), lines AS (
+    INSERT INTO order_detail (order_id, pizza_id, quantity, unit_price)
+    SELECT order_id, unnest(@pizza_ids::text[]), unnest(@quantities::int[]), unnest(@unit_prices::numeric[])
+    FROM placed
+), announced AS (
+    INSERT INTO order_outbox (id, type, subject, data, traceparent)
+    SELECT @event_id, @event_type, order_id, @event_data, @traceparent
+    FROM placed
 )
-INSERT INTO order_detail (order_id, pizza_id, quantity, unit_price)
-SELECT order_id, unnest(@pizza_ids::text[]), unnest(@quantities::int[]), unnest(@unit_prices::numeric[])
-FROM placed;
+SELECT pg_notify('order_outbox', '');
 
 -- name: ListOrders :many
 -- One row per line of a page of orders, newest first. date, time and order_id
