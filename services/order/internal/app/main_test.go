@@ -24,6 +24,7 @@ import (
 	"example.com/pizza/pkg/token"
 	"example.com/pizza/services/order/api"
 	"example.com/pizza/services/order/internal/app"
+	"example.com/pizza/services/order/internal/idempotency"
 	"example.com/pizza/services/order/internal/menuclient"
 )
 
@@ -107,6 +108,9 @@ func startWith(t *testing.T, c app.Config) *service {
 	t.Helper()
 	c.HTTP = server.Config{RequestTimeout: 10 * time.Second, ShutdownTimeout: 5 * time.Second}
 	c.Token, c.Shop = token.Config{Secret: secret}, app.Shop{TimeZone: "Asia/Seoul"}
+	if c.Idempotency == (idempotency.Config{}) {
+		c.Idempotency = idempotency.Config{TTL: 24 * time.Hour, Every: time.Hour}
+	}
 	a, err := app.New(context.Background(), c, logging.New(logging.Config{Level: slog.LevelError}, t.Output(), "order"))
 	if err != nil {
 		t.Fatal(err)
