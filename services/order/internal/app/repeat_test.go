@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -270,56 +269,6 @@ func TestBadIdempotencyKey(t *testing.T) {
 	}
 }
 
-// While an order is being kept, others with its key are told to come back, at
-// once; then they get its answer. The branch is locked by someone else, so the
-// first request waits in the middle of its statement.
-func TestOrderInWork(t *testing.T) {
-	t.Parallel()
-	db := migrationstest.NewSeeded(t)
-	menu := startMenu(t, db)
-	here, there := start(t, db, menu), start(t, db, menu)
-	conn, holder := admin(t, db), admin(t, db)
-	bearer := here.as(t, "ada")
-	other := strings.Replace(bbq, `"quantity":1`, `"quantity":2`, 1)
-
-	for _, sql := range []string{"BEGIN", "SELECT FROM branch WHERE bran_id = 'BRANCH001' FOR UPDATE"} {
-		if _, err := holder.Exec(t.Context(), sql); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var first apitest.Answer
-	var inWork sync.WaitGroup
-	inWork.Go(func() { first = here.orderOnce(t, bearer, bbq) })
-	eventually(t, "the first order waits for the branch", func() bool {
-		var waits bool
-		err := conn.QueryRow(t.Context(), `
-			SELECT EXISTS (SELECT FROM pg_stat_activity
-			               WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%InsertOrder%')`).Scan(&waits)
-		return err == nil && waits
-	})
-	for name, s := range map[string]*service{"same_replica": here, "other_replica": there} {
-		for _, body := range []string{bbq, other} {
-			a := s.orderOnce(t, bearer, body)
-			apitest.Decode[problem.Problem](t, a, http.StatusConflict)
-			if a.Header.Get("Retry-After") != "1" {
-				t.Errorf("%s: Retry-After %q", name, a.Header.Get("Retry-After"))
-			}
-		}
-	}
-	if _, err := holder.Exec(t.Context(), "COMMIT"); err != nil {
-		t.Fatal(err)
-	}
-	inWork.Wait()
-	mustBeFirst(t, first)
-	mustRepeat(t, first, here.orderOnce(t, bearer, bbq))
-	mustRepeat(t, first, there.orderOnce(t, bearer, bbq))
-	apitest.Decode[problem.Problem](t, there.orderOnce(t, bearer, other), http.StatusUnprocessableEntity)
-	mustHave(t, conn, 1, 1)
-	if got := there.metric(t, `order_idempotency_repeats_total{outcome="in_work"}`); got != 2 {
-		t.Errorf("%v orders in work are counted, want 2", got)
-	}
-}
-
 // Two hundred at once, through two replicas, are one order.
 func TestRepeatOrderAtOnce(t *testing.T) {
 	t.Parallel()
@@ -370,15 +319,5 @@ func TestRepeatOrderAtOnce(t *testing.T) {
 	rows := apitest.Decode[[]api.OrderRow](t, replicas[0].get(t, "/order/myorder/", bearer), http.StatusOK)
 	if len(rows) != 1 {
 		t.Errorf("the member has %d lines", len(rows))
-	}
-}
-
-// eventually waits until ok holds. How long it takes decides nothing.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("never: ", what)
-		}
 	}
 }

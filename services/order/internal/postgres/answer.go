@@ -31,13 +31,13 @@ func (s *Store) Answer(ctx context.Context, memberID, key string) (a order.Answe
 	return a, true, nil
 }
 
-// forgetLock is the advisory lock of the replica that deletes old answers.
-const forgetLock = 0x6f72646572_01 // "order", 1
+// ForgetLock is the advisory lock of the replica that deletes old answers.
+const ForgetLock = 0x6f72646572_01 // "order", 1
 
 // Forget deletes up to atMost answers that are older than ttl, by the clock of
 // the database, and returns how many; 0 also while another replica is at it. It
 // returns Unavailable.
 func (s *Store) Forget(ctx context.Context, ttl time.Duration, atMost int) (int, error) {
-	n, err := s.queries.ForgetAnswers(ctx, db.ForgetAnswersParams{Lock: forgetLock, TtlSeconds: ttl.Seconds(), AtMost: int32(atMost)})
+	n, err := s.queries.ForgetAnswers(ctx, db.ForgetAnswersParams{Lock: ForgetLock, TtlSeconds: ttl.Seconds(), AtMost: int32(atMost)})
 	return int(n), postgres.Fault(err)
 }
