@@ -38,11 +38,19 @@ func holdBranch(t *testing.T, db *migrationstest.Database) (release func()) {
 	return func() { t.Helper(); do("COMMIT") }
 }
 
-// keeping waits until an order waits for the branch, and returns the process of
-// the server that keeps it.
+// patient starts a service that lets an order wait for the branch.
+func patient(t *testing.T, db *migrationstest.Database, menuURL string) *service {
+	t.Helper()
+	c := app.Config{DB: pgtest.Config(t, db.URL("order_svc")), Menu: menuclient.Config{BaseURL: menuURL, Timeout: 2 * time.Second}}
+	c.DB.StatementTimeout, c.HTTP.RequestTimeout = 0, time.Minute
+	return startWith(t, c)
+}
+
+// keeping waits until an order waits in its statement, and returns the process of
+// the database that keeps it.
 func keeping(t *testing.T, conn *pgx.Conn) (pid int) {
 	t.Helper()
-	eventually(t, "an order waits for the branch", func() bool {
+	eventually(t, "an order waits in its statement", func() bool {
 		return conn.QueryRow(t.Context(), `
 			SELECT pid FROM pg_stat_activity
 			WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%InsertOrder%'`).Scan(&pid) == nil
@@ -57,7 +65,7 @@ func TestOrderInWork(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
 	menu := startMenu(t, db)
-	here, there := start(t, db, menu), start(t, db, menu)
+	here, there := patient(t, db, menu), patient(t, db, menu)
 	conn := admin(t, db)
 	bearer := here.as(t, "ada")
 	other := strings.Replace(bbq, `"quantity":1`, `"quantity":2`, 1)
@@ -88,11 +96,54 @@ func TestOrderInWork(t *testing.T) {
 	}
 }
 
+// The key alone keeps a second order out, whoever writes it: here one that
+// asks nobody, while the order is on its way and after every look-up. The order
+// waits for it, and is answered for or placed, as that ends.
+func TestKeyIsKeptMeanwhile(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.NewSeeded(t)
+	s := patient(t, db, startMenu(t, db))
+	conn := admin(t, db)
+	first := s.orderOnce(t, s.as(t, "ada"), bbq)
+	for i, test := range []struct {
+		name, body, end string
+		check           func(*testing.T, apitest.Answer)
+	}{
+		{"and_taken_back", bbq, "ROLLBACK", mustBeFirst},
+		{"for_this_order", bbq, "COMMIT", func(t *testing.T, a apitest.Answer) { mustRepeat(t, first, a) }},
+		{"for_another_order", strings.Replace(bbq, `"quantity":1`, `"quantity":2`, 1), "COMMIT", func(t *testing.T, a apitest.Answer) {
+			apitest.Decode[problem.Problem](t, a, http.StatusUnprocessableEntity)
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			writer := admin(t, db)
+			for _, sql := range []string{"BEGIN", `
+				INSERT INTO idempotency_key (member_id, key, fingerprint, order_id, status, content_type, location, body)
+				SELECT '` + test.name + `', key, fingerprint, order_id, status, content_type, location, body
+				FROM idempotency_key WHERE member_id = 'ada'`} {
+				if _, err := writer.Exec(t.Context(), sql); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var answer apitest.Answer
+			var inWork sync.WaitGroup
+			inWork.Go(func() { answer = s.orderOnce(t, s.as(t, test.name), test.body) })
+			keeping(t, conn)
+			if _, err := writer.Exec(t.Context(), test.end); err != nil {
+				t.Fatal(err)
+			}
+			inWork.Wait()
+			test.check(t, answer)
+			mustHave(t, conn, 2, 2+i)
+		})
+	}
+}
+
 // A connection that breaks before the commit leaves nothing, not even the key.
 func TestOrderCutOffBeforeTheCommit(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
-	s := start(t, db, startMenu(t, db))
+	s := patient(t, db, startMenu(t, db))
 	conn := admin(t, db)
 	bearer := s.as(t, "ada")
 	release := holdBranch(t, db)
