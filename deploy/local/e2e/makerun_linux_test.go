@@ -92,7 +92,7 @@ func TestMakeRun(t *testing.T) {
 		if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		third.waitFor(t, regexp.MustCompile(`stack   ERROR the menu service ended by itself \(signal: killed\) starts_again_in=10ms`))
+		third.waitFor(t, regexp.MustCompile(`stack   ERROR a service ended by itself name=menu how="signal: killed" starts_again_in=10ms`))
 		third.waitFor(t, regexp.MustCompile(`menu    INFO  listening public=`+regexp.QuoteMeta(third.services[1])))
 		if now := child(t, third.cmd.Process.Pid, "menu"); now == old {
 			t.Errorf("the process is still %d", now)

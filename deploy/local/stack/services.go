@@ -33,11 +33,14 @@ type DiedError struct {
 }
 
 func (e *DiedError) Error() string {
-	how := "exit status 0"
-	if e.Err != nil {
-		how = e.Err.Error()
+	return fmt.Sprintf("the %s service ended by itself (%s)", e.Service, e.how())
+}
+
+func (e *DiedError) how() string {
+	if e.Err == nil {
+		return "exit status 0"
 	}
-	return fmt.Sprintf("the %s service ended by itself (%s)", e.Service, how)
+	return e.Err.Error()
 }
 
 func (e *DiedError) Unwrap() error { return e.Err }

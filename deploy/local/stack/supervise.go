@@ -65,7 +65,8 @@ func (s *Stack) keep(ctx context.Context, service *Service) {
 		case <-ctx.Done():
 			return
 		}
-		s.log.ErrorContext(ctx, service.died().Error(), "starts_again_in", s.options.RestartAfter.String())
+		s.log.ErrorContext(ctx, "a service ended by itself", "name", service.Name, "how", service.died().how(),
+			"starts_again_in", s.options.RestartAfter.String())
 		pause.Reset(s.options.RestartAfter)
 		select {
 		case <-pause.C:
@@ -73,7 +74,7 @@ func (s *Stack) keep(ctx context.Context, service *Service) {
 			return
 		}
 		if err := service.start(); err != nil {
-			s.log.ErrorContext(ctx, "the "+service.Name+" service cannot be started", "error", err)
+			s.log.ErrorContext(ctx, "a service cannot be started again", "name", service.Name, "error", err)
 		}
 	}
 }
