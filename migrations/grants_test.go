@@ -36,6 +36,7 @@ const matrix = `
 	orders                ----       ----      si--       ----
 	order_detail          ----       ----      si--       ----
 	order_outbox          ----       ----      siud       ----
+	idempotency_key       ----       ----      si-d       ----
 	schema_version_order  ----       ----      s---       ----
 `
 
@@ -93,7 +94,7 @@ func tryTable(t *testing.T, conn *pgx.Conn, table, allowed string) {
 	t.Helper()
 	column := map[string]string{
 		"member": "member_nm", "revoked_token": "expires_at", "pizza_types": "pizza_nm", "pizza": "price",
-		"catalog_version": "version", "menu_outbox": "type", "order_outbox": "type", "branch": "bran_nm", "orders": "date", "order_detail": "quantity",
+		"catalog_version": "version", "menu_outbox": "type", "order_outbox": "type", "branch": "bran_nm", "orders": "date", "order_detail": "quantity", "idempotency_key": "key",
 	}[table]
 	if column == "" {
 		column = "version_id"

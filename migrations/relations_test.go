@@ -98,6 +98,7 @@ func TestIntegrity(t *testing.T) {
 		{"order_id_taken", "order_svc", "INSERT INTO orders (order_id, member_id, date, time) VALUES ('1', 'demo', 'd', 't')", taken},
 		{"order_of_nobody", "order_svc", "INSERT INTO orders (order_id, date, time) VALUES ('2', 'd', 't')", missing},
 		{"order_without_date", "order_svc", "INSERT INTO orders (order_id, member_id, time) VALUES ('2', 'demo', 't')", missing},
+		{"key_of_an_order_used_again", "order_svc", "INSERT INTO idempotency_key (member_id, key, fingerprint, order_id, status, content_type, location, body) VALUES ('demo', 'k', '', '1', 201, '', '', ''), ('demo', 'k', '', '2', 201, '', '', '')", taken},
 		{"line_without_quantity", "order_svc", "INSERT INTO order_detail (order_id, pizza_id) VALUES ('1', 'bbq_ckn_s')", missing},
 	})
 }

@@ -26,6 +26,7 @@ const (
 	NotFound         Code = "not_found"          // no such thing, or not for this caller
 	MethodNotAllowed Code = "method_not_allowed" // the path is there, the method is not
 	Conflict         Code = "conflict"           // the state of the thing does not allow it
+	Unprocessable    Code = "unprocessable"      // good in itself, but at odds with what the caller asked before
 	TooLarge         Code = "too_large"          // the body is over the limit
 	UnsupportedMedia Code = "unsupported_media"  // the body is of a type that is not read here
 	RateLimited      Code = "rate_limited"       // too many; try after RetryAfter
@@ -45,7 +46,7 @@ type Error struct {
 	Code       Code
 	Detail     string        // one sentence for the caller; never a secret
 	Fields     []Field       // with Invalid: every bad field
-	RetryAfter time.Duration // with RateLimited and Unavailable: when to try again; 0 says nothing
+	RetryAfter time.Duration // with Conflict, RateLimited and Unavailable: when to try again; 0 says nothing
 	Err        error         // the cause, for the log alone
 }
 

@@ -45,6 +45,7 @@ var kinds = []struct {
 	{fault.NotFound, http.StatusNotFound},
 	{fault.MethodNotAllowed, http.StatusMethodNotAllowed},
 	{fault.Conflict, http.StatusConflict},
+	{fault.Unprocessable, http.StatusUnprocessableEntity},
 	{fault.TooLarge, http.StatusRequestEntityTooLarge},
 	{fault.UnsupportedMedia, http.StatusUnsupportedMediaType},
 	{fault.RateLimited, http.StatusTooManyRequests},

@@ -36,6 +36,8 @@ func TestErrorSurvivesTheHop(t *testing.T) {
 		"not_found":          {fault.New(fault.NotFound, "none"), 404, fault.New(fault.NotFound, "none")},
 		"method_not_allowed": {fault.New(fault.MethodNotAllowed, "GET"), 405, fault.New(fault.MethodNotAllowed, "GET")},
 		"conflict":           {fault.New(fault.Conflict, "taken"), 409, fault.New(fault.Conflict, "taken")},
+		"in_work":            {fault.New(fault.Conflict, "soon").Retry(time.Second), 409, fault.New(fault.Conflict, "soon").Retry(time.Second)},
+		"unprocessable":      {fault.New(fault.Unprocessable, "not what it was"), 422, fault.New(fault.Unprocessable, "not what it was")},
 		"too_large":          {fault.New(fault.TooLarge, "big"), 413, fault.New(fault.TooLarge, "big")},
 		"unsupported_media":  {fault.New(fault.UnsupportedMedia, "xml"), 415, fault.New(fault.UnsupportedMedia, "xml")},
 		"rate_limited":       {fault.New(fault.RateLimited, "slow").Retry(1500 * time.Millisecond), 429, fault.New(fault.RateLimited, "slow").Retry(2 * time.Second)},

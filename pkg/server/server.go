@@ -83,7 +83,7 @@ func New(c Config, log *slog.Logger, state *health.State, registry *prometheus.R
 			AllowOrigins:  c.AllowedOrigins,
 			AllowMethods:  []string{http.MethodGet, http.MethodHead, http.MethodPost},
 			AllowHeaders:  []string{"Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Traceparent"},
-			ExposeHeaders: []string{"ETag", "Link", "Location", "Retry-After"},
+			ExposeHeaders: []string{"ETag", "Idempotent-Replayed", "Link", "Location", "Retry-After"},
 			MaxAge:        int(corsMaxAge.Seconds()),
 		}))
 	}

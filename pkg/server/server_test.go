@@ -208,6 +208,16 @@ func TestCORS(t *testing.T) {
 			}
 		})
 	}
+	// What a browser may send, and show to its page, to order again safely.
+	r := preflight(config(), "https://pizza.example")
+	if got := r.Header.Get("Access-Control-Allow-Headers"); !strings.Contains(got, "Idempotency-Key") {
+		t.Errorf("allowed headers %q", got)
+	}
+	s, _ := start(config())
+	r = do(s.Public(), "GET", "/livez", "Origin", "https://pizza.example")
+	if got := r.Header.Get("Access-Control-Expose-Headers"); !strings.Contains(got, "Idempotent-Replayed") || !strings.Contains(got, "Retry-After") {
+		t.Errorf("exposed headers %q", got)
+	}
 }
 
 func TestRequireToken(t *testing.T) {

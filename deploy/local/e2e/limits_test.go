@@ -54,6 +54,17 @@ func (s *system) testLimits(t *testing.T) {
 			t.Errorf("%d lines, total %v; want 50 and 525", len(got.Lines), got.Total)
 		}
 	})
+	t.Run("an order sent again with its key", func(t *testing.T) {
+		t.Parallel()
+		r := request{
+			method: http.MethodPost, path: "/api/order/", token: s.member(t, "again"), header: map[string]string{"Idempotency-Key": `"8e03978e"`},
+			body: js(t, object{"branchId": branch, "lines": []object{{"pizza_id": "bbq_ckn_s", "quantity": 1}}}),
+		}
+		first, again := s.send(t, r).want(t, http.StatusCreated), s.send(t, r).want(t, http.StatusCreated)
+		if string(again.body) != string(first.body) || again.header.Get("Idempotent-Replayed") != "true" {
+			t.Errorf("first %s, then %s (%v)", first.body, again.body, again.header)
+		}
+	})
 	t.Run("an order by form, its lines as JSON text", func(t *testing.T) {
 		t.Parallel()
 		token := s.member(t, "form")

@@ -54,5 +54,8 @@ GRANT SELECT ON order_outbox         TO order_svc;
 GRANT INSERT ON order_outbox         TO order_svc;
 GRANT UPDATE ON order_outbox         TO order_svc; -- sent, or tried in vain
 GRANT DELETE ON order_outbox         TO order_svc; -- sent long ago
+GRANT SELECT ON idempotency_key      TO order_svc;
+GRANT INSERT ON idempotency_key      TO order_svc;
+GRANT DELETE ON idempotency_key      TO order_svc; -- when its time is over
 GRANT SELECT ON revoked_token        TO order_svc; -- a token ends at once for every service
 GRANT SELECT ON schema_version_order TO order_svc;

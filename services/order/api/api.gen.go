@@ -134,17 +134,23 @@ type Problem struct {
 // RecordedMoney null where the old system placed the order; it recorded no prices.
 type RecordedMoney = money.Amount
 
+// IdempotencyKey defines model for IdempotencyKey.
+type IdempotencyKey = string
+
+// Conflict defines model for Conflict.
+type Conflict = Problem
+
 // Internal defines model for Internal.
 type Internal = Problem
 
 // Invalid defines model for Invalid.
 type Invalid = Problem
 
+// KeyOfOtherOrder defines model for KeyOfOtherOrder.
+type KeyOfOtherOrder = Problem
+
 // NotFound defines model for NotFound.
 type NotFound = Problem
-
-// PriceChanged defines model for PriceChanged.
-type PriceChanged = Problem
 
 // TooLarge defines model for TooLarge.
 type TooLarge = Problem
@@ -157,6 +163,26 @@ type Unavailable = Problem
 
 // UnsupportedMedia defines model for UnsupportedMedia.
 type UnsupportedMedia = Problem
+
+// PlaceOrderParams defines parameters for PlaceOrder.
+type PlaceOrderParams struct {
+	// IdempotencyKey The caller's own name for this one order, such as a random UUID
+	// (draft-ietf-httpapi-idempotency-key-header-07). However often the order
+	// is sent with it, also at the same time, it is placed at most once, and
+	// every 201 is the first one again, byte for byte: whatever has happened
+	// to prices, menu and branches meanwhile.
+	//
+	// Only placed orders are kept: a refused or failed try leaves the key
+	// free, also for another order. A key belongs to one member. The same key
+	// with another order is 422; an order says the same as JSON, as a form, and
+	// under old and new names. While the first request is being kept the
+	// others get 409 with `Retry-After`. Keys are kept for at least 24 hours
+	// (`IDEMPOTENCY_TTL`), and after that until they are cleaned up.
+	//
+	// 1 to 255 visible ASCII characters, sent bare or as the quoted string of
+	// the draft (RFC 8941), which is the same key.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
 
 // ListMyOrdersParams defines parameters for ListMyOrders.
 type ListMyOrdersParams struct {
@@ -252,10 +278,13 @@ type ClientInterface interface {
 	// `expected_total` the order is placed only when that is still the price.
 	// Order id, date and time are given by the service.
 	//
+	// With an `Idempotency-Key` an order can be sent again safely, for as long
+	// as it takes to get an answer; see the parameter.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /order/ (the `PlaceOrder` operationId).
-	PlaceOrderWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PlaceOrderWithBody(ctx context.Context, params *PlaceOrderParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PlaceOrder Place an order
 	//
@@ -265,10 +294,13 @@ type ClientInterface interface {
 	// `expected_total` the order is placed only when that is still the price.
 	// Order id, date and time are given by the service.
 	//
+	// With an `Idempotency-Key` an order can be sent again safely, for as long
+	// as it takes to get an answer; see the parameter.
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /order/ (the `PlaceOrder` operationId).
-	PlaceOrder(ctx context.Context, body PlaceOrderJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PlaceOrder(ctx context.Context, params *PlaceOrderParams, body PlaceOrderJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListBranches List the branches
 	//
@@ -302,11 +334,14 @@ type ClientInterface interface {
 // `expected_total` the order is placed only when that is still the price.
 // Order id, date and time are given by the service.
 //
+// With an `Idempotency-Key` an order can be sent again safely, for as long
+// as it takes to get an answer; see the parameter.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /order/ (the `PlaceOrder` operationId).
-func (c *Client) PlaceOrderWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPlaceOrderRequestWithBody(c.Server, contentType, body)
+func (c *Client) PlaceOrderWithBody(ctx context.Context, params *PlaceOrderParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlaceOrderRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -325,11 +360,14 @@ func (c *Client) PlaceOrderWithBody(ctx context.Context, contentType string, bod
 // `expected_total` the order is placed only when that is still the price.
 // Order id, date and time are given by the service.
 //
+// With an `Idempotency-Key` an order can be sent again safely, for as long
+// as it takes to get an answer; see the parameter.
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /order/ (the `PlaceOrder` operationId).
-func (c *Client) PlaceOrder(ctx context.Context, body PlaceOrderJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPlaceOrderRequest(c.Server, body)
+func (c *Client) PlaceOrder(ctx context.Context, params *PlaceOrderParams, body PlaceOrderJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlaceOrderRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -394,18 +432,18 @@ func (c *Client) GetOrder(ctx context.Context, orderID string, reqEditors ...Req
 }
 
 // NewPlaceOrderRequest calls the generic PlaceOrder builder with application/json body
-func NewPlaceOrderRequest(server string, body PlaceOrderJSONRequestBody) (*http.Request, error) {
+func NewPlaceOrderRequest(server string, params *PlaceOrderParams, body PlaceOrderJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewPlaceOrderRequestWithBody(server, "application/json", bodyReader)
+	return NewPlaceOrderRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewPlaceOrderRequestWithBody constructs an http.Request for the PlaceOrder method, with any body, and a specified content type
-func NewPlaceOrderRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewPlaceOrderRequestWithBody(server string, params *PlaceOrderParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -429,6 +467,21 @@ func NewPlaceOrderRequestWithBody(server string, contentType string, body io.Rea
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -612,10 +665,13 @@ type ClientWithResponsesInterface interface {
 	// `expected_total` the order is placed only when that is still the price.
 	// Order id, date and time are given by the service.
 	//
+	// With an `Idempotency-Key` an order can be sent again safely, for as long
+	// as it takes to get an answer; see the parameter.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /order/ (the `PlaceOrder` operationId).
-	PlaceOrderWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlaceOrderResponse, error)
+	PlaceOrderWithBodyWithResponse(ctx context.Context, params *PlaceOrderParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlaceOrderResponse, error)
 
 	// PlaceOrderWithResponse Place an order
 	//
@@ -625,10 +681,13 @@ type ClientWithResponsesInterface interface {
 	// `expected_total` the order is placed only when that is still the price.
 	// Order id, date and time are given by the service.
 	//
+	// With an `Idempotency-Key` an order can be sent again safely, for as long
+	// as it takes to get an answer; see the parameter.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /order/ (the `PlaceOrder` operationId).
-	PlaceOrderWithResponse(ctx context.Context, body PlaceOrderJSONRequestBody, reqEditors ...RequestEditorFn) (*PlaceOrderResponse, error)
+	PlaceOrderWithResponse(ctx context.Context, params *PlaceOrderParams, body PlaceOrderJSONRequestBody, reqEditors ...RequestEditorFn) (*PlaceOrderResponse, error)
 
 	// ListBranchesWithResponse List the branches
 	//
@@ -662,12 +721,18 @@ type ClientWithResponsesInterface interface {
 
 // PlaceOrderResponse201Headers the declared response headers of an HTTP 201 response for PlaceOrder
 type PlaceOrderResponse201Headers struct {
-	Location *string
+	IdempotentReplayed *bool
+	Location           *string
 }
 
 // PlaceOrderResponse401Headers the declared response headers of an HTTP 401 response for PlaceOrder
 type PlaceOrderResponse401Headers struct {
 	WWWAuthenticate *string
+}
+
+// PlaceOrderResponse409Headers the declared response headers of an HTTP 409 response for PlaceOrder
+type PlaceOrderResponse409Headers struct {
+	RetryAfter *int
 }
 
 // PlaceOrderResponse503Headers the declared response headers of an HTTP 503 response for PlaceOrder
@@ -685,11 +750,13 @@ type PlaceOrderResponse struct {
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *Unauthenticated
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *PriceChanged
+	ApplicationProblemJSON409 *Conflict
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *TooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationProblemJSON415 *UnsupportedMedia
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *KeyOfOtherOrder
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -698,6 +765,8 @@ type PlaceOrderResponse struct {
 	Headers201 *PlaceOrderResponse201Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *PlaceOrderResponse401Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *PlaceOrderResponse409Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PlaceOrderResponse503Headers
 }
@@ -718,7 +787,7 @@ func (r PlaceOrderResponse) GetApplicationProblemJSON401() *Unauthenticated {
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r PlaceOrderResponse) GetApplicationProblemJSON409() *PriceChanged {
+func (r PlaceOrderResponse) GetApplicationProblemJSON409() *Conflict {
 	return r.ApplicationProblemJSON409
 }
 
@@ -730,6 +799,11 @@ func (r PlaceOrderResponse) GetApplicationProblemJSON413() *TooLarge {
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r PlaceOrderResponse) GetApplicationProblemJSON415() *UnsupportedMedia {
 	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r PlaceOrderResponse) GetApplicationProblemJSON422() *KeyOfOtherOrder {
+	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -1014,11 +1088,14 @@ func (r GetOrderResponse) ContentType() string {
 // `expected_total` the order is placed only when that is still the price.
 // Order id, date and time are given by the service.
 //
+// With an `Idempotency-Key` an order can be sent again safely, for as long
+// as it takes to get an answer; see the parameter.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /order/ (the `PlaceOrder` operationId).
-func (c *ClientWithResponses) PlaceOrderWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlaceOrderResponse, error) {
-	rsp, err := c.PlaceOrderWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) PlaceOrderWithBodyWithResponse(ctx context.Context, params *PlaceOrderParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlaceOrderResponse, error) {
+	rsp, err := c.PlaceOrderWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -1033,11 +1110,14 @@ func (c *ClientWithResponses) PlaceOrderWithBodyWithResponse(ctx context.Context
 // `expected_total` the order is placed only when that is still the price.
 // Order id, date and time are given by the service.
 //
+// With an `Idempotency-Key` an order can be sent again safely, for as long
+// as it takes to get an answer; see the parameter.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /order/ (the `PlaceOrder` operationId).
-func (c *ClientWithResponses) PlaceOrderWithResponse(ctx context.Context, body PlaceOrderJSONRequestBody, reqEditors ...RequestEditorFn) (*PlaceOrderResponse, error) {
-	rsp, err := c.PlaceOrder(ctx, body, reqEditors...)
+func (c *ClientWithResponses) PlaceOrderWithResponse(ctx context.Context, params *PlaceOrderParams, body PlaceOrderJSONRequestBody, reqEditors ...RequestEditorFn) (*PlaceOrderResponse, error) {
+	rsp, err := c.PlaceOrder(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -1127,7 +1207,7 @@ func ParsePlaceOrderResponse(rsp *http.Response) (*PlaceOrderResponse, error) {
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest PriceChanged
+		var dest Conflict
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -1146,6 +1226,13 @@ func ParsePlaceOrderResponse(rsp *http.Response) (*PlaceOrderResponse, error) {
 			return nil, err
 		}
 		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest KeyOfOtherOrder
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
@@ -1166,6 +1253,13 @@ func ParsePlaceOrderResponse(rsp *http.Response) (*PlaceOrderResponse, error) {
 	switch {
 	case rsp.StatusCode == 201:
 		var headers PlaceOrderResponse201Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -1184,6 +1278,16 @@ func ParsePlaceOrderResponse(rsp *http.Response) (*PlaceOrderResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 409:
+		var headers PlaceOrderResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 503:
 		var headers PlaceOrderResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -1420,7 +1524,7 @@ func ParseGetOrderResponse(rsp *http.Response) (*GetOrderResponse, error) {
 type ServerInterface interface {
 	// PlaceOrder Place an order
 	// (POST /order/)
-	PlaceOrder(ctx echo.Context) error
+	PlaceOrder(ctx echo.Context, params PlaceOrderParams) error
 	// ListBranches List the branches
 	// (GET /order/branch/)
 	ListBranches(ctx echo.Context) error
@@ -1441,8 +1545,28 @@ type ServerInterfaceWrapper struct {
 func (w *ServerInterfaceWrapper) PlaceOrder(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PlaceOrderParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.PlaceOrder(ctx)
+	err = w.Handler.PlaceOrder(ctx, params)
 	return err
 }
 
@@ -1550,13 +1674,22 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 
 }
 
+type ConflictResponseHeaders struct {
+	RetryAfter *int
+}
+type ConflictApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers ConflictResponseHeaders
+}
+
 type InternalApplicationProblemPlusJSONResponse Problem
 
 type InvalidApplicationProblemPlusJSONResponse Problem
 
-type NotFoundApplicationProblemPlusJSONResponse Problem
+type KeyOfOtherOrderApplicationProblemPlusJSONResponse Problem
 
-type PriceChangedApplicationProblemPlusJSONResponse Problem
+type NotFoundApplicationProblemPlusJSONResponse Problem
 
 type TooLargeApplicationProblemPlusJSONResponse Problem
 
@@ -1581,7 +1714,8 @@ type UnavailableApplicationProblemPlusJSONResponse struct {
 type UnsupportedMediaApplicationProblemPlusJSONResponse Problem
 
 type PlaceOrderRequestObject struct {
-	Body *PlaceOrderJSONRequestBody
+	Params PlaceOrderParams
+	Body   *PlaceOrderJSONRequestBody
 }
 
 type PlaceOrderResponseObject interface {
@@ -1589,7 +1723,8 @@ type PlaceOrderResponseObject interface {
 }
 
 type PlaceOrder201ResponseHeaders struct {
-	Location *string
+	IdempotentReplayed *bool
+	Location           *string
 }
 
 type PlaceOrder201JSONResponse struct {
@@ -1604,6 +1739,9 @@ func (response PlaceOrder201JSONResponse) VisitPlaceOrderResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	if response.Headers.Location != nil {
 		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
 	}
@@ -1648,16 +1786,19 @@ func (response PlaceOrder401ApplicationProblemPlusJSONResponse) VisitPlaceOrderR
 }
 
 type PlaceOrder409ApplicationProblemPlusJSONResponse struct {
-	PriceChangedApplicationProblemPlusJSONResponse
+	ConflictApplicationProblemPlusJSONResponse
 }
 
 func (response PlaceOrder409ApplicationProblemPlusJSONResponse) VisitPlaceOrderResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1691,6 +1832,22 @@ func (response PlaceOrder415ApplicationProblemPlusJSONResponse) VisitPlaceOrderR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlaceOrder422ApplicationProblemPlusJSONResponse struct {
+	KeyOfOtherOrderApplicationProblemPlusJSONResponse
+}
+
+func (response PlaceOrder422ApplicationProblemPlusJSONResponse) VisitPlaceOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2009,8 +2166,10 @@ type strictHandler struct {
 }
 
 // PlaceOrder operation middleware
-func (sh *strictHandler) PlaceOrder(ctx echo.Context) error {
+func (sh *strictHandler) PlaceOrder(ctx echo.Context, params PlaceOrderParams) error {
 	var request PlaceOrderRequestObject
+
+	request.Params = params
 
 	var body PlaceOrderJSONRequestBody
 	var err error

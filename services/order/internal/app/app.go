@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -18,13 +19,14 @@ import (
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/pkg/token"
 	"example.com/pizza/services/order/internal/httpapi"
+	"example.com/pizza/services/order/internal/idempotency"
 	"example.com/pizza/services/order/internal/menuclient"
 	"example.com/pizza/services/order/internal/order"
 	"example.com/pizza/services/order/internal/postgres"
 )
 
 // SchemaVersion is the migration of the order tables that this build needs.
-const SchemaVersion = 10
+const SchemaVersion = 11
 
 // Config is the configuration of the order service.
 type Config struct {
@@ -34,6 +36,8 @@ type Config struct {
 	Token token.Config
 	Menu  menuclient.Config
 	Shop  Shop
+
+	Idempotency idempotency.Config
 }
 
 // Shop is what the service knows of the shops that it takes orders for.
@@ -54,6 +58,9 @@ type App struct {
 	Server *server.Server
 	pool   *pgxpool.Pool
 	menu   *menuclient.Client
+
+	stop       context.CancelFunc // ends what runs in the background
+	background sync.WaitGroup
 }
 
 // New wires the service. It does not need database or menu to be there.
@@ -75,16 +82,23 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	orders := order.NewService(menu, store, zone, time.Now)
 	tokens := token.Checker{Keys: token.NewKeys(c.Token, time.Now), Revocations: store}
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_order", SchemaVersion))
-	s := server.New(c.HTTP, log, ready, server.NewRegistry())
-	if err := httpapi.Register(s, orders, tokens); err != nil {
+	registry := server.NewRegistry()
+	s := server.New(c.HTTP, log, ready, registry)
+	if err := httpapi.Register(s, orders, tokens, registry); err != nil {
 		pool.Close()
 		return nil, err
 	}
-	return &App{Server: s, pool: pool, menu: menu}, nil
+	working, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close: a stopping service still answers
+	a := &App{Server: s, pool: pool, menu: menu, stop: stop}
+	cleaner := idempotency.New(store, c.Idempotency, log, registry)
+	a.background.Go(func() { cleaner.Run(working) })
+	return a, nil
 }
 
-// Close gives the connections back.
+// Close ends what runs in the background, and gives the connections back.
 func (a *App) Close() {
+	a.stop()
+	a.background.Wait()
 	a.menu.Close()
 	a.pool.Close()
 }

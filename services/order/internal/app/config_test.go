@@ -21,10 +21,12 @@ func TestRunRefusesABadConfiguration(t *testing.T) {
 	environ := []string{
 		"DB_HOST=localhost", "DB_PORT=x", "DB_USER=order_svc", "DB_PASSWORD=", "JWT_SECRET=short",
 		"MENU_BASE_URL=menu:9000", "MENU_TIMEOUT=0s", "SHOP_TIMEZONE=Mars/Olympus", "LOG_LEVEL=loud", "REQUEST_TIMEOUT=-1s",
+		"IDEMPOTENCY_TTL=0s", "IDEMPOTENCY_CLEAN_EVERY=-1s",
 	}
 	err := app.Run(t.Context(), environ, &bytes.Buffer{})
 	for _, name := range []string{
 		"DB_PORT", "DB_NAME", "DB_PASSWORD", "JWT_SECRET", "MENU_BASE_URL", "MENU_TIMEOUT", "SHOP_TIMEZONE", "LOG_LEVEL", "REQUEST_TIMEOUT",
+		"IDEMPOTENCY_TTL", "IDEMPOTENCY_CLEAN_EVERY",
 	} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not reported:\n%v", name, err)

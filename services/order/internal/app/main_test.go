@@ -20,10 +20,10 @@ import (
 	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/logging"
 	"example.com/pizza/pkg/pgtest"
-	"example.com/pizza/pkg/server"
 	"example.com/pizza/pkg/token"
 	"example.com/pizza/services/order/api"
 	"example.com/pizza/services/order/internal/app"
+	"example.com/pizza/services/order/internal/idempotency"
 	"example.com/pizza/services/order/internal/menuclient"
 )
 
@@ -105,8 +105,14 @@ func start(t *testing.T, db *migrationstest.Database, menuURL string) *service {
 
 func startWith(t *testing.T, c app.Config) *service {
 	t.Helper()
-	c.HTTP = server.Config{RequestTimeout: 10 * time.Second, ShutdownTimeout: 5 * time.Second}
+	if c.HTTP.RequestTimeout == 0 {
+		c.HTTP.RequestTimeout = 10 * time.Second
+	}
+	c.HTTP.ShutdownTimeout = 5 * time.Second
 	c.Token, c.Shop = token.Config{Secret: secret}, app.Shop{TimeZone: "Asia/Seoul"}
+	if c.Idempotency == (idempotency.Config{}) {
+		c.Idempotency = idempotency.Config{TTL: 24 * time.Hour, Every: time.Hour}
+	}
 	a, err := app.New(context.Background(), c, logging.New(logging.Config{Level: slog.LevelError}, t.Output(), "order"))
 	if err != nil {
 		t.Fatal(err)

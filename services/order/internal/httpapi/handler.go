@@ -7,6 +7,7 @@ import (
 	"context"
 
 	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/pizza/pkg/bind"
 	"example.com/pizza/pkg/server"
@@ -16,13 +17,16 @@ import (
 )
 
 // Handler implements the generated server interface.
-type Handler struct{ orders *order.Service }
+type Handler struct {
+	orders  *order.Service
+	repeats repeats
+}
 
 // Register puts the operations on the server's ports; tokens decides who may
 // call those that need a member.
-func Register(s *server.Server, orders *order.Service, tokens token.Checker) error {
+func Register(s *server.Server, orders *order.Service, tokens token.Checker, registry prometheus.Registerer) error {
 	member := []echo.MiddlewareFunc{server.RequireToken(tokens.Check)}
-	api.RegisterHandlersWithOptions(s.Router(), api.NewStrictHandler(&Handler{orders}, nil), api.RegisterHandlersOptions{
+	api.RegisterHandlersWithOptions(s.Router(), api.NewStrictHandler(&Handler{orders, newRepeats(registry)}, nil), api.RegisterHandlersOptions{
 		OperationMiddlewares: map[string][]echo.MiddlewareFunc{
 			"PlaceOrder": member, "ListMyOrders": member, "GetOrder": member,
 		},
@@ -46,15 +50,19 @@ func (h *Handler) PlaceOrder(ctx context.Context, r api.PlaceOrderRequestObject)
 	if err != nil {
 		return nil, err
 	}
+	key, err := readKey(r.Params.IdempotencyKey)
+	if err != nil {
+		return nil, err
+	}
 	names := bind.Names{}
-	o, err := h.orders.Place(ctx, memberID, readOrder(*r.Body, names))
+	n := readOrder(*r.Body, names)
+	n.Key = key
+	answer, err := h.orders.Place(ctx, memberID, n, writeReceipt)
+	h.repeats.count(answer, err)
 	if err != nil {
 		return nil, names.Restore(err)
 	}
-	return api.PlaceOrder201JSONResponse{
-		Body:    placedOrder(o),
-		Headers: api.PlaceOrder201ResponseHeaders{Location: ptr("/api/order/" + o.ID + "/")},
-	}, nil
+	return receipt(answer), nil
 }
 
 // ListMyOrders answers GET /order/myorder/.

@@ -22,6 +22,7 @@ type NewOrder struct {
 	BranchID      string
 	Lines         []NewLine
 	ExpectedTotal *money.Amount // the total that the member was shown, if it matters to it
+	Key           string        // by which the member can ask for this order again, and get only one; empty for none
 }
 
 // NewLine names one pizza by its id, or else by name and size.

@@ -2,7 +2,9 @@
 //
 // Service.Place checks the input, prices all lines with one call to the menu
 // (Pricer), adds up the total, and hands the finished order to the Store, which
-// keeps it whole and announces it, or does neither. Reading goes straight to the Store, always for
+// keeps it whole and announces it, or does neither. An order with a key is kept
+// together with what its member is told (Receipt); asked for again, it is not
+// placed again, but told again. Reading goes straight to the Store, always for
 // one member. The package knows neither HTTP nor SQL.
 package order
 

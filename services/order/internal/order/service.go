@@ -2,6 +2,7 @@ package order
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -32,8 +33,12 @@ type Pricer interface {
 type Store interface {
 	// Insert keeps the order with its lines and announces it, or does nothing.
 	// It returns Invalid for a branch that does not exist or a pizza that is no
-	// longer sold.
-	Insert(ctx context.Context, o Order) error
+	// longer sold. With an answer it keeps that under its key too, and returns
+	// ErrInWork where the key is in use: at once, even while the order of that
+	// key is only about to be kept.
+	Insert(ctx context.Context, o Order, a *Answer) error
+	// Answer returns what is kept under a member's key.
+	Answer(ctx context.Context, memberID, key string) (a Answer, found bool, err error)
 	// List returns up to limit orders of a member, newest first, after a
 	// position; nil starts at the newest.
 	List(ctx context.Context, memberID string, after *Position, limit int) ([]Order, error)
@@ -57,29 +62,62 @@ func NewService(pricer Pricer, store Store, zone *time.Location, now func() time
 	return &Service{pricer: pricer, store: store, zone: zone, now: now}
 }
 
-// Place places an order for a member. It returns Invalid with every bad field,
-// Conflict when the expected total is not the price, and Unavailable when menu
-// or database do not answer; then nothing was ordered.
-func (s *Service) Place(ctx context.Context, memberID string, n NewOrder) (Order, error) {
+// Place places an order for a member, and returns what receipt makes of it. It
+// returns Invalid with every bad field, Conflict when the expected total is not
+// the price, and Unavailable when menu or database do not answer; then nothing
+// was ordered, except when the database went away just as it kept the order.
+//
+// With a key, an order is placed once however often it is asked for: where the
+// key has placed it already, its receipt is returned again. Other errors are
+// then ErrInWork and ErrOtherOrder.
+func (s *Service) Place(ctx context.Context, memberID string, n NewOrder, receipt func(Order) (Receipt, error)) (Receipt, error) {
 	if err := n.Validate(); err != nil {
-		return Order{}, err
+		return Receipt{}, err
 	}
+	if n.Key == "" {
+		return s.place(ctx, memberID, n, nil, receipt)
+	}
+	asked, err := n.Fingerprint()
+	if err != nil {
+		return Receipt{}, err
+	}
+	// This look-up spares a repeated order everything that could fail by now:
+	// menu is away, the price has changed, the pizza is gone. That there is no
+	// second order does not rest on it, but on the Store.
+	if r, found, err := s.recall(ctx, memberID, n.Key, asked); found || err != nil {
+		return r, err
+	}
+	r, err := s.place(ctx, memberID, n, &Answer{Key: n.Key, Fingerprint: asked}, receipt)
+	if err == nil {
+		return r, nil
+	}
+	// The order may be kept all the same: by another request, which was faster,
+	// or by this one, when the connection broke after the commit.
+	again, found, unknown := s.recall(ctx, memberID, n.Key, asked)
+	if found || errors.Is(unknown, ErrOtherOrder) {
+		return again, unknown
+	}
+	return Receipt{}, err
+}
+
+// place prices the order and keeps it, with what is answered if a is there.
+func (s *Service) place(ctx context.Context, memberID string, n NewOrder, a *Answer, receipt func(Order) (Receipt, error)) (Receipt, error) {
 	// The menu is asked before the transaction begins, so that a slow menu
 	// holds no connection to the database.
 	prices, err := s.pricer.Quote(ctx, n.Lines)
 	if err != nil {
-		return Order{}, err
+		return Receipt{}, err
 	}
 	lines, total, err := priced(n.Lines, prices)
 	if err != nil {
-		return Order{}, err
+		return Receipt{}, err
 	}
 	if n.ExpectedTotal != nil && !n.ExpectedTotal.Equal(total) {
-		return Order{}, fault.New(fault.Conflict, fmt.Sprintf("the total is %s, not %s", total, n.ExpectedTotal))
+		return Receipt{}, fault.New(fault.Conflict, fmt.Sprintf("the total is %s, not %s", total, n.ExpectedTotal))
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		return Order{}, fmt.Errorf("make an order id: %w", err)
+		return Receipt{}, fmt.Errorf("make an order id: %w", err)
 	}
 	placed := s.now().In(s.zone).Truncate(time.Microsecond) // what the table keeps
 	o := Order{
@@ -87,10 +125,14 @@ func (s *Service) Place(ctx context.Context, memberID string, n NewOrder) (Order
 		Date: placed.Format(time.DateOnly), Time: placed.Format(time.TimeOnly),
 		Total: &total, Lines: lines,
 	}
-	if err := s.store.Insert(ctx, o); err != nil {
-		return Order{}, err
+	r, err := receipt(o)
+	if err != nil {
+		return Receipt{}, err
 	}
-	return o, nil
+	if a != nil {
+		a.Receipt = r
+	}
+	return r, s.store.Insert(ctx, o, a)
 }
 
 // priced joins what was asked for with the menu's answer.

@@ -21,11 +21,12 @@ type Store struct{ queries *db.Queries }
 // NewStore returns a store on a pool of the order service's role.
 func NewStore(pool *pgxpool.Pool) *Store { return &Store{db.New(pool)} }
 
-// Insert keeps an order that has a price on every line, and announces it as
-// order.created in the same transaction. It returns Invalid for
-// a branch that does not exist and for a pizza that left the menu meanwhile,
-// and Unavailable.
-func (s *Store) Insert(ctx context.Context, o order.Order) error {
+// Insert keeps an order that has a price on every line, announces it as
+// order.created, and keeps the answer under its key if there is one, in one
+// transaction. It returns Invalid for a branch that does not exist and for a
+// pizza that left the menu meanwhile, ErrInWork where the key is in use, and
+// Unavailable.
+func (s *Store) Insert(ctx context.Context, o order.Order, a *order.Answer) error {
 	e, err := created(ctx, o)
 	if err != nil {
 		return err
@@ -40,15 +41,30 @@ func (s *Store) Insert(ctx context.Context, o order.Order) error {
 		row.Quantities = append(row.Quantities, int32(l.Quantity))
 		row.UnitPrices = append(row.UnitPrices, *l.UnitPrice)
 	}
-	err = s.queries.InsertOrder(ctx, row)
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && pg.Code == foreignKeyViolation {
-		return missing(pg)
+	if a != nil {
+		row.Key, row.Fingerprint, row.Status = &a.Key, a.Fingerprint[:], int32(a.Receipt.Status)
+		row.ContentType, row.Location, row.Body = a.Receipt.ContentType, a.Receipt.Location, a.Receipt.Body
 	}
-	return postgres.Fault(err)
+	kept, err := s.queries.InsertOrder(ctx, row)
+	var pg *pgconn.PgError
+	switch {
+	case errors.As(err, &pg) && pg.Code == foreignKeyViolation:
+		return missing(pg)
+	case errors.As(err, &pg) && pg.Code == uniqueViolation && pg.TableName == "idempotency_key":
+		return order.ErrInWork
+	case err != nil:
+		return postgres.Fault(err)
+	case kept == 0:
+		return order.ErrInWork
+	}
+	return nil
 }
 
-const foreignKeyViolation = "23503" // PostgreSQL documentation, appendix A
+// Of the PostgreSQL documentation, appendix A.
+const (
+	foreignKeyViolation = "23503"
+	uniqueViolation     = "23505"
+)
 
 // missing tells by the table which reference it was: orders refer to a branch,
 // lines to a pizza. Constraint names would not do, since a database that was

@@ -13,6 +13,69 @@ import (
 	"github.com/google/uuid"
 )
 
+const forgetAnswers = `-- name: ForgetAnswers :execrows
+WITH turn AS MATERIALIZED (
+    SELECT pg_try_advisory_xact_lock($1::bigint) AS mine
+), over AS (
+    SELECT k.member_id, k.key
+    FROM turn, idempotency_key k
+    WHERE turn.mine AND k.created_at < now() - make_interval(secs => $2::float8)
+    ORDER BY k.created_at
+    LIMIT $3::int
+)
+DELETE FROM idempotency_key k
+USING over
+WHERE k.member_id = over.member_id AND k.key = over.key
+`
+
+type ForgetAnswersParams struct {
+	Lock       int64
+	TtlSeconds float64
+	AtMost     int32
+}
+
+// Deletes some answers whose time is over, the oldest first; none while another
+// replica does.
+func (q *Queries) ForgetAnswers(ctx context.Context, arg ForgetAnswersParams) (int64, error) {
+	result, err := q.db.Exec(ctx, forgetAnswers, arg.Lock, arg.TtlSeconds, arg.AtMost)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const getAnswer = `-- name: GetAnswer :one
+SELECT fingerprint, status, content_type, location, body
+FROM idempotency_key
+WHERE member_id = $1 AND key = $2
+`
+
+type GetAnswerParams struct {
+	MemberID string
+	Key      string
+}
+
+type GetAnswerRow struct {
+	Fingerprint []byte
+	Status      int32
+	ContentType string
+	Location    string
+	Body        []byte
+}
+
+func (q *Queries) GetAnswer(ctx context.Context, arg GetAnswerParams) (GetAnswerRow, error) {
+	row := q.db.QueryRow(ctx, getAnswer, arg.MemberID, arg.Key)
+	var i GetAnswerRow
+	err := row.Scan(
+		&i.Fingerprint,
+		&i.Status,
+		&i.ContentType,
+		&i.Location,
+		&i.Body,
+	)
+	return i, err
+}
+
 const getOrder = `-- name: GetOrder :many
 SELECT o.order_id, o.bran_id, o.date, o.time, o.total_price,
        d.order_detail_id, d.pizza_id, d.quantity, d.unit_price
@@ -70,26 +133,42 @@ func (q *Queries) GetOrder(ctx context.Context, arg GetOrderParams) ([]GetOrderR
 	return items, nil
 }
 
-const insertOrder = `-- name: InsertOrder :exec
-WITH placed AS (
+const insertOrder = `-- name: InsertOrder :execrows
+WITH turn AS MATERIALIZED (
+    SELECT CASE WHEN $1::text IS NULL THEN true
+           ELSE pg_try_advisory_xact_lock(hashtextextended($2::text || ' ' || $1::text, 0)) END AS mine
+), answered AS (
+    INSERT INTO idempotency_key (member_id, key, fingerprint, order_id, status, content_type, location, body)
+    SELECT $2, $1::text, $3, $4, $5, $6, $7, $8
+    FROM turn
+    WHERE mine AND $1::text IS NOT NULL
+), placed AS (
     INSERT INTO orders (order_id, member_id, bran_id, date, time, created_at, total_price)
-    VALUES ($1, $2, $3, $4, $5, $6, $7)
+    SELECT $4, $2, $9, $10, $11, $12, $13
+    FROM turn
+    WHERE mine
     RETURNING order_id
 ), lines AS (
     INSERT INTO order_detail (order_id, pizza_id, quantity, unit_price)
-    SELECT order_id, unnest($8::text[]), unnest($9::int[]), unnest($10::numeric[])
+    SELECT order_id, unnest($14::text[]), unnest($15::int[]), unnest($16::numeric[])
     FROM placed
 ), announced AS (
     INSERT INTO order_outbox (id, type, subject, data, traceparent)
-    SELECT $11, $12, order_id, $13, $14
+    SELECT $17, $18, order_id, $19, $20
     FROM placed
 )
-SELECT pg_notify('order_outbox', '')
+SELECT pg_notify('order_outbox', '') FROM turn WHERE mine
 `
 
 type InsertOrderParams struct {
-	OrderID     string
+	Key         *string
 	MemberID    string
+	Fingerprint []byte
+	OrderID     string
+	Status      int32
+	ContentType string
+	Location    string
+	Body        []byte
 	BranID      *string
 	Date        string
 	Time        string
@@ -104,14 +183,27 @@ type InsertOrderParams struct {
 	Traceparent *string
 }
 
-// Order, lines and announcement in one statement: one round trip, and all or
-// nothing without an explicit transaction. The foreign keys are checked at its
-// end; the arrays are read in step, one line each. The notification, which wakes
-// the relays, leaves with the commit.
-func (q *Queries) InsertOrder(ctx context.Context, arg InsertOrderParams) error {
-	_, err := q.db.Exec(ctx, insertOrder,
-		arg.OrderID,
+// Order, lines, announcement and, with a key, what is to be answered when the
+// member asks again, in one statement: one round trip, and all or nothing without
+// an explicit transaction. The foreign keys are checked at its end; the arrays
+// are read in step, one line each. The notification, which wakes the relays,
+// leaves with the commit.
+//
+// The primary key of idempotency_key is what keeps a second order out: a row that
+// is there fails the statement. Waiting for another transaction that writes the
+// same key would be the other way to find out; the lock spares that. It is freed
+// after the row can be seen, so who gets it late still fails on the row. Two keys
+// of one hash would only be asked to try again. No row: the key is in work.
+func (q *Queries) InsertOrder(ctx context.Context, arg InsertOrderParams) (int64, error) {
+	result, err := q.db.Exec(ctx, insertOrder,
+		arg.Key,
 		arg.MemberID,
+		arg.Fingerprint,
+		arg.OrderID,
+		arg.Status,
+		arg.ContentType,
+		arg.Location,
+		arg.Body,
 		arg.BranID,
 		arg.Date,
 		arg.Time,
@@ -125,7 +217,10 @@ func (q *Queries) InsertOrder(ctx context.Context, arg InsertOrderParams) error 
 		arg.EventData,
 		arg.Traceparent,
 	)
-	return err
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const isTokenRevoked = `-- name: IsTokenRevoked :one

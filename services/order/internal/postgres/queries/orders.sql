@@ -1,11 +1,28 @@
--- name: InsertOrder :exec
--- Order, lines and announcement in one statement: one round trip, and all or
--- nothing without an explicit transaction. The foreign keys are checked at its
--- end; the arrays are read in step, one line each. The notification, which wakes
--- the relays, leaves with the commit.
-WITH placed AS (
+-- name: InsertOrder :execrows
+-- Order, lines, announcement and, with a key, what is to be answered when the
+-- member asks again, in one statement: one round trip, and all or nothing without
+-- an explicit transaction. The foreign keys are checked at its end; the arrays
+-- are read in step, one line each. The notification, which wakes the relays,
+-- leaves with the commit.
+--
+-- The primary key of idempotency_key is what keeps a second order out: a row that
+-- is there fails the statement. Waiting for another transaction that writes the
+-- same key would be the other way to find out; the lock spares that. It is freed
+-- after the row can be seen, so who gets it late still fails on the row. Two keys
+-- of one hash would only be asked to try again. No row: the key is in work.
+WITH turn AS MATERIALIZED (
+    SELECT CASE WHEN sqlc.narg('key')::text IS NULL THEN true
+           ELSE pg_try_advisory_xact_lock(hashtextextended(@member_id::text || ' ' || sqlc.narg('key')::text, 0)) END AS mine
+), answered AS (
+    INSERT INTO idempotency_key (member_id, key, fingerprint, order_id, status, content_type, location, body)
+    SELECT @member_id, sqlc.narg('key')::text, @fingerprint, @order_id, @status, @content_type, @location, @body
+    FROM turn
+    WHERE mine AND sqlc.narg('key')::text IS NOT NULL
+), placed AS (
     INSERT INTO orders (order_id, member_id, bran_id, date, time, created_at, total_price)
-    VALUES (@order_id, @member_id, @bran_id, @date, @time, @created_at, @total_price)
+    SELECT @order_id, @member_id, @bran_id, @date, @time, @created_at, @total_price
+    FROM turn
+    WHERE mine
     RETURNING order_id
 ), lines AS (
     INSERT INTO order_detail (order_id, pizza_id, quantity, unit_price)
@@ -16,7 +33,28 @@ WITH placed AS (
     SELECT @event_id, @event_type, order_id, @event_data, @traceparent
     FROM placed
 )
-SELECT pg_notify('order_outbox', '');
+SELECT pg_notify('order_outbox', '') FROM turn WHERE mine;
+
+-- name: GetAnswer :one
+SELECT fingerprint, status, content_type, location, body
+FROM idempotency_key
+WHERE member_id = @member_id AND key = @key;
+
+-- name: ForgetAnswers :execrows
+-- Deletes some answers whose time is over, the oldest first; none while another
+-- replica does.
+WITH turn AS MATERIALIZED (
+    SELECT pg_try_advisory_xact_lock(@lock::bigint) AS mine
+), over AS (
+    SELECT k.member_id, k.key
+    FROM turn, idempotency_key k
+    WHERE turn.mine AND k.created_at < now() - make_interval(secs => @ttl_seconds::float8)
+    ORDER BY k.created_at
+    LIMIT @at_most::int
+)
+DELETE FROM idempotency_key k
+USING over
+WHERE k.member_id = over.member_id AND k.key = over.key;
 
 -- name: ListOrders :many
 -- One row per line of a page of orders, newest first. date, time and order_id

@@ -1,0 +1,42 @@
+package app_test
+
+import (
+	"testing"
+	"time"
+
+	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/pgtest"
+	"example.com/pizza/services/order/internal/app"
+	"example.com/pizza/services/order/internal/idempotency"
+	"example.com/pizza/services/order/internal/menuclient"
+)
+
+// A key whose time is over is free again once it is cleaned up, and until then
+// still answers: a second order would be worse than a late answer.
+func TestKeyPastItsTime(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.NewSeeded(t)
+	menu := startMenu(t, db)
+	replica := func(every time.Duration) *service {
+		return startWith(t, app.Config{
+			DB: pgtest.Config(t, db.URL("order_svc")), Menu: menuclient.Config{BaseURL: menu, Timeout: 2 * time.Second},
+			Idempotency: idempotency.Config{TTL: time.Nanosecond, Every: every},
+		})
+	}
+	s := replica(time.Hour)
+	conn := admin(t, db)
+	bearer := s.as(t, "ada")
+	first := s.orderOnce(t, bearer, bbq)
+	mustBeFirst(t, first)
+	mustRepeat(t, first, s.orderOnce(t, bearer, bbq))
+
+	cleaning := replica(time.Millisecond)
+	eventually(t, "the key is deleted", func() bool {
+		return cleaning.metric(t, "order_idempotency_keys_pruned_total") == 1
+	})
+	mustBeFirst(t, s.orderOnce(t, bearer, bbq))
+	orders, _ := kept(t, conn)
+	if orders != 2 {
+		t.Errorf("%d orders", orders)
+	}
+}

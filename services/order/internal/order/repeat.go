@@ -1,0 +1,66 @@
+package order
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"example.com/pizza/pkg/fault"
+)
+
+// Receipt is what a member is told about its placed order. It is made once, when
+// the order is placed, and told again byte for byte. This package only carries
+// it; the transport writes and reads it.
+type Receipt struct {
+	Status      int
+	ContentType string
+	Location    string
+	Body        []byte
+	Repeated    bool // told before
+}
+
+// Answer is what is kept of an order under its key.
+type Answer struct {
+	Key         string
+	Fingerprint Fingerprint // of what was asked for
+	Receipt     Receipt
+}
+
+// What can be wrong with a key.
+var (
+	// ErrInWork is returned while another request with the same key places its order.
+	ErrInWork = fault.New(fault.Conflict, "an order with this idempotency key is being placed; try again").Retry(time.Second)
+	// ErrOtherOrder is returned where the key has placed an order that differs.
+	ErrOtherOrder = fault.New(fault.Unprocessable, "this idempotency key has placed another order; a new order needs a new key")
+)
+
+// Fingerprint stands for what a member asked for, its key left out.
+type Fingerprint [sha256.Size]byte
+
+// Fingerprint returns the same for orders that say the same, in whatever way
+// they were sent. It is compared with those of other releases of this service: a
+// field that is added to NewOrder or NewLine must be left out when it is empty.
+func (n NewOrder) Fingerprint() (Fingerprint, error) {
+	n.Key = ""
+	text, err := json.Marshal(n)
+	if err != nil {
+		return Fingerprint{}, fmt.Errorf("write the order for its fingerprint: %w", err)
+	}
+	return sha256.Sum256(text), nil
+}
+
+// recall returns what a member was told about the order that its key has placed,
+// if it has; ErrOtherOrder if that order was another one.
+func (s *Service) recall(ctx context.Context, memberID, key string, asked Fingerprint) (r Receipt, found bool, err error) {
+	a, found, err := s.store.Answer(ctx, memberID, key)
+	switch {
+	case err != nil || !found:
+		return Receipt{}, false, err
+	case a.Fingerprint != asked:
+		return Receipt{}, false, ErrOtherOrder
+	}
+	a.Receipt.Repeated = true
+	return a.Receipt, true, nil
+}

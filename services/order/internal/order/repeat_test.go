@@ -1,0 +1,67 @@
+package order_test
+
+import (
+	"fmt"
+	"testing"
+
+	"example.com/pizza/pkg/money"
+	"example.com/pizza/services/order/internal/order"
+)
+
+// Orders that say the same have one fingerprint, all others another one.
+func TestFingerprint(t *testing.T) {
+	t.Parallel()
+	amount := func(s string) *money.Amount {
+		a := money.MustParse(s)
+		return &a
+	}
+	sample := func(change func(*order.NewOrder)) order.NewOrder {
+		n := order.NewOrder{BranchID: "b", ExpectedTotal: amount("20.5"), Lines: []order.NewLine{
+			{PizzaID: "p", Quantity: quantity(1)}, {Name: "n", Size: "L", Quantity: quantity(2)},
+		}}
+		change(&n)
+		return n
+	}
+	fingerprint := func(t *testing.T, change func(*order.NewOrder)) order.Fingerprint {
+		t.Helper()
+		f, err := sample(change).Fingerprint()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	first := fingerprint(t, func(*order.NewOrder) {})
+	for name, change := range map[string]func(*order.NewOrder){
+		"key":                func(n *order.NewOrder) { n.Key = "k" },
+		"spelling_of_amount": func(n *order.NewOrder) { n.ExpectedTotal = amount("20.50") },
+	} {
+		if fingerprint(t, change) != first {
+			t.Errorf("%s makes it another order", name)
+		}
+	}
+	// Answers outlive a release: to change this value is to answer 422 to those
+	// who repeat an order over the roll-out.
+	if got, want := fmt.Sprintf("%x", first), "3b28fcf6e3c4a563d3efbb3b835859995a3b4e87f74a8b2120c0fe6f12f72a45"; got != want {
+		t.Errorf("the fingerprint is %s, was %s", got, want)
+	}
+	seen := map[order.Fingerprint]string{first: "the first"}
+	for name, change := range map[string]func(*order.NewOrder){
+		"branch":         func(n *order.NewOrder) { n.BranchID = "c" },
+		"no_total":       func(n *order.NewOrder) { n.ExpectedTotal = nil },
+		"zero_total":     func(n *order.NewOrder) { n.ExpectedTotal = amount("0") },
+		"total":          func(n *order.NewOrder) { n.ExpectedTotal = amount("20.51") },
+		"quantity":       func(n *order.NewOrder) { n.Lines[0].Quantity = quantity(2) },
+		"pizza":          func(n *order.NewOrder) { n.Lines[0].PizzaID = "q" },
+		"name_for_id":    func(n *order.NewOrder) { n.Lines[0].PizzaID, n.Lines[0].Name = "", "p" },
+		"size":           func(n *order.NewOrder) { n.Lines[1].Size = "S" },
+		"order_of_lines": func(n *order.NewOrder) { n.Lines[0], n.Lines[1] = n.Lines[1], n.Lines[0] },
+		"fewer_lines":    func(n *order.NewOrder) { n.Lines = n.Lines[:1] },
+		"border_of_text": func(n *order.NewOrder) { n.Lines[1].Name, n.Lines[1].Size = "nL", "" },
+	} {
+		f := fingerprint(t, change)
+		if other, there := seen[f]; there {
+			t.Errorf("%s has the fingerprint of %s", name, other)
+		}
+		seen[f] = name
+	}
+}
