@@ -86,19 +86,25 @@ func TestMakeRun(t *testing.T) {
 		}
 	})
 
-	third := local.run(t, "run", "--port", "0", "--data", data, "--json")
-	t.Run("a service that dies stops it all, with the reason", func(t *testing.T) {
-		if err := syscall.Kill(child(t, third.cmd.Process.Pid, "menu"), syscall.SIGKILL); err != nil {
+	third := local.run(t, "run", "--port", "0", "--data", data, "--restart-after", "10ms")
+	t.Run("a service that dies is started again", func(t *testing.T) {
+		old := child(t, third.cmd.Process.Pid, "menu")
+		if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		var exit *exec.ExitError
-		if err := third.end(t); !errors.As(err, &exit) || exit.ExitCode() != 1 {
-			t.Errorf("exit: %v, want status 1", err)
+		third.waitFor(t, regexp.MustCompile(`stack   ERROR a service ended by itself name=menu how="signal: killed" starts_again_in=10ms`))
+		third.waitFor(t, regexp.MustCompile(`menu    INFO  listening public=`+regexp.QuoteMeta(third.services[1])))
+		if now := child(t, third.cmd.Process.Pid, "menu"); now == old {
+			t.Errorf("the process is still %d", now)
 		}
-		for _, want := range []string{"the menu service ended by itself (signal: killed); its last lines:", "INFO  listening"} {
-			if !strings.Contains(third.text(), want) {
-				t.Errorf("%q is not in the output:\n%s", want, third.text())
-			}
+		if out := third.shell(t, "curl -sS -o /dev/null -w '%{http_code}' "+third.url+"/api/menu/"); out != "200" {
+			t.Errorf("the menu through the gateway: %s, want 200", out)
+		}
+		if err := third.cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		if err := third.end(t); err != nil {
+			t.Errorf("exit: %v, want status 0", err)
 		}
 	})
 	t.Run("clean forgets the data", func(t *testing.T) {

@@ -25,14 +25,6 @@ const (
 	readyPoll    = 20 * time.Millisecond
 )
 
-// Service is a running service.
-type Service struct {
-	Name     string
-	Public   string // host:port of the API and the health probes
-	Internal string // host:port of /int and /metrics
-	Process  *process.Process
-}
-
 // DiedError says that a service ended though nobody stopped it.
 type DiedError struct {
 	Service string
@@ -41,11 +33,14 @@ type DiedError struct {
 }
 
 func (e *DiedError) Error() string {
-	how := "exit status 0"
-	if e.Err != nil {
-		how = e.Err.Error()
+	return fmt.Sprintf("the %s service ended by itself (%s)", e.Service, e.how())
+}
+
+func (e *DiedError) how() string {
+	if e.Err == nil {
+		return "exit status 0"
 	}
-	return fmt.Sprintf("the %s service ended by itself (%s)", e.Service, how)
+	return e.Err.Error()
 }
 
 func (e *DiedError) Unwrap() error { return e.Err }
@@ -110,35 +105,29 @@ func (s *Stack) startService(ctx context.Context, name string, settings ...strin
 	if err != nil {
 		return nil, err
 	}
-	addresses := make(chan *Service, 1)
-	p, err := process.Start(process.Spec{
+	found := make(chan Addresses, 1)
+	service := &Service{Name: name, spec: process.Spec{
 		Name: name, Path: filepath.Join(s.options.BinDir, name), Env: environ,
 		Line: func(line []byte) {
-			if service := parseListening(line); service != nil {
+			if a, ok := parseListening(line); ok {
 				select {
-				case addresses <- service:
+				case found <- a:
 				default:
 				}
 			}
 			s.options.Line(name, line)
 		},
-	})
-	if err != nil {
+	}}
+	if err := service.start(); err != nil {
 		return nil, err
 	}
-	service := &Service{Name: name, Process: p}
 	s.services = append(s.services, service)
-	go func() {
-		<-p.Done()
-		s.fail(service.died())
-	}()
 
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	select {
-	case a := <-addresses:
-		service.Public, service.Internal = a.Public, a.Internal
-	case <-p.Done():
+	case service.Addresses = <-found:
+	case <-service.Process().Done():
 		return nil, service.died()
 	case <-ctx.Done():
 		return nil, fmt.Errorf("the %s service did not say where it listens: %w", name, context.Cause(ctx))
@@ -147,6 +136,8 @@ func (s *Stack) startService(ctx context.Context, name string, settings ...strin
 		return nil, err
 	}
 	s.gateway.SetBackend(name, service.Public)
+	service.spec.Env = append(service.spec.Env, "HTTP_ADDR="+service.Public, "INTERNAL_ADDR="+service.Internal)
+	s.kept.Go(func() { s.keep(s.keeping, service) })
 	return service, nil
 }
 
@@ -172,12 +163,15 @@ func (s *Stack) environ(name string, settings []string) ([]string, error) {
 }
 
 // parseListening reads the line in which a service says where it listens.
-func parseListening(line []byte) *Service {
-	var l struct{ Msg, Public, Internal string }
-	if err := json.Unmarshal(line, &l); err != nil || l.Msg != "listening" {
-		return nil
+func parseListening(line []byte) (a Addresses, ok bool) {
+	var l struct {
+		Msg string
+		Addresses
 	}
-	return &Service{Public: l.Public, Internal: l.Internal}
+	if err := json.Unmarshal(line, &l); err != nil || l.Msg != "listening" {
+		return Addresses{}, false
+	}
+	return l.Addresses, true
 }
 
 // waitReady asks the service until it is ready to serve.
@@ -192,7 +186,7 @@ func (s *Service) waitReady(ctx context.Context) error {
 		}
 		select {
 		case <-tick.C:
-		case <-s.Process.Done():
+		case <-s.Process().Done():
 			return s.died()
 		case <-ctx.Done():
 			return fmt.Errorf("the %s service is not ready: %w", s.Name, err)
@@ -216,10 +210,6 @@ func (s *Service) ready(ctx context.Context, client *http.Client) error {
 		return fmt.Errorf("health: status %d", resp.StatusCode)
 	}
 	return nil
-}
-
-func (s *Service) died() error {
-	return &DiedError{Service: s.Name, Err: s.Process.Err(), Tail: s.Process.Tail()}
 }
 
 // seconds returns the time since start for a person.

@@ -39,15 +39,15 @@ func TestParseDatabaseURL(t *testing.T) {
 
 func TestParseListening(t *testing.T) {
 	t.Parallel()
-	for line, want := range map[string]*Service{
+	for line, want := range map[string]Addresses{
 		`{"level":"INFO","msg":"listening","public":"127.0.0.1:1","internal":"127.0.0.1:2"}`: {Public: "127.0.0.1:1", Internal: "127.0.0.1:2"},
-		`{"level":"INFO","msg":"request","public":"x"}`:                                      nil,
-		`panic: listening`: nil,
-		``:                 nil,
+		`{"level":"INFO","msg":"request","public":"x"}`:                                      {},
+		`panic: listening`: {},
+		``:                 {},
 	} {
-		got := parseListening([]byte(line))
-		if (got == nil) != (want == nil) || got != nil && *got != *want {
-			t.Errorf("parseListening(%s) = %+v, want %+v", line, got, want)
+		got, ok := parseListening([]byte(line))
+		if ok != (want != Addresses{}) || got != want {
+			t.Errorf("parseListening(%s) = %+v %v, want %+v", line, got, ok, want)
 		}
 	}
 }

@@ -6,7 +6,8 @@
 // conflict is told at once; the database (server, roles, migrations, seed) and,
 // at the same time, the build of the services; then the services, menu before
 // order, each on free ports that it reports in its log; then the gateway is
-// told where they are. Stop goes back the same way.
+// told where they are. A service that ends by itself is started again after a
+// pause, as in a cluster. Stop goes back the same way.
 //
 // The end-to-end test starts the same stack on random ports.
 package stack
@@ -22,6 +23,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,16 +40,17 @@ const gatewayGrace = 5 * time.Second
 
 // Options say where the stack lives. Only Root and DataDir must be set.
 type Options struct {
-	Root        string                            // the repository
-	DataDir     string                            // what outlives a run: database, built programs, secrets
-	BinDir      string                            // built services; empty is DataDir/bin
-	Host        string                            // address of the gateway; empty is this machine alone
-	Port        int                               // port of the gateway; 0 takes a free one
-	DatabaseURL string                            // an existing server, as its superuser; empty starts one
-	BuildFlags  []string                          // for go build, such as -race
-	Environ     []string                          // further environment of the services, as NAME=value
-	Progress    io.Writer                         // what happens during the start; nil is nowhere
-	Line        func(service string, line []byte) // each line of the logs, for several goroutines; nil is nowhere
+	Root         string                            // the repository
+	DataDir      string                            // what outlives a run: database, built programs, secrets
+	BinDir       string                            // built services; empty is DataDir/bin
+	Host         string                            // address of the gateway; empty is this machine alone
+	Port         int                               // port of the gateway; 0 takes a free one
+	DatabaseURL  string                            // an existing server, as its superuser; empty starts one
+	BuildFlags   []string                          // for go build, such as -race
+	RestartAfter time.Duration                     // pause before a service that ended by itself is started again; 0 is DefaultRestartAfter
+	Environ      []string                          // further environment of the services, as NAME=value
+	Progress     io.Writer                         // what happens during the start; nil is nowhere
+	Line         func(service string, line []byte) // each line of the logs, for several goroutines; nil is nowhere
 }
 
 // Stack is a running system.
@@ -60,6 +63,10 @@ type Stack struct {
 	server    *pgserver.Server // nil with DatabaseURL
 	database  *url.URL         // the database pizza, as its superuser
 	services  []*Service
+	keeping   context.Context // ends with Stop
+	letGo     context.CancelFunc
+	kept      sync.WaitGroup
+	log       *slog.Logger // the stack's own lines among the services'
 	stopping  atomic.Bool
 	failed    chan error
 }
@@ -74,7 +81,11 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	if o.Line == nil {
 		o.Line = func(string, []byte) {}
 	}
-	s := &Stack{options: o, failed: make(chan error, 1)}
+	if o.RestartAfter == 0 {
+		o.RestartAfter = DefaultRestartAfter
+	}
+	s := &Stack{options: o, failed: make(chan error, 1), log: logger(o, "stack")}
+	s.keeping, s.letGo = context.WithCancel(context.WithoutCancel(ctx))
 	if err := s.start(ctx); err != nil {
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), gatewayGrace)
 		defer cancel()
@@ -107,8 +118,7 @@ func (s *Stack) start(ctx context.Context) error {
 
 // serve opens the gateway. Until the services are there it answers 503.
 func (s *Stack) serve() {
-	log := slog.New(slog.NewJSONHandler(lineWriter{s.options.Line, "gateway"}, nil))
-	s.gateway = gateway.New(log, serviceNames...)
+	s.gateway = gateway.New(logger(s.options, "gateway"), serviceNames...)
 	s.web = s.gateway.Server()
 	for _, l := range s.listeners {
 		go func() {
@@ -131,8 +141,8 @@ func (s *Stack) fail(err error) {
 	}
 }
 
-// Failed gives the reason when a part of the system ends by itself. The rest
-// goes on until Stop.
+// Failed gives the reason when a part of the system that is not started again
+// ends by itself: the database or the gateway. The rest goes on until Stop.
 func (s *Stack) Failed() <-chan error { return s.failed }
 
 // Stop stops the system in order: no more requests, then the services, then the
@@ -140,15 +150,17 @@ func (s *Stack) Failed() <-chan error { return s.failed }
 // tells which service did not end well, unless it had ended before.
 func (s *Stack) Stop(ctx context.Context) error {
 	s.stopping.Store(true)
+	s.letGo()
+	s.kept.Wait()
 	var errs []error
 	if s.web != nil {
 		errs = append(errs, s.stopGateway(ctx))
 	}
 	for _, service := range slices.Backward(s.services) {
 		select {
-		case <-service.Process.Done(): // told before, by Start or Failed
+		case <-service.Process().Done(): // told before
 		default:
-			errs = append(errs, service.Process.Stop(ctx))
+			errs = append(errs, service.Process().Stop(ctx))
 		}
 	}
 	if s.server != nil {
@@ -207,8 +219,12 @@ func (s *Stack) progress(format string, args ...any) {
 	_, _ = fmt.Fprintf(s.options.Progress, format+"\n", args...) // the start goes on even if nobody watches
 }
 
-// lineWriter hands each record of the gateway's log to the reader of all logs.
-// slog writes one record, with its line end, at a time.
+// logger returns a log among those of the services.
+func logger(o Options, name string) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(lineWriter{o.Line, name}, nil))
+}
+
+// lineWriter hands each record of a log to the reader of all logs. slog writes one record, with its line end, at a time.
 type lineWriter struct {
 	line func(service string, line []byte)
 	name string

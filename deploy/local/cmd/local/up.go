@@ -34,6 +34,7 @@ func up(ctx context.Context, args []string, getenv func(string) string, stdout i
 	port := flags.String("port", or(getenv("PORT"), defaultPort), "port of the gateway; 0 takes a free one")
 	host := flags.String("host", getenv("BIND"), "address of the gateway; empty is this machine alone")
 	data := flags.String("data", getenv("DATA"), "folder for the data (default .local in the repository)")
+	restart := flags.String("restart-after", or(getenv("RESTART_AFTER"), stack.DefaultRestartAfter.String()), "pause before a service that ended is started again")
 	asJSON := flags.Bool("json", false, "show the logs as the services write them")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -41,6 +42,10 @@ func up(ctx context.Context, args []string, getenv func(string) string, stdout i
 	number, err := strconv.ParseUint(*port, 10, 16)
 	if err != nil {
 		return fmt.Errorf("port %q is no number from 0 to 65535", *port)
+	}
+	pause, err := time.ParseDuration(*restart)
+	if err != nil || pause <= 0 {
+		return fmt.Errorf("restart-after %q is no time above 0, such as 10s", *restart)
 	}
 	root, err := repository()
 	if err != nil {
@@ -57,7 +62,7 @@ func up(ctx context.Context, args []string, getenv func(string) string, stdout i
 	out := console.New(stdout, console.Options{JSON: *asJSON, Color: color})
 	start := time.Now()
 	s, err := stack.Start(interrupted, stack.Options{
-		Root: root, DataDir: dataDir(root, *data), Host: *host, Port: int(number),
+		Root: root, DataDir: dataDir(root, *data), Host: *host, Port: int(number), RestartAfter: pause,
 		DatabaseURL: getenv("DATABASE_URL"), Progress: out, Line: out.Line,
 	})
 	if interrupted.Err() != nil && errors.Is(err, context.Canceled) {
