@@ -175,8 +175,8 @@ type PlaceOrderParams struct {
 	// Only placed orders are kept: a refused or failed try leaves the key
 	// free, also for another order. A key belongs to one member. The same key
 	// with another order is 422; an order says the same as JSON, as a form, and
-	// under old and new names. While the first request is being kept the
-	// others get 409 with `Retry-After`. Keys are kept for at least 24 hours
+	// under old and new names. While the first request is in work the others
+	// get 409 with `Retry-After`. Keys are kept for at least 24 hours
 	// (`IDEMPOTENCY_TTL`), and after that until they are cleaned up.
 	//
 	// 1 to 255 visible ASCII characters, sent bare or as the quoted string of

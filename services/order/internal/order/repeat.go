@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"example.com/pizza/pkg/fault"
@@ -63,4 +64,29 @@ func (s *Service) recall(ctx context.Context, memberID, key string, asked Finger
 	}
 	a.Receipt.Repeated = true
 	return a.Receipt, true, nil
+}
+
+// inWork are the keys of the orders that this process is placing.
+type inWork struct {
+	mu   sync.Mutex
+	keys map[[2]string]struct{} // member, key
+}
+
+// enter notes a key until leave; ok is false for one that is noted already.
+func (w *inWork) enter(memberID, key string) (leave func(), ok bool) {
+	k := [2]string{memberID, key}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, there := w.keys[k]; there {
+		return nil, false
+	}
+	if w.keys == nil {
+		w.keys = map[[2]string]struct{}{}
+	}
+	w.keys[k] = struct{}{}
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.keys, k)
+	}, true
 }

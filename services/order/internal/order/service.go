@@ -54,6 +54,7 @@ type Service struct {
 	store  Store
 	zone   *time.Location
 	now    func() time.Time
+	inWork inWork
 }
 
 // NewService returns a service that writes dates in the shop's time zone. now
@@ -87,7 +88,7 @@ func (s *Service) Place(ctx context.Context, memberID string, n NewOrder, receip
 	if r, found, err := s.recall(ctx, memberID, n.Key, asked); found || err != nil {
 		return r, err
 	}
-	r, err := s.place(ctx, memberID, n, &Answer{Key: n.Key, Fingerprint: asked}, receipt)
+	r, err := s.placeOnce(ctx, memberID, n, &Answer{Key: n.Key, Fingerprint: asked}, receipt)
 	if err == nil {
 		return r, nil
 	}
@@ -98,6 +99,18 @@ func (s *Service) Place(ctx context.Context, memberID string, n NewOrder, receip
 		return again, unknown
 	}
 	return Receipt{}, err
+}
+
+// placeOnce is place for one request at a time of each key in this process: a
+// client that tries again too early costs menu and database nothing. Requests
+// elsewhere are told apart by the Store.
+func (s *Service) placeOnce(ctx context.Context, memberID string, n NewOrder, a *Answer, receipt func(Order) (Receipt, error)) (Receipt, error) {
+	leave, ok := s.inWork.enter(memberID, n.Key)
+	if !ok {
+		return Receipt{}, ErrInWork
+	}
+	defer leave()
+	return s.place(ctx, memberID, n, a, receipt)
 }
 
 // place prices the order and keeps it, with what is answered if a is there.
