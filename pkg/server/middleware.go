@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"example.com/pizza/pkg/admission"
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/logging"
 	"example.com/pizza/pkg/problem"
@@ -129,13 +130,14 @@ func RequireToken(check func(ctx context.Context, raw string) (token.Claims, err
 }
 
 // errorHandler answers with err, and logs what is our fault with its cause,
-// once. A caller that went away is nobody's fault.
+// once. A caller that went away is nobody's fault; of those who were not admitted
+// the gate has told already.
 func (s *Server) errorHandler(err error, c echo.Context) {
 	ctx := c.Request().Context()
 	err = fromEcho(err)
 	if code := fault.CodeOf(err); code == fault.Internal || code == fault.Unavailable {
 		level := slog.LevelError
-		if errors.Is(err, context.Canceled) {
+		if errors.Is(err, context.Canceled) || errors.Is(err, admission.ErrBusy) {
 			level = slog.LevelDebug
 		}
 		s.log.Log(ctx, level, "request failed", "method", c.Request().Method, "route", c.Path(), "code", string(code), "error", err.Error())

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"example.com/pizza/pkg/admission"
 	"example.com/pizza/pkg/config"
 	"example.com/pizza/pkg/health"
 	"example.com/pizza/pkg/logging"
@@ -38,6 +39,7 @@ type Config struct {
 	Shop  Shop
 
 	Idempotency idempotency.Config
+	Admission   Admission
 }
 
 // Shop is what the service knows of the shops that it takes orders for.
@@ -79,10 +81,11 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 		return nil, err
 	}
 	store := postgres.NewStore(pool)
-	orders := order.NewService(menu, store, zone, time.Now)
 	tokens := token.Checker{Keys: token.NewKeys(c.Token, time.Now), Revocations: store}
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_order", SchemaVersion))
 	registry := server.NewRegistry()
+	gate := admission.New("order", c.limits(), log, registry)
+	orders := order.NewService(menu, store, gate, zone, time.Now)
 	s := server.New(c.HTTP, log, ready, registry)
 	if err := httpapi.Register(s, orders, tokens, registry); err != nil {
 		pool.Close()

@@ -3,10 +3,12 @@ package app_test
 import (
 	"bytes"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/config"
 	"example.com/pizza/pkg/config/configtest"
 	"example.com/pizza/services/order/internal/app"
 )
@@ -22,15 +24,41 @@ func TestRunRefusesABadConfiguration(t *testing.T) {
 		"DB_HOST=localhost", "DB_PORT=x", "DB_USER=order_svc", "DB_PASSWORD=", "JWT_SECRET=short",
 		"MENU_BASE_URL=menu:9000", "MENU_TIMEOUT=0s", "SHOP_TIMEZONE=Mars/Olympus", "LOG_LEVEL=loud", "REQUEST_TIMEOUT=-1s",
 		"IDEMPOTENCY_TTL=0s", "IDEMPOTENCY_CLEAN_EVERY=-1s",
+		"ORDER_CONCURRENCY=-1", "ORDER_QUEUE=-1", "ORDER_QUEUE_WAIT=0s",
 	}
 	err := app.Run(t.Context(), environ, &bytes.Buffer{})
 	for _, name := range []string{
 		"DB_PORT", "DB_NAME", "DB_PASSWORD", "JWT_SECRET", "MENU_BASE_URL", "MENU_TIMEOUT", "SHOP_TIMEZONE", "LOG_LEVEL", "REQUEST_TIMEOUT",
-		"IDEMPOTENCY_TTL", "IDEMPOTENCY_CLEAN_EVERY",
+		"IDEMPOTENCY_TTL", "IDEMPOTENCY_CLEAN_EVERY", "ORDER_CONCURRENCY", "ORDER_QUEUE ", "ORDER_QUEUE_WAIT",
 	} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not reported:\n%v", name, err)
 		}
+	}
+}
+
+// Orders must leave connections to reads, whichever of the two numbers is moved.
+func TestRunRefusesOrdersThatTakeAllConnections(t *testing.T) {
+	t.Parallel()
+	good := []string{"DB_HOST=localhost", "DB_NAME=pizza", "DB_USER=order_svc", "DB_PASSWORD=x", "JWT_SECRET=" + secret, "MENU_BASE_URL=" + nowhere}
+	for name, test := range map[string]struct {
+		environ []string
+		ok      bool
+	}{
+		"defaults":           {nil, true},
+		"half_of_two":        {[]string{"DB_MAX_CONNS=2"}, true},
+		"one_left":           {[]string{"DB_MAX_CONNS=4", "ORDER_CONCURRENCY=3"}, true},
+		"none_left":          {[]string{"DB_MAX_CONNS=4", "ORDER_CONCURRENCY=4"}, false},
+		"one_for_everybody":  {[]string{"DB_MAX_CONNS=1"}, false},
+		"wait_to_the_end":    {[]string{"REQUEST_TIMEOUT=2s", "ORDER_QUEUE_WAIT=2s"}, false},
+		"wait_within_budget": {[]string{"REQUEST_TIMEOUT=2s", "ORDER_QUEUE_WAIT=1s"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := config.Load[app.Config](append(slices.Clone(good), test.environ...)); (err == nil) != test.ok {
+				t.Errorf("accepted %v: %v", !test.ok, err)
+			}
+		})
 	}
 }
 

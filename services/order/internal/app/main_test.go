@@ -113,6 +113,9 @@ func startWith(t *testing.T, c app.Config) *service {
 	if c.Idempotency == (idempotency.Config{}) {
 		c.Idempotency = idempotency.Config{TTL: 24 * time.Hour, Every: time.Hour}
 	}
+	if c.Admission == (app.Admission{}) {
+		c.Admission = app.Admission{Queue: 1000, Wait: time.Minute} // tests of other things are not refused
+	}
 	a, err := app.New(context.Background(), c, logging.New(logging.Config{Level: slog.LevelError}, t.Output(), "order"))
 	if err != nil {
 		t.Fatal(err)

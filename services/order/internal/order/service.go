@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"example.com/pizza/pkg/admission"
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/money"
 )
@@ -52,21 +53,24 @@ type Store interface {
 type Service struct {
 	pricer Pricer
 	store  Store
+	gate   *admission.Gate
 	zone   *time.Location
 	now    func() time.Time
 	inWork inWork
 }
 
-// NewService returns a service that writes dates in the shop's time zone. now
-// is the clock, time.Now outside of tests.
-func NewService(pricer Pricer, store Store, zone *time.Location, now func() time.Time) *Service {
-	return &Service{pricer: pricer, store: store, zone: zone, now: now}
+// NewService returns a service that places as many orders at a time as gate lets
+// in, and writes dates in the shop's time zone. now is the clock, time.Now outside
+// of tests.
+func NewService(pricer Pricer, store Store, gate *admission.Gate, zone *time.Location, now func() time.Time) *Service {
+	return &Service{pricer: pricer, store: store, gate: gate, zone: zone, now: now}
 }
 
 // Place places an order for a member, and returns what receipt makes of it. It
 // returns Invalid with every bad field, Conflict when the expected total is not
-// the price, and Unavailable when menu or database do not answer; then nothing
-// was ordered, except when the database went away just as it kept the order.
+// the price, and Unavailable when menu or database do not answer or there is no
+// room for the order; then nothing was ordered, except when the database, or the
+// caller, went away just as the order was kept.
 //
 // With a key, an order is placed once however often it is asked for: where the
 // key has placed it already, its receipt is returned again. Other errors are
@@ -76,7 +80,7 @@ func (s *Service) Place(ctx context.Context, memberID string, n NewOrder, receip
 		return Receipt{}, err
 	}
 	if n.Key == "" {
-		return s.place(ctx, memberID, n, nil, receipt)
+		return s.admitted(ctx, memberID, n, nil, receipt)
 	}
 	asked, err := n.Fingerprint()
 	if err != nil {
@@ -89,8 +93,8 @@ func (s *Service) Place(ctx context.Context, memberID string, n NewOrder, receip
 		return r, err
 	}
 	r, err := s.placeOnce(ctx, memberID, n, &Answer{Key: n.Key, Fingerprint: asked}, receipt)
-	if err == nil {
-		return r, nil
+	if err == nil || errors.Is(err, admission.ErrBusy) {
+		return r, err
 	}
 	// The order may be kept all the same: by another request, which was faster,
 	// or by this one, when the connection broke after the commit.
@@ -101,13 +105,25 @@ func (s *Service) Place(ctx context.Context, memberID string, n NewOrder, receip
 	return Receipt{}, err
 }
 
-// placeOnce is place for one request at a time of each key in this process: a
-// client that tries again too early costs menu and database nothing. Requests
-// elsewhere are told apart by the Store.
+// placeOnce is admitted for one request at a time of each key in this process: a
+// client that tries again too early takes no place in the queue, and costs menu
+// and database nothing. Requests elsewhere are told apart by the Store.
 func (s *Service) placeOnce(ctx context.Context, memberID string, n NewOrder, a *Answer, receipt func(Order) (Receipt, error)) (Receipt, error) {
 	leave, ok := s.inWork.enter(memberID, n.Key)
 	if !ok {
 		return Receipt{}, ErrInWork
+	}
+	defer leave()
+	return s.admitted(ctx, memberID, n, a, receipt)
+}
+
+// admitted is place for those whom the gate lets in. That is asked this late so
+// that a client which sends its body slowly, an order that is not valid, and one
+// that is placed already take no room from others.
+func (s *Service) admitted(ctx context.Context, memberID string, n NewOrder, a *Answer, receipt func(Order) (Receipt, error)) (Receipt, error) {
+	leave, err := s.gate.Enter(ctx)
+	if err != nil {
+		return Receipt{}, err
 	}
 	defer leave()
 	return s.place(ctx, memberID, n, a, receipt)
