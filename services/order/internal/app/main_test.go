@@ -47,8 +47,8 @@ var buildMenu = sync.OnceValues(func() (string, error) {
 })
 
 // startMenu runs the menu service as a process of its own, and returns its
-// internal address.
-func startMenu(t *testing.T, db *migrationstest.Database) string {
+// internal address. settings are more of its variables.
+func startMenu(t *testing.T, db *migrationstest.Database, settings ...string) string {
 	t.Helper()
 	binary, err := buildMenu()
 	if err != nil {
@@ -56,6 +56,7 @@ func startMenu(t *testing.T, db *migrationstest.Database) string {
 	}
 	cmd := exec.Command(binary)
 	cmd.Env = append(pgtest.Environ(t, db.URL("menu_svc")), "HTTP_ADDR=127.0.0.1:0", "INTERNAL_ADDR=127.0.0.1:0", "SHUTDOWN_DELAY=0s")
+	cmd.Env = append(cmd.Env, settings...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()

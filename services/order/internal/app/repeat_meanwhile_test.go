@@ -22,6 +22,12 @@ import (
 // statement, until release.
 func holdBranch(t *testing.T, db *migrationstest.Database) (release func()) {
 	t.Helper()
+	return hold(t, db, "SELECT FROM branch WHERE bran_id = 'BRANCH001' FOR UPDATE")
+}
+
+// hold keeps what a statement locks, until release.
+func hold(t *testing.T, db *migrationstest.Database, lock string) (release func()) {
+	t.Helper()
 	holder := admin(t, db)
 	do := func(sql string) {
 		t.Helper()
@@ -30,7 +36,7 @@ func holdBranch(t *testing.T, db *migrationstest.Database) (release func()) {
 		}
 	}
 	do("BEGIN")
-	do("SELECT FROM branch WHERE bran_id = 'BRANCH001' FOR UPDATE")
+	do(lock)
 	return func() { t.Helper(); do("COMMIT") }
 }
 
