@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,11 +24,11 @@ import (
 	"example.com/pizza/pkg/postgres"
 )
 
-// Config is the transport of a process.
+// Config is the transport, and how a publisher uses it.
 type Config struct {
-	URL       string `env:"EVENTS_URL" doc:"NATS servers that carry events, such as nats://nats:4222, separated by commas; empty is PostgreSQL, which needs nothing more"`
-	Replicas  int    `env:"EVENTS_REPLICAS" envDefault:"1" doc:"NATS servers that keep a copy of each event; 3 in a cluster of three, which then survives the loss of one"`
-	Transport events.Config
+	URL       string        `env:"EVENTS_URL" doc:"NATS servers that carry events, such as nats://nats:4222, separated by commas; empty is PostgreSQL, which needs nothing more"`
+	Replicas  int           `env:"EVENTS_REPLICAS" envDefault:"1" doc:"NATS servers that keep a copy of each event; 3 in a cluster of three, which then survives the loss of one"`
+	Retention time.Duration `env:"EVENTS_RETENTION" envDefault:"168h" doc:"Time that events are kept for new consumers, and in PostgreSQL also the time in which duplicates are known"`
 	Relay     events.RelayConfig
 }
 
@@ -36,6 +37,9 @@ func (c Config) Validate() error {
 	var bad []error
 	if c.Replicas < 1 || c.Replicas > 5 {
 		bad = append(bad, errors.New("EVENTS_REPLICAS must be from 1 to 5"))
+	}
+	if c.Retention <= 0 {
+		bad = append(bad, errors.New("EVENTS_RETENTION must be longer than 0s"))
 	}
 	if c.URL != "" {
 		for address := range strings.SplitSeq(c.URL, ",") {
@@ -49,17 +53,19 @@ func (c Config) Validate() error {
 	return errors.Join(bad...)
 }
 
-// Transport opens the transport for a process of this name; pool is for
-// PostgreSQL and stays the caller's. The servers need not be there yet. close
-// ends what was opened, after all subscriptions.
+// Transport opens the transport for a process of this name, which consumes as
+// consumers says, if it does. pool is for PostgreSQL and stays the caller's. The
+// servers need not be there yet. close ends what was opened, after all
+// subscriptions.
 func Transport(
-	c Config, name string, pool *pgxpool.Pool, log *slog.Logger, registry prometheus.Registerer,
+	c Config, consumers events.Config, name string, pool *pgxpool.Pool, log *slog.Logger, registry prometheus.Registerer,
 ) (t events.Transport, close func(), err error) {
-	consumers := events.NewConsumerMetrics(registry)
+	metrics := events.NewConsumerMetrics(registry)
+	consumers.Retention = c.Retention
 	if c.URL == "" {
-		return eventspg.New(pool, c.Transport, log, consumers), func() {}, nil
+		return eventspg.New(pool, consumers, log, metrics), func() {}, nil
 	}
-	broker, err := eventsnats.New(c.URL, name, c.Replicas, c.Transport, log, consumers)
+	broker, err := eventsnats.New(c.URL, name, c.Replicas, consumers, log, metrics)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -89,12 +95,13 @@ func NewPublisher(
 	if err != nil {
 		return nil, err
 	}
-	transport, closeTransport, err := Transport(c, name, pool, log, registry)
+	transport, closeTransport, err := Transport(c, events.Config{}, name, pool, log, registry)
 	if err != nil {
 		pool.Close()
 		return nil, err
 	}
-	return &Publisher{pool, events.NewRelay(pool, o, transport, c.Relay, log, registry), transport, closeTransport}, nil
+	relay := events.NewRelay(pool, o, transport, c.Relay, log, registry)
+	return &Publisher{pool, relay, transport, closeTransport}, nil
 }
 
 // Run publishes until ctx ends, and returns when what it has in work is done.
