@@ -28,12 +28,20 @@ func prices(lines []menuapi.QuotedLine) ([]order.Price, error) {
 		case l.PizzaID != nil && l.UnitPrice != nil:
 			out[i] = order.Price{PizzaID: *l.PizzaID, Unit: *l.UnitPrice}
 		case l.Error != nil && *l.Error == menuapi.UnknownPizza:
-			out[i].Refused = "is no pizza on the menu"
+			out[i].Refused = order.UnknownPizza
 		case l.Error != nil && *l.Error == menuapi.UnknownSize:
-			out[i].Refused = "is not sold in this size"
+			out[i].Refused = order.UnknownSize
 		default:
 			return nil, away(fmt.Errorf("line %d of menu's answer is neither a price nor a known refusal", i))
 		}
 	}
 	return out, nil
+}
+
+func catalog(list menuapi.Catalog) *order.Catalog {
+	pizzas := make([]order.Pizza, len(list.Pizzas))
+	for i, p := range list.Pizzas {
+		pizzas[i] = order.Pizza{ID: p.PizzaID, Name: p.PizzaNm, Size: p.Size, Price: p.UnitPrice}
+	}
+	return order.NewCatalog(list.CatalogVersion, pizzas, list.PizzaNms)
 }
