@@ -9,6 +9,7 @@ replace example.com/pizza/migrations => ../../migrations
 require (
 	example.com/pizza/migrations v0.0.0
 	example.com/pizza/pkg v0.0.0
+	github.com/cenkalti/backoff/v5 v5.0.3
 	github.com/google/go-cmp v0.7.0
 	github.com/google/uuid v1.6.0
 	github.com/jackc/pgx/v5 v5.12.0

@@ -75,7 +75,8 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	menu, err := menuclient.New(c.Menu, log)
+	registry := server.NewRegistry()
+	menu, err := menuclient.New(c.Menu, log, registry)
 	if err != nil {
 		pool.Close()
 		return nil, err
@@ -83,7 +84,6 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	store := postgres.NewStore(pool)
 	tokens := token.Checker{Keys: token.NewKeys(c.Token, time.Now), Revocations: store}
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_order", SchemaVersion))
-	registry := server.NewRegistry()
 	gate := admission.New("order", c.limits(), log, registry)
 	orders := order.NewService(menu, store, gate, zone, time.Now)
 	s := server.New(c.HTTP, log, ready, registry)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/services/order/internal/menuclient"
@@ -28,7 +29,7 @@ func TestCatalogPricesAsMenuDoes(t *testing.T) {
 			('käse_l', 'geschmück', '크다', 0.01), ('kase_l', 'geschmück', 'L', 9999.99);`); err != nil {
 		t.Fatal(err)
 	}
-	c, err := menuclient.New(menuclient.Config{BaseURL: startMenu(t, db), Timeout: 5 * time.Second}, slog.New(slog.DiscardHandler))
+	c, err := menuclient.New(menuclient.Config{BaseURL: startMenu(t, db), Timeout: 5 * time.Second}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,43 +6,39 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/sony/gobreaker/v2"
-
-	"example.com/pizza/pkg/problem"
 	"example.com/pizza/services/order/internal/menuclient/menuapi"
 	"example.com/pizza/services/order/internal/order"
 )
 
 // Catalog returns everything that quotes are made of, as it is now. It returns
-// Unavailable when menu does not answer in time, answers nonsense, or the
-// breaker is open.
+// Unavailable when menu does not give it.
 func (c *Client) Catalog(ctx context.Context) (*order.Catalog, error) {
-	var read *order.Catalog
-	_, err := c.breaker.Execute(func() (_ []order.Price, err error) {
-		read, err = c.catalog(ctx)
-		return nil, err
+	send := func(ctx context.Context) (*http.Response, error) { return c.menu.GetCatalog(ctx) }
+	return ask(ctx, c.guard, "catalog", send, func(resp *http.Response) (*order.Catalog, error) {
+		answer, err := menuapi.ParseGetCatalogResponse(resp)
+		if err != nil {
+			return nil, err
+		}
+		if answer.JSON200 == nil {
+			return nil, errors.New("there is no catalog")
+		}
+		return catalog(*answer.JSON200)
 	})
-	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
-		return nil, away(err)
-	}
-	return read, err
 }
 
-func (c *Client) catalog(ctx context.Context) (*order.Catalog, error) {
-	resp, err := c.menu.GetCatalog(ctx)
-	if err != nil {
-		return nil, away(err)
+// catalog returns an error where anything is missing: a pizza without a price
+// must not become one for nothing, nor an answer that means something else a
+// menu without pizzas.
+func catalog(list menuapi.Catalog) (*order.Catalog, error) {
+	if list.CatalogVersion == nil || list.Pizzas == nil || list.PizzaNms == nil {
+		return nil, errors.New("version, pizzas or names are missing")
 	}
-	defer resp.Body.Close() //nolint:errcheck // nothing is lost when a body that was read cannot be closed
-	if resp.StatusCode != http.StatusOK {
-		return nil, away(problem.Read(resp))
+	pizzas := make([]order.Pizza, len(*list.Pizzas))
+	for i, p := range *list.Pizzas {
+		if p.PizzaID == nil || p.PizzaNm == nil || p.Size == nil || p.UnitPrice == nil {
+			return nil, fmt.Errorf("pizza %d has no id, name, size or price", i)
+		}
+		pizzas[i] = order.Pizza{ID: *p.PizzaID, Name: *p.PizzaNm, Size: *p.Size, Price: *p.UnitPrice}
 	}
-	answer, err := menuapi.ParseGetCatalogResponse(resp)
-	switch {
-	case err != nil:
-		return nil, away(fmt.Errorf("read menu's catalog: %w", err))
-	case answer.JSON200 == nil || answer.JSON200.CatalogVersion < 1:
-		return nil, away(errors.New("menu's catalog is none"))
-	}
-	return catalog(*answer.JSON200), nil
+	return order.NewCatalog(*list.CatalogVersion, pizzas, *list.PizzaNms), nil
 }

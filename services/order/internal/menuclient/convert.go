@@ -19,7 +19,7 @@ func request(lines []order.NewLine) menuapi.QuoteRequest {
 	return menuapi.QuoteRequest{Lines: &out}
 }
 
-// prices reads menu's answer line by line. It returns Unavailable for a line
+// prices reads menu's answer line by line. It returns an error for a line
 // that is neither a price nor a known refusal.
 func prices(lines []menuapi.QuotedLine) ([]order.Price, error) {
 	out := make([]order.Price, len(lines))
@@ -32,16 +32,8 @@ func prices(lines []menuapi.QuotedLine) ([]order.Price, error) {
 		case l.Error != nil && *l.Error == menuapi.UnknownSize:
 			out[i].Refused = order.UnknownSize
 		default:
-			return nil, away(fmt.Errorf("line %d of menu's answer is neither a price nor a known refusal", i))
+			return nil, fmt.Errorf("line %d is neither a price nor a known refusal", i)
 		}
 	}
 	return out, nil
-}
-
-func catalog(list menuapi.Catalog) *order.Catalog {
-	pizzas := make([]order.Pizza, len(list.Pizzas))
-	for i, p := range list.Pizzas {
-		pizzas[i] = order.Pizza{ID: p.PizzaID, Name: p.PizzaNm, Size: p.Size, Price: p.UnitPrice}
-	}
-	return order.NewCatalog(list.CatalogVersion, pizzas, list.PizzaNms)
 }

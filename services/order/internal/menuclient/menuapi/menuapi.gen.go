@@ -38,11 +38,11 @@ func (e QuoteError) Valid() bool {
 // Catalog defines model for Catalog.
 type Catalog struct {
 	// CatalogVersion The version of all of this.
-	CatalogVersion int64 `json:"catalog_version"`
+	CatalogVersion *int64 `json:"catalog_version,omitempty"`
 
 	// PizzaNms The names of all types, each once, also of those that no size is sold of at the moment.
-	PizzaNms []string      `json:"pizza_nms"`
-	Pizzas   []PricedPizza `json:"pizzas"`
+	PizzaNms *[]string      `json:"pizza_nms,omitempty"`
+	Pizzas   *[]PricedPizza `json:"pizzas,omitempty"`
 }
 
 // Money defines model for Money.
@@ -50,10 +50,10 @@ type Money = money.Amount
 
 // PricedPizza defines model for PricedPizza.
 type PricedPizza struct {
-	PizzaID   string `json:"pizza_id"`
-	PizzaNm   string `json:"pizza_nm"`
-	Size      string `json:"size"`
-	UnitPrice Money  `json:"unit_price"`
+	PizzaID   *string `json:"pizza_id,omitempty"`
+	PizzaNm   *string `json:"pizza_nm,omitempty"`
+	Size      *string `json:"size,omitempty"`
+	UnitPrice *Money  `json:"unit_price,omitempty"`
 }
 
 // Problem defines model for Problem.
