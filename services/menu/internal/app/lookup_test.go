@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -186,6 +187,13 @@ func TestGetCatalog(t *testing.T) {
 	want := api.PricedPizza{PizzaID: "bbq_ckn_l", PizzaNm: "The Barbecue Chicken Pizza", Size: "L", UnitPrice: money.MustParse("99.5")}
 	if diff := cmp.Diff(want, c.Pizzas[i]); diff != "" || c.CatalogVersion != v {
 		t.Errorf("version %d after a change to %d: %s", c.CatalogVersion, v, diff)
+	}
+	conn := superuser(t, db)
+	for price := range 50 { // what anyone has committed is there at once
+		exec(t, conn, fmt.Sprintf("UPDATE pizza SET price = %d WHERE pizza_id = 'bbq_ckn_l'", price))
+		if got := get().Pizzas[i].UnitPrice; !got.Equal(money.MustParse(strconv.Itoa(price))) {
+			t.Fatalf("%s after a change to %d", got, price)
+		}
 	}
 	t.Run("empty_database", func(t *testing.T) {
 		t.Parallel()

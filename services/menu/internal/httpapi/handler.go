@@ -88,7 +88,7 @@ func (h *Handler) Quote(ctx context.Context, r api.QuoteRequestObject) (api.Quot
 
 // GetCatalog answers GET /int/menu/catalog.
 func (h *Handler) GetCatalog(ctx context.Context, _ api.GetCatalogRequestObject) (api.GetCatalogResponseObject, error) {
-	catalog, err := h.menu.Catalog(ctx)
+	catalog, err := h.menu.Committed(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -211,8 +211,9 @@ type ClientInterface interface {
 
 	// GetCatalog Everything that a quote is made of
 	//
-	// The whole catalog of one version, the one of now, for who keeps prices:
-	// with it, lines can be priced as `POST /int/menu/quote` prices them. A
+	// The whole catalog of one version, for who keeps prices. It has every
+	// change that was committed before the request, also those that were not
+	// heard of yet. With it, lines can be priced as `POST /int/menu/quote` prices them. A
 	// line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
 	// with `pizza_nm` and `size` is the pizza with both; where several have
 	// them, the one with the lowest id (compared by bytes). Where none has, it
@@ -250,8 +251,9 @@ type ClientInterface interface {
 
 // GetCatalog Everything that a quote is made of
 //
-// The whole catalog of one version, the one of now, for who keeps prices:
-// with it, lines can be priced as `POST /int/menu/quote` prices them. A
+// The whole catalog of one version, for who keeps prices. It has every
+// change that was committed before the request, also those that were not
+// heard of yet. With it, lines can be priced as `POST /int/menu/quote` prices them. A
 // line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
 // with `pizza_nm` and `size` is the pizza with both; where several have
 // them, the one with the lowest id (compared by bytes). Where none has, it
@@ -429,8 +431,9 @@ type ClientWithResponsesInterface interface {
 
 	// GetCatalogWithResponse Everything that a quote is made of
 	//
-	// The whole catalog of one version, the one of now, for who keeps prices:
-	// with it, lines can be priced as `POST /int/menu/quote` prices them. A
+	// The whole catalog of one version, for who keeps prices. It has every
+	// change that was committed before the request, also those that were not
+	// heard of yet. With it, lines can be priced as `POST /int/menu/quote` prices them. A
 	// line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
 	// with `pizza_nm` and `size` is the pizza with both; where several have
 	// them, the one with the lowest id (compared by bytes). Where none has, it
@@ -615,8 +618,9 @@ func (r QuoteResponse) ContentType() string {
 
 // GetCatalogWithResponse Everything that a quote is made of
 //
-// The whole catalog of one version, the one of now, for who keeps prices:
-// with it, lines can be priced as `POST /int/menu/quote` prices them. A
+// The whole catalog of one version, for who keeps prices. It has every
+// change that was committed before the request, also those that were not
+// heard of yet. With it, lines can be priced as `POST /int/menu/quote` prices them. A
 // line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
 // with `pizza_nm` and `size` is the pizza with both; where several have
 // them, the one with the lowest id (compared by bytes). Where none has, it
