@@ -24,6 +24,7 @@ import (
 	"example.com/pizza/services/order/internal/menuclient"
 	"example.com/pizza/services/order/internal/order"
 	"example.com/pizza/services/order/internal/postgres"
+	"example.com/pizza/services/order/internal/quotecache"
 )
 
 // SchemaVersion is the migration of the order tables that this build needs.
@@ -36,6 +37,7 @@ type Config struct {
 	DB    pg.Config
 	Token token.Config
 	Menu  menuclient.Config
+	Quote quotecache.Config
 	Shop  Shop
 
 	Idempotency idempotency.Config
@@ -60,6 +62,7 @@ type App struct {
 	Server *server.Server
 	pool   *pgxpool.Pool
 	menu   *menuclient.Client
+	quotes *quotecache.Cache
 
 	stop       context.CancelFunc // ends what runs in the background
 	background sync.WaitGroup
@@ -85,14 +88,16 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	tokens := token.Checker{Keys: token.NewKeys(c.Token, time.Now), Revocations: store}
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_order", SchemaVersion))
 	gate := admission.New("order", c.limits(), log, registry)
-	orders := order.NewService(menu, store, gate, zone, time.Now)
+	quotes := quotecache.New(menu, c.Quote, log, registry, time.Now)
+	orders := order.NewService(quotes, store, gate, zone, time.Now)
 	s := server.New(c.HTTP, log, ready, registry)
 	if err := httpapi.Register(s, orders, tokens, registry); err != nil {
 		pool.Close()
 		return nil, err
 	}
 	working, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close: a stopping service still answers
-	a := &App{Server: s, pool: pool, menu: menu, stop: stop}
+	a := &App{Server: s, pool: pool, menu: menu, quotes: quotes, stop: stop}
+	a.background.Go(func() { quotes.Listen(working, pool) })
 	cleaner := idempotency.New(store, c.Idempotency, log, registry)
 	a.background.Go(func() { cleaner.Run(working) })
 	return a, nil
@@ -102,6 +107,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 func (a *App) Close() {
 	a.stop()
 	a.background.Wait()
+	a.quotes.Close()
 	a.menu.Close()
 	a.pool.Close()
 }
