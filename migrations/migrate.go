@@ -25,9 +25,9 @@ type Owner string
 // refer to pizzas.
 const (
 	Events Owner = "events"
-	Login Owner = "login"
-	Menu  Owner = "menu"
-	Order Owner = "order"
+	Login  Owner = "login"
+	Menu   Owner = "menu"
+	Order  Owner = "order"
 )
 
 // Owners returns all owners in the order of Up; Down takes the reverse.

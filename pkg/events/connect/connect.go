@@ -55,11 +55,11 @@ func (c Config) Validate() error {
 
 // Transport opens the transport for a process of this name, which consumes as
 // consumers says, if it does. pool is for PostgreSQL and stays the caller's. The
-// servers need not be there yet. close ends what was opened, after all
+// servers need not be there yet. closing ends what was opened, after all
 // subscriptions.
 func Transport(
 	c Config, consumers events.Config, name string, pool *pgxpool.Pool, log *slog.Logger, registry prometheus.Registerer,
-) (t events.Transport, close func(), err error) {
+) (t events.Transport, closing func(), err error) {
 	metrics := events.NewConsumerMetrics(registry)
 	consumers.Retention = c.Retention
 	if c.URL == "" {
