@@ -58,8 +58,9 @@ type Menu interface {
 }
 
 const (
-	// loadTime bounds a load, which no single order owns.
-	loadTime = 5 * time.Second
+	// loadTime bounds a load, which no single order owns. It is longer than a call
+	// to menu may take, so that it is the call that fails, and the breaker sees it.
+	loadTime = 10 * time.Second
 	// patience is how long an order that can be priced from memory waits for a
 	// menu that says nothing.
 	patience = 500 * time.Millisecond
