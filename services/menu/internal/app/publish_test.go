@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
-	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -14,8 +13,8 @@ import (
 
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/apitest"
-	"example.com/pizza/pkg/config"
 	"example.com/pizza/pkg/events"
+	"example.com/pizza/pkg/events/eventstest"
 	eventspg "example.com/pizza/pkg/events/postgres"
 	"example.com/pizza/services/menu/api"
 )
@@ -32,24 +31,8 @@ func TestCatalogChangesArePublished(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	c, err := config.Load[events.Config](nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	from := eventspg.New(pool, c, slog.New(slog.DiscardHandler), events.NewConsumerMetrics(prometheus.NewRegistry()))
-	ctx, stop := context.WithCancel(t.Context())
-	var subscribed sync.WaitGroup
-	defer subscribed.Wait()
-	defer stop()
-	got := make(chan events.Event, 100)
-	subscribed.Go(func() {
-		if err := from.Subscribe(ctx, "test", []string{"catalog.updated"}, func(_ context.Context, e events.Event) error {
-			got <- e
-			return nil
-		}); err != nil {
-			t.Error(err)
-		}
-	})
+	from := eventspg.New(pool, eventstest.Config(), slog.New(slog.DiscardHandler), events.NewConsumerMetrics(prometheus.NewRegistry()))
+	got := eventstest.Collect(t, from, "catalog.updated")
 	monolith := superuser(t, db)
 	changed := version(t, s.write(t, http.MethodPut, "/int/menu/pizzas/bbq_ckn_l", `{"pizza_type_id":"bbq_ckn","size":"L","price":11}`))
 	exec(t, monolith, "BEGIN; UPDATE pizza SET price = 12 WHERE pizza_id = 'bbq_ckn_l'; ROLLBACK")

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
-	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -16,6 +15,7 @@ import (
 	"example.com/pizza/pkg/config"
 	"example.com/pizza/pkg/events"
 	"example.com/pizza/pkg/events/connect"
+	"example.com/pizza/pkg/events/eventstest"
 	"example.com/pizza/pkg/events/natsserver"
 	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/services/order/api"
@@ -31,32 +31,12 @@ func consume(t *testing.T, db *migrationstest.Database, c connect.Config) <-chan
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	consumers, err := config.Load[events.Config](nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	from, closeTransport, err := connect.Transport(c, consumers, "test", pool, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	from, closeTransport, err := connect.Transport(c, eventstest.Config(), "test", pool, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(closeTransport)
-	ctx, stop := context.WithCancel(context.Background())
-	var subscribed sync.WaitGroup
-	t.Cleanup(func() { stop(); subscribed.Wait() })
-	got := make(chan events.Event)
-	subscribed.Go(func() {
-		if err := from.Subscribe(ctx, "test", []string{"order.created"}, func(ctx context.Context, e events.Event) error {
-			select {
-			case got <- e:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}); err != nil {
-			t.Error(err)
-		}
-	})
-	return got
+	return eventstest.Collect(t, from, "order.created")
 }
 
 // TestPlacedOrdersArePublished reads from the real transport what the document
