@@ -14,6 +14,8 @@ import (
 
 	"example.com/pizza/pkg/admission"
 	"example.com/pizza/pkg/config"
+	"example.com/pizza/pkg/events"
+	"example.com/pizza/pkg/events/connect"
 	"example.com/pizza/pkg/health"
 	"example.com/pizza/pkg/logging"
 	pg "example.com/pizza/pkg/postgres"
@@ -24,6 +26,7 @@ import (
 	"example.com/pizza/services/order/internal/menuclient"
 	"example.com/pizza/services/order/internal/order"
 	"example.com/pizza/services/order/internal/postgres"
+	"example.com/pizza/services/order/internal/quotecache"
 )
 
 // SchemaVersion is the migration of the order tables that this build needs.
@@ -36,8 +39,10 @@ type Config struct {
 	DB    pg.Config
 	Token token.Config
 	Menu  menuclient.Config
+	Quote quotecache.Config
 	Shop  Shop
 
+	Events      connect.Config
 	Idempotency idempotency.Config
 	Admission   Admission
 }
@@ -55,11 +60,18 @@ func (s Shop) Validate() error {
 	return nil
 }
 
+// outbox is where the store leaves what happened to orders.
+func outbox() events.Outbox {
+	return events.Outbox{Table: "order_outbox", Channel: "order_outbox", Source: "/order"}
+}
+
 // App is a wired service.
 type App struct {
 	Server *server.Server
 	pool   *pgxpool.Pool
 	menu   *menuclient.Client
+	quotes *quotecache.Cache
+	events *connect.Publisher
 
 	stop       context.CancelFunc // ends what runs in the background
 	background sync.WaitGroup
@@ -81,20 +93,29 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 		pool.Close()
 		return nil, err
 	}
+	publisher, err := connect.NewPublisher(ctx, c.Events, c.DB, "order", outbox(), log, registry)
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
 	store := postgres.NewStore(pool)
 	tokens := token.Checker{Keys: token.NewKeys(c.Token, time.Now), Revocations: store}
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_order", SchemaVersion))
 	gate := admission.New("order", c.limits(), log, registry)
-	orders := order.NewService(menu, store, gate, zone, time.Now)
+	quotes := quotecache.New(menu, c.Quote, log, registry, time.Now)
+	orders := order.NewService(quotes, store, gate, zone, time.Now)
 	s := server.New(c.HTTP, log, ready, registry)
 	if err := httpapi.Register(s, orders, tokens, registry); err != nil {
+		publisher.Close()
 		pool.Close()
 		return nil, err
 	}
 	working, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close: a stopping service still answers
-	a := &App{Server: s, pool: pool, menu: menu, stop: stop}
+	a := &App{Server: s, pool: pool, menu: menu, quotes: quotes, events: publisher, stop: stop}
+	a.background.Go(func() { quotes.Listen(working, pool) })
 	cleaner := idempotency.New(store, c.Idempotency, log, registry)
 	a.background.Go(func() { cleaner.Run(working) })
+	a.background.Go(func() { publisher.Run(working) })
 	return a, nil
 }
 
@@ -102,6 +123,8 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 func (a *App) Close() {
 	a.stop()
 	a.background.Wait()
+	a.quotes.Close()
+	a.events.Close()
 	a.menu.Close()
 	a.pool.Close()
 }

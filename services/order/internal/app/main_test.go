@@ -18,6 +18,8 @@ import (
 
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/apitest"
+	"example.com/pizza/pkg/config"
+	"example.com/pizza/pkg/events/connect"
 	"example.com/pizza/pkg/logging"
 	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/token"
@@ -25,6 +27,7 @@ import (
 	"example.com/pizza/services/order/internal/app"
 	"example.com/pizza/services/order/internal/idempotency"
 	"example.com/pizza/services/order/internal/menuclient"
+	"example.com/pizza/services/order/internal/quotecache"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -104,6 +107,17 @@ func start(t *testing.T, db *migrationstest.Database, menuURL string) *service {
 	})
 }
 
+// startCached is start with prices kept in memory, as by default. The tests whose
+// menu can do nothing but quote use start.
+func startCached(t *testing.T, db *migrationstest.Database, menuURL string) *service {
+	t.Helper()
+	return startWith(t, app.Config{
+		DB:    pgtest.Config(t, db.URL("order_svc")),
+		Menu:  menuclient.Config{BaseURL: menuURL, Timeout: 2 * time.Second},
+		Quote: quotecache.Config{MaxAge: time.Minute, MaxStale: 10 * time.Minute},
+	})
+}
+
 func startWith(t *testing.T, c app.Config) *service {
 	t.Helper()
 	if c.HTTP.RequestTimeout == 0 {
@@ -116,6 +130,12 @@ func startWith(t *testing.T, c app.Config) *service {
 	}
 	if c.Admission == (app.Admission{}) {
 		c.Admission = app.Admission{Queue: 1000, Wait: time.Minute} // tests of other things are not refused
+	}
+	if c.Events == (connect.Config{}) {
+		var err error
+		if c.Events, err = config.Load[connect.Config](nil); err != nil {
+			t.Fatal(err)
+		}
 	}
 	a, err := app.New(context.Background(), c, logging.New(logging.Config{Level: slog.LevelError}, t.Output(), "order"))
 	if err != nil {

@@ -3,6 +3,7 @@ package menuclient
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"time"
 
@@ -65,6 +66,8 @@ var (
 func broken(ctx context.Context, err error) *failure {
 	cause := context.Cause(ctx)
 	switch {
+	case cause == nil && isTimeout(err):
+		return &failure{outcome: timedOut, err: err} // the dialer's own, at the same moment
 	case cause == nil:
 		return &failure{outcome: lost, err: err}
 	case errors.Is(cause, errAttemptTime), errors.Is(cause, errBudget):
@@ -74,6 +77,11 @@ func broken(ctx context.Context, err error) *failure {
 	default:
 		return &failure{outcome: cutShort, err: err}
 	}
+}
+
+func isTimeout(err error) bool {
+	var n net.Error
+	return errors.As(err, &n) && n.Timeout()
 }
 
 // refusal is an attempt that was answered with an error. The fault that menu
