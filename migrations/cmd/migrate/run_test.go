@@ -66,8 +66,8 @@ func TestMigrate(t *testing.T) {
 	t.Parallel()
 	admin, migrator := database(t)
 	admin.mustRun(t, []string{"roles"}, "pizza_owner, migrator, login_svc, menu_svc and order_svc are in place")
-	migrator.mustRun(t, []string{"status"}, "OWNER  VERSION  MIGRATION", "order  00003    number_lines", "pending", "0 applied, ")
-	migrator.mustRun(t, []string{"up"}, "applied  login  00001  member", "the schema is up to date, after ")
+	migrator.mustRun(t, []string{"status"}, "OWNER   VERSION  MIGRATION", "order   00003    number_lines", "pending", "0 applied, ")
+	migrator.mustRun(t, []string{"up"}, "applied  login   00001  member", "the schema is up to date, after ")
 	migrator.mustRun(t, []string{"up"}, "the schema was up to date")
 	migrator.mustRun(t, []string{"status"}, " UTC\n", ", 0 pending")
 
@@ -75,7 +75,7 @@ func TestMigrate(t *testing.T) {
 	if err := json.Unmarshal([]byte(migrator.mustRun(t, []string{"status", "--json"})), &list); err != nil {
 		t.Fatal(err)
 	}
-	if len(list) < 16 || list[0].Owner != "login" || list[0].Version != 1 || list[0].Name != "member" || list[0].AppliedAt == nil {
+	if len(list) < 16 || list[0].Owner != "events" || list[0].Version != 1 || list[0].Name != "events" || list[0].AppliedAt == nil {
 		t.Errorf("status --json: %+v", list)
 	}
 
