@@ -51,6 +51,7 @@ func TestChaos(t *testing.T) {
 		run(t, s, "database restarted", 2, s.restartDatabase)
 		run(t, s, "prices changed", 20, s.changePrices)
 		run(t, s, "menu killed with -9", 5, s.killMenu)
+		run(t, s, "menu silent", 2, s.silenceMenu)
 	})
 	t.Run("nats", func(t *testing.T) {
 		broker := &broker{dir: t.TempDir()}
@@ -89,7 +90,10 @@ func startChaos(t *testing.T, b *broker) *chaos {
 	if s.port, err = strconv.Atoi(address.Port()); err != nil {
 		t.Fatal(err)
 	}
-	o := stack.Options{DatabaseURL: address.String(), RestartAfter: 10 * time.Millisecond}
+	o := stack.Options{
+		DatabaseURL: address.String(), RestartAfter: 10 * time.Millisecond,
+		Environ: []string{"QUOTE_MAX_AGE=1s"}, // menu is needed now and then
+	}
 	if b != nil {
 		o.EventsURL = b.server.URL()
 	}
@@ -243,6 +247,29 @@ func (s *chaos) killMenu(t *testing.T, l *load, rounds int) {
 	for range rounds {
 		s.kill(t, s.Service("menu"))
 		l.waitFor(t, 2*clients)
+	}
+}
+
+// silenceMenu stops the menu process, which keeps its connections: orders go on at
+// prices that are remembered.
+func (s *chaos) silenceMenu(t *testing.T, l *load, rounds int) {
+	menu := s.Service("menu").Process()
+	signal := func(to syscall.Signal) {
+		if err := menu.Signal(to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer signal(syscall.SIGCONT)
+	const stale = "menu does not answer; orders are priced from memory"
+	for range rounds {
+		before := s.logs.count("order", stale)
+		signal(syscall.SIGSTOP)
+		for s.logs.count("order", stale) == before {
+			wait(t)
+		}
+		l.waitFor(t, 5*clients)
+		signal(syscall.SIGCONT)
+		l.waitFor(t, clients)
 	}
 }
 

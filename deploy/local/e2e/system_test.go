@@ -332,10 +332,8 @@ func (l *logs) wait(t *testing.T, service, msg string) {
 		l.mu.Lock()
 		lines, more := l.lines[seen:], l.more
 		l.mu.Unlock()
-		for _, line := range lines {
-			if strings.HasPrefix(line, service+" ") && strings.Contains(line, `"msg":"`+msg+`"`) {
-				return
-			}
+		if countLines(lines, service, msg) > 0 {
+			return
 		}
 		seen += len(lines)
 		select {
@@ -347,6 +345,23 @@ func (l *logs) wait(t *testing.T, service, msg string) {
 }
 
 // dump shows the last lines.
+// count returns how often a service has logged a message.
+func (l *logs) count(service, msg string) int {
+	l.mu.Lock()
+	lines := l.lines
+	l.mu.Unlock()
+	return countLines(lines, service, msg)
+}
+
+func countLines(lines []string, service, msg string) (n int) {
+	for _, line := range lines {
+		if strings.HasPrefix(line, service+" ") && strings.Contains(line, `"msg":"`+msg+`"`) {
+			n++
+		}
+	}
+	return n
+}
+
 func (l *logs) dump(t *testing.T) {
 	t.Helper()
 	l.mu.Lock()

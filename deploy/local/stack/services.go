@@ -163,7 +163,9 @@ func (s *Stack) launch(ctx context.Context, name string, environ []string) (*Ser
 // (LOG_LEVEL=debug make run) passes through, except what would let a service
 // reach the database in another way than by its own role.
 func (s *Stack) environ(name string, settings []string) ([]string, error) {
-	environ := slices.DeleteFunc(append(os.Environ(), s.options.Environ...), func(v string) bool {
+	// So that it is soon seen what orders do without menu, unless the user says otherwise.
+	demonstration := []string{"QUOTE_MAX_AGE=2s"}
+	environ := slices.DeleteFunc(slices.Concat(demonstration, os.Environ(), s.options.Environ), func(v string) bool {
 		return strings.HasPrefix(v, "PG") || strings.HasPrefix(v, "DATABASE_URL=") || strings.HasPrefix(v, "TEST_DATABASE_URL=")
 	})
 	database, err := s.databaseSettings(name + "_svc")

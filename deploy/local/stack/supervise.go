@@ -8,10 +8,9 @@ import (
 	"example.com/pizza/deploy/local/internal/process"
 )
 
-// DefaultRestartAfter is how long a service that ended by itself stays away: what
-// a cluster waits at first (CrashLoopBackOff), and long enough to see how the
-// others get along without it.
-const DefaultRestartAfter = 10 * time.Second
+// DefaultRestartAfter is how long a service that ended by itself stays away: long
+// enough to see how the others get along without it.
+const DefaultRestartAfter = 20 * time.Second
 
 // Addresses are where a service listens, as it says in its log.
 type Addresses struct {

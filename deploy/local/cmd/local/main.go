@@ -12,7 +12,7 @@ import (
 )
 
 const usage = `usage: local run [--port 8000] [--host ADDRESS] [--data .local] [--events postgres|nats]
-                 [--restart-after 10s] [--json]
+                 [--restart-after 20s] [--json]
        local clean [--data .local]
 
 run    starts PostgreSQL, the three services and the gateway, and shows their
