@@ -8,13 +8,15 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/jackc/pgx/v5"
 
 	"example.com/pizza/migrations/migrationstest"
 )
 
-// refused is insufficient_privilege.
-const refused = "42501"
+// refused is insufficient_privilege. otherRow stands for the same code where the
+// verb is allowed and a row-level policy refuses the row.
+const refused, otherRow = "42501", "42501 row"
 
 // matrix is what each role may do to each table: s(elect), i(nsert), u(pdate),
 // d(elete). Nobody here may do anything else, such as DDL or TRUNCATE; the
@@ -36,7 +38,7 @@ const matrix = `
 	orders                ----       ----      si--       ----
 	order_detail          ----       ----      si--       ----
 	order_outbox          ----       ----      siud       ----
-	idempotency_key       ----       ----      si-d       ----
+	idempotency_key       ----       ----      si--       ----
 	schema_version_order  ----       ----      s---       ----
 
 	event                 ----       siud      siud       ----
@@ -119,7 +121,7 @@ func tryTable(t *testing.T, conn *pgx.Conn, table, allowed string) {
 		"DROP TABLE " + table + " CASCADE",
 	} {
 		code := attempt(t, conn, verb)
-		if may := i < len(allowed) && allowed[i] != '-'; may && code != "" && !strings.HasPrefix(code, "23") || !may && code != refused {
+		if may := i < len(allowed) && allowed[i] != '-'; may && code != "" && code != otherRow && !strings.HasPrefix(code, "23") || !may && code != refused {
 			t.Errorf("%s: allowed is %v, but SQLSTATE is %q", verb, may, code)
 		}
 	}
@@ -159,6 +161,7 @@ func TestGrantsCoverEveryTable(t *testing.T) {
 func TestRolesMayNothingElse(t *testing.T) {
 	t.Parallel()
 	d := migrationstest.New(t)
+	calls := map[string][]string{"order_svc": {"forget_answers(interval,integer)", "own_order(character varying)"}}
 	for _, role := range roles() {
 		t.Run(role, func(t *testing.T) {
 			t.Parallel()
@@ -190,10 +193,11 @@ func TestRolesMayNothingElse(t *testing.T) {
 					t.Errorf("%s: SQLSTATE %q", sql, code)
 				}
 			}
-			if can := values[string](t, conn, `
+			can := values[string](t, conn, `
 				SELECT oid::regprocedure::text FROM pg_proc
-				WHERE pronamespace = 'public'::regnamespace AND has_function_privilege(oid, 'EXECUTE')`); len(can) > 0 {
-				t.Errorf("may call %v", can)
+				WHERE pronamespace = 'public'::regnamespace AND has_function_privilege(oid, 'EXECUTE') ORDER BY 1`)
+			if diff := cmp.Diff(calls[role], can, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("may call (-want +got):\n%s", diff)
 			}
 			if can := values[string](t, conn, `
 				SELECT table_name || '.' || privilege_type FROM information_schema.role_table_grants

@@ -183,7 +183,8 @@ func TestSeedHistory(t *testing.T) {
 		}
 	})
 	t.Run("new_lines_go_on_after_it", func(t *testing.T) {
-		n := value[int](t, connect(t, d.URL("order_svc")), "INSERT INTO order_detail (quantity) VALUES (1) RETURNING order_detail_id")
+		conn := connectAs(t, d, value[string](t, admin, "SELECT member_id FROM orders WHERE order_id = '8'"))
+		n := value[int](t, conn, "INSERT INTO order_detail (order_id, quantity) VALUES ('8', 1) RETURNING order_detail_id")
 		if n != 48621 {
 			t.Errorf("the next number is %d", n)
 		}

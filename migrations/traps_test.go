@@ -27,7 +27,7 @@ func TestLongMemberIDCanOrder(t *testing.T) {
 	d := migrationstest.New(t)
 	id := strings.Repeat("김", 100)
 	exec(t, connect(t, d.URL("login_svc")), "INSERT INTO member VALUES ($1, 'x', 'Long')", id)
-	exec(t, connect(t, d.URL("order_svc")),
+	exec(t, connectAs(t, d, id),
 		"INSERT INTO orders (order_id, member_id, date, time) VALUES ('1', $1, '2026-01-01', '12:00:00')", id)
 }
 
@@ -37,7 +37,7 @@ func TestLineNumbers(t *testing.T) {
 	t.Run("start_past_max", func(t *testing.T) {
 		t.Parallel()
 		d, _ := takenOver(t)
-		got := value[int](t, connect(t, d.URL("order_svc")),
+		got := value[int](t, connectAs(t, d, "kim"),
 			"INSERT INTO order_detail (order_id, pizza_id, quantity) VALUES ('1', 'bbq_ckn_s', 1) RETURNING order_detail_id")
 		if got != 42 {
 			t.Errorf("the number after 41 is %d", got)
@@ -45,8 +45,9 @@ func TestLineNumbers(t *testing.T) {
 	})
 	t.Run("start_at_1_when_empty", func(t *testing.T) {
 		t.Parallel()
-		got := value[int](t, connect(t, migrationstest.New(t).URL("order_svc")),
-			"INSERT INTO order_detail (quantity) VALUES (1) RETURNING order_detail_id")
+		conn := connectAs(t, migrationstest.New(t), "kim")
+		exec(t, conn, "INSERT INTO orders (order_id, member_id, date, time) VALUES ('1', 'kim', '2026-01-01', '12:00:00')")
+		got := value[int](t, conn, "INSERT INTO order_detail (order_id, quantity) VALUES ('1', 1) RETURNING order_detail_id")
 		if got != 1 {
 			t.Errorf("the first number is %d", got)
 		}
@@ -57,7 +58,7 @@ func TestLineNumbers(t *testing.T) {
 		const ours = "INSERT INTO order_detail (order_id, pizza_id, quantity) VALUES ('1', 'bbq_ckn_s', 7) RETURNING order_detail_id"
 		monolith := connect(t, old.monolith)
 		last := value[int](t, monolith, "SELECT max(order_detail_id) FROM order_detail")
-		taken := value[int](t, connect(t, d.URL("order_svc")), ours)
+		taken := value[int](t, connectAs(t, d, "kim"), ours)
 		exec(t, monolith, "INSERT INTO order_detail VALUES ($1, '2', 'hawaiian_m', 8)", last+1)
 		if taken != last+1 {
 			t.Fatalf("%d is not the number that the old system takes next", taken)
@@ -73,7 +74,7 @@ func TestLineNumbers(t *testing.T) {
 		const writers, orders, lines = 3, 60, 3
 		var wg sync.WaitGroup
 		for w := range writers {
-			monolith, ours := connect(t, old.monolith), connect(t, d.URL("order_svc"))
+			monolith, ours := connect(t, old.monolith), connectAs(t, d, "lee")
 			write := func(name string, place func(context.Context, *pgx.Conn, string, int) error, conn *pgx.Conn) {
 				for i := range orders {
 					if err := place(t.Context(), conn, fmt.Sprintf("%s-%d-%d", name, w, i), lines); err != nil {
@@ -150,14 +151,14 @@ func TestIndexes(t *testing.T) {
 func TestPricesOfOrders(t *testing.T) {
 	t.Parallel()
 	d, old := takenOver(t)
-	service := connect(t, d.URL("order_svc"))
+	service := connectAs(t, d, "kim")
 	t.Run("old_rows_have_none", func(t *testing.T) {
-		if n := value[int](t, service, "SELECT count(unit_price) + (SELECT count(total_price) FROM orders) FROM order_detail"); n != 0 {
+		if n := value[int](t, connect(t, d.URL("")), "SELECT count(unit_price) + (SELECT count(total_price) FROM orders) FROM order_detail"); n != 0 {
 			t.Errorf("%d prices", n)
 		}
 	})
 	t.Run("are_exact_and_outlive_the_menu", func(t *testing.T) {
-		exec(t, service, "INSERT INTO orders (order_id, member_id, date, time, total_price) VALUES ('p', 'lee', 'd', 't', 0.3)")
+		exec(t, service, "INSERT INTO orders (order_id, member_id, date, time, total_price) VALUES ('p', 'kim', 'd', 't', 0.3)")
 		exec(t, service, "INSERT INTO order_detail (order_id, pizza_id, quantity, unit_price) VALUES ('p', 'of_no_type', 3, 0.1)")
 		exec(t, connect(t, old.monolith), "UPDATE pizza SET price = 99 WHERE pizza_id = 'of_no_type'")
 		equal := value[bool](t, service, `
@@ -170,7 +171,7 @@ func TestPricesOfOrders(t *testing.T) {
 	t.Run("are_never_negative", func(t *testing.T) {
 		for _, sql := range []string{
 			"INSERT INTO order_detail (order_id, quantity, unit_price) VALUES ('1', 1, -0.01)",
-			"INSERT INTO orders (order_id, member_id, date, time, total_price) VALUES ('n', 'lee', 'd', 't', -1)",
+			"INSERT INTO orders (order_id, member_id, date, time, total_price) VALUES ('n', 'kim', 'd', 't', -1)",
 		} {
 			_, err := service.Exec(t.Context(), sql)
 			if code := sqlstate(t, err); code != "23514" {
@@ -192,12 +193,12 @@ func TestPricesOfOrders(t *testing.T) {
 func TestCreatedAt(t *testing.T) {
 	t.Parallel()
 	d, old := takenOver(t)
-	if n := value[int](t, connect(t, d.URL("order_svc")), "SELECT count(created_at) FROM orders"); n != 0 {
+	if n := value[int](t, connect(t, d.URL("")), "SELECT count(created_at) FROM orders"); n != 0 {
 		t.Errorf("%d old orders have a made-up moment", n)
 	}
 	// The old system does not know the column, and still fills it.
 	exec(t, connect(t, old.monolith), "INSERT INTO orders VALUES ('3', 'kim', 'BRANCH001', '2025-08-01', '12:00:00')")
-	if !value[bool](t, connect(t, d.URL("order_svc")), `
+	if !value[bool](t, connectAs(t, d, "kim"), `
 		SELECT created_at BETWEEN now() - interval '1 minute' AND now() AND date = '2025-08-01' AND time = '12:00:00'
 		FROM orders WHERE order_id = '3'`) {
 		t.Error("an order of the old system has no moment, or another date or time")

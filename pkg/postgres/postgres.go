@@ -33,6 +33,7 @@ type Config struct {
 	MaxConns         int32         `env:"DB_MAX_CONNS" envDefault:"10" doc:"Most connections that one process opens"`
 	ConnectTimeout   time.Duration `env:"DB_CONNECT_TIMEOUT" envDefault:"3s" doc:"Longest wait for a new connection"`
 	StatementTimeout time.Duration `env:"DB_STATEMENT_TIMEOUT" envDefault:"5s" doc:"Longest run of one statement, enforced by the server"`
+	Prepared         string        `env:"DB_PREPARED_STATEMENTS" envDefault:"on" doc:"Keep prepared statements on connections: on or off; off behind a pooler in transaction mode that does not follow them, such as PgBouncer before 1.21"`
 }
 
 // Validate reports every value that no pool can be made of.
@@ -52,6 +53,11 @@ func (c Config) Validate() error {
 	default:
 		bad = append(bad, errors.New("DB_SSLMODE must be disable, allow, prefer, require, verify-ca or verify-full"))
 	}
+	switch c.Prepared {
+	case "on", "off":
+	default:
+		bad = append(bad, errors.New("DB_PREPARED_STATEMENTS must be on or off"))
+	}
 	return errors.Join(bad...)
 }
 
@@ -70,6 +76,11 @@ func Open(ctx context.Context, c Config, application string) (*pgxpool.Pool, err
 	pool.ConnConfig.ConnectTimeout = c.ConnectTimeout
 	pool.ConnConfig.RuntimeParams["statement_timeout"] = strconv.FormatInt(c.StatementTimeout.Milliseconds(), 10)
 	pool.MaxConns = c.MaxConns
+	if c.Prepared == "off" {
+		// What a statement takes and gives is still asked only once, and kept here;
+		// then the unnamed statement is parsed and run within one transaction.
+		pool.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	}
 	p, err := pgxpool.NewWithConfig(ctx, pool)
 	if err != nil {
 		return nil, fmt.Errorf("database pool: %w", err)

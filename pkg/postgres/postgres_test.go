@@ -124,7 +124,7 @@ func TestSchemaCheck(t *testing.T) {
 func TestConfigRules(t *testing.T) {
 	t.Parallel()
 	err := postgres.Config{SSLMode: "perhaps", StatementTimeout: -1}.Validate()
-	for _, name := range []string{"DB_MAX_CONNS", "DB_CONNECT_TIMEOUT", "DB_STATEMENT_TIMEOUT", "DB_SSLMODE"} {
+	for _, name := range []string{"DB_MAX_CONNS", "DB_CONNECT_TIMEOUT", "DB_STATEMENT_TIMEOUT", "DB_SSLMODE", "DB_PREPARED_STATEMENTS"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not reported: %v", name, err)
 		}

@@ -3,8 +3,9 @@
 -- taken away, and a service that is running never finds a right missing.
 --
 -- A service writes the tables it owns and reads nothing that it does not need.
--- Sequences and functions need no line: identities draw their numbers and
--- triggers run without rights of the writer.
+-- Which rows the order role may do it to, the policies of its tables say.
+-- Sequences and functions need no line: identities draw their numbers, triggers
+-- run without rights of the writer, and what is called is granted where it is made.
 
 DO $$
 DECLARE
@@ -56,7 +57,6 @@ GRANT UPDATE ON order_outbox         TO order_svc; -- sent, or tried in vain
 GRANT DELETE ON order_outbox         TO order_svc; -- sent long ago
 GRANT SELECT ON idempotency_key      TO order_svc;
 GRANT INSERT ON idempotency_key      TO order_svc;
-GRANT DELETE ON idempotency_key      TO order_svc; -- when its time is over
 GRANT SELECT ON revoked_token        TO order_svc; -- a token ends at once for every service
 GRANT SELECT ON schema_version_order TO order_svc;
 

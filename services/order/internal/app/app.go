@@ -30,7 +30,7 @@ import (
 )
 
 // SchemaVersion is the migration of the order tables that this build needs.
-const SchemaVersion = 11
+const SchemaVersion = 20
 
 // Config is the configuration of the order service.
 type Config struct {

@@ -164,13 +164,13 @@ func TestCleanFails(t *testing.T) {
 	t.Parallel()
 	d := newDatabase(t, 10, 0)
 	r := d.start(t, time.Hour)
-	d.exec(t, "REVOKE DELETE ON idempotency_key FROM order_svc")
+	d.exec(t, "REVOKE EXECUTE ON FUNCTION forget_answers FROM order_svc")
 	r.Clean(t.Context())
 	r.Clean(t.Context())
 	if lines := strings.Count(r.log.String(), "\n"); lines != 1 || !strings.Contains(r.log.String(), "level=WARN") {
 		t.Errorf("two failures are logged as %s", &r.log)
 	}
-	d.exec(t, "GRANT DELETE ON idempotency_key TO order_svc")
+	d.exec(t, "GRANT EXECUTE ON FUNCTION forget_answers TO order_svc")
 	r.Clean(t.Context())
 	if !strings.Contains(r.log.String(), "can be deleted again") {
 		t.Errorf("the recovery is not logged: %s", &r.log)

@@ -15,7 +15,7 @@ import (
 
 // Answer returns what is kept under a member's key. It returns Unavailable.
 func (s *Store) Answer(ctx context.Context, memberID, key string) (a order.Answer, found bool, err error) {
-	row, err := s.queries.GetAnswer(ctx, db.GetAnswerParams{MemberID: memberID, Key: key})
+	row, err := s.as(memberID).GetAnswer(ctx, db.GetAnswerParams{MemberID: memberID, Key: key})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return order.Answer{}, false, nil

@@ -17,7 +17,7 @@ func (s *Store) List(ctx context.Context, memberID string, after *order.Position
 	if after != nil {
 		page.HasAfter, page.AfterDate, page.AfterTime, page.AfterID = true, after.Date, after.Time, after.ID
 	}
-	rows, err := s.queries.ListOrders(ctx, page)
+	rows, err := s.as(memberID).ListOrders(ctx, page)
 	if err != nil {
 		return nil, postgres.Fault(err)
 	}
@@ -34,7 +34,7 @@ func (s *Store) List(ctx context.Context, memberID string, after *order.Position
 
 // Get returns one order of a member. It returns NotFound and Unavailable.
 func (s *Store) Get(ctx context.Context, memberID, orderID string) (order.Order, error) {
-	rows, err := s.queries.GetOrder(ctx, db.GetOrderParams{OrderID: orderID, MemberID: memberID})
+	rows, err := s.as(memberID).GetOrder(ctx, db.GetOrderParams{OrderID: orderID, MemberID: memberID})
 	if err != nil {
 		return order.Order{}, postgres.Fault(err)
 	}

@@ -16,10 +16,13 @@ import (
 )
 
 // Store is an order.Store, and the token.Revocations of the service.
-type Store struct{ queries *db.Queries }
+type Store struct {
+	pool    *pgxpool.Pool
+	queries *db.Queries // of nobody: as has those of a member
+}
 
 // NewStore returns a store on a pool of the order service's role.
-func NewStore(pool *pgxpool.Pool) *Store { return &Store{db.New(pool)} }
+func NewStore(pool *pgxpool.Pool) *Store { return &Store{pool, db.New(pool)} }
 
 // Insert keeps an order that has a price on every line, announces it as
 // order.created, and keeps the answer under its key if there is one, in one
@@ -45,7 +48,7 @@ func (s *Store) Insert(ctx context.Context, o order.Order, a *order.Answer) erro
 		row.Key, row.Fingerprint, row.Status = &a.Key, a.Fingerprint[:], int32(a.Receipt.Status)
 		row.ContentType, row.Location, row.Body = a.Receipt.ContentType, a.Receipt.Location, a.Receipt.Body
 	}
-	kept, err := s.queries.InsertOrder(ctx, row)
+	kept, err := s.as(o.MemberID).InsertOrder(ctx, row)
 	var pg *pgconn.PgError
 	switch {
 	case errors.As(err, &pg) && pg.Code == foreignKeyViolation:
