@@ -71,6 +71,11 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	registry := server.NewRegistry()
+	keys, err := token.Open(c.Token, log, registry, time.Now)
+	if err != nil {
+		return nil, err
+	}
 	pool, err := pg.Open(ctx, c.DB, "order")
 	if err != nil {
 		return nil, err
@@ -81,9 +86,8 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 		return nil, err
 	}
 	store := postgres.NewStore(pool)
-	tokens := token.Checker{Keys: token.NewKeys(c.Token, time.Now), Revocations: store}
+	tokens := token.Checker{Keys: keys.Keys, Revocations: store}
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_order", SchemaVersion))
-	registry := server.NewRegistry()
 	gate := admission.New("order", c.limits(), log, registry)
 	orders := order.NewService(menu, store, gate, zone, time.Now)
 	s := server.New(c.HTTP, log, ready, registry)
@@ -95,6 +99,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	a := &App{Server: s, pool: pool, menu: menu, stop: stop}
 	cleaner := idempotency.New(store, c.Idempotency, log, registry)
 	a.background.Go(func() { cleaner.Run(working) })
+	a.background.Go(func() { keys.Run(working) })
 	return a, nil
 }
 
