@@ -59,7 +59,7 @@ func (b Binder) Bind(target any, c echo.Context) error {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return fault.Wrap(err, fault.TooLarge, fmt.Sprintf("the body must not be larger than %d bytes", tooLarge.Limit))
+		return TooLarge(tooLarge.Limit)
 	case err != nil:
 		return fault.Wrap(err, fault.Invalid, "the body could not be read")
 	case len(body) == 0:
@@ -69,6 +69,11 @@ func (b Binder) Bind(target any, c echo.Context) error {
 	default:
 		return b.complete(JSON(body, target), target)
 	}
+}
+
+// TooLarge is the fault of a body that is larger than limit bytes.
+func TooLarge(limit int64) error {
+	return fault.New(fault.TooLarge, fmt.Sprintf("the body must not be larger than %d bytes", limit))
 }
 
 // complete adds the rules that other fields break to the fields of a wrong

@@ -15,11 +15,15 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"example.com/pizza/pkg/admission"
+	"example.com/pizza/pkg/bind"
+	"example.com/pizza/pkg/edge"
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/logging"
 	"example.com/pizza/pkg/problem"
 	"example.com/pizza/pkg/token"
 )
+
+var errNoPath = fault.New(fault.NotFound, "there is nothing at this path")
 
 // traceRequest takes up the caller's trace (W3C Trace Context), or starts one,
 // so that every log line and error answer of a request carries one trace_id.
@@ -92,18 +96,35 @@ func (s *Server) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// secure sets the headers that every answer carries: it is data, never a page.
-func secure(next echo.HandlerFunc) echo.HandlerFunc {
+// protect sets the headers that every answer carries, and ends connections that
+// may hold a request in disguise.
+func protect(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		c.Response().Header().Set("X-Content-Type-Options", "nosniff")
+		edge.Protect(c.Response().Header())
+		edge.EndChunked(c.Response().Header(), c.Request())
 		return next(c)
 	}
 }
 
-// limit bounds the body and the time of a request.
+// plain answers for a path in disguise as for one that is not there, before
+// anything is made of it.
+func plain(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if !edge.Plain(c.Request().URL) {
+			return errNoPath
+		}
+		return next(c)
+	}
+}
+
+// limit bounds the body and the time of a request. A body that says beforehand
+// that it is too large is not waited for.
 func (s *Server) limit(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
+		if r.ContentLength > maxBody {
+			return bind.TooLarge(maxBody)
+		}
 		ctx, cancel := context.WithTimeout(r.Context(), s.config.RequestTimeout)
 		defer cancel()
 		r = r.WithContext(ctx)
@@ -159,7 +180,7 @@ func fromEcho(err error) error {
 	}
 	switch e.Code {
 	case http.StatusNotFound:
-		return fault.New(fault.NotFound, "there is nothing at this path")
+		return errNoPath
 	case http.StatusMethodNotAllowed:
 		return fault.New(fault.MethodNotAllowed, "this path does not offer that method; Allow lists those it does")
 	case http.StatusBadRequest:

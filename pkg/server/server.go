@@ -1,9 +1,9 @@
 // Package server runs a service's two HTTP ports and stops them gracefully.
 //
 // A request passes, outside in: panic recovery, the trace of the request, the
-// access log and metrics, CORS (public port only), a deadline, the body limit;
-// then the router, authentication where an operation asks for it, and the
-// generated handler. Handlers return errors; errorHandler is the one place that
+// access log and metrics, the headers that protect the answer, a deadline, the
+// body limit, and on the public port the form of the path and CORS; then
+// authentication where an operation asks for it, and the generated handler. Handlers return errors; errorHandler is the one place that
 // logs them and, through package problem, answers.
 //
 // The public port (8000) carries the API and the health probes; the internal
@@ -21,11 +21,11 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"github.com/labstack/echo/v4/middleware"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"example.com/pizza/pkg/bind"
+	"example.com/pizza/pkg/edge"
 	"example.com/pizza/pkg/health"
 )
 
@@ -33,15 +33,19 @@ import (
 type Config struct {
 	Addr            string        `env:"HTTP_ADDR" envDefault:":8000" doc:"Address of the public port"`
 	InternalAddr    string        `env:"INTERNAL_ADDR" envDefault:":9000" doc:"Address of the internal port: /int and /metrics"`
-	AllowedOrigins  []string      `env:"CORS_ALLOWED_ORIGINS" doc:"Origins that browsers may call from, separated by commas; * allows all; empty allows none"`
+	AllowedOrigins  []string      `env:"CORS_ALLOWED_ORIGINS" doc:"Origins that browsers may call from, separated by commas, such as https://pizza.example; * alone allows all; empty allows none"`
 	RequestTimeout  time.Duration `env:"REQUEST_TIMEOUT" envDefault:"10s" doc:"Longest time that one request may take"`
+	ClientTimeout   time.Duration `env:"CLIENT_TIMEOUT" envDefault:"5s" doc:"Longest time that a client may take to send the headers of a request, and, beside REQUEST_TIMEOUT, its body, or to take the answer; then the connection is cut"`
 	ShutdownDelay   time.Duration `env:"SHUTDOWN_DELAY" envDefault:"5s" doc:"How long a stopping process goes on serving while it is already unready, so that load balancers notice"`
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"20s" doc:"Longest wait for requests in flight after that"`
 }
 
 // Validate reports times that no server can keep.
 func (c Config) Validate() error {
-	var bad []error
+	bad := []error{checkOrigins(c.AllowedOrigins)}
+	if c.ClientTimeout <= 0 {
+		bad = append(bad, errors.New("CLIENT_TIMEOUT must be longer than 0s"))
+	}
 	if c.RequestTimeout <= 0 {
 		bad = append(bad, errors.New("REQUEST_TIMEOUT must be longer than 0s"))
 	}
@@ -55,12 +59,8 @@ func (c Config) Validate() error {
 }
 
 const (
-	maxBody        = 64 << 10 // bytes; the largest order is under 20 KiB
-	maxHeader      = 16 << 10 // bytes
-	headerTimeout  = 5 * time.Second
-	idleTimeout    = 2 * time.Minute // longer than common load balancers keep a connection, so that they close it and not we
-	corsMaxAge     = 10 * time.Minute
-	readWriteSlack = 5 * time.Second // what a slow client may take beside the work itself
+	maxBody     = 64 << 10        // bytes; the largest order is under 20 KiB
+	idleTimeout = 2 * time.Minute // longer than common load balancers keep a connection, so that they close it and not we
 )
 
 // Server is one service: two ports over one set of handlers.
@@ -78,14 +78,9 @@ func New(c Config, log *slog.Logger, state *health.State, registry *prometheus.R
 	s := &Server{config: c, log: log, health: state}
 	measure := newMetrics(registry)
 	s.public = s.newEcho(measure)
-	if len(c.AllowedOrigins) > 0 { // echo takes an empty list for "*"
-		s.public.Use(middleware.CORSWithConfig(middleware.CORSConfig{
-			AllowOrigins:  c.AllowedOrigins,
-			AllowMethods:  []string{http.MethodGet, http.MethodHead, http.MethodPost},
-			AllowHeaders:  []string{"Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Traceparent"},
-			ExposeHeaders: []string{"ETag", "Idempotent-Replayed", "Link", "Location", "Retry-After"},
-			MaxAge:        int(corsMaxAge.Seconds()),
-		}))
+	s.public.Use(plain)
+	if len(c.AllowedOrigins) > 0 {
+		s.public.Use(cors(c.AllowedOrigins))
 	}
 	s.internal = s.newEcho(measure)
 	s.routeHealth()
@@ -98,7 +93,7 @@ func (s *Server) newEcho(measure *metrics) *echo.Echo {
 	e.HideBanner, e.HidePort = true, true
 	e.Binder = bind.Binder{}
 	e.HTTPErrorHandler = s.errorHandler
-	e.Use(traceRequest, s.observe(measure), s.recoverPanic, secure, s.limit)
+	e.Use(traceRequest, s.observe(measure), s.recoverPanic, protect, s.limit)
 	return e
 }
 
@@ -166,11 +161,11 @@ func (s *Server) stop(ctx context.Context, servers []*http.Server) error {
 func (s *Server) httpServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       s.config.RequestTimeout + readWriteSlack,
-		WriteTimeout:      s.config.RequestTimeout + readWriteSlack,
+		ReadHeaderTimeout: s.config.ClientTimeout,
+		ReadTimeout:       s.config.RequestTimeout + s.config.ClientTimeout,
+		WriteTimeout:      s.config.RequestTimeout + s.config.ClientTimeout,
 		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
+		MaxHeaderBytes:    edge.MaxHeader,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 }

@@ -182,44 +182,6 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-func TestCORS(t *testing.T) {
-	t.Parallel()
-	preflight := func(c server.Config, origin string) *http.Response {
-		s, _ := start(c)
-		s.Router().POST("/oven", func(c echo.Context) error { return c.NoContent(http.StatusOK) })
-		return do(s.Public(), "OPTIONS", "/oven", "Origin", origin, "Access-Control-Request-Method", "POST")
-	}
-	none, all := config(), config()
-	none.AllowedOrigins, all.AllowedOrigins = nil, []string{"*"}
-	for name, test := range map[string]struct {
-		config server.Config
-		origin string
-		want   string
-	}{
-		"allowed":      {config(), "https://pizza.example", "https://pizza.example"},
-		"stranger":     {config(), "https://evil.example", ""},
-		"none_allowed": {none, "https://pizza.example", ""},
-		"all_allowed":  {all, "https://evil.example", "*"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			if got := preflight(test.config, test.origin).Header.Get("Access-Control-Allow-Origin"); got != test.want {
-				t.Errorf("allowed origin %q, want %q", got, test.want)
-			}
-		})
-	}
-	// What a browser may send, and show to its page, to order again safely.
-	r := preflight(config(), "https://pizza.example")
-	if got := r.Header.Get("Access-Control-Allow-Headers"); !strings.Contains(got, "Idempotency-Key") {
-		t.Errorf("allowed headers %q", got)
-	}
-	s, _ := start(config())
-	r = do(s.Public(), "GET", "/livez", "Origin", "https://pizza.example")
-	if got := r.Header.Get("Access-Control-Expose-Headers"); !strings.Contains(got, "Idempotent-Replayed") || !strings.Contains(got, "Retry-After") {
-		t.Errorf("exposed headers %q", got)
-	}
-}
-
 func TestRequireToken(t *testing.T) {
 	t.Parallel()
 	s, log := start(config())

@@ -1,16 +1,15 @@
 // Package token issues and verifies the access tokens of members: JWTs signed
 // with HS256 (RFC 7519, RFC 7518).
 //
-// One service issues; every service verifies by itself with the shared secret,
-// and asks its Revocations whether the token was withdrawn. Only HS256 is
-// accepted, exp is required, and the header's kid is derived from the key, so
-// that a verifier can tell which key signed.
+// One service issues; every service verifies by itself with the shared keys,
+// and asks its Revocations whether the token was withdrawn. Config says where
+// the keys come from, Keys holds those of now, and where they are files, Run
+// keeps up with their changes, so that a key is replaced while everyone stays
+// logged in. The header's kid is derived from the key and names it to verifiers.
 package token
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -22,28 +21,8 @@ import (
 	"example.com/pizza/pkg/fault"
 )
 
-// maxLength bounds what is parsed; our own tokens are under 500 bytes for the
-// longest member id.
-const maxLength = 4096
-
-// minSecret is the least length of an HS256 key in bytes (RFC 7518, section 3.2).
-const minSecret = 32
-
 // leeway is how far the clocks of two machines may differ.
 const leeway = 5 * time.Second
-
-// Config is what a service needs to verify tokens.
-type Config struct {
-	Secret string `env:"JWT_SECRET,required,notEmpty" doc:"Key that signs access tokens (HS256), at least 32 bytes; the same for all services"`
-}
-
-// Validate reports a secret that is too short to sign with.
-func (c Config) Validate() error {
-	if c.Secret != "" && len(c.Secret) < minSecret {
-		return fmt.Errorf("JWT_SECRET must be at least %d bytes long (it has %d)", minSecret, len(c.Secret))
-	}
-	return nil
-}
 
 // Claims is what a token says.
 type Claims struct {
@@ -61,38 +40,17 @@ var (
 	ErrRevoked = fault.New(fault.Unauthenticated, "the token was revoked")
 )
 
-// Keys signs and verifies.
-type Keys struct {
-	secret []byte
-	id     string
-	now    func() time.Time
-}
-
-// NewKeys returns the keys of a configuration. now is the clock, time.Now
-// outside of tests.
-func NewKeys(c Config, now func() time.Time) *Keys {
-	sum := sha256.Sum256([]byte(c.Secret))
-	return &Keys{secret: []byte(c.Secret), id: base64.RawURLEncoding.EncodeToString(sum[:6]), now: now}
-}
-
-type wireClaims struct {
-	MemberID string `json:"member_id"`
-	jwt.RegisteredClaims
-}
-
 // Issue returns a signed token for a member that expires after ttl.
 func (k *Keys) Issue(memberID string, ttl time.Duration) (string, error) {
-	now := k.now()
-	t := jwt.NewWithClaims(jwt.SigningMethodHS256, wireClaims{
-		MemberID: memberID,
-		RegisteredClaims: jwt.RegisteredClaims{
-			ID:        uuid.NewString(),
-			IssuedAt:  jwt.NewNumericDate(now),
-			ExpiresAt: jwt.NewNumericDate(now.Add(ttl)),
-		},
+	now, signing := k.now(), k.ring.Load().signing()
+	t := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+		"member_id": memberID,
+		"jti":       uuid.NewString(),
+		"iat":       now.Unix(),
+		"exp":       now.Add(ttl).Unix(),
 	})
-	t.Header["kid"] = k.id
-	signed, err := t.SignedString(k.secret)
+	t.Header["kid"] = signing.id
+	signed, err := t.SignedString(signing.secret)
 	if err != nil {
 		return "", fmt.Errorf("sign token: %w", err)
 	}
@@ -105,21 +63,32 @@ func (k *Keys) Verify(raw string) (Claims, error) {
 	if raw == "" {
 		return Claims{}, ErrMissing
 	}
-	if len(raw) > maxLength {
+	if !wellFormed(raw) {
 		return Claims{}, ErrInvalid
 	}
-	var c wireClaims
-	_, err := jwt.ParseWithClaims(raw, &c,
-		func(*jwt.Token) (any, error) { return k.secret, nil },
-		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
+	claims := jwt.MapClaims{} // and not a struct: its fields would match in any case of letters
+	_, err := jwt.ParseWithClaims(raw, claims, k.candidates,
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithStrictDecoding(),
 		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(k.now))
-	switch {
-	case errors.Is(err, jwt.ErrTokenExpired):
+	if errors.Is(err, jwt.ErrTokenExpired) {
 		return Claims{}, ErrExpired
-	case err != nil, c.MemberID == "", c.ID == "", c.IssuedAt == nil:
+	}
+	if err != nil {
 		return Claims{}, ErrInvalid
 	}
-	return Claims{ID: c.ID, MemberID: c.MemberID, IssuedAt: c.IssuedAt.Time, ExpiresAt: c.ExpiresAt.Time}, nil
+	return read(claims)
+}
+
+// read takes what we need from good claims.
+func read(claims jwt.MapClaims) (Claims, error) {
+	memberID, _ := claims["member_id"].(string)
+	id, _ := claims["jti"].(string)
+	issued, issuedErr := claims.GetIssuedAt()
+	expires, expiresErr := claims.GetExpirationTime()
+	if memberID == "" || id == "" || issued == nil || expires == nil || errors.Join(issuedErr, expiresErr) != nil {
+		return Claims{}, ErrInvalid
+	}
+	return Claims{ID: id, MemberID: memberID, IssuedAt: issued.Time, ExpiresAt: expires.Time}, nil
 }
 
 // Revocations knows the tokens that were withdrawn before they expired.

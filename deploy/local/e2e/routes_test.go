@@ -2,9 +2,12 @@ package e2e
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
+
+	"example.com/pizza/pkg/edge/edgetest"
 )
 
 // testRoutes: which paths answer, in which spellings, to which methods.
@@ -40,6 +43,30 @@ func (s *system) testRoutes(t *testing.T) {
 					continue
 				}
 				a.wantProblem(t, http.StatusNotFound)
+			}
+		}
+	})
+	t.Run("nothing internal, in disguise", func(t *testing.T) {
+		t.Parallel()
+		gateway, err := url.Parse(s.URL())
+		if err != nil {
+			t.Fatal(err)
+		}
+		doors := []string{gateway.Host}
+		for _, service := range s.Services() {
+			doors = append(doors, service.Public)
+		}
+		for _, path := range []string{"/int/auth/verify", "/int/menu/quote", "/metrics"} {
+			for _, target := range edgetest.Disguises(path) {
+				for _, door := range doors {
+					a := edgetest.Get(t, door, http.MethodPost, target, "Content-Length: 0", "X-Original-URL: "+path)
+					if a.Status != http.StatusNotFound && a.Status != http.StatusBadRequest {
+						t.Errorf("%s at %s: answer %d %.100s", target, door, a.Status, a.Body)
+					}
+				}
+				if a := edgetest.Get(t, gateway.Host, http.MethodGet, target); a.Status != http.StatusNotFound && a.Status != http.StatusBadRequest {
+					t.Errorf("GET %s: answer %d %.100s", target, a.Status, a.Body)
+				}
 			}
 		}
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/swaggest/swgui/v5/static"
 	"github.com/swaggest/swgui/v5emb"
 
+	"example.com/pizza/pkg/edge"
 	"example.com/pizza/pkg/fault"
 )
 
@@ -85,8 +86,8 @@ func (g *Gateway) page(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := w.Header()
+	edge.Protect(h)
 	h.Set("Content-Security-Policy", pagePolicy)
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-cache") // it changes with the binary
 	g.pages.ServeHTTP(w, r)
 }

@@ -23,6 +23,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"example.com/pizza/pkg/edge"
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/logging"
 	"example.com/pizza/pkg/problem"
@@ -74,6 +75,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.route(w,
 
 func (g *Gateway) route(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
+	edge.EndChunked(w.Header(), r)
 	backend, ok := g.backends[service(r.URL)]
 	switch {
 	case ok && backend.Load() == nil:
@@ -89,23 +91,14 @@ func (g *Gateway) route(w http.ResponseWriter, r *http.Request) {
 
 // service returns the service that a URL belongs to by its first path element,
 // after /api if that comes first. It is "" for a path that two readers could
-// take for two different ones: dot segments, and separators in disguise.
+// take for two different ones.
 func service(u *url.URL) string {
-	if escaped := strings.ToLower(u.EscapedPath()); strings.Contains(escaped, "%2f") || strings.Contains(escaped, "%5c") ||
-		strings.ContainsAny(u.Path, "\\") {
+	if !edge.Plain(u) {
 		return ""
 	}
 	elements := strings.Split(u.Path, "/")
-	for _, e := range elements {
-		if e == "." || e == ".." {
-			return ""
-		}
-	}
 	if len(elements) > 2 && elements[1] == "api" {
 		elements = elements[1:]
-	}
-	if len(elements) < 2 {
-		return ""
 	}
 	return elements[1]
 }
@@ -136,7 +129,7 @@ func transport() *http.Transport {
 // unreachable answers when a service does not.
 func (g *Gateway) unreachable(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(r.Context().Err(), context.Canceled) {
-		return // the client went away: there is nobody to answer
+		panic(http.ErrAbortHandler) // the client went away; to return would tell it 200, should it still read
 	}
 	name := service(r.URL)
 	g.log.WarnContext(r.Context(), "service does not answer", "backend", name, "method", r.Method, "error", err.Error())
@@ -144,6 +137,7 @@ func (g *Gateway) unreachable(w http.ResponseWriter, r *http.Request, err error)
 }
 
 func (g *Gateway) answer(ctx context.Context, w http.ResponseWriter, err error) {
+	edge.Protect(w.Header())
 	if err := problem.Write(w, err, logging.TraceID(ctx)); err != nil {
 		g.log.DebugContext(ctx, "the error answer could not be sent", "error", err.Error())
 	}

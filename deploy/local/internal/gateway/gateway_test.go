@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path"
 	"regexp"
 	"strings"
 	"syscall"
@@ -19,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"example.com/pizza/pkg/edge/edgetest"
 	"example.com/pizza/pkg/problem"
 )
 
@@ -93,7 +95,7 @@ func TestRoute(t *testing.T) {
 		"/login": "login", "/login/": "login", "/login/register/": "login", "/api/login": "login", "/api/login/logout": "login",
 		"/menu": "menu", "/menu/?q=a%20b&sort=price": "menu", "/api/menu/types/": "menu", "/menu/openapi.json": "menu",
 		"/order/": "order", "/api/order/myorder/?cursor=%2F;x": "order", "/order/a%20b/": "order", "/order/%EC%A3%BC": "order",
-		"/order//": "order", "/%6Fdrer": "", "/%6Frder/": "order",
+		"/order//": "", "/order/;x": "", "/%6Fdrer": "", "/%6Frder/": "order",
 		"http://elsewhere.test/menu/": "menu",
 	} {
 		t.Run(target, func(t *testing.T) {
@@ -142,6 +144,82 @@ func TestNotRouted(t *testing.T) {
 				t.Errorf("%s saw the request", got)
 			}
 		})
+	}
+}
+
+// TestDisguised: no way of writing a path leads inside, nor to a service as
+// anything but what the gateway took it for.
+func TestDisguised(t *testing.T) {
+	t.Parallel()
+	s := newGateway(t, func(w http.ResponseWriter, r *http.Request) {
+		if u, err := url.ParseRequestURI(r.RequestURI); err != nil || path.Clean(u.Path) != strings.TrimSuffix(u.Path, "/") {
+			t.Errorf("a service saw %q", r.RequestURI)
+		}
+		w.WriteHeader(http.StatusNotFound)
+	})
+	for _, hidden := range []string{"/int/auth/verify", "/int/menu/quote", "/metrics"} {
+		for _, target := range edgetest.Disguises(hidden) {
+			for _, method := range []string{http.MethodGet, http.MethodPost} {
+				a := edgetest.Get(t, s.Listener.Addr().String(), method, target, "Content-Length: 0")
+				if a.Status != http.StatusNotFound && a.Status != http.StatusBadRequest {
+					t.Errorf("%s %s: %d %.80s", method, target, a.Status, a.Body)
+				}
+			}
+		}
+	}
+}
+
+// TestSmuggling: what follows a request whose end is in doubt is not answered,
+// and what the service sees has one end.
+func TestSmuggling(t *testing.T) {
+	t.Parallel()
+	const second = "GET /menu/smuggled/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+	for name, test := range map[string]struct {
+		request  string
+		statuses string
+	}{
+		"one_after_the_other":      {"Content-Length: 4\r\n\r\nabcd", "[200 200]"},
+		"length_and_chunked":       {"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "[200]"},
+		"chunked":                  {"Transfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\n", "[200]"},
+		"two_lengths":              {"Content-Length: 0\r\nContent-Length: 4\r\n\r\n", "[400]"},
+		"chunked_misspelt":         {"Content-Length: 0\r\nTransfer-Encoding: xchunked\r\n\r\n", "[501]"},
+		"chunked_dropped_by_a_hop": {"Connection: close, Content-Length\r\nContent-Length: 4\r\n\r\nabcd", "[200]"},
+		"headers_too_large":        {"X-A: " + strings.Repeat("x", 21<<10) + "\r\n\r\n", "[431]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			seen := make(chan string, 9)
+			s := newGateway(t, func(w http.ResponseWriter, r *http.Request) {
+				body, err := io.ReadAll(r.Body)
+				seen <- fmt.Sprint(r.URL.Path, string(body), err)
+			})
+			var statuses []int
+			for _, a := range edgetest.Ending(t, s.Listener.Addr().String(), "POST /menu/ HTTP/1.1\r\nHost: x\r\n"+test.request+second) {
+				statuses = append(statuses, a.Status)
+			}
+			if got := fmt.Sprint(statuses); got != test.statuses {
+				t.Errorf("answers %s, want %s", got, test.statuses)
+			}
+			if got, want := len(seen), strings.Count(test.statuses, "200"); got != want {
+				t.Errorf("a service saw %d requests, want %d", got, want)
+			}
+			close(seen)
+			for got := range seen {
+				if got != "/menu/abcd<nil>" && got != "/menu/<nil>" && (got != "/menu/smuggled/<nil>" || test.statuses != "[200 200]") {
+					t.Errorf("a service saw %q", got)
+				}
+			}
+		})
+	}
+}
+
+// TestClientGone: a caller that is gone before a service has answered is told
+// nothing, and above all not that all is well.
+func TestClientGone(t *testing.T) {
+	t.Parallel()
+	s := newGateway(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	if answers := edgetest.Raw(t, s.Listener.Addr().String(), "GET /menu/ HTTP/1.1\r\nHost: x\r\n\r\n"); len(answers) != 0 {
+		t.Errorf("answers %+v", answers)
 	}
 }
 

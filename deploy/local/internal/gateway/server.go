@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"example.com/pizza/pkg/edge"
 )
 
 // Server returns an HTTP server for the gateway. It sets no time-out for whole
@@ -13,7 +15,8 @@ import (
 func (g *Gateway) Server() *http.Server {
 	s := &http.Server{
 		Handler:           g,
-		ReadHeaderTimeout: 10 * time.Second,
+		ReadHeaderTimeout: 5 * time.Second, // as the services
+		MaxHeaderBytes:    edge.MaxHeader,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 	}

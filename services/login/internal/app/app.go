@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -53,28 +54,43 @@ func (a Access) Validate() error {
 type App struct {
 	Server *server.Server
 	pool   *pgxpool.Pool
+
+	stop       context.CancelFunc // ends what runs in the background
+	background sync.WaitGroup
 }
 
 // New wires the service. It does not need the database to be there.
 func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
+	registry := server.NewRegistry()
+	keys, err := token.Open(c.Token, log, registry, time.Now)
+	if err != nil {
+		return nil, err
+	}
 	pool, err := pg.Open(ctx, c.DB, "login")
 	if err != nil {
 		return nil, err
 	}
 	logins := login.NewService(
-		postgres.NewStore(pool), password.NewHasher(c.Password), token.NewKeys(c.Token, time.Now),
+		postgres.NewStore(pool), password.NewHasher(c.Password), keys.Keys,
 		login.Options{TokenLifetime: time.Duration(c.Access.TTLSeconds) * time.Second, Upgrade: c.Password.Upgrades()}, log)
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_login", SchemaVersion))
-	s := server.New(c.HTTP, log, ready, server.NewRegistry())
+	s := server.New(c.HTTP, log, ready, registry)
 	if err := httpapi.Register(s, logins); err != nil {
 		pool.Close()
 		return nil, err
 	}
-	return &App{Server: s, pool: pool}, nil
+	working, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close: a stopping service still answers
+	a := &App{Server: s, pool: pool, stop: stop}
+	a.background.Go(func() { keys.Run(working) })
+	return a, nil
 }
 
-// Close gives the connections back.
-func (a *App) Close() { a.pool.Close() }
+// Close ends what runs in the background, and gives the connections back.
+func (a *App) Close() {
+	a.stop()
+	a.background.Wait()
+	a.pool.Close()
+}
 
 // Run is the service from configuration to the end of ctx.
 func Run(ctx context.Context, environ []string, stdout io.Writer) error {

@@ -83,11 +83,15 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	registry := server.NewRegistry()
+	keys, err := token.Open(c.Token, log, registry, time.Now)
+	if err != nil {
+		return nil, err
+	}
 	pool, err := pg.Open(ctx, c.DB, "order")
 	if err != nil {
 		return nil, err
 	}
-	registry := server.NewRegistry()
 	menu, err := menuclient.New(c.Menu, log, registry)
 	if err != nil {
 		pool.Close()
@@ -99,7 +103,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 		return nil, err
 	}
 	store := postgres.NewStore(pool)
-	tokens := token.Checker{Keys: token.NewKeys(c.Token, time.Now), Revocations: store}
+	tokens := token.Checker{Keys: keys.Keys, Revocations: store}
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_order", SchemaVersion))
 	gate := admission.New("order", c.limits(), log, registry)
 	quotes := quotecache.New(menu, c.Quote, log, registry, time.Now)
@@ -115,6 +119,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	a.background.Go(func() { quotes.Listen(working, pool) })
 	cleaner := idempotency.New(store, c.Idempotency, log, registry)
 	a.background.Go(func() { cleaner.Run(working) })
+	a.background.Go(func() { keys.Run(working) })
 	a.background.Go(func() { publisher.Run(working) })
 	return a, nil
 }

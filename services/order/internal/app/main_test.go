@@ -1,18 +1,8 @@
 package app_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
 	"log/slog"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -33,63 +23,6 @@ import (
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
 const secret = "an-order-test-secret-of-32-bytes-or-more"
-
-// buildMenu builds the real menu service once: orders are priced by it, over
-// REST, in every test here.
-var buildMenu = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "order-test-")
-	if err != nil {
-		return "", err
-	}
-	binary := filepath.Join(dir, "menu")
-	out, err := exec.Command("go", "build", "-o", binary, "example.com/pizza/services/menu/cmd/menu").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build menu: %w\n%s", err, out)
-	}
-	return binary, nil
-})
-
-// startMenu runs the menu service as a process of its own, and returns its
-// internal address. settings are more of its variables.
-func startMenu(t *testing.T, db *migrationstest.Database, settings ...string) string {
-	t.Helper()
-	binary, err := buildMenu()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(binary)
-	cmd.Env = append(pgtest.Environ(t, db.URL("menu_svc")), "HTTP_ADDR=127.0.0.1:0", "INTERNAL_ADDR=127.0.0.1:0", "SHUTDOWN_DELAY=0s")
-	cmd.Env = append(cmd.Env, settings...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var drained sync.WaitGroup
-	t.Cleanup(func() {
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Error(err)
-		}
-		drained.Wait()
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("menu: %v\n%s", err, &stderr)
-		}
-	})
-	lines := bufio.NewScanner(stdout)
-	for lines.Scan() {
-		var line struct{ Internal string }
-		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Internal != "" {
-			drained.Go(func() { _, _ = io.Copy(io.Discard, stdout) })
-			return "http://" + line.Internal
-		}
-	}
-	t.Fatalf("menu did not start: %s", &stderr)
-	return ""
-}
 
 // service is a running order service, and the keys of its tokens.
 type service struct {
@@ -124,7 +57,10 @@ func startWith(t *testing.T, c app.Config) *service {
 		c.HTTP.RequestTimeout = 10 * time.Second
 	}
 	c.HTTP.ShutdownTimeout = 5 * time.Second
-	c.Token, c.Shop = token.Config{Secret: secret}, app.Shop{TimeZone: "Asia/Seoul"}
+	c.Shop = app.Shop{TimeZone: "Asia/Seoul"}
+	if c.Token.SecretFile == "" {
+		c.Token.Secret = secret
+	}
 	if c.Idempotency == (idempotency.Config{}) {
 		c.Idempotency = idempotency.Config{TTL: 24 * time.Hour, Every: time.Hour}
 	}

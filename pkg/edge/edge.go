@@ -1,0 +1,55 @@
+// Package edge is what every HTTP server of the system does with a request
+// before it is routed: it protects the answer, and refuses a path that two
+// readers could take for two different ones. The local gateway and the services
+// behind it share it, so that neither relies on the other.
+package edge
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// MaxHeader bounds the request line and the headers, in bytes; net/http adds 4
+// KiB of its own. Beyond it the answer is 431. It is below the limits of common
+// proxies, and several times what our clients send.
+const MaxHeader = 16 << 10
+
+// Protect sets the headers that every answer carries, unless a handler knows
+// better. Answers are data, and not pages: nothing in them is to be run, framed
+// or guessed, and what belongs to a member is in no cache.
+func Protect(h http.Header) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+}
+
+// EndChunked ends the connection after the answer to a request of chunked form.
+// Whoever stands before us may have read it by a Content-Length beside
+// Transfer-Encoding; net/http drops that header, and what follows would be a
+// request that nobody has sent. RFC 9112, section 6.1, demands the end for both
+// headers at once; our clients know the length of what they send.
+func EndChunked(h http.Header, r *http.Request) {
+	if len(r.TransferEncoding) > 0 {
+		h.Set("Connection", "close")
+	}
+}
+
+// Plain tells whether a path means the same to every reader: no empty element,
+// no dot segment, no separator, parameter, second encoding or control character
+// in disguise. Proxies differ in what they decode, merge and cut off, and none
+// of our paths needs any of it. One slash at the end is fine.
+func Plain(u *url.URL) bool {
+	if !strings.HasPrefix(u.Path, "/") || !utf8.ValidString(u.Path) || strings.ContainsAny(u.Path, `\;%`) ||
+		strings.ContainsFunc(u.Path, unicode.IsControl) || strings.Contains(strings.ToLower(u.EscapedPath()), "%2f") {
+		return false
+	}
+	elements := strings.Split(strings.TrimSuffix(u.Path[1:], "/"), "/")
+	return u.Path == "/" || !slices.ContainsFunc(elements, func(e string) bool { return strings.Trim(e, ". ") == "" })
+}

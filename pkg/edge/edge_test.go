@@ -1,0 +1,68 @@
+package edge_test
+
+import (
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"example.com/pizza/pkg/edge"
+	"example.com/pizza/pkg/edge/edgetest"
+)
+
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]bool{
+		"/": true, "/menu": true, "/menu/": true, "/api/order/0197-a.b_c~d/": true, "/order/%EC%A3%BC": true, "/order/a%20b": true,
+		"/docs/swagger-ui.css": true, "/order/..a": true, "/%6Frder": true,
+		"": false, "*": false, "menu": false, "//": false, "//menu": false, "/menu//": false, "/order//x": false, "/./menu": false, "/menu/.": false,
+		"/menu/..": false, "/menu/../int": false, "/menu/%2e%2e/int": false, "/menu/.%2E/int": false, "/menu/%2e": false, "/menu/...": false,
+		"/menu/..%20/int": false, "/menu/%20": false, "/menu%2fint": false, "/menu/..%2Fint": false, `/menu\int`: false, "/menu/%5c..%5cint": false,
+		"/menu;x=1": false, "/menu/..;/int": false, "/menu/%3bx": false, "/menu/%252e%252e": false, "/menu/%00": false, "/menu/%0d%0a": false,
+		"/menu/%7f": false, "/menu/%c2%85": false, "/menu/%ff": false, "/menu/%c0%ae%c0%ae/int": false,
+	} {
+		u := &url.URL{}
+		if path != "" {
+			var err error
+			if u, err = url.ParseRequestURI(path); err != nil {
+				u = &url.URL{Path: path}
+			}
+		}
+		if got := edge.Plain(u); got != want {
+			t.Errorf("%q: %v, want %v", path, got, want)
+		}
+	}
+}
+
+func TestEndChunked(t *testing.T) {
+	t.Parallel()
+	r, w := httptest.NewRequest("POST", "/", nil), httptest.NewRecorder()
+	edge.EndChunked(w.Header(), r)
+	if got := w.Header().Get("Connection"); got != "" {
+		t.Errorf("Connection %q after a plain request", got)
+	}
+	r.TransferEncoding = []string{"chunked"}
+	edge.EndChunked(w.Header(), r)
+	if got := w.Header().Get("Connection"); got != "close" {
+		t.Errorf("Connection %q after a chunked request", got)
+	}
+}
+
+// A path that is plain stays where it is however a proxy cleans, decodes or
+// merges it.
+func FuzzPlain(f *testing.F) {
+	for _, path := range append(edgetest.Disguises("/int/menu/quote"), "/", "/menu/", "/order/0197") {
+		f.Add(path)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		u, err := url.ParseRequestURI(path)
+		if err != nil || !edge.Plain(u) {
+			return
+		}
+		again, err := url.PathUnescape(u.Path)
+		cleaned := (&url.URL{Path: "/"}).JoinPath(u.Path).Path
+		if err != nil || again != u.Path || cleaned != u.Path || strings.Count(u.EscapedPath(), "/") != strings.Count(u.Path, "/") {
+			t.Errorf("%q: %q decoded, %q twice, %q cleaned", path, u.Path, again, cleaned)
+		}
+	})
+}

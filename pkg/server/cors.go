@@ -1,0 +1,64 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+)
+
+// corsMaxAge is how long a browser keeps the answer to a preflight.
+const corsMaxAge = 10 * time.Minute
+
+// anyOrigin allows every page. Credentials are never allowed, for no origin: a
+// token is sent in Authorization, by a page that has it, and never by itself as
+// a cookie is.
+const anyOrigin = "*"
+
+// cors lets the pages of these origins call. An origin is compared whole; the
+// library would take * and ? in it for patterns.
+func cors(origins []string) echo.MiddlewareFunc {
+	c := middleware.CORSConfig{
+		AllowOrigins:  []string{anyOrigin},
+		AllowMethods:  []string{http.MethodGet, http.MethodHead, http.MethodPost},
+		AllowHeaders:  []string{"Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Traceparent"},
+		ExposeHeaders: []string{"ETag", "Idempotent-Replayed", "Link", "Location", "Retry-After"},
+		MaxAge:        int(corsMaxAge.Seconds()),
+	}
+	if !slices.Contains(origins, anyOrigin) {
+		c.AllowOriginFunc = func(origin string) (bool, error) { return slices.Contains(origins, origin), nil }
+	}
+	return middleware.CORSWithConfig(c)
+}
+
+// checkOrigins reports what no browser sends as an Origin (RFC 6454, section
+// 6.1), and so would allow nobody.
+func checkOrigins(origins []string) error {
+	if slices.Contains(origins, anyOrigin) && len(origins) > 1 {
+		return errors.New("CORS_ALLOWED_ORIGINS must name origins or be *, not both")
+	}
+	for i, o := range origins {
+		u, err := url.Parse(o)
+		plain := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && o == u.Scheme+"://"+u.Host
+		if o != anyOrigin && (!plain || !lowerHost(u.Host)) {
+			return fmt.Errorf("CORS_ALLOWED_ORIGINS: entry %d is no origin (such as https://pizza.example)", i+1)
+		}
+	}
+	return nil
+}
+
+// lowerHost tells whether a host has only the characters that a browser writes
+// it with.
+func lowerHost(host string) bool {
+	for _, r := range host {
+		if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '.' && r != '-' && r != ':' && r != '[' && r != ']' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,137 @@
+package server_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/labstack/echo/v4"
+
+	"example.com/pizza/pkg/server"
+)
+
+// Only the pages that the configuration names may call, and none with what a
+// browser would send by itself.
+func TestCORS(t *testing.T) {
+	t.Parallel()
+	one := []string{"https://pizza.example", "http://localhost:5173"}
+	for name, test := range map[string]struct {
+		allowed []string
+		origin  string
+		want    string
+	}{
+		"allowed":              {one, "https://pizza.example", "https://pizza.example"},
+		"another_one":          {one, "http://localhost:5173", "http://localhost:5173"},
+		"stranger":             {one, "https://evil.example", ""},
+		"other_scheme":         {one, "http://pizza.example", ""},
+		"other_port":           {one, "https://pizza.example:8443", ""},
+		"below_it":             {one, "https://evil.pizza.example", ""},
+		"it_comes_first":       {one, "https://pizza.example.evil.example", ""},
+		"it_comes_last":        {one, "https://evilpizza.example", ""},
+		"dot_for_any_letter":   {one, "https://pizzaxexample", ""},
+		"upper_case":           {one, "https://PIZZA.example", ""},
+		"file_or_sandbox":      {one, "null", ""},
+		"empty":                {one, "", ""},
+		"two_at_once":          {one, "https://pizza.example https://evil.example", ""},
+		"a_pattern_as_text":    {[]string{"https://*.pizza.example"}, "https://evil.pizza.example", ""},
+		"none_allowed":         {nil, "https://pizza.example", ""},
+		"all_allowed":          {[]string{"*"}, "https://evil.example", "*"},
+		"all_allowed_sandbox":  {[]string{"*"}, "null", "*"},
+		"star_is_no_reflector": {[]string{"*"}, "https://pizza.example", "*"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := config()
+			c.AllowedOrigins = test.allowed
+			s, _ := start(c)
+			s.Router().POST("/oven/", func(c echo.Context) error { return c.NoContent(http.StatusOK) })
+			preflight := do(s.Public(), "OPTIONS", "/oven/", "Origin", test.origin,
+				"Access-Control-Request-Method", "DELETE", "Access-Control-Request-Headers", "X-Evil, Authorization", "Access-Control-Request-Private-Network", "true")
+			simple := do(s.Public(), "POST", "/oven/", "Origin", test.origin)
+			failed := do(s.Public(), "POST", "/nothing/", "Origin", test.origin)
+			for what, answer := range map[string]*http.Response{"preflight": preflight, "request": simple, "error": failed} {
+				h := answer.Header
+				if got := h.Get("Access-Control-Allow-Origin"); got != test.want {
+					t.Errorf("%s: allowed %q, want %q", what, got, test.want)
+				}
+				if h.Get("Access-Control-Allow-Credentials") != "" || h.Get("Access-Control-Allow-Private-Network") != "" {
+					t.Errorf("%s: credentials or private network allowed: %v", what, h)
+				}
+				if vary := strings.Join(h.Values("Vary"), ","); test.allowed != nil && !strings.Contains(vary, "Origin") {
+					t.Errorf("%s: Vary %q: a cache would give one page the answer to another", what, vary)
+				}
+			}
+			want := map[string]string{"Access-Control-Allow-Methods": "", "Access-Control-Allow-Headers": "", "Access-Control-Max-Age": ""}
+			if test.want != "" { // what is offered, and not what was asked for
+				want = map[string]string{
+					"Access-Control-Allow-Methods": "GET,HEAD,POST", "Access-Control-Max-Age": "600",
+					"Access-Control-Allow-Headers": "Authorization,Content-Type,Idempotency-Key,If-None-Match,Traceparent",
+				}
+			}
+			got := map[string]string{}
+			for header := range want {
+				got[header] = preflight.Header.Get(header)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+			if got := simple.Header.Get("Access-Control-Expose-Headers"); test.want != "" && got != "ETag,Idempotent-Replayed,Link,Location,Retry-After" {
+				t.Errorf("exposed headers %q", got)
+			}
+		})
+	}
+	t.Run("nothing_of_the_internal_port", func(t *testing.T) {
+		t.Parallel()
+		c := config()
+		c.AllowedOrigins = []string{"*"}
+		s, _ := start(c)
+		s.Router().POST("/int/oven", func(c echo.Context) error { return c.NoContent(http.StatusOK) })
+		for _, method := range []string{"OPTIONS", "POST"} {
+			if got := do(s.Internal(), method, "/int/oven", "Origin", "https://evil.example").Header.Get("Access-Control-Allow-Origin"); got != "" {
+				t.Errorf("%s: allowed %q", method, got)
+			}
+		}
+	})
+}
+
+func TestConfigRules(t *testing.T) {
+	t.Parallel()
+	with := func(change func(*server.Config)) server.Config {
+		c := config()
+		c.ClientTimeout = time.Second
+		change(&c)
+		return c
+	}
+	origins := func(o ...string) server.Config { return with(func(c *server.Config) { c.AllowedOrigins = o }) }
+	for name, test := range map[string]struct {
+		config server.Config
+		wrong  string
+	}{
+		"good":                 {with(func(*server.Config) {}), ""},
+		"no_origins":           {origins(), ""},
+		"several_origins":      {origins("https://a.example", "http://localhost:5173", "http://[::1]:3000", "http://127.0.0.1"), ""},
+		"all_origins":          {origins("*"), ""},
+		"all_and_one":          {origins("*", "https://a.example"), "CORS_ALLOWED_ORIGINS"},
+		"origin_null":          {origins("null"), "CORS_ALLOWED_ORIGINS"},
+		"origin_pattern":       {origins("https://*.a.example"), "CORS_ALLOWED_ORIGINS"},
+		"origin_with_a_slash":  {origins("https://a.example/"), "CORS_ALLOWED_ORIGINS"},
+		"origin_with_a_path":   {origins("https://a.example/b"), "CORS_ALLOWED_ORIGINS"},
+		"origin_with_a_query":  {origins("https://a.example?"), "CORS_ALLOWED_ORIGINS"},
+		"origin_with_a_user":   {origins("https://u@a.example"), "CORS_ALLOWED_ORIGINS"},
+		"origin_in_capitals":   {origins("https://A.example"), "CORS_ALLOWED_ORIGINS"},
+		"origin_with_a_blank":  {origins("https://a.example", " https://b.example"), "entry 2"},
+		"origin_without_sheme": {origins("a.example"), "CORS_ALLOWED_ORIGINS"},
+		"origin_of_an_app":     {origins("capacitor://localhost"), "CORS_ALLOWED_ORIGINS"},
+		"origin_empty":         {origins(""), "CORS_ALLOWED_ORIGINS"},
+		"client_timeout":       {with(func(c *server.Config) { c.ClientTimeout = 0 }), "CLIENT_TIMEOUT"},
+		"request_timeout":      {with(func(c *server.Config) { c.RequestTimeout = -1 }), "REQUEST_TIMEOUT"},
+		"shutdown_timeout":     {with(func(c *server.Config) { c.ShutdownTimeout = 0 }), "SHUTDOWN_TIMEOUT"},
+	} {
+		err := test.config.Validate()
+		if (err == nil) != (test.wrong == "") || err != nil && !strings.Contains(err.Error(), test.wrong) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package token
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config says where the keys of the tokens come from. A key in a variable is
+// there for the life of the process; one in a file is read again when the file
+// changes.
+type Config struct {
+	Secret       string        `env:"JWT_SECRET" doc:"Key that signs access tokens (HS256), at least 32 bytes; the same for all services; this or JWT_SECRET_FILE is required"`
+	SecretFile   string        `env:"JWT_SECRET_FILE" doc:"File with that key instead, such as of a mounted Kubernetes Secret; a change is taken up without a restart"`
+	Previous     []string      `env:"JWT_SECRET_PREVIOUS" doc:"Other keys whose tokens are still, or already, good, separated by commas; to replace a key without logging anyone out"`
+	PreviousFile string        `env:"JWT_SECRET_PREVIOUS_FILE" doc:"File with more of those, one on each line; may be empty, but must be there"`
+	Every        time.Duration `env:"JWT_SECRET_CHECK_EVERY" envDefault:"5s" doc:"Pause between two looks at the files; looking is cheap, and works where a file system announces no changes"`
+}
+
+const (
+	minSecret = 32       // bytes of an HS256 key (RFC 7518, section 3.2)
+	maxKeys   = 8        // in all; a token without a kid is tried with each
+	maxFile   = 64 << 10 // bytes of a file of keys: no more is read of a wrong one
+)
+
+// Validate reports keys that cannot be used, by the names of their variables
+// and never by their values. It reads the files.
+func (c Config) Validate() error {
+	_, err := c.load(readFile)
+	if c.Every <= 0 && c.files() {
+		err = errors.Join(err, errors.New("JWT_SECRET_CHECK_EVERY must be longer than 0s"))
+	}
+	return err
+}
+
+// files tells whether there is anything that can change.
+func (c Config) files() bool { return c.SecretFile != "" || c.PreviousFile != "" }
+
+// load returns the keys of now, or everything that is wrong with them.
+func (c Config) load(read func(path string) (string, error)) (ring, error) {
+	var signing, others []string
+	var bad []error
+	if err := checkSource(c.Secret, c.SecretFile); err != nil {
+		bad = append(bad, err)
+	} else if c.Secret != "" {
+		signing = []string{c.Secret}
+		bad = append(bad, checkSecrets("JWT_SECRET", signing))
+	} else {
+		lines, err := secretsIn("JWT_SECRET_FILE", c.SecretFile, read)
+		if err == nil && len(lines) != 1 {
+			err = fmt.Errorf("JWT_SECRET_FILE must hold one key (it holds %d)", len(lines))
+		}
+		signing, bad = lines, append(bad, err)
+	}
+	others = c.Previous
+	bad = append(bad, checkSecrets("JWT_SECRET_PREVIOUS", others))
+	if c.PreviousFile != "" {
+		lines, err := secretsIn("JWT_SECRET_PREVIOUS_FILE", c.PreviousFile, read)
+		others, bad = slices.Concat(others, lines), append(bad, err)
+	}
+	r := newRing(slices.Concat(signing, others))
+	if len(r) > maxKeys {
+		bad = append(bad, fmt.Errorf("JWT_SECRET_PREVIOUS and JWT_SECRET_PREVIOUS_FILE hold too many keys: %d of at most %d", len(r)-1, maxKeys-1))
+	}
+	return r, errors.Join(bad...)
+}
+
+func checkSource(secret, file string) error {
+	switch {
+	case secret == "" && file == "":
+		return errors.New("JWT_SECRET or JWT_SECRET_FILE is required")
+	case secret != "" && file != "":
+		return errors.New("JWT_SECRET and JWT_SECRET_FILE exclude each other")
+	default:
+		return nil
+	}
+}
+
+// secretsIn returns the keys in a file: its lines, without those that are
+// blank and without the blanks around them, which editors and kubectl add.
+func secretsIn(variable, path string, read func(string) (string, error)) ([]string, error) {
+	text, err := read(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be read: %w", variable, err)
+	}
+	var secrets []string
+	for line := range strings.Lines(text) {
+		if s := strings.TrimSpace(line); s != "" {
+			secrets = append(secrets, s)
+		}
+	}
+	return secrets, checkSecrets(variable, secrets)
+}
+
+func checkSecrets(variable string, secrets []string) error {
+	for _, s := range secrets {
+		if len(s) < minSecret {
+			return fmt.Errorf("%s: a key must be at least %d bytes long (one has %d)", variable, minSecret, len(s))
+		}
+		if strings.TrimSpace(s) != s {
+			return fmt.Errorf("%s: a key must not begin or end with a blank or a line end, which a file could not hold", variable)
+		}
+	}
+	return nil
+}
+
+func readFile(path string) (text string, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("%s is longer than %d bytes", path, maxFile)
+	}
+	return string(data), err
+}

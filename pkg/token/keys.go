@@ -1,0 +1,84 @@
+package token
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// Keys signs and verifies with the keys of now. All methods may be called at
+// the same time.
+type Keys struct {
+	ring atomic.Pointer[ring]
+	now  func() time.Time
+}
+
+// NewKeys returns the keys that stand in a configuration itself; it reads no
+// files and so never changes: Open does. now is the clock, time.Now outside of
+// tests.
+func NewKeys(c Config, now func() time.Time) *Keys {
+	k := &Keys{now: now}
+	r := newRing(append([]string{c.Secret}, c.Previous...))
+	k.ring.Store(&r)
+	return k
+}
+
+// key is one secret and its name.
+type key struct {
+	id     string
+	secret []byte
+}
+
+// newKey names a key by 48 bits of its SHA-256: they tell our few keys apart,
+// and of a secret of 32 bytes they give nothing away.
+func newKey(secret string) key {
+	sum := sha256.Sum256([]byte(secret))
+	return key{id: base64.RawURLEncoding.EncodeToString(sum[:6]), secret: []byte(secret)}
+}
+
+// ring is a set of keys; the first one signs, and each one verifies.
+type ring []key
+
+// newRing drops repeated secrets: in the middle of a rotation a key may be in
+// two places.
+func newRing(secrets []string) ring {
+	var r ring
+	for i, s := range secrets {
+		if !slices.Contains(secrets[:i], s) {
+			r = append(r, newKey(s))
+		}
+	}
+	return r
+}
+
+func (r ring) signing() key { return r[0] }
+
+// ids are the names of all keys, that of the signing one first.
+func (r ring) ids() []string {
+	out := make([]string, len(r))
+	for i, k := range r {
+		out[i] = k.id
+	}
+	return out
+}
+
+func (r ring) equal(other ring) bool {
+	return slices.EqualFunc(r, other, func(a, b key) bool { return string(a.secret) == string(b.secret) })
+}
+
+// candidates returns the keys that may have signed a token: those named by its
+// kid, or all when it has none, as tokens of other issuers may.
+func (k *Keys) candidates(t *jwt.Token) (any, error) {
+	id, named := t.Header["kid"]
+	var set jwt.VerificationKeySet
+	for _, key := range *k.ring.Load() {
+		if !named || id == key.id {
+			set.Keys = append(set.Keys, key.secret)
+		}
+	}
+	return set, nil // an empty set is refused
+}

@@ -1,0 +1,55 @@
+package token
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Outcomes of a look at the files that found something.
+const (
+	changed = "changed"
+	failed  = "failed"
+)
+
+// register puts the numbers of k into registry, and returns the counter of
+// reloads.
+func register(registry prometheus.Registerer, k *Keys) *prometheus.CounterVec {
+	reloads := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "token_key_reloads_total",
+		Help: "Looks at the files of token keys that found other keys (changed) or none that can be used (failed).",
+	}, []string{"outcome"})
+	for _, outcome := range []string{changed, failed} {
+		reloads.WithLabelValues(outcome) // so that a first failure is an increase
+	}
+	registry.MustRegister(reloads, ringCollector{
+		keys:  k,
+		count: prometheus.NewDesc("token_verifying_keys", "Keys whose tokens are good.", nil, nil),
+		info:  prometheus.NewDesc("token_key_info", "The keys in use, by kid: the one that signs, and others that verify.", []string{"kid", "use"}, nil),
+	})
+	return reloads
+}
+
+// ringCollector tells the keys of the moment. kid is bounded by their number,
+// and public: each token names its own.
+type ringCollector struct {
+	keys        *Keys
+	count, info *prometheus.Desc
+}
+
+func (c ringCollector) Describe(out chan<- *prometheus.Desc) {
+	out <- c.count
+	out <- c.info
+}
+
+func (c ringCollector) Collect(out chan<- prometheus.Metric) {
+	ids := c.keys.ring.Load().ids()
+	out <- prometheus.MustNewConstMetric(c.count, prometheus.GaugeValue, float64(len(ids)))
+	seen := map[string]bool{} // two keys of one kid are possible, though nobody will meet them
+	for i, id := range ids {
+		use := "verify"
+		if i == 0 {
+			use = "sign"
+		}
+		if !seen[id] {
+			out <- prometheus.MustNewConstMetric(c.info, prometheus.GaugeValue, 1, id, use)
+		}
+		seen[id] = true
+	}
+}

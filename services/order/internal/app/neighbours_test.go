@@ -1,0 +1,87 @@
+package app_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+
+	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/pgtest"
+)
+
+// The real services beside this one, each built once: orders are priced by
+// menu, over REST, in every test here, and login is who signs tokens.
+var (
+	buildMenu  = sync.OnceValues(func() (string, error) { return build("menu") })
+	buildLogin = sync.OnceValues(func() (string, error) { return build("login") })
+)
+
+func build(name string) (string, error) {
+	dir, err := os.MkdirTemp("", "order-test-")
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(dir, name)
+	out, err := exec.Command("go", "build", "-o", binary, "example.com/pizza/services/"+name+"/cmd/"+name).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
+	}
+	return binary, nil
+}
+
+// startMenu runs the menu service as a process of its own, and returns its
+// internal address. settings are more of its variables.
+func startMenu(t *testing.T, db *migrationstest.Database, settings ...string) string {
+	t.Helper()
+	_, internal := startNeighbour(t, buildMenu, append(pgtest.Environ(t, db.URL("menu_svc")), settings...))
+	return internal
+}
+
+// startNeighbour runs a service until the test ends, and returns its addresses.
+func startNeighbour(t *testing.T, build func() (string, error), environ []string) (public, internal string) {
+	t.Helper()
+	binary, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(binary)
+	cmd.Env = slices.Concat(environ, []string{"HTTP_ADDR=127.0.0.1:0", "INTERNAL_ADDR=127.0.0.1:0", "SHUTDOWN_DELAY=0s"})
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var drained sync.WaitGroup
+	t.Cleanup(func() {
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Error(err)
+		}
+		drained.Wait()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%s: %v\n%s", filepath.Base(binary), err, &stderr)
+		}
+	})
+	lines := bufio.NewScanner(stdout)
+	for lines.Scan() {
+		var line struct{ Public, Internal string }
+		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Internal != "" {
+			drained.Go(func() { _, _ = io.Copy(io.Discard, stdout) })
+			return "http://" + line.Public, "http://" + line.Internal
+		}
+	}
+	t.Fatalf("%s did not start: %s", filepath.Base(binary), &stderr)
+	return "", ""
+}
