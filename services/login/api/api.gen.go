@@ -191,9 +191,6 @@ type TokenToVerify struct {
 // BadToken defines model for BadToken.
 type BadToken = RefusedToken
 
-// Busy defines model for Busy.
-type Busy = Problem
-
 // Conflict defines model for Conflict.
 type Conflict = Problem
 
@@ -330,6 +327,9 @@ type ClientInterface interface {
 	// once goes on working. An unknown id and a wrong password are the same
 	// answer, after the same work.
 	//
+	// More logins than the service can hash for are refused with 503 and
+	// `Retry-After` at once.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /login/ (the `Login` operationId).
@@ -340,6 +340,9 @@ type ClientInterface interface {
 	// `id` and `pw` are required, and have no other rule here: what was stored
 	// once goes on working. An unknown id and a wrong password are the same
 	// answer, after the same work.
+	//
+	// More logins than the service can hash for are refused with 503 and
+	// `Retry-After` at once.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -448,6 +451,9 @@ func (c *Client) VerifyToken(ctx context.Context, body VerifyTokenJSONRequestBod
 // once goes on working. An unknown id and a wrong password are the same
 // answer, after the same work.
 //
+// More logins than the service can hash for are refused with 503 and
+// `Retry-After` at once.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /login/ (the `Login` operationId).
@@ -468,6 +474,9 @@ func (c *Client) LoginWithBody(ctx context.Context, contentType string, body io.
 // `id` and `pw` are required, and have no other rule here: what was stored
 // once goes on working. An unknown id and a wrong password are the same
 // answer, after the same work.
+//
+// More logins than the service can hash for are refused with 503 and
+// `Retry-After` at once.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -805,6 +814,9 @@ type ClientWithResponsesInterface interface {
 	// once goes on working. An unknown id and a wrong password are the same
 	// answer, after the same work.
 	//
+	// More logins than the service can hash for are refused with 503 and
+	// `Retry-After` at once.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /login/ (the `Login` operationId).
@@ -815,6 +827,9 @@ type ClientWithResponsesInterface interface {
 	// `id` and `pw` are required, and have no other rule here: what was stored
 	// once goes on working. An unknown id and a wrong password are the same
 	// answer, after the same work.
+	//
+	// More logins than the service can hash for are refused with 503 and
+	// `Retry-After` at once.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1070,11 +1085,6 @@ type LoginResponse401Headers struct {
 	WWWAuthenticate string
 }
 
-// LoginResponse429Headers the declared response headers of an HTTP 429 response for Login
-type LoginResponse429Headers struct {
-	RetryAfter int
-}
-
 // LoginResponse503Headers the declared response headers of an HTTP 503 response for Login
 type LoginResponse503Headers struct {
 	RetryAfter int
@@ -1093,8 +1103,6 @@ type LoginResponse struct {
 	ApplicationProblemJSON413 *TooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationProblemJSON415 *UnsupportedMedia
-	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *Busy
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -1103,8 +1111,6 @@ type LoginResponse struct {
 	Headers200 *LoginResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *LoginResponse401Headers
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *LoginResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *LoginResponse503Headers
 }
@@ -1132,11 +1138,6 @@ func (r LoginResponse) GetApplicationProblemJSON413() *TooLarge {
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r LoginResponse) GetApplicationProblemJSON415() *UnsupportedMedia {
 	return r.ApplicationProblemJSON415
-}
-
-// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r LoginResponse) GetApplicationProblemJSON429() *Busy {
-	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -1240,11 +1241,6 @@ func (r LogoutResponse) ContentType() string {
 	return ""
 }
 
-// RegisterResponse429Headers the declared response headers of an HTTP 429 response for Register
-type RegisterResponse429Headers struct {
-	RetryAfter int
-}
-
 // RegisterResponse503Headers the declared response headers of an HTTP 503 response for Register
 type RegisterResponse503Headers struct {
 	RetryAfter int
@@ -1263,14 +1259,10 @@ type RegisterResponse struct {
 	ApplicationProblemJSON413 *TooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationProblemJSON415 *UnsupportedMedia
-	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *Busy
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *Unavailable
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *RegisterResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RegisterResponse503Headers
 }
@@ -1298,11 +1290,6 @@ func (r RegisterResponse) GetApplicationProblemJSON413() *TooLarge {
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r RegisterResponse) GetApplicationProblemJSON415() *UnsupportedMedia {
 	return r.ApplicationProblemJSON415
-}
-
-// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r RegisterResponse) GetApplicationProblemJSON429() *Busy {
-	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -1396,6 +1383,9 @@ func (c *ClientWithResponses) VerifyTokenWithResponse(ctx context.Context, body 
 // once goes on working. An unknown id and a wrong password are the same
 // answer, after the same work.
 //
+// More logins than the service can hash for are refused with 503 and
+// `Retry-After` at once.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /login/ (the `Login` operationId).
@@ -1412,6 +1402,9 @@ func (c *ClientWithResponses) LoginWithBodyWithResponse(ctx context.Context, con
 // `id` and `pw` are required, and have no other rule here: what was stored
 // once goes on working. An unknown id and a wrong password are the same
 // answer, after the same work.
+//
+// More logins than the service can hash for are refused with 503 and
+// `Retry-After` at once.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1741,13 +1734,6 @@ func ParseLoginResponse(rsp *http.Response) (*LoginResponse, error) {
 		}
 		response.ApplicationProblemJSON415 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest Busy
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON429 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -1785,16 +1771,6 @@ func ParseLoginResponse(rsp *http.Response) (*LoginResponse, error) {
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 429:
-		var headers LoginResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers LoginResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -1912,13 +1888,6 @@ func ParseRegisterResponse(rsp *http.Response) (*RegisterResponse, error) {
 		}
 		response.ApplicationProblemJSON415 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest Busy
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON429 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -1936,16 +1905,6 @@ func ParseRegisterResponse(rsp *http.Response) (*RegisterResponse, error) {
 	}
 
 	switch {
-	case rsp.StatusCode == 429:
-		var headers RegisterResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers RegisterResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -2093,15 +2052,6 @@ type BadTokenJSONResponse struct {
 	Body RefusedToken
 
 	Headers BadTokenResponseHeaders
-}
-
-type BusyResponseHeaders struct {
-	RetryAfter int
-}
-type BusyApplicationProblemPlusJSONResponse struct {
-	Body Problem
-
-	Headers BusyResponseHeaders
 }
 
 type ConflictApplicationProblemPlusJSONResponse Problem
@@ -2446,23 +2396,6 @@ func (response Login415ApplicationProblemPlusJSONResponse) VisitLoginResponse(w 
 	return err
 }
 
-type Login429ApplicationProblemPlusJSONResponse struct {
-	BusyApplicationProblemPlusJSONResponse
-}
-
-func (response Login429ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type Login500ApplicationProblemPlusJSONResponse struct {
 	InternalApplicationProblemPlusJSONResponse
 }
@@ -2632,23 +2565,6 @@ func (response Register415ApplicationProblemPlusJSONResponse) VisitRegisterRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(415)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Register429ApplicationProblemPlusJSONResponse struct {
-	BusyApplicationProblemPlusJSONResponse
-}
-
-func (response Register429ApplicationProblemPlusJSONResponse) VisitRegisterResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }

@@ -11,15 +11,16 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"example.com/pizza/pkg/admission"
 	"example.com/pizza/pkg/config"
 	"example.com/pizza/pkg/health"
 	"example.com/pizza/pkg/logging"
 	pg "example.com/pizza/pkg/postgres"
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/pkg/token"
+	"example.com/pizza/services/login/internal/hashing"
 	"example.com/pizza/services/login/internal/httpapi"
 	"example.com/pizza/services/login/internal/login"
-	"example.com/pizza/services/login/internal/password"
 	"example.com/pizza/services/login/internal/postgres"
 )
 
@@ -33,7 +34,7 @@ type Config struct {
 	DB       pg.Config
 	Token    token.Config
 	Access   Access
-	Password password.Config
+	Password hashing.Config
 }
 
 // Access is how long a token is good for.
@@ -45,6 +46,14 @@ type Access struct {
 func (a Access) Validate() error {
 	if a.TTLSeconds < 1 {
 		return errors.New("JWT_ACCESS_TTL_SECONDS must be at least 1")
+	}
+	return nil
+}
+
+// Validate reports values that are good in themselves and not together.
+func (c Config) Validate() error {
+	if c.HTTP.RequestTimeout > 0 && c.Password.Wait >= c.HTTP.RequestTimeout {
+		return errors.New("PASSWORD_WAIT must be shorter than REQUEST_TIMEOUT")
 	}
 	return nil
 }
@@ -61,11 +70,14 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	store := postgres.NewStore(pool)
+	registry := server.NewRegistry()
+	gate := admission.New("login_password", c.Password.Limits(), log, registry)
 	logins := login.NewService(
-		postgres.NewStore(pool), password.NewHasher(c.Password), token.NewKeys(c.Token, time.Now),
-		login.Options{TokenLifetime: time.Duration(c.Access.TTLSeconds) * time.Second, Upgrade: c.Password.Upgrades()}, log)
+		store, hashing.New(c.Password, gate, store, time.Now, registry), token.NewKeys(c.Token, time.Now),
+		login.Options{TokenLifetime: time.Duration(c.Access.TTLSeconds) * time.Second}, log)
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_login", SchemaVersion))
-	s := server.New(c.HTTP, log, ready, server.NewRegistry())
+	s := server.New(c.HTTP, log, ready, registry)
 	if err := httpapi.Register(s, logins); err != nil {
 		pool.Close()
 		return nil, err
