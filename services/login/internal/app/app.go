@@ -15,6 +15,7 @@ import (
 	"example.com/pizza/pkg/config"
 	"example.com/pizza/pkg/health"
 	"example.com/pizza/pkg/logging"
+	"example.com/pizza/pkg/password"
 	pg "example.com/pizza/pkg/postgres"
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/pkg/token"
@@ -35,6 +36,7 @@ type Config struct {
 	Token    token.Config
 	Access   Access
 	Password hashing.Config
+	Policy   password.PolicyConfig
 }
 
 // Access is how long a token is good for.
@@ -66,6 +68,10 @@ type App struct {
 
 // New wires the service. It does not need the database to be there.
 func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
+	policy, err := password.NewPolicy(c.Policy)
+	if err != nil {
+		return nil, err
+	}
 	pool, err := pg.Open(ctx, c.DB, "login")
 	if err != nil {
 		return nil, err
@@ -75,7 +81,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	gate := admission.New("login_password", c.Password.Limits(), log, registry)
 	logins := login.NewService(
 		store, hashing.New(c.Password, gate, store, time.Now, registry), token.NewKeys(c.Token, time.Now),
-		login.Options{TokenLifetime: time.Duration(c.Access.TTLSeconds) * time.Second}, log)
+		login.Options{TokenLifetime: time.Duration(c.Access.TTLSeconds) * time.Second, Policy: policy}, log)
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_login", SchemaVersion))
 	s := server.New(c.HTTP, log, ready, registry)
 	if err := httpapi.Register(s, logins); err != nil {

@@ -62,6 +62,7 @@ func startWith(t *testing.T, db *migrationstest.Database, c hashing.Config) *ser
 		Token:    token.Config{Secret: secret},
 		Access:   app.Access{TTLSeconds: 3600},
 		Password: c,
+		Policy:   password.PolicyConfig{MinLength: password.MinLength},
 	}, logging.New(logging.Config{Level: slog.LevelInfo}, &written, "login"))
 	if err != nil {
 		t.Fatal(err)

@@ -34,6 +34,7 @@ var errWrong = fault.New(fault.Unauthenticated, "the id or the password is wrong
 // Options are the choices of a Service.
 type Options struct {
 	TokenLifetime time.Duration
+	Policy        *password.Policy // of new passwords
 }
 
 // Service registers members and logs them in and out. All its errors are
@@ -51,11 +52,14 @@ func NewService(store Store, hasher *hashing.Hasher, keys *token.Keys, o Options
 	return &Service{store: store, hasher: hasher, keys: keys, options: o, log: log}
 }
 
+// Policy returns what a new password must be.
+func (s *Service) Policy() *password.Policy { return s.options.Policy }
+
 // Register makes someone a member. It returns Invalid with every bad field,
 // Conflict when the id is taken, and Unavailable when too many passwords are
 // being hashed.
 func (s *Service) Register(ctx context.Context, r Registration) (Member, error) {
-	if err := r.Validate(); err != nil {
+	if err := r.Validate(s.options.Policy); err != nil {
 		return Member{}, err
 	}
 	stored, err := s.hasher.Hash(ctx, r.Password)
@@ -83,21 +87,9 @@ func (s *Service) Login(ctx context.Context, c Credentials) (Session, error) {
 	if err := c.Validate(); err != nil {
 		return Session{}, err
 	}
-	m, stored, err := s.store.Find(ctx, c.ID)
-	if err != nil && fault.CodeOf(err) != fault.NotFound {
-		return Session{}, err
-	}
-	// For an unknown id stored is empty: the same work, for no password.
-	v, err := s.hasher.Verify(ctx, stored, c.Password)
-	if errors.Is(err, password.ErrUnreadable) {
-		s.log.WarnContext(ctx, "a member cannot log in", "member_id", c.ID, "error", err.Error())
-		return Session{}, errWrong
-	}
+	m, stored, v, err := s.verify(ctx, c)
 	if err != nil {
 		return Session{}, err
-	}
-	if !v.OK {
-		return Session{}, errWrong
 	}
 	if v.Better != "" {
 		s.upgrade(ctx, m, stored, v.Better)
@@ -107,6 +99,26 @@ func (s *Service) Login(ctx context.Context, c Credentials) (Session, error) {
 		return Session{}, err
 	}
 	return Session{Member: m, Token: signed, Lifetime: s.options.TokenLifetime}, nil
+}
+
+// verify returns the member with this id and password, and the stored form that
+// was checked. It returns errWrong, alike and after the same work for an unknown
+// id and for a wrong password, or Unavailable.
+func (s *Service) verify(ctx context.Context, c Credentials) (m Member, stored string, v hashing.Verdict, err error) {
+	m, stored, err = s.store.Find(ctx, c.ID)
+	if err != nil && fault.CodeOf(err) != fault.NotFound {
+		return Member{}, "", hashing.Verdict{}, err
+	}
+	// For an unknown id stored is empty: the same work, for no password.
+	v, err = s.hasher.Verify(ctx, stored, c.Password)
+	if errors.Is(err, password.ErrUnreadable) {
+		s.log.WarnContext(ctx, "a member cannot log in", "member_id", c.ID, "error", err.Error())
+		return Member{}, "", hashing.Verdict{}, errWrong
+	}
+	if err == nil && !v.OK {
+		err = errWrong
+	}
+	return m, stored, v, err
 }
 
 // upgrade replaces an outdated stored form. The password was right: a failure
