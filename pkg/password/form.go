@@ -31,6 +31,9 @@ const (
 	None       Kind = "none"       // empty: no password at all
 )
 
+// Kinds returns all kinds.
+func Kinds() []Kind { return []Kind{Current, Weaker, Django, ClearText, Unreadable, None} }
+
 // KindOf says what a stored value is, to whoever makes hashes of cost c.
 func KindOf(stored string, c Cost) Kind {
 	f, err := parse(stored)
