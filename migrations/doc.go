@@ -3,7 +3,7 @@
 // data in them.
 //
 //	ApplyRoles    as an administrator: the roles, and the old tables' ownership
-//	Up            as migrator: sql/login, sql/menu, sql/order, in this order, then the grants
+//	Up            as migrator: the folders of sql, owner by owner, then the grants
 //	Seed          as migrator: the menu, branches and a demo member
 //	SeedHistory   as migrator: a year of orders
 //	HashPasswords as migrator: at the cut-over, what the old system kept in clear text

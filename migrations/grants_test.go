@@ -38,6 +38,11 @@ const matrix = `
 	order_outbox          ----       ----      siud       ----
 	idempotency_key       ----       ----      si-d       ----
 	schema_version_order  ----       ----      s---       ----
+
+	event                 ----       siud      siud       ----
+	event_consumer        ----       s---      s---       ----
+	event_delivery        ----       si--      si--       ----
+	schema_version_events ----       ----      ----       ----
 `
 
 // rights is one line of the matrix.
@@ -94,7 +99,8 @@ func tryTable(t *testing.T, conn *pgx.Conn, table, allowed string) {
 	t.Helper()
 	column := map[string]string{
 		"member": "member_nm", "revoked_token": "expires_at", "pizza_types": "pizza_nm", "pizza": "price",
-		"catalog_version": "version", "menu_outbox": "type", "order_outbox": "type", "branch": "bran_nm", "orders": "date", "order_detail": "quantity", "idempotency_key": "key",
+		"catalog_version": "version", "menu_outbox": "type", "order_outbox": "type", "branch": "bran_nm", "event": "type", "event_consumer": "name", "event_delivery": "subject",
+		"orders": "date", "order_detail": "quantity", "idempotency_key": "key",
 	}[table]
 	if column == "" {
 		column = "version_id"

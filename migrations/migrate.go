@@ -17,19 +17,21 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
-// Owner is the service that owns tables.
+// Owner is the service that owns tables, or Events, whose tables are of no
+// service.
 type Owner string
 
 // The owners, in the order in which their migrations are applied: order lines
 // refer to pizzas.
 const (
-	Login Owner = "login"
-	Menu  Owner = "menu"
-	Order Owner = "order"
+	Events Owner = "events"
+	Login  Owner = "login"
+	Menu   Owner = "menu"
+	Order  Owner = "order"
 )
 
 // Owners returns all owners in the order of Up; Down takes the reverse.
-func Owners() []Owner { return []Owner{Login, Menu, Order} }
+func Owners() []Owner { return []Owner{Events, Login, Menu, Order} }
 
 // table is where goose keeps the owner's applied versions.
 func (o Owner) table() string { return "schema_version_" + string(o) }
@@ -37,7 +39,7 @@ func (o Owner) table() string { return "schema_version_" + string(o) }
 // lockID is the owner's advisory lock. goose's own default is one number for
 // everybody who uses goose on a database. The hexadecimal digits spell "pizza".
 func (o Owner) lockID() int64 {
-	return 0x70697a7a61_00 + map[Owner]int64{Login: 1, Menu: 2, Order: 3}[o]
+	return 0x70697a7a61_00 + map[Owner]int64{Login: 1, Menu: 2, Order: 3, Events: 4}[o]
 }
 
 // Advisory locks of the other steps.

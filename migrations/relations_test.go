@@ -1,11 +1,14 @@
 package migrations_test
 
 import (
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
 	"example.com/pizza/migrations/migrationstest"
+	eventspg "example.com/pizza/pkg/events/postgres"
 )
 
 // withOrder gives the seeded database one order with one line.
@@ -101,4 +104,16 @@ func TestIntegrity(t *testing.T) {
 		{"key_of_an_order_used_again", "order_svc", "INSERT INTO idempotency_key (member_id, key, fingerprint, order_id, status, content_type, location, body) VALUES ('demo', 'k', '', '1', 201, '', '', ''), ('demo', 'k', '', '2', 201, '', '', '')", taken},
 		{"line_without_quantity", "order_svc", "INSERT INTO order_detail (order_id, pizza_id) VALUES ('1', 'bbq_ckn_s')", missing},
 	})
+}
+
+// TestEventTables: the transport's own text is what the database gets.
+func TestEventTables(t *testing.T) {
+	t.Parallel()
+	migration, err := os.ReadFile("sql/events/00001_events.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(migration), eventspg.Schema) {
+		t.Error("sql/events does not hold the schema of package events/postgres")
+	}
 }

@@ -252,9 +252,11 @@ func (r *Relay) publish(ctx context.Context, rows []row) (marks *pgx.Batch, outc
 			marks.Queue("UPDATE "+r.table+" SET sent_at = clock_timestamp(), attempts = $2, last_error = NULL WHERE id = $1", e.ID, attempts)
 			outcomes = append(outcomes, published)
 		case fault.CodeOf(err) == fault.Unavailable || ctx.Err() != nil:
-			// Its attempts are not counted, or an outage would park what waits.
+			// Its attempts are not counted, or an outage would park what waits. The
+			// longer it has waited, the longer it steps aside, because it may be
+			// this event that the transport never answers.
 			marks.Queue("UPDATE "+r.table+" SET next_attempt_at = clock_timestamp() + $2::interval, last_error = $3 WHERE id = $1",
-				e.ID, r.backoff.Delay(1), err.Error())
+				e.ID, jitter(min(max(time.Since(e.Time), r.config.RetryBase), r.config.RetryMax)), err.Error())
 			return marks, append(outcomes, failed), fmt.Errorf("transport is away: %w", err)
 		case attempts >= r.config.MaxAttempts:
 			log.ErrorContext(ctx, "event parked", "error", err)

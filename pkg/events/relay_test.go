@@ -300,6 +300,32 @@ func TestRelayOutlivesTransport(t *testing.T) {
 	}
 }
 
+// One event that the transport never answers looks like a transport that is
+// away. The others must get through all the same.
+func TestRelayStepsAround(t *testing.T) {
+	t.Parallel()
+	pool := open(t, events.OutboxSchema+`
+		INSERT INTO outbox (id, type, subject, data, created_at)
+		VALUES (gen_random_uuid(), 'a', 'stuck', '0', now() - interval '1 hour')`)
+	to := newSink()
+	to.refuse = func(e events.Event) error {
+		if e.Subject == "stuck" {
+			return fault.New(fault.Unavailable, "no answer")
+		}
+		return nil
+	}
+	for n := range 20 {
+		write(t, pool, "free", n)
+	}
+	c := fast()
+	c.RetryMax = time.Hour
+	start(t, pool, to, c, 1)
+	eventually(t, "the others are published", func() bool { return len(numbers(to.events(), "free")) == 20 })
+	if n := waiting(t, pool); n < 1 {
+		t.Error("the event that is stuck is gone")
+	}
+}
+
 func TestRelayPrunes(t *testing.T) {
 	t.Parallel()
 	pool := open(t, events.OutboxSchema+`

@@ -107,5 +107,7 @@ func (b Backoff) Delay(attempts int) time.Duration {
 	if shift := max(attempts-1, 0); shift < 32 && b.Base<<shift < b.Max {
 		d = b.Base << shift
 	}
-	return d/2 + rand.N(d/2+1)
+	return jitter(d)
 }
+
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }

@@ -30,6 +30,10 @@ func TestMakeRun(t *testing.T) {
 	t.Run("the logs follow, to read", func(t *testing.T) {
 		first.waitFor(t, regexp.MustCompile(`^\d\d:\d\d:\d\d\.\d{3} order   INFO  request method=GET route=/order/myorder/ status=401 `))
 	})
+	t.Run("the kitchen prints a ticket for each order", func(t *testing.T) {
+		first.waitForAll(t, regexp.MustCompile(`(?m)^kitchen BRANCH001  order .*\n   2 x bbq_ckn_l\n`), 1)
+		first.waitForAll(t, regexp.MustCompile(`(?m)^kitchen BRANCH001  order .*\n   1 x hawaiian_s\n   3 x veggie_veg_m\n`), 1)
+	})
 	t.Run("a second one says who runs, and what to do", func(t *testing.T) {
 		out := local.fail(t, "run", "--port", "0", "--data", data)
 		want := fmt.Sprintf("the stack runs already: data folder %s: in use by process %d", data, first.cmd.Process.Pid)
@@ -64,12 +68,21 @@ func TestMakeRun(t *testing.T) {
 		}
 	})
 
-	second := local.run(t, "run", "--port", "0", "--data", data)
+	second := local.run(t, "run", "--port", "0", "--data", data, "--events", "nats")
 	t.Run("the next start finds the data", func(t *testing.T) {
 		out := second.shell(t, "curl -sS -o /dev/null -w '%{http_code}' -d id=kim -d pw=kims-secret "+second.url+"/api/login/")
 		if out != "200" {
 			t.Errorf("login after the restart: %s, want 200", out)
 		}
+	})
+	t.Run("NATS brings the tickets, if asked to", func(t *testing.T) {
+		if !strings.Contains(second.text(), "NATS at nats://127.0.0.1:") {
+			t.Error("no NATS was started")
+		}
+		second.shell(t, second.commands[0]+"\n"+second.commands[2]+`
+			curl -sS --fail -o /dev/null "$API/order/" -H "Authorization: Bearer $TOKEN" \
+				-d branchId=BRANCH001 -d 'lines=[{"pizza_id":"calabrese_m","quantity":7}]'`)
+		second.waitForAll(t, regexp.MustCompile(`(?m)^kitchen BRANCH001  order .*\n   7 x calabrese_m\n`), 1)
 	})
 	t.Run("Ctrl-C stops everything", func(t *testing.T) {
 		if err := second.cmd.Process.Signal(os.Interrupt); err != nil {
@@ -216,6 +229,14 @@ func (r *running) waitFor(t *testing.T, pattern *regexp.Regexp) {
 	t.Helper()
 	for !pattern.MatchString(r.line(t)) {
 		continue
+	}
+}
+
+// waitForAll reads until the output so far has n matches.
+func (r *running) waitForAll(t *testing.T, pattern *regexp.Regexp, n int) {
+	t.Helper()
+	for len(pattern.FindAllString(r.text(), -1)) < n {
+		r.line(t)
 	}
 }
 

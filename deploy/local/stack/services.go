@@ -159,7 +159,7 @@ func (s *Stack) environ(name string, settings []string) ([]string, error) {
 		"CORS_ALLOWED_ORIGINS=*",
 		"SHUTDOWN_DELAY=0s", // no load balancer has to notice
 	)
-	return slices.Concat(environ, database, settings), nil
+	return slices.Concat(environ, database, s.eventSettings(), settings), nil
 }
 
 // parseListening reads the line in which a service says where it listens.

@@ -4,7 +4,8 @@
 //
 // Start goes through it in order: take the data folder and the port, so that a
 // conflict is told at once; the database (server, roles, migrations, seed) and,
-// at the same time, the build of the services; then the services, menu before
+// at the same time, the build of the services, and NATS if events go by it; the
+// kitchen, which prints a ticket for each order; then the services, menu before
 // order, each on free ports that it reports in its log; then the gateway is
 // told where they are. A service that ends by itself is started again after a
 // pause, as in a cluster. Stop goes back the same way.
@@ -32,6 +33,7 @@ import (
 	"example.com/pizza/deploy/local/internal/datadir"
 	"example.com/pizza/deploy/local/internal/gateway"
 	"example.com/pizza/deploy/local/internal/listen"
+	"example.com/pizza/pkg/events/natsserver"
 	"example.com/pizza/pkg/pgserver"
 )
 
@@ -46,10 +48,13 @@ type Options struct {
 	Host         string                            // address of the gateway; empty is this machine alone
 	Port         int                               // port of the gateway; 0 takes a free one
 	DatabaseURL  string                            // an existing server, as its superuser; empty starts one
+	NATS         bool                              // start a NATS server, and have it carry the events
+	EventsURL    string                            // existing NATS servers; empty is PostgreSQL
 	BuildFlags   []string                          // for go build, such as -race
 	RestartAfter time.Duration                     // pause before a service that ended by itself is started again; 0 is DefaultRestartAfter
 	Environ      []string                          // further environment of the services, as NAME=value
 	Progress     io.Writer                         // what happens during the start; nil is nowhere
+	Tickets      io.Writer                         // what the kitchen prints for each placed order; nil is nowhere
 	Line         func(service string, line []byte) // each line of the logs, for several goroutines; nil is nowhere
 }
 
@@ -60,8 +65,9 @@ type Stack struct {
 	listeners []net.Listener
 	gateway   *gateway.Gateway
 	web       *http.Server
-	server    *pgserver.Server // nil with DatabaseURL
-	database  *url.URL         // the database pizza, as its superuser
+	server    *pgserver.Server   // nil with DatabaseURL
+	nats      *natsserver.Server // nil unless it was asked for
+	database  *url.URL           // the database pizza, as its superuser
 	services  []*Service
 	keeping   context.Context // ends with Stop
 	letGo     context.CancelFunc
@@ -77,6 +83,9 @@ type Stack struct {
 func Start(ctx context.Context, o Options) (*Stack, error) {
 	if o.Progress == nil {
 		o.Progress = io.Discard
+	}
+	if o.Tickets == nil {
+		o.Tickets = io.Discard
 	}
 	if o.Line == nil {
 		o.Line = func(string, []byte) {}
@@ -110,7 +119,11 @@ func (s *Stack) start(ctx context.Context) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.startDatabase(groupCtx) })
 	group.Go(func() error { return s.build(groupCtx) })
+	group.Go(s.startEvents)
 	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := s.openKitchen(ctx); err != nil {
 		return err
 	}
 	return s.startServices(ctx)
@@ -162,6 +175,9 @@ func (s *Stack) Stop(ctx context.Context) error {
 		default:
 			errs = append(errs, service.Process().Stop(ctx))
 		}
+	}
+	if s.nats != nil {
+		s.nats.Stop()
 	}
 	if s.server != nil {
 		if err := s.server.Stop(); err != nil {

@@ -59,3 +59,12 @@ GRANT INSERT ON idempotency_key      TO order_svc;
 GRANT DELETE ON idempotency_key      TO order_svc; -- when its time is over
 GRANT SELECT ON revoked_token        TO order_svc; -- a token ends at once for every service
 GRANT SELECT ON schema_version_order TO order_svc;
+
+-- events: published by whoever has an outbox, and deleted when they are old
+GRANT SELECT ON event                 TO menu_svc, order_svc;
+GRANT INSERT ON event                 TO menu_svc, order_svc;
+GRANT UPDATE ON event                 TO menu_svc, order_svc; -- to lock what is deleted
+GRANT DELETE ON event                 TO menu_svc, order_svc;
+GRANT SELECT ON event_consumer        TO menu_svc, order_svc;
+GRANT SELECT ON event_delivery        TO menu_svc, order_svc;
+GRANT INSERT ON event_delivery        TO menu_svc, order_svc;

@@ -5,6 +5,7 @@ package natsserver
 import (
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -39,6 +40,9 @@ func Start(dir string, port int) (*Server, error) {
 
 // URL is where clients connect.
 func (s *Server) URL() string { return s.nats.ClientURL() }
+
+// Port is where the server listens.
+func (s *Server) Port() int { return s.nats.Addr().(*net.TCPAddr).Port } //nolint:forcetypeassert // it listens on TCP
 
 // Stop ends the server, and returns when everything is on disk.
 func (s *Server) Stop() {

@@ -12,10 +12,14 @@
 // A consumer that nobody subscribes as any more goes on collecting deliveries.
 // To end it, delete its row in event_consumer.
 //
-// The tables are in Schema. A service that uses this transport needs a
-// migration with that text, and for its role
+// The tables are in Schema. A role that only publishes needs
 //
-//	GRANT SELECT, INSERT, UPDATE, DELETE ON event, event_consumer, event_delivery
+//	GRANT SELECT, INSERT, UPDATE, DELETE ON event
+//	GRANT SELECT ON event_consumer
+//	GRANT SELECT, INSERT ON event_delivery
+//
+// and one that consumes SELECT, INSERT, UPDATE, DELETE ON event, event_consumer
+// and event_delivery.
 package postgres
 
 import (
@@ -116,7 +120,6 @@ func (t *Transport) Subscribe(ctx context.Context, consumer string, types []stri
 		return nil
 	})
 	all.Go(func() error { s.consume(ctx); return nil })
-	all.Go(func() error { s.prune(ctx); return nil })
 	return all.Wait()
 }
 
@@ -270,20 +273,21 @@ func (s *subscription) mark(
 // pruneBatch bounds one statement that deletes old events.
 const pruneBatch = 1000
 
-// prune deletes old events that nobody waits for any more. Events that are set
-// aside stay.
-func (s *subscription) prune(ctx context.Context) {
+// Prune deletes old events that nobody waits for any more, until ctx ends. Who
+// publishes runs it, because there may be no consumer. Events that are set aside
+// stay.
+func (t *Transport) Prune(ctx context.Context) {
 	for ctx.Err() == nil {
-		tag, err := s.pool.Exec(ctx, `
+		tag, err := t.pool.Exec(ctx, `
 			DELETE FROM event WHERE seq IN (
 			    SELECT seq FROM event e
 			    WHERE published_at < now() - $1::interval AND NOT EXISTS (SELECT FROM event_delivery d WHERE d.seq = e.seq)
-			    LIMIT $2 FOR UPDATE SKIP LOCKED)`, s.config.Retention, pruneBatch)
+			    LIMIT $2 FOR UPDATE SKIP LOCKED)`, t.config.Retention, pruneBatch)
 		if err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "events not pruned", "error", err)
+			t.log.WarnContext(ctx, "events not pruned", "error", err)
 		}
 		if err != nil || tag.RowsAffected() < pruneBatch {
-			events.Pause(ctx, min(time.Minute, s.config.Retention), nil)
+			events.Pause(ctx, min(time.Minute, t.config.Retention), nil)
 		}
 	}
 }

@@ -34,7 +34,7 @@ func clean(args []string, getenv func(string) string, stdout io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("forget the data: %w", err)
 	}
-	_, err = fmt.Fprintf(stdout, "forgot the database and the secrets in %s\n", dir.Path())
+	_, err = fmt.Fprintf(stdout, "forgot the database, the events and the secrets in %s\n", dir.Path())
 	return err
 }
 

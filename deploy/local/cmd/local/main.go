@@ -11,15 +11,20 @@ import (
 	"os"
 )
 
-const usage = `usage: local run [--port 8000] [--host ADDRESS] [--data .local] [--json]
+const usage = `usage: local run [--port 8000] [--host ADDRESS] [--data .local] [--events postgres|nats]
+                 [--restart-after 10s] [--json]
        local clean [--data .local]
 
 run    starts PostgreSQL, the three services and the gateway, and shows their
        logs until Ctrl-C. --host is the address to listen on; without it, only
-       this machine reaches the stack. --json shows the logs as they are written.
+       this machine reaches the stack. --events nats starts a NATS server and has
+       it carry the events. --restart-after is the pause before a service that
+       ended is started again. --json shows the logs as they are written, and no
+       kitchen tickets.
 clean  forgets the data: the next run starts from an empty database.
 
-Environment: PORT, BIND and DATA stand for --port, --host and --data;
+Environment: PORT, BIND, DATA, EVENTS and RESTART_AFTER stand for --port, --host,
+--data, --events and --restart-after; EVENTS_URL is an existing NATS server;
 DATABASE_URL is an existing PostgreSQL server, as its superuser: the database
 "pizza" and the services' roles are created in it; NO_COLOR; and what the
 services read, such as LOG_LEVEL.

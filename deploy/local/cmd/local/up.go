@@ -35,6 +35,7 @@ func up(ctx context.Context, args []string, getenv func(string) string, stdout i
 	host := flags.String("host", getenv("BIND"), "address of the gateway; empty is this machine alone")
 	data := flags.String("data", getenv("DATA"), "folder for the data (default .local in the repository)")
 	restart := flags.String("restart-after", or(getenv("RESTART_AFTER"), stack.DefaultRestartAfter.String()), "pause before a service that ended is started again")
+	transport := flags.String("events", or(getenv("EVENTS"), "postgres"), "what carries events: postgres, or nats, which is started")
 	asJSON := flags.Bool("json", false, "show the logs as the services write them")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -42,6 +43,9 @@ func up(ctx context.Context, args []string, getenv func(string) string, stdout i
 	number, err := strconv.ParseUint(*port, 10, 16)
 	if err != nil {
 		return fmt.Errorf("port %q is no number from 0 to 65535", *port)
+	}
+	if *transport != "postgres" && *transport != "nats" {
+		return fmt.Errorf("events %q is neither postgres nor nats", *transport)
 	}
 	pause, err := time.ParseDuration(*restart)
 	if err != nil || pause <= 0 {
@@ -60,10 +64,15 @@ func up(ctx context.Context, args []string, getenv func(string) string, stdout i
 
 	color := isTerminal(stdout) && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
 	out := console.New(stdout, console.Options{JSON: *asJSON, Color: color})
+	tickets := io.Discard
+	if !*asJSON {
+		tickets = out
+	}
 	start := time.Now()
 	s, err := stack.Start(interrupted, stack.Options{
 		Root: root, DataDir: dataDir(root, *data), Host: *host, Port: int(number), RestartAfter: pause,
-		DatabaseURL: getenv("DATABASE_URL"), Progress: out, Line: out.Line,
+		DatabaseURL: getenv("DATABASE_URL"), NATS: *transport == "nats", EventsURL: getenv("EVENTS_URL"),
+		Progress: out, Tickets: tickets, Line: out.Line,
 	})
 	if interrupted.Err() != nil && errors.Is(err, context.Canceled) {
 		say(out, "stopped before it was up")

@@ -77,6 +77,7 @@ func TestRun(t *testing.T) {
 		"unknown command":  {[]string{"walk"}, nil, "", `unknown command "walk"`},
 		"unknown flag":     {[]string{"run", "--fast"}, nil, "", "not defined: -fast"},
 		"no port":          {[]string{"run", "--port", "x"}, nil, "", `port "x" is no number from 0 to 65535`},
+		"no transport":     {[]string{"run", "--events", "kafka"}, nil, "", `events "kafka" is neither postgres nor nats`},
 		"no pause":         {[]string{"run", "--restart-after", "0s"}, nil, "", `restart-after "0s" is no time above 0`},
 		"no port, by PORT": {[]string{"run"}, map[string]string{"PORT": "70000"}, "", `port "70000" is no number from 0 to 65535`},
 	} {

@@ -23,8 +23,11 @@ const (
 	secretsFile = "secrets.json"
 )
 
-// Database is the name of the folder inside that holds the database's files.
-const Database = "postgres"
+// Folders inside: the database's files, and the events in NATS.
+const (
+	Database = "postgres"
+	Events   = "nats"
+)
 
 // Dir is an open folder.
 type Dir struct {
@@ -81,8 +84,12 @@ func (d *Dir) Path(elements ...string) string {
 // Secrets returns the secrets that are kept here.
 func (d *Dir) Secrets() *Secrets { return d.secrets }
 
-// Forget deletes the secrets; new ones are made when they are next asked for.
+// Forget deletes the events and the secrets; new secrets are made when they are
+// next asked for.
 func (d *Dir) Forget() error {
+	if err := os.RemoveAll(d.Path(Events)); err != nil {
+		return fmt.Errorf("forget the events: %w", err)
+	}
 	if err := os.Remove(d.Path(secretsFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("forget the secrets: %w", err)
 	}

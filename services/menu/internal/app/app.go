@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"example.com/pizza/pkg/config"
+	"example.com/pizza/pkg/events"
+	"example.com/pizza/pkg/events/connect"
 	"example.com/pizza/pkg/health"
 	"example.com/pizza/pkg/logging"
 	"example.com/pizza/pkg/notify"
@@ -34,6 +36,7 @@ type Config struct {
 
 	Snapshot snapshot.Config
 	Cache    redis.Config
+	Events   connect.Config
 }
 
 // Admin is who may change the catalog.
@@ -75,16 +78,25 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 		}
 		shared, closeCache = cache, cache.Close
 	}
+	outbox := events.Outbox{Table: "menu_outbox", Channel: snapshot.Channel, Source: "/menu"}
+	publisher, err := connect.NewPublisher(ctx, c.Events, c.DB, "menu", outbox, log, registry)
+	if err != nil {
+		_ = closeCache() // nothing is in it yet
+		pool.Close()
+		return nil, err
+	}
 	catalog := snapshot.New(postgres.NewStore(pool), shared, c.Snapshot, log, registry)
-	listening, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close: a stopping service still answers
-	var listener sync.WaitGroup
-	listener.Go(func() { notify.Listen(listening, pool, snapshot.Channel, catalog.Handler()) })
+	working, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close: a stopping service still answers
+	var background sync.WaitGroup
+	background.Go(func() { notify.Listen(working, pool, snapshot.Channel, catalog.Handler()) })
+	background.Go(func() { publisher.Run(working) })
 	a := &App{close: func() {
 		stop()
-		listener.Wait()
+		background.Wait()
+		publisher.Close()
 		catalog.Close()
 		if err := closeCache(); err != nil {
-			log.WarnContext(listening, "the cache does not close", "error", err)
+			log.WarnContext(working, "the cache does not close", "error", err)
 		}
 		pool.Close()
 	}}

@@ -11,7 +11,9 @@ import (
 
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/apitest"
+	"example.com/pizza/pkg/config"
 	"example.com/pizza/pkg/config/configtest"
+	eventsconnect "example.com/pizza/pkg/events/connect"
 	"example.com/pizza/pkg/logging"
 	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/server"
@@ -51,6 +53,10 @@ func newApp(tb testing.TB, db *migrationstest.Database, change ...func(*app.Conf
 		DB:       pgtest.Config(tb, db.URL("menu_svc")),
 		Admin:    app.Admin{Token: adminToken},
 		Snapshot: snapshot.Config{MaxAge: time.Hour, MaxStale: time.Hour},
+	}
+	var err error
+	if c.Events, err = config.Load[eventsconnect.Config](nil); err != nil {
+		tb.Fatal(err)
 	}
 	for _, f := range change {
 		f(&c)

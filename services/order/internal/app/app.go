@@ -14,6 +14,8 @@ import (
 
 	"example.com/pizza/pkg/admission"
 	"example.com/pizza/pkg/config"
+	"example.com/pizza/pkg/events"
+	"example.com/pizza/pkg/events/connect"
 	"example.com/pizza/pkg/health"
 	"example.com/pizza/pkg/logging"
 	pg "example.com/pizza/pkg/postgres"
@@ -38,6 +40,7 @@ type Config struct {
 	Menu  menuclient.Config
 	Shop  Shop
 
+	Events      connect.Config
 	Idempotency idempotency.Config
 	Admission   Admission
 }
@@ -55,11 +58,17 @@ func (s Shop) Validate() error {
 	return nil
 }
 
+// outbox is where the store leaves what happened to orders.
+func outbox() events.Outbox {
+	return events.Outbox{Table: "order_outbox", Channel: "order_outbox", Source: "/order"}
+}
+
 // App is a wired service.
 type App struct {
 	Server *server.Server
 	pool   *pgxpool.Pool
 	menu   *menuclient.Client
+	events *connect.Publisher
 
 	stop       context.CancelFunc // ends what runs in the background
 	background sync.WaitGroup
@@ -75,7 +84,13 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	menu, err := menuclient.New(c.Menu, log)
+	registry := server.NewRegistry()
+	menu, err := menuclient.New(c.Menu, log, registry)
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	publisher, err := connect.NewPublisher(ctx, c.Events, c.DB, "order", outbox(), log, registry)
 	if err != nil {
 		pool.Close()
 		return nil, err
@@ -83,18 +98,19 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	store := postgres.NewStore(pool)
 	tokens := token.Checker{Keys: token.NewKeys(c.Token, time.Now), Revocations: store}
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_order", SchemaVersion))
-	registry := server.NewRegistry()
 	gate := admission.New("order", c.limits(), log, registry)
 	orders := order.NewService(menu, store, gate, zone, time.Now)
 	s := server.New(c.HTTP, log, ready, registry)
 	if err := httpapi.Register(s, orders, tokens, registry); err != nil {
+		publisher.Close()
 		pool.Close()
 		return nil, err
 	}
 	working, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close: a stopping service still answers
-	a := &App{Server: s, pool: pool, menu: menu, stop: stop}
+	a := &App{Server: s, pool: pool, menu: menu, events: publisher, stop: stop}
 	cleaner := idempotency.New(store, c.Idempotency, log, registry)
 	a.background.Go(func() { cleaner.Run(working) })
+	a.background.Go(func() { publisher.Run(working) })
 	return a, nil
 }
 
@@ -102,6 +118,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 func (a *App) Close() {
 	a.stop()
 	a.background.Wait()
+	a.events.Close()
 	a.menu.Close()
 	a.pool.Close()
 }

@@ -18,6 +18,8 @@ import (
 
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/apitest"
+	"example.com/pizza/pkg/config"
+	"example.com/pizza/pkg/events/connect"
 	"example.com/pizza/pkg/logging"
 	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/token"
@@ -116,6 +118,12 @@ func startWith(t *testing.T, c app.Config) *service {
 	}
 	if c.Admission == (app.Admission{}) {
 		c.Admission = app.Admission{Queue: 1000, Wait: time.Minute} // tests of other things are not refused
+	}
+	if c.Events == (connect.Config{}) {
+		var err error
+		if c.Events, err = config.Load[connect.Config](nil); err != nil {
+			t.Fatal(err)
+		}
 	}
 	a, err := app.New(context.Background(), c, logging.New(logging.Config{Level: slog.LevelError}, t.Output(), "order"))
 	if err != nil {

@@ -5,10 +5,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/apitest"
+	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/problem"
+	"example.com/pizza/services/order/internal/app"
+	"example.com/pizza/services/order/internal/menuclient"
 )
 
 // stubMenu is a menu that misbehaves as told; the real one cannot be made to.
@@ -59,16 +63,20 @@ func TestPlaceOrderWhileMenuFails(t *testing.T) {
 	}
 }
 
-// After some failures in a row the breaker opens: menu is left alone, and
-// orders are refused at once.
+// After some failures the breaker opens: menu is left alone, and orders are
+// refused at once.
 func TestBreakerOpens(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
 	calls := 0 // one request at a time, so no lock
-	s := start(t, db, stubMenu(t, func(w http.ResponseWriter, _ *http.Request) {
+	menu := stubMenu(t, func(w http.ResponseWriter, _ *http.Request) {
 		calls++
 		w.WriteHeader(http.StatusInternalServerError)
-	}))
+	})
+	s := startWith(t, app.Config{
+		DB:   pgtest.Config(t, db.URL("order_svc")),
+		Menu: menuclient.Config{BaseURL: menu, Timeout: 2 * time.Second, FailureRatio: 1, MinRequests: 5},
+	})
 	for range 8 {
 		a := s.order(t, s.as(t, "ada"), `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":1}]}`)
 		apitest.Decode[problem.Problem](t, a, http.StatusServiceUnavailable)

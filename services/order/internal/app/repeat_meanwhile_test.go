@@ -142,7 +142,7 @@ func TestOrderIsPlacedMeanwhile(t *testing.T) {
 			var first apitest.Answer
 			var once sync.Once
 			s := start(t, db, stubMenu(t, func(w http.ResponseWriter, _ *http.Request) {
-				once.Do(func() { first = elsewhere.orderOnce(t, bearer, body) })
+				once.Do(func() { first = elsewhere.orderOnce(t, bearer, body) }) //nolint:contextcheck // a request of its own
 				answer(w)
 			}))
 			again := s.orderOnce(t, bearer, body)

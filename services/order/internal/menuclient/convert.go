@@ -19,7 +19,7 @@ func request(lines []order.NewLine) menuapi.QuoteRequest {
 	return menuapi.QuoteRequest{Lines: &out}
 }
 
-// prices reads menu's answer line by line. It returns Unavailable for a line
+// prices reads menu's answer line by line. It returns an error for a line
 // that is neither a price nor a known refusal.
 func prices(lines []menuapi.QuotedLine) ([]order.Price, error) {
 	out := make([]order.Price, len(lines))
@@ -32,7 +32,7 @@ func prices(lines []menuapi.QuotedLine) ([]order.Price, error) {
 		case l.Error != nil && *l.Error == menuapi.UnknownSize:
 			out[i].Refused = "is not sold in this size"
 		default:
-			return nil, away(fmt.Errorf("line %d of menu's answer is neither a price nor a known refusal", i))
+			return nil, fmt.Errorf("line %d is neither a price nor a known refusal", i)
 		}
 	}
 	return out, nil

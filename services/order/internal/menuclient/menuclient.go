@@ -1,22 +1,33 @@
-// Package menuclient asks the menu service for prices, over REST with the
-// client that is generated from menu's document.
+// Package menuclient asks the menu service, over REST with the client that is
+// generated from menu's document.
 //
-// Each quote is one call within a time-out, behind a circuit breaker: when menu
-// fails several times in a row, further calls fail at once for a while instead
-// of piling up. Cancelled callers and answers that blame the input (4xx) do not
-// count as failures.
+// Every call goes through one guard, from outside to inside:
+//
+//	budget     MENU_TIMEOUT, or what the request has left
+//	bulkhead   at most MENU_CONCURRENCY calls at the same time
+//	breaker    fails at once while most calls of late have failed
+//	attempts   each within MENU_ATTEMPT_TIMEOUT, with jittered pauses
+//
+// The attempts are inside the breaker: it judges what a caller got, not every
+// stumble on the way. Callers that go away, answers that blame the request
+// (4xx), and calls that found no place say nothing about menu, and do not count.
+//
+// Whatever goes wrong, the error is a fault.Unavailable with a Retry-After:
+// menu is away, and the caller may do without it if it can.
 package menuclient
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
-	"net/url"
 	"time"
 
-	"github.com/sony/gobreaker/v2"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/propagation"
 
 	"example.com/pizza/pkg/fault"
@@ -25,60 +36,36 @@ import (
 	"example.com/pizza/services/order/internal/order"
 )
 
-// Config is where the menu service is, and how long an answer may take.
-type Config struct {
-	BaseURL string        `env:"MENU_BASE_URL,required,notEmpty" doc:"Internal address of the menu service, such as http://menu-svc:9000"`
-	Timeout time.Duration `env:"MENU_TIMEOUT" envDefault:"2s" doc:"Longest wait for one quote"`
-}
-
-// Validate reports an address that cannot be called, and a time-out that is none.
-func (c Config) Validate() error {
-	var bad []error
-	if u, err := url.Parse(c.BaseURL); c.BaseURL != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
-		bad = append(bad, errors.New("MENU_BASE_URL must be an http or https address"))
-	}
-	if c.Timeout <= 0 {
-		bad = append(bad, errors.New("MENU_TIMEOUT must be longer than 0s"))
-	}
-	return errors.Join(bad...)
-}
-
 const (
-	tripAfter    = 5                // failures in a row that open the breaker
-	openFor      = 10 * time.Second // before one call may try again
-	retryAfter   = 2 * time.Second  // what a member is told
-	maxIdleConns = 32               // kept open to menu, so that a quote costs no handshake
+	retryAfter  = 2 * time.Second // what a member is told, where nothing better is known
+	maxAnswer   = 4 << 20         // bytes; a catalog of ten thousand pizzas is under 2 MiB
+	idleTimeout = time.Minute     // shorter than the server's, so that we close a connection and not it
 )
 
 // Client is an order.Pricer.
 type Client struct {
-	menu    *menuapi.Client
-	http    *http.Client
-	breaker *gobreaker.CircuitBreaker[[]order.Price]
+	menu      *menuapi.Client
+	transport *http.Transport
+	guard     *guard
 }
 
-// New returns a client. It does not call menu yet.
-func New(c Config, log *slog.Logger) (*Client, error) {
-	transport := &http.Transport{MaxIdleConnsPerHost: maxIdleConns, IdleConnTimeout: time.Minute, ResponseHeaderTimeout: c.Timeout}
-	client := &http.Client{Transport: transport, Timeout: c.Timeout}
+// New returns a client, with its metrics in registry. It does not call menu yet.
+func New(c Config, log *slog.Logger, registry prometheus.Registerer) (*Client, error) {
+	transport := &http.Transport{ // no proxy: menu is a neighbour
+		DialContext:         (&net.Dialer{Timeout: c.AttemptTimeout}).DialContext,
+		TLSHandshakeTimeout: c.AttemptTimeout,
+		MaxIdleConns:        c.Concurrency,
+		MaxIdleConnsPerHost: c.Concurrency, // so that a place never costs a handshake
+		IdleConnTimeout:     idleTimeout,
+	}
+	client := &http.Client{Transport: transport}
 	menu, err := menuapi.NewClient(c.BaseURL, menuapi.WithHTTPClient(client), menuapi.WithRequestEditorFn(propagate))
 	if err != nil {
 		return nil, fmt.Errorf("menu client: %w", err)
 	}
-	breaker := gobreaker.NewCircuitBreaker[[]order.Price](gobreaker.Settings{
-		Name:        "menu",
-		Timeout:     openFor,
-		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= tripAfter },
-		IsSuccessful: func(err error) bool {
-			code := fault.CodeOf(err)
-			return code != fault.Unavailable && code != fault.Internal
-		},
-		IsExcluded: func(err error) bool { return errors.Is(err, context.Canceled) },
-		OnStateChange: func(name string, from, to gobreaker.State) {
-			log.Warn("circuit breaker changed", "breaker", name, "from", from.String(), "to", to.String())
-		},
-	})
-	return &Client{menu: menu, http: client, breaker: breaker}, nil
+	g := newGuard(c, log, newMetrics(registry), transport.CloseIdleConnections)
+	watch(registry, g.breaker)
+	return &Client{menu: menu, transport: transport, guard: g}, nil
 }
 
 // propagate passes the trace of the order on to menu (W3C Trace Context).
@@ -88,40 +75,72 @@ func propagate(ctx context.Context, r *http.Request) error {
 }
 
 // Close gives the connections back.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
-// Quote prices all lines with one call. It returns Unavailable when menu does
-// not answer in time, answers nonsense, or the breaker is open.
+// Quote prices all lines with one call. It returns Unavailable when menu gives
+// no prices.
 func (c *Client) Quote(ctx context.Context, lines []order.NewLine) ([]order.Price, error) {
-	prices, err := c.breaker.Execute(func() ([]order.Price, error) { return c.quote(ctx, lines) })
-	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
-		return nil, away(err)
-	}
-	return prices, err
+	send := func(ctx context.Context) (*http.Response, error) { return c.menu.Quote(ctx, request(lines)) }
+	return ask(ctx, c.guard, "quote", send, func(resp *http.Response) ([]order.Price, error) {
+		answer, err := menuapi.ParseQuoteResponse(resp)
+		if err != nil {
+			return nil, err
+		}
+		if answer.JSON200 == nil || len(answer.JSON200.Lines) != len(lines) {
+			return nil, errors.New("there is not one line per line")
+		}
+		return prices(answer.JSON200.Lines)
+	})
 }
 
-func (c *Client) quote(ctx context.Context, lines []order.NewLine) ([]order.Price, error) {
-	resp, err := c.menu.Quote(ctx, request(lines))
+// ask makes one guarded call of an operation that only reads. send sends the
+// request, read understands an answer with status 200, whose body is in memory.
+func ask[T any](ctx context.Context, g *guard, operation string,
+	send func(context.Context) (*http.Response, error), read func(*http.Response) (T, error),
+) (T, error) {
+	var result T
+	err := g.call(ctx, operation, func(ctx context.Context) (err error) {
+		resp, err := send(ctx)
+		if err != nil {
+			return broken(ctx, err)
+		}
+		body, err := readAll(resp)
+		if err != nil {
+			return broken(ctx, err)
+		}
+		resp.Body = io.NopCloser(bytes.NewReader(body))
+		if resp.StatusCode != http.StatusOK {
+			return refusal(resp.StatusCode, problem.Read(resp))
+		}
+		if len(body) > maxAnswer {
+			return &failure{outcome: unreadable, err: fmt.Errorf("menu's answer is over %d bytes", maxAnswer)}
+		}
+		if result, err = read(resp); err != nil {
+			return &failure{outcome: unreadable, err: fmt.Errorf("menu's answer: %w", err)}
+		}
+		return nil
+	})
 	if err != nil {
-		return nil, away(err)
+		var none T
+		return none, away(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // nothing is lost when a body that was read cannot be closed
-	if resp.StatusCode != http.StatusOK {
-		// Our own request was refused, or menu failed: the member can help
-		// neither, and must not see menu's words for it.
-		return nil, away(problem.Read(resp))
-	}
-	answer, err := menuapi.ParseQuoteResponse(resp)
-	switch {
-	case err != nil:
-		return nil, away(fmt.Errorf("read menu's answer: %w", err))
-	case answer.JSON200 == nil || len(answer.JSON200.Lines) != len(lines):
-		return nil, away(errors.New("menu's answer does not have one line per line"))
-	}
-	return prices(answer.JSON200.Lines)
+	return result, nil
 }
 
-// away is what a member sees whenever menu gave no prices.
-func away(cause error) error {
-	return fault.Wrap(cause, fault.Unavailable, "the menu does not answer; try again").Retry(retryAfter)
+// readAll reads a body to its end, so that its connection can be used again,
+// or to one byte more than it may have.
+func readAll(resp *http.Response) ([]byte, error) {
+	defer resp.Body.Close() //nolint:errcheck // nothing is lost when a body that was read cannot be closed
+	return io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+}
+
+// away is what a member sees whenever menu gave no answer: neither menu's own
+// words, nor whether it was menu or our request that was wrong.
+func away(err error) error {
+	after := retryAfter
+	var f *failure
+	if errors.As(err, &f) {
+		after = max(after, f.retryAfter)
+	}
+	return fault.Wrap(err, fault.Unavailable, "the menu does not answer; try again").Retry(after)
 }

@@ -1,0 +1,71 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"example.com/pizza/deploy/local/internal/datadir"
+	"example.com/pizza/deploy/local/internal/kitchen"
+	"example.com/pizza/pkg/config"
+	"example.com/pizza/pkg/events"
+	"example.com/pizza/pkg/events/connect"
+	"example.com/pizza/pkg/events/natsserver"
+)
+
+// startEvents starts a NATS server, if events are to go by one.
+func (s *Stack) startEvents() error {
+	if !s.options.NATS {
+		return nil
+	}
+	start := time.Now()
+	server, err := natsserver.Start(s.dir.Path(datadir.Events), 0)
+	if err != nil {
+		return fmt.Errorf("start NATS: %w", err)
+	}
+	s.nats = server
+	s.progress("NATS at %s after %s", server.URL(), seconds(start))
+	return nil
+}
+
+// eventSettings returns the variables by which a service finds the transport.
+func (s *Stack) eventSettings() []string {
+	if s.nats != nil {
+		return []string{"EVENTS_URL=" + s.nats.URL()}
+	}
+	return []string{"EVENTS_URL=" + s.options.EventsURL}
+}
+
+// openKitchen prints tickets until the stack stops. The kitchen belongs to no
+// service, so it has no role of its own: it works as the superuser here.
+func (s *Stack) openKitchen(ctx context.Context) error {
+	c, err := config.Load[connect.Config](s.eventSettings())
+	if err != nil {
+		return err
+	}
+	consumer, err := config.Load[events.Config](nil)
+	if err != nil {
+		return err
+	}
+	pool, err := pgxpool.New(ctx, s.AdminDSN())
+	if err != nil {
+		return fmt.Errorf("connect the kitchen: %w", err)
+	}
+	log := logger(s.options, "kitchen")
+	from, closeTransport, err := connect.Transport(c, consumer, "kitchen", pool, log, prometheus.NewRegistry())
+	if err != nil {
+		pool.Close()
+		return fmt.Errorf("connect the kitchen: %w", err)
+	}
+	s.kept.Go(func() {
+		defer pool.Close()
+		defer closeTransport()
+		if err := kitchen.New(s.options.Tickets).Run(s.keeping, from); err != nil {
+			s.fail(fmt.Errorf("the kitchen closed: %w", err))
+		}
+	})
+	return nil
+}

@@ -1,0 +1,121 @@
+// Package connect opens the transport of events that a service is configured
+// for, PostgreSQL or NATS, and runs what a publisher needs of it:
+//
+//	outbox ─ Publisher ─▶ PostgreSQL (default) or NATS JetStream (EVENTS_URL)
+//
+// It is the one place that knows both transports.
+package connect
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"example.com/pizza/pkg/events"
+	eventsnats "example.com/pizza/pkg/events/nats"
+	eventspg "example.com/pizza/pkg/events/postgres"
+	"example.com/pizza/pkg/postgres"
+)
+
+// Config is the transport, and how a publisher uses it.
+type Config struct {
+	URL       string        `env:"EVENTS_URL" doc:"NATS servers that carry events, such as nats://nats:4222, separated by commas; empty is PostgreSQL, which needs nothing more"`
+	Replicas  int           `env:"EVENTS_REPLICAS" envDefault:"1" doc:"NATS servers that keep a copy of each event; 3 in a cluster of three, which then survives the loss of one"`
+	Retention time.Duration `env:"EVENTS_RETENTION" envDefault:"168h" doc:"Time that events are kept for new consumers, and in PostgreSQL also the time in which duplicates are known"`
+	Relay     events.RelayConfig
+}
+
+// Validate reports addresses that no transport has.
+func (c Config) Validate() error {
+	var bad []error
+	if c.Replicas < 1 || c.Replicas > 5 {
+		bad = append(bad, errors.New("EVENTS_REPLICAS must be from 1 to 5"))
+	}
+	if c.Retention <= 0 {
+		bad = append(bad, errors.New("EVENTS_RETENTION must be longer than 0s"))
+	}
+	if c.URL != "" {
+		for address := range strings.SplitSeq(c.URL, ",") {
+			u, err := url.Parse(strings.TrimSpace(address))
+			if err != nil || u.Host == "" || (u.Scheme != "nats" && u.Scheme != "tls") {
+				bad = append(bad, errors.New("EVENTS_URL must be nats:// or tls:// addresses, separated by commas")) // it may hold a password
+				break
+			}
+		}
+	}
+	return errors.Join(bad...)
+}
+
+// Transport opens the transport for a process of this name, which consumes as
+// consumers says, if it does. pool is for PostgreSQL and stays the caller's. The
+// servers need not be there yet. closing ends what was opened, after all
+// subscriptions.
+func Transport(
+	c Config, consumers events.Config, name string, pool *pgxpool.Pool, log *slog.Logger, registry prometheus.Registerer,
+) (t events.Transport, closing func(), err error) {
+	metrics := events.NewConsumerMetrics(registry)
+	consumers.Retention = c.Retention
+	if c.URL == "" {
+		return eventspg.New(pool, consumers, log, metrics), func() {}, nil
+	}
+	broker, err := eventsnats.New(c.URL, name, c.Replicas, consumers, log, metrics)
+	if err != nil {
+		return nil, nil, err
+	}
+	return broker, broker.Close, nil
+}
+
+// Connections is how many connections to the database a Publisher opens at most:
+// one to hold a batch, one to publish or delete, one to measure. They are its
+// own, so that requests and events never wait for each other; one more listens.
+const Connections = 3
+
+// Publisher moves what is in an outbox to the transport.
+type Publisher struct {
+	pool      *pgxpool.Pool
+	relay     *events.Relay
+	transport events.Transport
+	close     func()
+}
+
+// NewPublisher returns a publisher of an outbox in the database of db. name is
+// that of the process.
+func NewPublisher(
+	ctx context.Context, c Config, db postgres.Config, name string, o events.Outbox, log *slog.Logger, registry prometheus.Registerer,
+) (*Publisher, error) {
+	db.MaxConns = Connections
+	pool, err := postgres.Open(ctx, db, name+"-events")
+	if err != nil {
+		return nil, err
+	}
+	transport, closeTransport, err := Transport(c, events.Config{}, name, pool, log, registry)
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	relay := events.NewRelay(pool, o, transport, c.Relay, log, registry)
+	return &Publisher{pool, relay, transport, closeTransport}, nil
+}
+
+// Run publishes until ctx ends, and returns when what it has in work is done.
+func (p *Publisher) Run(ctx context.Context) {
+	var all sync.WaitGroup
+	all.Go(func() { p.relay.Run(ctx) })
+	if kept, ok := p.transport.(*eventspg.Transport); ok {
+		all.Go(func() { kept.Prune(ctx) })
+	}
+	all.Wait()
+}
+
+// Close gives the connections back, after Run.
+func (p *Publisher) Close() {
+	p.close()
+	p.pool.Close()
+}

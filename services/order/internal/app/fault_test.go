@@ -1,0 +1,155 @@
+package app_test
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/apitest"
+	"example.com/pizza/pkg/faultproxy"
+	"example.com/pizza/pkg/pgtest"
+	"example.com/pizza/pkg/problem"
+	"example.com/pizza/pkg/server"
+	"example.com/pizza/services/order/internal/app"
+	"example.com/pizza/services/order/internal/menuclient"
+)
+
+// budget is the time that an order may spend on menu here; bound is what no
+// order may take, whatever the machine does meanwhile. Without the budget an
+// order would take as long as a request may, or the fault lasts.
+const (
+	budget = time.Second
+	bound  = 20 * time.Second
+	longer = 10 * time.Minute
+)
+
+// behind starts order, menu, and a proxy between them. Nothing but the budget
+// and the breaker bounds an order, and every order asks menu.
+func behind(t *testing.T, db *migrationstest.Database) (*service, *faultproxy.Proxy) {
+	t.Helper()
+	proxy, err := faultproxy.Listen(strings.TrimPrefix(startMenu(t, db), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := startWith(t, app.Config{
+		HTTP: server.Config{RequestTimeout: longer},
+		DB:   pgtest.Config(t, db.URL("order_svc")),
+		Menu: menuclient.Config{
+			BaseURL: "http://" + proxy.Addr(), Timeout: budget, AttemptTimeout: budget / 4, Attempts: 2, Backoff: time.Millisecond,
+			Concurrency: 4, QueueWait: 10 * time.Millisecond,
+			Window: longer, FailureRatio: 0.3, MinRequests: 3, OpenFor: 100 * time.Millisecond, Probes: 1,
+		},
+	})
+	t.Cleanup(func() {
+		if err := proxy.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s, proxy
+}
+
+// Whatever lies between order and menu, orders keep their budget of time, the
+// breaker opens, and closes when it is over; and the orders that were
+// acknowledged are those that are kept.
+func TestFaultsBetweenOrderAndMenu(t *testing.T) {
+	t.Parallel()
+	for name, strike := range map[string]func(*faultproxy.Proxy){
+		"latency":                func(p *faultproxy.Proxy) { p.Delay(longer) },
+		"reset":                  func(p *faultproxy.Proxy) { p.Set(faultproxy.Reset) },
+		"server_error":           func(p *faultproxy.Proxy) { p.Set(faultproxy.ServerError) },
+		"half_open_connection":   func(p *faultproxy.Proxy) { p.Set(faultproxy.HalfOpen) },
+		"vanishes_in_the_answer": func(p *faultproxy.Proxy) { p.Set(faultproxy.Vanish) },
+		"black_hole":             func(p *faultproxy.Proxy) { p.Set(faultproxy.BlackHole) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := migrationstest.NewSeeded(t)
+			s, proxy := behind(t, db)
+			o := &ordering{service: s, bearer: s.as(t, "ada")}
+			eventually(t, "an order is placed before the fault", func() bool { return o.one(t) })
+			opened := s.metric(t, `menu_client_breaker_transitions_total{to="open"}`)
+
+			strike(proxy)
+			eventually(t, "the breaker opens, and again after menu was tried", func() bool {
+				if o.one(t) {
+					t.Error("an order was placed without a price")
+				}
+				return s.metric(t, `menu_client_breaker_transitions_total{to="open"}`) >= opened+2
+			})
+			o.many(t, 30)
+			if proxy.Met() == 0 {
+				t.Error("the fault met nobody: this proves nothing")
+			}
+
+			proxy.Heal()
+			eventually(t, "the breaker closes", func() bool {
+				return o.one(t) && s.metric(t, "menu_client_breaker_state") == 0
+			})
+			if n := s.metric(t, "menu_client_calls_in_flight"); n != 0 {
+				t.Errorf("%v calls are still in flight", n)
+			}
+			if orders, _ := kept(t, admin(t, db)); orders != o.placed {
+				t.Errorf("%d orders are kept, %d were acknowledged", orders, o.placed)
+			}
+		})
+	}
+}
+
+// ordering is a member who orders, and looks at the clock.
+type ordering struct {
+	*service
+	bearer string
+	placed int // acknowledged
+}
+
+// one sends an order, and tells whether it was placed: it is, or is refused
+// with a word when to come back, and in time.
+func (o *ordering) one(t *testing.T) bool {
+	t.Helper()
+	start := time.Now()
+	a := o.order(t, o.bearer, bbq)
+	inTime(t, start)
+	if a.Status == http.StatusCreated {
+		o.placed++
+		return true
+	}
+	mustComeBack(t, a)
+	return false
+}
+
+// many sends orders of many members at once, none of which can be placed.
+func (o *ordering) many(t *testing.T, n int) {
+	t.Helper()
+	var sent sync.WaitGroup
+	for i := range n {
+		bearer := o.as(t, "member-"+strconv.Itoa(i))
+		sent.Go(func() {
+			start := time.Now()
+			a, err := o.Send(t.Context(), http.MethodPost, "/order/", bbq, append(member(bearer), "Content-Type", "application/json")...)
+			inTime(t, start)
+			if err != nil || a.Status != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" {
+				t.Errorf("%d %s, %v", a.Status, a.Body, err)
+			}
+		})
+	}
+	sent.Wait()
+}
+
+func inTime(t *testing.T, start time.Time) {
+	t.Helper()
+	if took := time.Since(start); took > bound {
+		t.Errorf("an order took %s, with a budget of %s for menu", took, budget)
+	}
+}
+
+func mustComeBack(t *testing.T, a apitest.Answer) {
+	t.Helper()
+	p := apitest.Decode[problem.Problem](t, a, http.StatusServiceUnavailable)
+	if p.Detail != "the menu does not answer; try again" || a.Header.Get("Retry-After") == "" {
+		t.Errorf("detail %q, Retry-After %q", p.Detail, a.Header.Get("Retry-After"))
+	}
+}

@@ -1,0 +1,117 @@
+package app_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/apitest"
+	"example.com/pizza/pkg/config"
+	"example.com/pizza/pkg/events"
+	"example.com/pizza/pkg/events/connect"
+	"example.com/pizza/pkg/events/natsserver"
+	"example.com/pizza/pkg/pgtest"
+	"example.com/pizza/services/order/api"
+	"example.com/pizza/services/order/internal/app"
+	"example.com/pizza/services/order/internal/menuclient"
+)
+
+// consume subscribes to all orders, until the test ends.
+func consume(t *testing.T, db *migrationstest.Database, c connect.Config) <-chan events.Event {
+	t.Helper()
+	pool, err := pgxpool.New(context.Background(), db.URL(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	consumers, err := config.Load[events.Config](nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, closeTransport, err := connect.Transport(c, consumers, "test", pool, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(closeTransport)
+	ctx, stop := context.WithCancel(context.Background())
+	var subscribed sync.WaitGroup
+	t.Cleanup(func() { stop(); subscribed.Wait() })
+	got := make(chan events.Event)
+	subscribed.Go(func() {
+		if err := from.Subscribe(ctx, "test", []string{"order.created"}, func(ctx context.Context, e events.Event) error {
+			select {
+			case got <- e:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}); err != nil {
+			t.Error(err)
+		}
+	})
+	return got
+}
+
+// TestPlacedOrdersArePublished reads from the real transport what the document
+// promises, also for an order that was placed while there was no transport.
+func TestPlacedOrdersArePublished(t *testing.T) {
+	t.Parallel()
+	messages := apitest.NewMessages(t, api.Events)
+	for _, transport := range []string{"postgres", "nats"} {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			db := migrationstest.NewSeeded(t)
+			c, err := config.Load[connect.Config](nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir, port := t.TempDir(), 0
+			broker := func() *natsserver.Server {
+				server, err := natsserver.Start(dir, port)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(server.Stop)
+				return server
+			}
+			if transport == "nats" {
+				server := broker()
+				c.URL, port = server.URL(), server.Port()
+				server.Stop()
+			}
+			s := startWith(t, app.Config{
+				DB: pgtest.Config(t, db.URL("order_svc")), Menu: menuclient.Config{BaseURL: startMenu(t, db)}, Events: c,
+			})
+			bearer := s.as(t, "kim")
+			place := func() string {
+				a := s.order(t, bearer, `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":2}]}`)
+				return apitest.Decode[api.PlacedOrder](t, a, http.StatusCreated).OrderID
+			}
+			first := place()
+			if transport == "nats" {
+				broker()
+			}
+			got := consume(t, db, c)
+			for _, want := range []string{first, place()} {
+				e := <-got
+				body, err := json.Marshal(e)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := messages.Check("order.created", body); err != nil {
+					t.Errorf("%v\n%s", err, body)
+				}
+				if e.Subject != want {
+					t.Errorf("the order %s is announced, want %s", e.Subject, want)
+				}
+			}
+		})
+	}
+}

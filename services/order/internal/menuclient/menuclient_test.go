@@ -1,0 +1,266 @@
+package menuclient_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"example.com/pizza/pkg/fault"
+	"example.com/pizza/services/order/internal/menuclient"
+	"example.com/pizza/services/order/internal/order"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const fine = `{"catalog_version":1,"lines":[{"pizza_id":"bbq_ckn_l","unit_price":20.75}]}`
+
+// asked is a client of a stub of menu, and what can be seen of both.
+type asked struct {
+	*menuclient.Client
+	calls, connections atomic.Int64
+
+	registry *prometheus.Registry
+	log      bytes.Buffer // read only when nobody writes
+}
+
+// ask returns a client of a menu that answers with quote. c holds what is
+// special; the rest is such that time decides nothing.
+func ask(t *testing.T, c menuclient.Config, quote http.HandlerFunc) *asked {
+	t.Helper()
+	a := &asked{registry: prometheus.NewRegistry()}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.calls.Add(1)
+		w.Header().Set("Content-Type", "application/json")
+		quote(w, r)
+	}))
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			a.connections.Add(1)
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	c.BaseURL, c.Timeout, c.Backoff = server.URL, time.Minute, time.Millisecond
+	if c.Concurrency == 0 {
+		c.Concurrency = 8
+	}
+	client, err := menuclient.New(c, slog.New(slog.NewTextHandler(&a.log, nil)), a.registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	a.Client = client
+	return a
+}
+
+func (a *asked) quote(ctx context.Context) error {
+	_, err := a.Quote(ctx, []order.NewLine{{PizzaID: "bbq_ckn_l"}})
+	return err
+}
+
+// metric returns a number; of histograms the count. Labels are names and values
+// in turn.
+func (a *asked) metric(t *testing.T, name string, labels ...string) float64 {
+	t.Helper()
+	families, err := a.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			got := map[string]string{}
+			for _, l := range m.GetLabel() {
+				got[l.GetName()] = l.GetValue()
+			}
+			same := family.GetName() == name
+			for i := 0; i < len(labels); i += 2 {
+				same = same && got[labels[i]] == labels[i+1]
+			}
+			if same {
+				return m.GetGauge().GetValue() + m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			}
+		}
+	}
+	return 0
+}
+
+// mustBeAway checks what a member is told.
+func mustBeAway(t *testing.T, err error) {
+	t.Helper()
+	if f := told(t, err); f.Code != fault.Unavailable || f.RetryAfter <= 0 || f.Detail != "the menu does not answer; try again" {
+		t.Fatal(err)
+	}
+}
+
+// told returns the fault that an error is.
+func told(t *testing.T, err error) *fault.Error {
+	t.Helper()
+	var f *fault.Error
+	if !errors.As(err, &f) {
+		t.Fatalf("%v is no fault", err)
+	}
+	return f
+}
+
+func answer(status int, header ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		for i := 0; i < len(header); i += 2 {
+			w.Header().Set(header[i], header[i+1])
+		}
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(`{"detail":"the words of menu"}`))
+	}
+}
+
+// What may help is tried again, what cannot is not.
+func TestAttempts(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		quote    http.HandlerFunc
+		attempts int64
+		outcome  string
+	}{
+		"500":                {answer(500), 3, "server_error"},
+		"502":                {answer(502), 3, "server_error"},
+		"503":                {answer(503), 3, "server_error"},
+		"504":                {answer(504), 3, "server_error"},
+		"hangs_up":           {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 3, "connection"},
+		"retry_after_fits":   {answer(503, "Retry-After", "0"), 3, "server_error"},
+		"retry_after_is_far": {answer(503, "Retry-After", "3600"), 1, "server_error"},
+		"400":                {answer(400), 1, "refused"},
+		"404":                {answer(404), 1, "refused"},
+		"429":                {answer(429), 1, "refused"},
+		"not_modified":       {answer(304), 1, "unreadable"},
+		"no_json":            {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, 1, "unreadable"},
+		"too_long": {func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte(fine + strings.Repeat(" ", 5<<20)))
+		}, 1, "unreadable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := ask(t, menuclient.Config{Attempts: 3}, test.quote)
+			mustBeAway(t, a.quote(t.Context()))
+			if n := a.calls.Load(); n != test.attempts {
+				t.Errorf("menu was asked %d times, want %d", n, test.attempts)
+			}
+			if n := a.metric(t, "menu_client_attempts_total", "operation", "quote", "outcome", test.outcome); n != float64(test.attempts) {
+				t.Errorf("%v attempts are counted as %s", n, test.outcome)
+			}
+			if n := a.metric(t, "menu_client_call_duration_seconds", "operation", "quote", "outcome", test.outcome); n != 1 {
+				t.Errorf("%v calls are counted as %s", n, test.outcome)
+			}
+		})
+	}
+}
+
+// The second attempt helps, and nobody notices the first.
+func TestSecondAttemptHelps(t *testing.T) {
+	t.Parallel()
+	var a *asked
+	a = ask(t, menuclient.Config{Attempts: 2}, func(w http.ResponseWriter, r *http.Request) {
+		if a.calls.Load() == 1 {
+			answer(503)(w, r)
+			return
+		}
+		_, _ = w.Write([]byte(fine))
+	})
+	if err := a.quote(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if n := a.metric(t, "menu_client_call_duration_seconds", "outcome", "ok"); n != 1 {
+		t.Errorf("%v calls are counted as good", n)
+	}
+}
+
+// An attempt ends at its own time-out, and the next has time of its own.
+func TestAttemptTimesOut(t *testing.T) {
+	t.Parallel()
+	a := ask(t, menuclient.Config{Attempts: 2, AttemptTimeout: 20 * time.Millisecond}, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = r.Body.Read(make([]byte, 1<<10)) // net/http notices that a caller hangs up only after the body
+		<-r.Context().Done()
+	})
+	mustBeAway(t, a.quote(t.Context()))
+	if n := a.metric(t, "menu_client_attempts_total", "outcome", "timeout"); n != 2 {
+		t.Errorf("%v attempts ran out of time, want 2", n)
+	}
+}
+
+// The fault that menu reports reaches the log, and its Retry-After the member.
+func TestFaultSurvivesTheHop(t *testing.T) {
+	t.Parallel()
+	a := ask(t, menuclient.Config{}, answer(503, "Retry-After", "30"))
+	f := told(t, a.quote(t.Context()))
+	if f.RetryAfter != 30*time.Second {
+		t.Errorf("told to come back after %s", f.RetryAfter)
+	}
+	var reported *fault.Error
+	if !errors.As(f.Err, &reported) || reported.Code != fault.Unavailable || reported.Detail != "the words of menu" {
+		t.Errorf("the cause is %v", f.Err)
+	}
+}
+
+// A client that keeps asking uses one connection, after refusals too.
+func TestConnectionIsReused(t *testing.T) {
+	t.Parallel()
+	var a *asked
+	a = ask(t, menuclient.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		if a.calls.Load()%2 == 0 {
+			answer(500)(w, r)
+			return
+		}
+		_, _ = w.Write([]byte(fine))
+	})
+	for range 10 {
+		_ = a.quote(t.Context())
+	}
+	if n := a.connections.Load(); a.calls.Load() != 10 || n != 1 {
+		t.Errorf("%d connections for %d calls", n, a.calls.Load())
+	}
+}
+
+// When all places are taken, one more is refused, and nobody blames menu.
+func TestBulkhead(t *testing.T) {
+	t.Parallel()
+	const places = 3
+	arrived, release := make(chan struct{}), make(chan struct{})
+	a := ask(t, menuclient.Config{Concurrency: places, FailureRatio: 0.01}, func(w http.ResponseWriter, _ *http.Request) {
+		arrived <- struct{}{}
+		<-release
+		_, _ = w.Write([]byte(fine))
+	})
+	var calls sync.WaitGroup
+	for range places {
+		calls.Go(func() {
+			if err := a.quote(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for range places {
+		<-arrived
+	}
+	if n := a.metric(t, "menu_client_calls_in_flight"); n != places {
+		t.Errorf("%v calls in flight", n)
+	}
+	mustBeAway(t, a.quote(t.Context()))
+	close(release)
+	calls.Wait()
+	if n, state := a.metric(t, "menu_client_call_duration_seconds", "outcome", "full"), a.metric(t, "menu_client_breaker_state"); n != 1 || state != 0 {
+		t.Errorf("%v refusals, breaker %v", n, state)
+	}
+	if n := a.metric(t, "menu_client_calls_in_flight"); n != 0 {
+		t.Errorf("%v calls in flight in the end", n)
+	}
+}
