@@ -48,18 +48,18 @@ func (h argon2id) outdated(c Cost) bool {
 	return h.memory < c.Memory || h.passes < c.Passes || len(h.salt) < saltLength || len(h.key) < keyLength
 }
 
-func (h argon2id) work() Work { return Work{Blocks: uint64(h.memory) * uint64(h.passes)} }
+func (h argon2id) work() Work { return Cost{h.memory, h.passes}.Work() }
 
-// filler takes so much work, and no more memory than a new hash.
-func filler(blocks uint64, c Cost) argon2id {
-	passes := (blocks + uint64(c.Memory) - 1) / uint64(c.Memory)
-	return argon2id{memory: uint32(blocks / passes), passes: uint32(passes), threads: 1, salt: make([]byte, saltLength)} //nolint:gosec // bounded by maxMemory and maxPasses
+// filler is a hash that takes this work, in no more memory than the form that it
+// makes up for.
+func filler(w Work) argon2id {
+	return argon2id{memory: uint32(w.Blocks / uint64(w.Passes)), passes: w.Passes, threads: 1, salt: make([]byte, saltLength)} //nolint:gosec // at most maxMemory
 }
 
-// spendArgon2id does so much work on nothing.
-func spendArgon2id(password string, blocks uint64, c Cost) {
-	if blocks > 0 {
-		filler(blocks, c).derive(password, keyLength)
+// spendArgon2id does this work on nothing.
+func spendArgon2id(password string, w Work) {
+	if w.Blocks > 0 {
+		filler(w).derive(password, keyLength)
 	}
 }
 

@@ -46,4 +46,6 @@ func (c Cost) Validate() error {
 }
 
 // Work returns that of one new hash.
-func (c Cost) Work() Work { return Work{Blocks: uint64(c.Memory) * uint64(c.Passes)} }
+func (c Cost) Work() Work {
+	return Work{Blocks: uint64(c.Memory) * uint64(c.Passes), Passes: c.Passes}
+}

@@ -15,9 +15,10 @@
 // many iterations of PBKDF2 as the dearest form in the table takes (its Ceiling).
 // A form does its own share, and what is left to the ceiling is done on nothing.
 // So there is no bound on time to guess, a busy machine makes all of them slower
-// alike, and a test can count. The price: while there is one hash of Django's in
-// the table, every refusal takes as long as that does. Not equal are the threads
-// of a hash with p > 1, of which we make none.
+// alike, and a test can count. The price: while one hash of Django's is in the
+// table, every refusal takes as long as that does, and while one of 64 MiB is, as
+// much memory. Not equal are the threads of a hash with p > 1, of which we make
+// none.
 //
 // A stored hash never works as a password: what looks like a hash of any known
 // kind is not compared as text, even where it is of a kind that is not read
@@ -91,7 +92,7 @@ func (v Verifier) try(f form, password string) bool {
 		return true
 	}
 	rest := v.Ceiling.with(v.Cost.Work()).with(own).minus(own)
-	v.run(Work{Blocks: rest.Blocks}, func() bool { spendArgon2id(password, rest.Blocks, v.Cost); return true })
+	v.run(Work{Blocks: rest.Blocks, Passes: rest.Passes}, func() bool { spendArgon2id(password, rest); return true })
 	v.run(Work{Iterations: rest.Iterations}, func() bool { spendDjango(password, rest.Iterations); return true })
 	return false
 }

@@ -5,8 +5,11 @@ import "time"
 // Work is what a stored form takes to check.
 type Work struct {
 	Blocks     uint64 // of Argon2id: KiB of memory times passes
+	Passes     uint32 // of Argon2id: how the blocks are arranged
 	Iterations uint32 // of PBKDF2
 }
+
+func (w Work) none() bool { return w.Blocks == 0 && w.Iterations == 0 }
 
 // The functions that a Run may be of.
 const (
@@ -21,7 +24,9 @@ type Run struct {
 	Took     time.Duration
 }
 
-// Ceiling is the most work that any stored form takes, of each kind.
+// Ceiling is the most work that any stored form takes, of each kind. Passes are
+// those of the form with the most blocks: what is done in its place is arranged
+// like it, since the same work on more memory takes longer.
 type Ceiling Work
 
 // With returns the ceiling of a table that has this form in it too. A form that
@@ -43,19 +48,23 @@ func (c Ceiling) WithCost(beginning string) Ceiling {
 }
 
 func (c Ceiling) with(w Work) Ceiling {
-	return Ceiling{max(c.Blocks, w.Blocks), max(c.Iterations, w.Iterations)}
+	if w.Blocks > c.Blocks {
+		c.Blocks, c.Passes = w.Blocks, w.Passes
+	}
+	c.Iterations = max(c.Iterations, w.Iterations)
+	return c
 }
 
 // minus returns what is left to the ceiling, which is at least w.
 func (c Ceiling) minus(w Work) Work {
-	return Work{c.Blocks - w.Blocks, c.Iterations - w.Iterations}
+	return Work{c.Blocks - w.Blocks, c.Passes, c.Iterations - w.Iterations}
 }
 
 // run runs a function and tells of it; no work is no run.
 func (v Verifier) run(w Work, function func() bool) bool {
 	began := time.Now()
 	ok := function()
-	if v.Ran == nil || w == (Work{}) {
+	if v.Ran == nil || w.none() {
 		return ok
 	}
 	r := Run{Function: Argon2id, Work: w, Took: time.Since(began)}
