@@ -21,6 +21,10 @@ run: ## Run the whole system on http://localhost:8000 (make run PORT=8080 for an
 test: $(WITH_POSTGRES) ## Run all tests, with the race detector, on a real PostgreSQL
 	$(WITH_POSTGRES) go test -race $(PACKAGES)
 
+.PHONY: chaos
+chaos: ## Break one part after the other while clients order, CHAOS (default 10) times as long as make test does
+	CHAOS=$(or $(CHAOS),10) go test -count=1 -v -timeout 2h -run TestChaos ./deploy/local/e2e
+
 .PHONY: lint
 lint: $(BIN)/golangci-lint ## Check style and the rules between the packages
 	$(BIN)/golangci-lint run --allow-serial-runners $(PACKAGES)

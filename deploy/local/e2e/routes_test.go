@@ -31,7 +31,7 @@ func (s *system) testRoutes(t *testing.T) {
 	t.Run("nothing internal", func(t *testing.T) {
 		t.Parallel()
 		for _, path := range []string{
-			"/int/auth/verify", "/api/int/auth/verify", "/int/menu/quote", "/int/menu/types/bbq_ckn", "/int/menu/pizzas/bbq_ckn_s",
+			"/int/auth/verify", "/api/int/auth/verify", "/int/menu/quote", "/int/menu/catalog", "/int/menu/types/bbq_ckn", "/int/menu/pizzas/bbq_ckn_s",
 			"/metrics", "/api/metrics", "/healthz", "/livez", "/api/healthz", "/api/livez/", "/debug/pprof/",
 			"/login/int/auth/verify", "/menu/int/menu/quote", "/login/metrics", "/menu/metrics", "/login/healthz", "/menu/livez",
 			"/loginx", "/menus/", "/menu/%2e%2e/metrics", "/Menu/", "/",

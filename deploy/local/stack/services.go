@@ -98,13 +98,32 @@ func (s *Stack) startServices(ctx context.Context) error {
 	return nil
 }
 
-// startService starts one service, learns its addresses from its log, and waits
-// until it is ready to serve.
+// startService starts the first process of a service, to which the gateway routes.
 func (s *Stack) startService(ctx context.Context, name string, settings ...string) (*Service, error) {
 	environ, err := s.environ(name, settings)
 	if err != nil {
 		return nil, err
 	}
+	service, err := s.launch(ctx, name, environ)
+	if err != nil {
+		return nil, err
+	}
+	s.gateway.SetBackend(name, service.Public)
+	return service, nil
+}
+
+// Replica starts one more process of a service, with the same settings at
+// addresses of its own. The gateway does not route to it.
+func (s *Stack) Replica(ctx context.Context, name string) (*Service, error) {
+	return s.launch(ctx, name, append(slices.Clone(s.Service(name).spec.Env), anyAddress()...))
+}
+
+// anyAddress are the settings by which a service finds free ports.
+func anyAddress() []string { return []string{"HTTP_ADDR=127.0.0.1:0", "INTERNAL_ADDR=127.0.0.1:0"} }
+
+// launch starts one process of a service, learns its addresses from its log,
+// waits until it is ready to serve, and keeps it running.
+func (s *Stack) launch(ctx context.Context, name string, environ []string) (*Service, error) {
 	found := make(chan Addresses, 1)
 	service := &Service{Name: name, spec: process.Spec{
 		Name: name, Path: filepath.Join(s.options.BinDir, name), Env: environ,
@@ -135,7 +154,6 @@ func (s *Stack) startService(ctx context.Context, name string, settings ...strin
 	if err := service.waitReady(ctx); err != nil {
 		return nil, err
 	}
-	s.gateway.SetBackend(name, service.Public)
 	service.spec.Env = append(service.spec.Env, "HTTP_ADDR="+service.Public, "INTERNAL_ADDR="+service.Internal)
 	s.kept.Go(func() { s.keep(s.keeping, service) })
 	return service, nil
@@ -154,12 +172,10 @@ func (s *Stack) environ(name string, settings []string) ([]string, error) {
 	}
 	environ = append(environ,
 		"ENVIRONMENT=local",
-		"HTTP_ADDR=127.0.0.1:0",
-		"INTERNAL_ADDR=127.0.0.1:0",
 		"CORS_ALLOWED_ORIGINS=*",
 		"SHUTDOWN_DELAY=0s", // no load balancer has to notice
 	)
-	return slices.Concat(environ, database, s.eventSettings(), settings), nil
+	return slices.Concat(environ, anyAddress(), database, s.eventSettings(), settings), nil
 }
 
 // parseListening reads the line in which a service says where it listens.

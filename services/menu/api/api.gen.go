@@ -36,6 +36,16 @@ func (e QuoteError) Valid() bool {
 	}
 }
 
+// Catalog defines model for Catalog.
+type Catalog struct {
+	// CatalogVersion The version of all of this.
+	CatalogVersion int64 `json:"catalog_version"`
+
+	// PizzaNms The names of all types, each once, also of those that no size is sold of at the moment.
+	PizzaNms []string      `json:"pizza_nms"`
+	Pizzas   []PricedPizza `json:"pizzas"`
+}
+
 // FoundPizza defines model for FoundPizza.
 type FoundPizza struct {
 	PizzaID string `json:"pizza_id"`
@@ -94,6 +104,14 @@ type PizzaType struct {
 	PizzaImgURL string `json:"pizza_img_url"`
 	PizzaNm     string `json:"pizza_nm"`
 	PizzaTypeID string `json:"pizza_type_id"`
+}
+
+// PricedPizza defines model for PricedPizza.
+type PricedPizza struct {
+	PizzaID   string `json:"pizza_id"`
+	PizzaNm   string `json:"pizza_nm"`
+	Size      string `json:"size"`
+	UnitPrice Money  `json:"unit_price"`
 }
 
 // Problem defines model for Problem.
@@ -318,6 +336,19 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// GetCatalog Everything that a quote is made of
+	//
+	// The whole catalog of one version, for who keeps prices. It has every
+	// change that was committed before the request, also those that were not
+	// heard of yet. With it, lines can be priced as `POST /int/menu/quote` prices them. A
+	// line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
+	// with `pizza_nm` and `size` is the pizza with both; where several have
+	// them, the one with the lowest id (compared by bytes). Where none has, it
+	// is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
+	//
+	// Corresponds with GET /int/menu/catalog (the `GetCatalog` operationId).
+	GetCatalog(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// DeletePizza Remove a pizza
 	//
 	// A pizza that was ever ordered cannot be removed, since the orders refer to it.
@@ -433,6 +464,29 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /menu/types/ (the `ListPizzaTypes` operationId).
 	ListPizzaTypes(ctx context.Context, params *ListPizzaTypesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// GetCatalog Everything that a quote is made of
+//
+// The whole catalog of one version, for who keeps prices. It has every
+// change that was committed before the request, also those that were not
+// heard of yet. With it, lines can be priced as `POST /int/menu/quote` prices them. A
+// line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
+// with `pizza_nm` and `size` is the pizza with both; where several have
+// them, the one with the lowest id (compared by bytes). Where none has, it
+// is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
+//
+// Corresponds with GET /int/menu/catalog (the `GetCatalog` operationId).
+func (c *Client) GetCatalog(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCatalogRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // DeletePizza Remove a pizza
@@ -669,6 +723,33 @@ func (c *Client) ListPizzaTypes(ctx context.Context, params *ListPizzaTypesParam
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// NewGetCatalogRequest constructs an http.Request for the GetCatalog method
+func NewGetCatalogRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/int/menu/catalog")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
 }
 
 // NewDeletePizzaRequest constructs an http.Request for the DeletePizza method
@@ -1126,6 +1207,21 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// GetCatalogWithResponse Everything that a quote is made of
+	//
+	// The whole catalog of one version, for who keeps prices. It has every
+	// change that was committed before the request, also those that were not
+	// heard of yet. With it, lines can be priced as `POST /int/menu/quote` prices them. A
+	// line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
+	// with `pizza_nm` and `size` is the pizza with both; where several have
+	// them, the one with the lowest id (compared by bytes). Where none has, it
+	// is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /int/menu/catalog (the `GetCatalog` operationId).
+	GetCatalogWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCatalogResponse, error)
+
 	// DeletePizzaWithResponse Remove a pizza
 	//
 	// A pizza that was ever ordered cannot be removed, since the orders refer to it.
@@ -1249,6 +1345,68 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /menu/types/ (the `ListPizzaTypes` operationId).
 	ListPizzaTypesWithResponse(ctx context.Context, params *ListPizzaTypesParams, reqEditors ...RequestEditorFn) (*ListPizzaTypesResponse, error)
+}
+
+// GetCatalogResponse503Headers the declared response headers of an HTTP 503 response for GetCatalog
+type GetCatalogResponse503Headers struct {
+	RetryAfter *int
+}
+
+type GetCatalogResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Catalog
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetCatalogResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetCatalogResponse) GetJSON200() *Catalog {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetCatalogResponse) GetApplicationProblemJSON500() *Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetCatalogResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetCatalogResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetCatalogResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetCatalogResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetCatalogResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 // DeletePizzaResponse204Headers the declared response headers of an HTTP 204 response for DeletePizza
@@ -2067,6 +2225,27 @@ func (r ListPizzaTypesResponse) ContentType() string {
 	return ""
 }
 
+// GetCatalogWithResponse Everything that a quote is made of
+//
+// The whole catalog of one version, for who keeps prices. It has every
+// change that was committed before the request, also those that were not
+// heard of yet. With it, lines can be priced as `POST /int/menu/quote` prices them. A
+// line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
+// with `pizza_nm` and `size` is the pizza with both; where several have
+// them, the one with the lowest id (compared by bytes). Where none has, it
+// is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /int/menu/catalog (the `GetCatalog` operationId).
+func (c *ClientWithResponses) GetCatalogWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCatalogResponse, error) {
+	rsp, err := c.GetCatalog(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetCatalogResponse(rsp)
+}
+
 // DeletePizzaWithResponse Remove a pizza
 //
 // A pizza that was ever ordered cannot be removed, since the orders refer to it.
@@ -2261,6 +2440,59 @@ func (c *ClientWithResponses) ListPizzaTypesWithResponse(ctx context.Context, pa
 		return nil, err
 	}
 	return ParseListPizzaTypesResponse(rsp)
+}
+
+// ParseGetCatalogResponse parses an HTTP response from a GetCatalogWithResponse call
+func ParseGetCatalogResponse(rsp *http.Response) (*GetCatalogResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetCatalogResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Catalog
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers GetCatalogResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
 }
 
 // ParseDeletePizzaResponse parses an HTTP response from a DeletePizzaWithResponse call
@@ -3135,6 +3367,9 @@ func ParseListPizzaTypesResponse(rsp *http.Response) (*ListPizzaTypesResponse, e
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// GetCatalog Everything that a quote is made of
+	// (GET /int/menu/catalog)
+	GetCatalog(ctx echo.Context) error
 	// DeletePizza Remove a pizza
 	// (DELETE /int/menu/pizzas/{id})
 	DeletePizza(ctx echo.Context, id PizzaID) error
@@ -3164,6 +3399,15 @@ type ServerInterface interface {
 // ServerInterfaceWrapper converts echo contexts to parameters.
 type ServerInterfaceWrapper struct {
 	Handler ServerInterface
+}
+
+// GetCatalog converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCatalog(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCatalog(ctx)
+	return err
 }
 
 // DeletePizza converts echo context to params.
@@ -3410,6 +3654,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 		Handler: si,
 	}
 
+	router.GET(options.BaseURL+"/int/menu/catalog", wrapper.GetCatalog, options.OperationMiddlewares["GetCatalog"]...)
 	router.DELETE(options.BaseURL+"/int/menu/pizzas/:id", wrapper.DeletePizza, options.OperationMiddlewares["DeletePizza"]...)
 	router.PUT(options.BaseURL+"/int/menu/pizzas/:id", wrapper.PutPizza, options.OperationMiddlewares["PutPizza"]...)
 	router.POST(options.BaseURL+"/int/menu/quote", wrapper.Quote, options.OperationMiddlewares["Quote"]...)
@@ -3462,6 +3707,62 @@ type UnavailableApplicationProblemPlusJSONResponse struct {
 }
 
 type UnsupportedMediaApplicationProblemPlusJSONResponse Problem
+
+type GetCatalogRequestObject struct {
+}
+
+type GetCatalogResponseObject interface {
+	VisitGetCatalogResponse(w http.ResponseWriter) error
+}
+
+type GetCatalog200JSONResponse Catalog
+
+func (response GetCatalog200JSONResponse) VisitGetCatalogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCatalog500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response GetCatalog500ApplicationProblemPlusJSONResponse) VisitGetCatalogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCatalog503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetCatalog503ApplicationProblemPlusJSONResponse) VisitGetCatalogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
 
 type DeletePizzaRequestObject struct {
 	ID PizzaID `json:"id"`
@@ -4541,6 +4842,9 @@ func (response ListPizzaTypes503ApplicationProblemPlusJSONResponse) VisitListPiz
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// GetCatalog Everything that a quote is made of
+	// (GET /int/menu/catalog)
+	GetCatalog(ctx context.Context, request GetCatalogRequestObject) (GetCatalogResponseObject, error)
 	// DeletePizza Remove a pizza
 	// (DELETE /int/menu/pizzas/{id})
 	DeletePizza(ctx context.Context, request DeletePizzaRequestObject) (DeletePizzaResponseObject, error)
@@ -4577,6 +4881,29 @@ func NewStrictHandler(ssi StrictServerInterface, middlewares []StrictMiddlewareF
 type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
+}
+
+// GetCatalog operation middleware
+func (sh *strictHandler) GetCatalog(ctx echo.Context) error {
+	var request GetCatalogRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCatalog(ctx.Request().Context(), request.(GetCatalogRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCatalog")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetCatalogResponseObject); ok {
+		return validResponse.VisitGetCatalogResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
 }
 
 // DeletePizza operation middleware

@@ -3,6 +3,8 @@ package app_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -155,4 +157,49 @@ func TestQuote(t *testing.T) {
 
 func quoteOf(lines int) string {
 	return fmt.Sprintf(`{"lines":[%s]}`, strings.TrimSuffix(strings.Repeat(`{"pizza_id":"bbq_ckn_l"},`, lines), ","))
+}
+
+// What the catalog says and what the quote says is the same, and of now.
+func TestGetCatalog(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.NewSeeded(t)
+	exec(t, superuser(t, db), `
+		INSERT INTO pizza_types VALUES ('zero', 'Nothing Of This', 'C', 'images/x.png'), ('again', 'The Hawaiian Pizza', 'C', 'images/x.png');
+		INSERT INTO pizza VALUES ('a_twin', 'again', 'S', 1), ('worthless', 'zero', 'S', 'NaN');`)
+	s := start(t, db)
+	get := func() api.Catalog {
+		t.Helper()
+		return apitest.Decode[api.Catalog](t, s.Get(t, "/int/menu/catalog"), http.StatusOK)
+	}
+	c := get()
+	if len(c.Pizzas) != 97 || len(c.PizzaNms) != 33 || !slices.IsSorted(c.PizzaNms) || !slices.Contains(c.PizzaNms, "Nothing Of This") {
+		t.Errorf("%d pizzas, names %q", len(c.Pizzas), c.PizzaNms)
+	}
+	for _, p := range c.Pizzas {
+		q, version := s.quoted(t, p.PizzaID)
+		if q.UnitPrice == nil || !q.UnitPrice.Equal(p.UnitPrice) || version != c.CatalogVersion {
+			t.Errorf("%+v of version %d is quoted as %+v of version %d", p, c.CatalogVersion, q, version)
+		}
+	}
+	v := version(t, s.write(t, http.MethodPut, "/int/menu/pizzas/bbq_ckn_l", `{"pizza_type_id":"bbq_ckn","size":"L","price":99.5}`))
+	c = get()
+	i := slices.IndexFunc(c.Pizzas, func(p api.PricedPizza) bool { return p.PizzaID == "bbq_ckn_l" })
+	want := api.PricedPizza{PizzaID: "bbq_ckn_l", PizzaNm: "The Barbecue Chicken Pizza", Size: "L", UnitPrice: money.MustParse("99.5")}
+	if diff := cmp.Diff(want, c.Pizzas[i]); diff != "" || c.CatalogVersion != v {
+		t.Errorf("version %d after a change to %d: %s", c.CatalogVersion, v, diff)
+	}
+	conn := superuser(t, db)
+	for price := range 50 { // what anyone has committed is there at once
+		exec(t, conn, fmt.Sprintf("UPDATE pizza SET price = %d WHERE pizza_id = 'bbq_ckn_l'", price))
+		if got := get().Pizzas[i].UnitPrice; !got.Equal(money.MustParse(strconv.Itoa(price))) {
+			t.Fatalf("%s after a change to %d", got, price)
+		}
+	}
+	t.Run("empty_database", func(t *testing.T) {
+		t.Parallel()
+		a := start(t, migrationstest.New(t)).Get(t, "/api/int/menu/catalog/")
+		if c := apitest.Decode[api.Catalog](t, a, http.StatusOK); len(c.Pizzas) != 0 || c.CatalogVersion < 1 || !strings.Contains(string(a.Body), `"pizzas":[]`) {
+			t.Errorf("%s", a.Body)
+		}
+	})
 }

@@ -37,6 +37,8 @@ func TestSurface(t *testing.T) {
 		{"GET", "/menu/get_pizza_id/", "", 405, "OPTIONS, POST"},
 		{"PATCH", "/menu/get_pizza_id", lookUp, 405, "OPTIONS, POST"},
 		{"GET", "/int/menu/quote", "", 405, "OPTIONS, POST"},
+		{"GET", "/int/menu/catalog", "", 200, ""},
+		{"POST", "/int/menu/catalog/", "{}", 405, "OPTIONS, GET, HEAD"},
 		{"POST", "/int/menu/types/x", "{}", 405, "OPTIONS, DELETE, PUT"},
 		{"GET", "/menu/durian", "", 404, ""},
 		{"GET", "/metrics", "", 404, ""},
@@ -64,7 +66,7 @@ func TestInternalIsNotPublic(t *testing.T) {
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
 	onlyPublic := &service{&apitest.Service{Public: s.Public, Internal: s.Public, Client: &http.Client{Transport: transport}}}
-	for _, path := range []string{"/int/menu/quote", "/api/int/menu/quote/", "/int/menu/types/bbq_ckn", "/int/menu/pizzas/bbq_ckn_l"} {
+	for _, path := range []string{"/int/menu/quote", "/api/int/menu/quote/", "/int/menu/catalog", "/int/menu/types/bbq_ckn", "/int/menu/pizzas/bbq_ckn_l"} {
 		for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete} {
 			if a := onlyPublic.write(t, method, path, quoteOf(1)); a.Status != http.StatusNotFound {
 				t.Errorf("%s %s: %d", method, path, a.Status)

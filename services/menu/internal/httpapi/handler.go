@@ -85,3 +85,12 @@ func (h *Handler) Quote(ctx context.Context, r api.QuoteRequestObject) (api.Quot
 	}
 	return api.Quote200JSONResponse{CatalogVersion: version, Lines: quotedLines(quoted)}, nil
 }
+
+// GetCatalog answers GET /int/menu/catalog.
+func (h *Handler) GetCatalog(ctx context.Context, _ api.GetCatalogRequestObject) (api.GetCatalogResponseObject, error) {
+	catalog, err := h.menu.Committed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return api.GetCatalog200JSONResponse(priceList(catalog)), nil
+}

@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"errors"
+	"slices"
+	"strings"
 
 	"example.com/pizza/services/menu/api"
 	"example.com/pizza/services/menu/internal/menu"
@@ -34,3 +36,19 @@ func quotedLines(quoted []menu.Quoted) []api.QuotedLine {
 }
 
 func reason(e api.QuoteError) *api.QuoteError { return &e }
+
+func priceList(c *menu.Catalog) api.Catalog {
+	list := api.Catalog{
+		CatalogVersion: c.Version, Pizzas: make([]api.PricedPizza, len(c.Pizzas)), PizzaNms: make([]string, len(c.Types)),
+	}
+	for i, p := range c.Pizzas {
+		list.Pizzas[i] = api.PricedPizza{PizzaID: p.ID, PizzaNm: c.Type(p).Name, Size: p.Size, UnitPrice: p.Price}
+	}
+	slices.SortFunc(list.Pizzas, func(a, b api.PricedPizza) int { return strings.Compare(a.PizzaID, b.PizzaID) })
+	for i, t := range c.Types {
+		list.PizzaNms[i] = t.Name
+	}
+	slices.Sort(list.PizzaNms)
+	list.PizzaNms = slices.Compact(list.PizzaNms)
+	return list
+}

@@ -7,6 +7,9 @@ import "context"
 type Store interface {
 	// Catalog returns the whole catalog as it is now.
 	Catalog(ctx context.Context) (*Catalog, error)
+	// Committed is Catalog with all that was committed before the call, which the
+	// store may just not have heard of.
+	Committed(ctx context.Context) (*Catalog, error)
 	// Recent is Catalog, or a catalog from shortly before the store could not be
 	// reached.
 	Recent(ctx context.Context) (*Catalog, error)
@@ -41,6 +44,11 @@ func NewService(store Store) *Service { return &Service{store} }
 
 // Catalog returns the whole catalog as it is now. It returns Unavailable.
 func (s *Service) Catalog(ctx context.Context) (*Catalog, error) { return s.store.Catalog(ctx) }
+
+// Committed is Catalog for who keeps it: with all that was committed before the
+// call, since whoever was told of a change elsewhere, or not told at all, comes
+// here to learn of it. It returns Unavailable.
+func (s *Service) Committed(ctx context.Context) (*Catalog, error) { return s.store.Committed(ctx) }
 
 // Recent is Catalog for who only looks at the menu: while the database does not
 // answer, what was last known is good enough. It returns Unavailable.

@@ -21,9 +21,9 @@ type load struct {
 	err     error
 }
 
-// load returns a catalog that was read after a moment, or in the epoch while
-// someone listens, in which nothing has changed since.
-func (k *Keeper) load(ctx context.Context, asked time.Time) (*menu.Catalog, error) {
+// load returns a catalog that was read after a moment; or with trust, in the epoch
+// while someone listens, in which nothing is known to have changed since.
+func (k *Keeper) load(ctx context.Context, asked time.Time, trust bool) (*menu.Catalog, error) {
 	for {
 		k.mu.Lock()
 		l, listening := k.join(ctx), k.listening
@@ -36,7 +36,7 @@ func (k *Keeper) load(ctx context.Context, asked time.Time) (*menu.Catalog, erro
 		if l.err != nil {
 			return nil, l.err
 		}
-		if listening || !l.began.Before(asked) {
+		if trust && listening || !l.began.Before(asked) {
 			return l.catalog, nil
 		}
 	}

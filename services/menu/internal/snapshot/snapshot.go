@@ -173,11 +173,17 @@ func (k *Keeper) refresh(ctx context.Context) {
 }
 
 // Catalog returns the catalog as it is now. It returns Unavailable.
-func (k *Keeper) Catalog(ctx context.Context) (*menu.Catalog, error) {
+func (k *Keeper) Catalog(ctx context.Context) (*menu.Catalog, error) { return k.catalog(ctx, true) }
+
+// Committed is Catalog, and does not rely on having been told of a change: it has
+// all that was committed before the call. It returns Unavailable.
+func (k *Keeper) Committed(ctx context.Context) (*menu.Catalog, error) { return k.catalog(ctx, false) }
+
+func (k *Keeper) catalog(ctx context.Context, trust bool) (*menu.Catalog, error) {
 	k.mu.Lock()
 	held, epoch := k.held, k.epoch
 	current := held != nil && k.heldEpoch == epoch
-	trusted := k.listening && time.Since(k.checked) < k.config.MaxAge
+	trusted := trust && k.listening && time.Since(k.checked) < k.config.MaxAge
 	k.mu.Unlock()
 	if current && trusted {
 		return held, nil
@@ -193,7 +199,7 @@ func (k *Keeper) Catalog(ctx context.Context) (*menu.Catalog, error) {
 			return held, nil
 		}
 	}
-	return k.load(ctx, asked)
+	return k.load(ctx, asked, trust)
 }
 
 // Recent is Catalog, or while the database does not answer, a catalog that was

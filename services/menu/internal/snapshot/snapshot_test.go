@@ -162,6 +162,48 @@ func TestLost(t *testing.T) {
 	k.want(2)
 }
 
+// Who keeps what it gets has all that was committed before it asked, whatever was
+// announced, and whatever is being read.
+func TestCommitted(t *testing.T) {
+	t.Parallel()
+	s := &source{version: 1}
+	k := keep(t, s, long())
+	committed := func(version int64) {
+		t.Helper()
+		if c, err := k.Committed(t.Context()); err != nil || c.Version != version {
+			t.Errorf("%+v, %v, want version %d", c, err, version)
+		}
+	}
+	committed(1)
+	k.connect()
+	k.want(1)
+	loads, _ := s.counts()
+	committed(1)
+	if l, _ := s.counts(); l != loads {
+		t.Error("what has not changed is loaded again")
+	}
+	s.set(func() { s.version = 2 })
+	k.want(1) // nobody has told it
+	committed(2)
+	k.want(2)
+	k.notify("2")
+	k.want(2)
+
+	held := make(chan struct{})
+	s.set(func() { s.hold, s.reading = held, make(chan struct{}, 100) })
+	k.notify("3") // and version 2 is read, as if from a moment before
+	<-s.reading
+	s.set(func() { s.hold, s.version = nil, 4 })
+	var asked sync.WaitGroup
+	asked.Go(func() { committed(4) })
+	close(held)
+	asked.Wait()
+	s.set(func() { s.err = errAway })
+	if _, err := k.Committed(t.Context()); fault.CodeOf(err) != fault.Unavailable {
+		t.Errorf("without the database: %v", err)
+	}
+}
+
 func TestMaxAge(t *testing.T) {
 	t.Parallel()
 	s := &source{version: 1}

@@ -26,6 +26,7 @@ import (
 	"example.com/pizza/services/order/internal/menuclient"
 	"example.com/pizza/services/order/internal/order"
 	"example.com/pizza/services/order/internal/postgres"
+	"example.com/pizza/services/order/internal/quotecache"
 )
 
 // SchemaVersion is the migration of the order tables that this build needs.
@@ -38,6 +39,7 @@ type Config struct {
 	DB    pg.Config
 	Token token.Config
 	Menu  menuclient.Config
+	Quote quotecache.Config
 	Shop  Shop
 
 	Events      connect.Config
@@ -68,6 +70,7 @@ type App struct {
 	Server *server.Server
 	pool   *pgxpool.Pool
 	menu   *menuclient.Client
+	quotes *quotecache.Cache
 	events *connect.Publisher
 
 	stop       context.CancelFunc // ends what runs in the background
@@ -99,7 +102,8 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	tokens := token.Checker{Keys: token.NewKeys(c.Token, time.Now), Revocations: store}
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_order", SchemaVersion))
 	gate := admission.New("order", c.limits(), log, registry)
-	orders := order.NewService(menu, store, gate, zone, time.Now)
+	quotes := quotecache.New(menu, c.Quote, log, registry, time.Now)
+	orders := order.NewService(quotes, store, gate, zone, time.Now)
 	s := server.New(c.HTTP, log, ready, registry)
 	if err := httpapi.Register(s, orders, tokens, registry); err != nil {
 		publisher.Close()
@@ -107,7 +111,8 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 		return nil, err
 	}
 	working, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close: a stopping service still answers
-	a := &App{Server: s, pool: pool, menu: menu, events: publisher, stop: stop}
+	a := &App{Server: s, pool: pool, menu: menu, quotes: quotes, events: publisher, stop: stop}
+	a.background.Go(func() { quotes.Listen(working, pool) })
 	cleaner := idempotency.New(store, c.Idempotency, log, registry)
 	a.background.Go(func() { cleaner.Run(working) })
 	a.background.Go(func() { publisher.Run(working) })
@@ -118,6 +123,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 func (a *App) Close() {
 	a.stop()
 	a.background.Wait()
+	a.quotes.Close()
 	a.events.Close()
 	a.menu.Close()
 	a.pool.Close()

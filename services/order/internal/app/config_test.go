@@ -22,7 +22,7 @@ func TestRunRefusesABadConfiguration(t *testing.T) {
 	t.Parallel()
 	environ := []string{
 		"DB_HOST=localhost", "DB_PORT=x", "DB_USER=order_svc", "DB_PASSWORD=", "JWT_SECRET=short",
-		"MENU_BASE_URL=menu:9000", "MENU_TIMEOUT=0s", "MENU_ATTEMPTS=0", "BREAKER_FAILURE_RATIO=1.5", "SHOP_TIMEZONE=Mars/Olympus", "LOG_LEVEL=loud", "REQUEST_TIMEOUT=-1s",
+		"MENU_BASE_URL=menu:9000", "MENU_TIMEOUT=0s", "MENU_ATTEMPTS=0", "BREAKER_FAILURE_RATIO=1.5", "SHOP_TIMEZONE=Mars/Olympus", "LOG_LEVEL=loud", "REQUEST_TIMEOUT=-1s", "QUOTE_MAX_AGE=1h",
 		"IDEMPOTENCY_TTL=0s", "IDEMPOTENCY_CLEAN_EVERY=-1s",
 		"ORDER_CONCURRENCY=-1", "ORDER_QUEUE=-1", "ORDER_QUEUE_WAIT=0s",
 	}

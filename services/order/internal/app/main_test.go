@@ -27,6 +27,7 @@ import (
 	"example.com/pizza/services/order/internal/app"
 	"example.com/pizza/services/order/internal/idempotency"
 	"example.com/pizza/services/order/internal/menuclient"
+	"example.com/pizza/services/order/internal/quotecache"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -103,6 +104,17 @@ func start(t *testing.T, db *migrationstest.Database, menuURL string) *service {
 	return startWith(t, app.Config{
 		DB:   pgtest.Config(t, db.URL("order_svc")),
 		Menu: menuclient.Config{BaseURL: menuURL, Timeout: 2 * time.Second},
+	})
+}
+
+// startCached is start with prices kept in memory, as by default. The tests whose
+// menu can do nothing but quote use start.
+func startCached(t *testing.T, db *migrationstest.Database, menuURL string) *service {
+	t.Helper()
+	return startWith(t, app.Config{
+		DB:    pgtest.Config(t, db.URL("order_svc")),
+		Menu:  menuclient.Config{BaseURL: menuURL, Timeout: 2 * time.Second},
+		Quote: quotecache.Config{MaxAge: time.Minute, MaxStale: 10 * time.Minute},
 	})
 }
 

@@ -47,7 +47,7 @@ func kept(t *testing.T, conn *pgx.Conn) (orders, lines int) {
 func TestPlaceOrder(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
-	s := start(t, db, startMenu(t, db))
+	s := startCached(t, db, startMenu(t, db))
 	conn := admin(t, db)
 	want := api.PlacedOrder{
 		Message: "the order is placed", TotalPrice: money.MustParse("41.75"),
@@ -105,7 +105,7 @@ func mustBeNowInSeoul(t *testing.T, conn *pgx.Conn, orderID string) {
 func TestPlaceOrderRefuses(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
-	s := start(t, db, startMenu(t, db))
+	s := startCached(t, db, startMenu(t, db))
 	conn := admin(t, db)
 	line := func(fields string) string {
 		return `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":1},{` + fields + `}]}`
@@ -227,7 +227,7 @@ func TestPlaceOrderNeedsAToken(t *testing.T) {
 func TestPlaceOrderIsAllOrNothing(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
-	s := start(t, db, startMenu(t, db))
+	s := startCached(t, db, startMenu(t, db))
 	conn := admin(t, db)
 	if _, err := conn.Exec(t.Context(), "ALTER TABLE order_detail ADD CONSTRAINT no_hawaiian CHECK (pizza_id <> 'hawaiian_s')"); err != nil {
 		t.Fatal(err)
@@ -285,7 +285,7 @@ func TestDatabaseAway(t *testing.T) {
 func TestPlacedOrderIsAnnounced(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
-	s := start(t, db, startMenu(t, db))
+	s := startCached(t, db, startMenu(t, db))
 	conn := admin(t, db)
 	if _, err := conn.Exec(t.Context(), "LISTEN order_outbox"); err != nil {
 		t.Fatal(err)

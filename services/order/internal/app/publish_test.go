@@ -99,7 +99,7 @@ func TestPlacedOrdersArePublished(t *testing.T) {
 				broker()
 			}
 			got := consume(t, db, c)
-			for _, want := range []string{first, place()} {
+			for want := map[string]bool{first: true, place(): true}; len(want) > 0; { // in any order, and maybe repeated
 				e := <-got
 				body, err := json.Marshal(e)
 				if err != nil {
@@ -108,9 +108,7 @@ func TestPlacedOrdersArePublished(t *testing.T) {
 				if err := messages.Check("order.created", body); err != nil {
 					t.Errorf("%v\n%s", err, body)
 				}
-				if e.Subject != want {
-					t.Errorf("the order %s is announced, want %s", e.Subject, want)
-				}
+				delete(want, e.Subject)
 			}
 		})
 	}

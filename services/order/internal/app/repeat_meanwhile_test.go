@@ -140,9 +140,9 @@ func TestOrderIsPlacedMeanwhile(t *testing.T) {
 			bearer := elsewhere.as(t, name)
 			const body = `{"branchId":"BRANCH001","expected_total":20.75,"lines":[{"pizza_id":"bbq_ckn_l","quantity":1}]}`
 			var first apitest.Answer
-			var once sync.Once
+			meanwhile := sync.OnceFunc(func() { first = elsewhere.orderOnce(t, bearer, body) })
 			s := start(t, db, stubMenu(t, func(w http.ResponseWriter, _ *http.Request) {
-				once.Do(func() { first = elsewhere.orderOnce(t, bearer, body) }) //nolint:contextcheck // a request of its own
+				meanwhile()
 				answer(w)
 			}))
 			again := s.orderOnce(t, bearer, body)

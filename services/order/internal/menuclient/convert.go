@@ -28,9 +28,9 @@ func prices(lines []menuapi.QuotedLine) ([]order.Price, error) {
 		case l.PizzaID != nil && l.UnitPrice != nil:
 			out[i] = order.Price{PizzaID: *l.PizzaID, Unit: *l.UnitPrice}
 		case l.Error != nil && *l.Error == menuapi.UnknownPizza:
-			out[i].Refused = "is no pizza on the menu"
+			out[i].Refused = order.UnknownPizza
 		case l.Error != nil && *l.Error == menuapi.UnknownSize:
-			out[i].Refused = "is not sold in this size"
+			out[i].Refused = order.UnknownSize
 		default:
 			return nil, fmt.Errorf("line %d is neither a price nor a known refusal", i)
 		}

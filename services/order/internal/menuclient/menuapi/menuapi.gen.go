@@ -35,8 +35,26 @@ func (e QuoteError) Valid() bool {
 	}
 }
 
+// Catalog defines model for Catalog.
+type Catalog struct {
+	// CatalogVersion The version of all of this.
+	CatalogVersion *int64 `json:"catalog_version,omitempty"`
+
+	// PizzaNms The names of all types, each once, also of those that no size is sold of at the moment.
+	PizzaNms *[]string      `json:"pizza_nms,omitempty"`
+	Pizzas   *[]PricedPizza `json:"pizzas,omitempty"`
+}
+
 // Money defines model for Money.
 type Money = money.Amount
+
+// PricedPizza defines model for PricedPizza.
+type PricedPizza struct {
+	PizzaID   *string `json:"pizza_id,omitempty"`
+	PizzaNm   *string `json:"pizza_nm,omitempty"`
+	Size      *string `json:"size,omitempty"`
+	UnitPrice *Money  `json:"unit_price,omitempty"`
+}
 
 // Problem defines model for Problem.
 type Problem struct {
@@ -191,6 +209,19 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// GetCatalog Everything that a quote is made of
+	//
+	// The whole catalog of one version, for who keeps prices. It has every
+	// change that was committed before the request, also those that were not
+	// heard of yet. With it, lines can be priced as `POST /int/menu/quote` prices them. A
+	// line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
+	// with `pizza_nm` and `size` is the pizza with both; where several have
+	// them, the one with the lowest id (compared by bytes). Where none has, it
+	// is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
+	//
+	// Corresponds with GET /int/menu/catalog (the `GetCatalog` operationId).
+	GetCatalog(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// QuoteWithBody Price the lines of an order
 	//
 	// One call for a whole order. The answer has one line per line of the
@@ -216,6 +247,29 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /int/menu/quote (the `Quote` operationId).
 	Quote(ctx context.Context, body QuoteJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// GetCatalog Everything that a quote is made of
+//
+// The whole catalog of one version, for who keeps prices. It has every
+// change that was committed before the request, also those that were not
+// heard of yet. With it, lines can be priced as `POST /int/menu/quote` prices them. A
+// line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
+// with `pizza_nm` and `size` is the pizza with both; where several have
+// them, the one with the lowest id (compared by bytes). Where none has, it
+// is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
+//
+// Corresponds with GET /int/menu/catalog (the `GetCatalog` operationId).
+func (c *Client) GetCatalog(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCatalogRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // QuoteWithBody Price the lines of an order
@@ -262,6 +316,33 @@ func (c *Client) Quote(ctx context.Context, body QuoteJSONRequestBody, reqEditor
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// NewGetCatalogRequest constructs an http.Request for the GetCatalog method
+func NewGetCatalogRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/int/menu/catalog")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
 }
 
 // NewQuoteRequest calls the generic Quote builder with application/json body
@@ -348,6 +429,21 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// GetCatalogWithResponse Everything that a quote is made of
+	//
+	// The whole catalog of one version, for who keeps prices. It has every
+	// change that was committed before the request, also those that were not
+	// heard of yet. With it, lines can be priced as `POST /int/menu/quote` prices them. A
+	// line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
+	// with `pizza_nm` and `size` is the pizza with both; where several have
+	// them, the one with the lowest id (compared by bytes). Where none has, it
+	// is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /int/menu/catalog (the `GetCatalog` operationId).
+	GetCatalogWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCatalogResponse, error)
+
 	// QuoteWithBodyWithResponse Price the lines of an order
 	//
 	// One call for a whole order. The answer has one line per line of the
@@ -373,6 +469,68 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /int/menu/quote (the `Quote` operationId).
 	QuoteWithResponse(ctx context.Context, body QuoteJSONRequestBody, reqEditors ...RequestEditorFn) (*QuoteResponse, error)
+}
+
+// GetCatalogResponse503Headers the declared response headers of an HTTP 503 response for GetCatalog
+type GetCatalogResponse503Headers struct {
+	RetryAfter *int
+}
+
+type GetCatalogResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Catalog
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetCatalogResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetCatalogResponse) GetJSON200() *Catalog {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetCatalogResponse) GetApplicationProblemJSON500() *Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetCatalogResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetCatalogResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetCatalogResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetCatalogResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetCatalogResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 // QuoteResponse503Headers the declared response headers of an HTTP 503 response for Quote
@@ -458,6 +616,27 @@ func (r QuoteResponse) ContentType() string {
 	return ""
 }
 
+// GetCatalogWithResponse Everything that a quote is made of
+//
+// The whole catalog of one version, for who keeps prices. It has every
+// change that was committed before the request, also those that were not
+// heard of yet. With it, lines can be priced as `POST /int/menu/quote` prices them. A
+// line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
+// with `pizza_nm` and `size` is the pizza with both; where several have
+// them, the one with the lowest id (compared by bytes). Where none has, it
+// is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /int/menu/catalog (the `GetCatalog` operationId).
+func (c *ClientWithResponses) GetCatalogWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCatalogResponse, error) {
+	rsp, err := c.GetCatalog(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetCatalogResponse(rsp)
+}
+
 // QuoteWithBodyWithResponse Price the lines of an order
 //
 // One call for a whole order. The answer has one line per line of the
@@ -494,6 +673,59 @@ func (c *ClientWithResponses) QuoteWithResponse(ctx context.Context, body QuoteJ
 		return nil, err
 	}
 	return ParseQuoteResponse(rsp)
+}
+
+// ParseGetCatalogResponse parses an HTTP response from a GetCatalogWithResponse call
+func ParseGetCatalogResponse(rsp *http.Response) (*GetCatalogResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetCatalogResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Catalog
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers GetCatalogResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
 }
 
 // ParseQuoteResponse parses an HTTP response from a QuoteWithResponse call

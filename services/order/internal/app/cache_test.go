@@ -1,0 +1,317 @@
+package app_test
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/apitest"
+	"example.com/pizza/pkg/money"
+	"example.com/pizza/pkg/pgtest"
+	"example.com/pizza/pkg/problem"
+	"example.com/pizza/services/order/api"
+	"example.com/pizza/services/order/internal/app"
+	"example.com/pizza/services/order/internal/menuclient"
+	"example.com/pizza/services/order/internal/quotecache"
+)
+
+const (
+	adminToken = "an-admin-token-of-32-bytes-or-more"
+	cut        = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'order_svc' AND query LIKE 'LISTEN%'"
+)
+
+// leavingMenu is a menu that can go away and come back: the real one, behind a door.
+type leavingMenu struct {
+	url  string
+	away atomic.Bool
+	asks atomic.Int64
+}
+
+func startLeavingMenu(t *testing.T, db *migrationstest.Database) *leavingMenu {
+	t.Helper()
+	target, err := url.Parse(startMenu(t, db, "ADMIN_TOKEN="+adminToken))
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, Transport: transport, ErrorLog: log.New(io.Discard, "", 0)}
+	l := &leavingMenu{}
+	door := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		l.asks.Add(1)
+		if l.away.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() { door.Close(); transport.CloseIdleConnections() })
+	l.url = door.URL
+	return l
+}
+
+func run(t *testing.T, conn *pgx.Conn, sql string, args ...any) {
+	t.Helper()
+	if _, err := conn.Exec(t.Context(), sql, args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// total places an order for one pizza and returns its price.
+func (s *service) total(t *testing.T) string {
+	t.Helper()
+	return apitest.Decode[api.PlacedOrder](t, s.order(t, s.as(t, "ada"), bbq), http.StatusCreated).TotalPrice.String()
+}
+
+func (s *service) hears(t *testing.T) {
+	t.Helper()
+	eventually(t, "changes are heard", func() bool {
+		return s.metric(t, "order_quote_cache_listening") == 1 && s.metric(t, "order_quote_cache_version") > 0
+	})
+}
+
+// Orders are priced without menu, and a change of the catalog reaches every
+// replica: also one that was made while its listening connection was cut.
+func TestPriceChangeReachesEveryReplica(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.NewSeeded(t)
+	menu := startLeavingMenu(t, db)
+	replicas := []*service{startCached(t, db, menu.url), startCached(t, db, menu.url)}
+	conn := admin(t, db)
+	for _, r := range replicas {
+		r.hears(t)
+	}
+	asked := menu.asks.Load()
+	for range 10 {
+		for _, r := range replicas {
+			if got := r.total(t); got != "20.75" {
+				t.Errorf("costs %s", got)
+			}
+		}
+	}
+	if n := menu.asks.Load() - asked; n != 0 {
+		t.Errorf("menu was asked %d times for 20 orders", n)
+	}
+	for i := range 10 {
+		if i%3 == 1 {
+			run(t, conn, cut)
+		}
+		run(t, conn, "UPDATE pizza SET price = $1 WHERE pizza_id = 'bbq_ckn_l'", i+1)
+		for n, r := range replicas {
+			want := fmt.Sprintf("%d.00", i+1)
+			eventually(t, fmt.Sprintf("replica %d sells for %s", n, want), func() bool { return r.total(t) == want })
+		}
+	}
+	for _, r := range replicas {
+		r.hears(t)
+	}
+}
+
+// What a member orders right after it was put on the menu is never unknown,
+// whoever hears of it first.
+func TestNewPizzaIsKnownAtOnce(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.NewSeeded(t)
+	menu := startLeavingMenu(t, db)
+	s := startCached(t, db, menu.url)
+	s.hears(t)
+	ports := &apitest.Service{Internal: menu.url, Client: &http.Client{Timeout: time.Minute}}
+	for i := range 5 {
+		id := fmt.Sprint("bbq_ckn_x", i)
+		a := ports.Call(t, http.MethodPut, "/int/menu/pizzas/"+id, fmt.Sprintf(`{"pizza_type_id":"bbq_ckn","size":"X%d","price":9}`, i),
+			"Authorization", "Bearer "+adminToken, "Content-Type", "application/json")
+		if a.Status != http.StatusCreated {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+		body := fmt.Sprintf(`{"branchId":"BRANCH001","lines":[{"pizza_id":%q,"quantity":1},{"name":"The Barbecue Chicken Pizza","size":"X%d","quantity":1}]}`, id, i)
+		apitest.Decode[api.PlacedOrder](t, s.order(t, s.as(t, "ada"), body), http.StatusCreated)
+	}
+}
+
+// While menu is away orders are priced from memory, and expected_total keeps a
+// member from a price that it was not shown.
+func TestPlaceOrderWithoutMenu(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.NewSeeded(t)
+	menu := startLeavingMenu(t, db)
+	conn := admin(t, db)
+	expecting := func(total string) string { return strings.Replace(bbq, "{", `{"expected_total":`+total+`,`, 1) }
+	t.Run("from_memory", func(t *testing.T) {
+		s := startWith(t, app.Config{
+			DB: pgtest.Config(t, db.URL("order_svc")), Menu: menuclient.Config{BaseURL: menu.url, Timeout: 2 * time.Second},
+			Quote: quotecache.Config{MaxAge: 1, MaxStale: time.Hour}, // trusted for no order
+		})
+		s.hears(t)
+		if got := s.total(t); got != "20.75" {
+			t.Errorf("costs %s", got)
+		}
+		menu.away.Store(true)
+		defer menu.away.Store(false)
+		// The old system changes a price, and what would announce it is missing.
+		run(t, conn, "ALTER TABLE pizza DISABLE TRIGGER USER; UPDATE pizza SET price = 30 WHERE pizza_id = 'bbq_ckn_l'; ALTER TABLE pizza ENABLE TRIGGER USER")
+		bearer := s.as(t, "ada")
+		apitest.Decode[api.PlacedOrder](t, s.order(t, bearer, bbq), http.StatusCreated)
+		apitest.Decode[api.PlacedOrder](t, s.order(t, bearer, expecting("20.75")), http.StatusCreated)
+		p := apitest.Decode[problem.Problem](t, s.order(t, bearer, expecting("30")), http.StatusConflict)
+		if p.Detail != "the total is 20.75, not 30.00" {
+			t.Error(p.Detail)
+		}
+		if n, stale := s.metric(t, `order_quotes_total{source="stale"}`), s.metric(t, "order_quote_cache_stale"); n != 3 || stale != 1 {
+			t.Errorf("%g stale quotes, gauge %g", n, stale)
+		}
+		// A pizza that is not in memory may be new: nobody can say that it is unknown.
+		a := s.order(t, bearer, strings.Replace(bbq, "bbq_ckn_l", "durian", 1))
+		apitest.Decode[problem.Problem](t, a, http.StatusServiceUnavailable)
+
+		menu.away.Store(false)
+		run(t, conn, "UPDATE pizza SET price = 31 WHERE pizza_id = 'bbq_ckn_l'")
+		eventually(t, "menu's price", func() bool { return s.total(t) == "31.00" })
+		apitest.Decode[problem.Problem](t, s.order(t, bearer, expecting("20.75")), http.StatusConflict)
+		apitest.Decode[api.PlacedOrder](t, s.order(t, bearer, expecting("31")), http.StatusCreated)
+		run(t, conn, "UPDATE pizza SET price = 20.75 WHERE pizza_id = 'bbq_ckn_l'")
+	})
+	for name, config := range map[string]quotecache.Config{
+		"too_old": {MaxAge: 1, MaxStale: 1},
+		"off":     {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startWith(t, app.Config{
+				DB: pgtest.Config(t, db.URL("order_svc")), Menu: menuclient.Config{BaseURL: menu.url, Timeout: 2 * time.Second}, Quote: config,
+			})
+			s.total(t)
+			menu.away.Store(true)
+			defer menu.away.Store(false)
+			a := s.order(t, s.as(t, "ada"), bbq)
+			p := apitest.Decode[problem.Problem](t, a, http.StatusServiceUnavailable)
+			if p.Detail != "the menu does not answer; try again" || a.Header.Get("Retry-After") == "" {
+				t.Errorf("detail %q, Retry-After %q", p.Detail, a.Header.Get("Retry-After"))
+			}
+			if a := s.get(t, "/healthz", ""); a.Status != http.StatusOK {
+				t.Errorf("not ready without menu: %s", a.Body)
+			}
+		})
+	}
+}
+
+// A catalog that is not whole is no catalog: nothing is sold for nothing.
+func TestCatalogThatIsNotWhole(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.NewSeeded(t)
+	for name, body := range map[string]string{
+		"nothing":     `{}`,
+		"no_version":  `{"pizzas":[],"pizza_nms":[]}`,
+		"no_pizzas":   `{"catalog_version":1,"pizza_nms":[]}`,
+		"no_names":    `{"catalog_version":1,"pizzas":[]}`,
+		"no_price":    `{"catalog_version":1,"pizza_nms":[],"pizzas":[{"pizza_id":"bbq_ckn_l","pizza_nm":"B","size":"L"}]}`,
+		"null_price":  `{"catalog_version":1,"pizza_nms":[],"pizzas":[{"pizza_id":"bbq_ckn_l","pizza_nm":"B","size":"L","unit_price":null}]}`,
+		"broken":      `{"catalog_version":1,"pizza_nms":[],"pizzas":[`,
+		"not_menu":    `<html>`,
+		"other_menu":  `{"catalog_version":1,"lines":[{"pizza_id":"bbq_ckn_l","unit_price":1}]}`,
+		"text_prices": `{"catalog_version":1,"pizza_nms":[],"pizzas":[{"pizza_id":"bbq_ckn_l","pizza_nm":"B","size":"L","unit_price":"many"}]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := startCached(t, db, stubMenu(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }))
+			apitest.Decode[problem.Problem](t, s.order(t, s.as(t, "ada"), bbq), http.StatusServiceUnavailable)
+		})
+	}
+}
+
+// While all prices change together, again and again, listening connections are
+// cut and menu comes and goes: each order has the prices of one version, and of
+// one that was valid within the bound.
+func TestPricesOfAnOrderBelongTogether(t *testing.T) {
+	t.Parallel()
+	const bound = 10 * time.Second // menu is never away for longer, and notifications take milliseconds
+	db := migrationstest.NewSeeded(t)
+	menu := startLeavingMenu(t, db)
+	replicas := []*service{startCached(t, db, menu.url), startCached(t, db, menu.url)}
+	conn := admin(t, db)
+	run(t, conn, "UPDATE pizza SET price = 1")
+	for _, r := range replicas {
+		eventually(t, "the first price", func() bool { return r.total(t) == "1.00" })
+	}
+	var (
+		mu     sync.Mutex
+		valid  = map[int]time.Time{} // when a price was replaced; zero for the last
+		newest = 1
+		done   = make(chan struct{})
+		buyers sync.WaitGroup
+		placed atomic.Int64
+	)
+	for i := range 6 {
+		s := replicas[i%2]
+		header := append(member(s.as(t, fmt.Sprint("buyer", i))), "Content-Type", "application/json")
+		buyers.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				began := time.Now()
+				a, err := s.Send(t.Context(), http.MethodPost, "/order/",
+					`{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":2},{"name":"The Hawaiian Pizza","size":"S","quantity":1},{"pizza_id":"hawaiian_m","quantity":3}]}`, header...)
+				if err != nil || a.Status != http.StatusCreated && a.Status != http.StatusServiceUnavailable {
+					t.Errorf("%d %s %v", a.Status, a.Body, err)
+					return
+				}
+				if a.Status != http.StatusCreated {
+					continue
+				}
+				o := apitest.Decode[api.PlacedOrder](t, a, http.StatusCreated)
+				placed.Add(1)
+				price := o.Lines[0].UnitPrice
+				mu.Lock()
+				replaced, n := valid[int(price.Float())], newest
+				mu.Unlock()
+				switch {
+				case !o.Lines[1].UnitPrice.Equal(price) || !o.Lines[2].UnitPrice.Equal(price) || !o.TotalPrice.Equal(price.Times(6)):
+					t.Errorf("prices of several versions: %+v", o)
+				case price.Cmp(money.MustParse("1")) < 0 || int(price.Float()) > n+1:
+					t.Errorf("a price that never was: %+v", o)
+				case !replaced.IsZero() && began.Sub(replaced) > bound:
+					t.Errorf("the price %s was replaced %s before", price, began.Sub(replaced))
+				}
+			}
+		})
+	}
+	for i := 2; i <= 60; i++ {
+		switch i % 20 {
+		case 5:
+			run(t, conn, cut)
+		case 10:
+			menu.away.Store(true)
+		case 12:
+			menu.away.Store(false)
+		}
+		run(t, conn, "UPDATE pizza SET price = $1", i)
+		mu.Lock()
+		valid[i-1], newest = time.Now(), i
+		mu.Unlock()
+		for before := placed.Load(); placed.Load() < before+3 && !menu.away.Load(); time.Sleep(time.Millisecond) {
+			if t.Failed() {
+				break
+			}
+		}
+	}
+	for _, r := range replicas {
+		eventually(t, "the last price", func() bool {
+			a := r.order(t, r.as(t, "ada"), bbq)
+			return a.Status == http.StatusCreated && strings.Contains(string(a.Body), `"total_price":60`)
+		})
+	}
+	close(done)
+	buyers.Wait()
+	t.Logf("%d orders over 60 versions", placed.Load())
+}

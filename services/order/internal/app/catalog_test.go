@@ -1,0 +1,62 @@
+package app_test
+
+import (
+	"log/slog"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/services/order/internal/menuclient"
+	"example.com/pizza/services/order/internal/order"
+)
+
+// What the catalog of the real menu prices here is what menu itself quotes, for
+// whatever lines: also in a catalog such as only the old system would make.
+func TestCatalogPricesAsMenuDoes(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.NewSeeded(t)
+	if _, err := admin(t, db).Exec(t.Context(), `
+		INSERT INTO pizza_types VALUES
+			('none', 'In No Size', 'C', 'x'), ('worthless', 'Has No Price', 'C', 'x'),
+			('b_twin', 'Twin', 'C', 'x'), ('a_twin', 'Twin', 'C', 'x'), ('geschmück', 'Käse 피자', 'C', 'x');
+		INSERT INTO pizza VALUES
+			('worthless_l', 'worthless', 'L', 'NaN'), ('worthless_s', 'worthless', 'S', -1), ('worthless_m', 'worthless', 'M', 3),
+			('twin_1', 'b_twin', 'L', 11.11), ('Twin_1', 'a_twin', 'L', 12.345), ('twin_10', 'a_twin', 'L', 13), ('twin_s', 'b_twin', 'S', 1),
+			('käse_l', 'geschmück', '크다', 0.01), ('kase_l', 'geschmück', 'L', 9999.99);`); err != nil {
+		t.Fatal(err)
+	}
+	c, err := menuclient.New(menuclient.Config{BaseURL: startMenu(t, db), Timeout: 5 * time.Second}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	catalog, err := c.Catalog(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := []string{"", "", "", "bbq_ckn_l", "worthless_l", "worthless_s", "worthless_m", "twin_1", "Twin_1", "twin_10", "käse_l", "kase_l", "durian", "BBQ_CKN_L", " bbq_ckn_l", "'; --"}
+	names := []string{"The Barbecue Chicken Pizza", "the barbecue chicken pizza", "In No Size", "Has No Price", "Twin", "Käse 피자", "Ka\u0308se 피자", "Durian", " Twin", "%"}
+	sizes := []string{"S", "M", "L", "XL", "l", "크다", "", "%", "L "}
+	pick := func(from []string) string { return from[rand.N(len(from))] }
+	for range 200 {
+		lines := make([]order.NewLine, 1+rand.N(order.MaxLines))
+		for i := range lines {
+			l := order.NewLine{PizzaID: pick(ids), Name: pick(names), Size: pick(sizes)}
+			if l.PizzaID == "" && l.Size == "" {
+				l.Size = "L" // an order without it is refused before it has a price
+			}
+			lines[i] = l
+		}
+		want, err := c.Quote(t.Context(), lines)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, catalog.Quote(lines)); diff != "" {
+			t.Fatalf("%+v: %s", lines, diff)
+		}
+	}
+}
