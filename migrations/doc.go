@@ -2,10 +2,11 @@
 // services work on, from nothing or from the six tables of the old system with
 // data in them.
 //
-//	ApplyRoles  as an administrator: the roles, and the old tables' ownership
-//	Up          as migrator: the folders of sql, owner by owner, then the grants
-//	Seed        as migrator: the menu, branches and a demo member
-//	SeedHistory as migrator: a year of orders
+//	ApplyRoles    as an administrator: the roles, and the old tables' ownership
+//	Up            as migrator: the folders of sql, owner by owner, then the grants
+//	Seed          as migrator: the menu, branches and a demo member
+//	SeedHistory   as migrator: a year of orders
+//	HashPasswords as migrator: at the cut-over, what the old system kept in clear text
 //
 // Each owner of tables has migrations, a version table (schema_version_login,
 // …) and a lock of its own, so that a service can tell whether the database is

@@ -213,7 +213,7 @@ func (h *history) load(ctx context.Context, tx pgx.Tx, out io.Writer) (Loaded, e
 	if _, err := branches().apply(ctx, tx); err != nil {
 		return Loaded{}, fmt.Errorf("add the branches: %w", err)
 	}
-	p := newProgress(out, len(h.orders)+len(h.lines))
+	p := newProgress(out, "loading", "rows", len(h.orders)+len(h.lines))
 	orders := []string{"order_id", "member_id", "bran_id", "date", "time", "created_at", "total_price"}
 	_, err = tx.CopyFrom(ctx, pgx.Identifier{"orders"}, orders, pgx.CopyFromSlice(len(h.orders), func(i int) ([]any, error) {
 		o := h.orders[i]

@@ -44,8 +44,9 @@ func (o Owner) lockID() int64 {
 
 // Advisory locks of the other steps.
 const (
-	grantsLock int64 = 0x70697a7a61_10
-	seedLock   int64 = 0x70697a7a61_11
+	grantsLock    int64 = 0x70697a7a61_10
+	seedLock      int64 = 0x70697a7a61_11
+	passwordsLock int64 = 0x70697a7a61_12
 )
 
 // lockTimeout bounds the wait for a table: whoever waits for one in the way

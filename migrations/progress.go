@@ -10,22 +10,27 @@ import (
 	"golang.org/x/term"
 )
 
-// progress tells how many rows are done: on a terminal as a bar with rate and
-// remaining time, else in a line for every tenth.
+// longestSilence is after how long another line is due.
+const longestSilence = 30 * time.Second
+
+// progress tells how much is done: on a terminal as a bar with rate and remaining
+// time, else in a line for every tenth, or sooner where that takes long.
 type progress struct {
 	out         io.Writer
+	doing, what string                   // "loading" "rows"
 	bar         *progressbar.ProgressBar // nil if out is no terminal
 	done, total int
-	start       time.Time
+	start, told time.Time
 }
 
-func newProgress(out io.Writer, total int) *progress {
-	p := &progress{out: out, total: total, start: time.Now()}
+func newProgress(out io.Writer, doing, what string, total int) *progress {
+	now := time.Now()
+	p := &progress{out: out, doing: doing, what: what, total: total, start: now, told: now}
 	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		p.bar = progressbar.NewOptions(total,
 			progressbar.OptionSetWriter(out),
-			progressbar.OptionSetDescription("loading"),
-			progressbar.OptionSetItsString("rows"),
+			progressbar.OptionSetDescription(doing),
+			progressbar.OptionSetItsString(what),
 			progressbar.OptionShowIts(),
 			progressbar.OptionShowCount(),
 			progressbar.OptionSetPredictTime(true),
@@ -36,18 +41,23 @@ func newProgress(out io.Writer, total int) *progress {
 	return p
 }
 
-// add counts one row.
+// add counts one. What comes on top of the total, because others add to it
+// meanwhile, is not told.
 func (p *progress) add() error {
+	if p.done == p.total {
+		return nil
+	}
 	p.done++
 	if p.bar != nil {
 		return p.bar.Add(1)
 	}
-	if p.done*10/p.total == (p.done-1)*10/p.total {
+	if p.done*10/p.total == (p.done-1)*10/p.total && time.Since(p.told) < longestSilence {
 		return nil
 	}
+	p.told = time.Now()
 	rate := float64(p.done) / time.Since(p.start).Seconds()
 	left := time.Duration(float64(p.total-p.done) / rate * float64(time.Second)).Round(time.Second)
-	_, err := fmt.Fprintf(p.out, "loading: %3d%%  %d/%d rows, %.0f rows/s, %s left\n", p.done*100/p.total, p.done, p.total, rate, left)
+	_, err := fmt.Fprintf(p.out, "%s: %3d%%  %d/%d %s, %.0f %s/s, %s left\n", p.doing, p.done*100/p.total, p.done, p.total, p.what, rate, p.what, left)
 	return err
 }
 

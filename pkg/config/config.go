@@ -74,7 +74,7 @@ func kindOf(t reflect.Type) string {
 	switch t.String() {
 	case "time.Duration":
 		return `duration (such as "5s")`
-	case "int", "int32", "uint16":
+	case "int", "int32", "uint16", "uint32":
 		return "whole number"
 	case "bool":
 		return "boolean (true or false)"

@@ -22,6 +22,9 @@ func (s *system) testRoutes(t *testing.T) {
 				s.get(t, spelling).want(t, status)
 			}
 		}
+		for _, spelling := range []string{"/login/password", "/login/password/", "/api/login/password", "/api/login/password/"} {
+			s.postJSON(t, spelling, "", `{}`).wantProblem(t, http.StatusUnauthorized)
+		}
 		for _, path := range []string{"/login", "/login/register", "/menu/get_pizza_id"} {
 			for _, spelling := range []string{path, path + "/", "/api" + path, "/api" + path + "/"} {
 				s.postJSON(t, spelling, "", `{}`).wantProblem(t, http.StatusBadRequest)
@@ -73,7 +76,7 @@ func (s *system) testRoutes(t *testing.T) {
 	t.Run("methods not offered", func(t *testing.T) {
 		t.Parallel()
 		offered := map[string][]string{
-			"/login/": {"POST"}, "/login/register/": {"POST"}, "/login/logout/": {"GET"},
+			"/login/": {"POST"}, "/login/register/": {"POST"}, "/login/password/": {"POST"}, "/login/logout/": {"GET"},
 			"/menu/": {"GET"}, "/menu/types/": {"GET"}, "/menu/get_pizza_id/": {"POST"},
 			"/order/": {"POST"}, "/order/branch/": {"GET"}, "/order/myorder/": {"GET"}, "/order/some-id/": {"GET"}, "/order/openapi.json": {"GET"},
 		}

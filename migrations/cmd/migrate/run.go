@@ -21,6 +21,9 @@ const help = `migrate prepares the database of the pizza services.
   migrate seed [--history DIR]   add the menu, branches and a demo member; with
                                  --history also the year of orders in DIR, which
                                  holds orders.csv.gz and order_details.csv.gz
+  migrate passwords --yes        hash the passwords that are in clear text; after
+                                 that the old system logs nobody in any more.
+                                 --dry-run only counts; --json reports as JSON
 
 Every command may be run again, and does only what is left to do.
 
@@ -36,6 +39,11 @@ create roles; everything else as migrator. "roles" gives these passwords:
 
 "seed --history" reads dates and times in the zone
   SHOP_TIMEZONE                  Asia/Seoul by default
+
+"passwords" hashes at the cost and in the memory of the login service:
+  PASSWORD_MEMORY_KIB            19456 by default, for each hash
+  PASSWORD_PASSES                2 by default
+  PASSWORD_HASHES                hashes at once; 0, the default, is one per CPU
 
 Exit status: 0 done, 1 failed, 2 wrong usage.
 `
@@ -72,6 +80,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return c.status(ctx, args)
 	case "seed":
 		return c.seed(ctx, args)
+	case "passwords":
+		return c.passwords(ctx, args)
 	default:
 		return usageError{fmt.Sprintf("there is no command %q", name)}
 	}

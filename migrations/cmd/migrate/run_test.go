@@ -105,7 +105,7 @@ func TestHelp(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"--help"}, {"-h"}, {"help"}, {"up", "--help"}} {
 		program{}.mustRun(t, args, "migrate roles", "migrate up",
-			"migrate down [OWNER] --yes", "migrate status [--json]", "migrate seed [--history DIR]")
+			"migrate down [OWNER] --yes", "migrate status [--json]", "migrate seed [--history DIR]", "migrate passwords --yes")
 	}
 }
 
@@ -123,6 +123,8 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"status", "--json=perhaps"}, `status: invalid boolean value "perhaps" for -json: parse error; see migrate --help`},
 		{[]string{"down"}, "down: what the migration added is lost with all that is in it; confirm with --yes; see migrate --help"},
 		{[]string{"down", "kitchen", "--yes"}, `down: "kitchen" is no owner: want login, menu or order; see migrate --help`},
+		{[]string{"passwords"}, "passwords: the old system logs nobody in any more whose password is hashed; look with --dry-run, confirm with --yes; see migrate --help"},
+		{[]string{"passwords", "--yes", "now"}, `passwords: unexpected argument "now"; see migrate --help`},
 		{[]string{"seed", "--history"}, "seed: flag needs an argument: -history; see migrate --help"},
 	} {
 		t.Run(strings.Join(test.args, "_"), func(t *testing.T) {
@@ -157,6 +159,11 @@ func TestWrongConfiguration(t *testing.T) {
 			"DB_SSLMODE must be disable, allow, prefer, require, verify-ca or verify-full",
 			`SHOP_TIMEZONE must be a time zone such as "Asia/Seoul"`,
 		}},
+		{"hashing", "passwords --yes", program{
+			"DATABASE_URL": "postgres://u:s3cret@h/d", "PASSWORD_MEMORY_KIB": "1024", "PASSWORD_PASSES": "11", "PASSWORD_HASHES": "-1",
+		}, []string{
+			"PASSWORD_HASHES must be a whole number", "PASSWORD_MEMORY_KIB must be from 7168 to 65536 with that many passes", "PASSWORD_PASSES must be from 1 to 10",
+		}},
 		{"address", "status", program{"DATABASE_URL": "s3cret"}, []string{"DATABASE_URL must be postgres://user:password@host:port/database"}},
 		{"passwords", "roles", program{"DATABASE_URL": "postgres://u:s3cret@h/d", "LOGIN_DB_PASSWORD": "s3cret"}, []string{
 			"MENU_DB_PASSWORD is required", "MIGRATOR_DB_PASSWORD is required", "ORDER_DB_PASSWORD is required",
@@ -164,7 +171,7 @@ func TestWrongConfiguration(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			_, _, err := test.env.run(t, test.command)
+			_, _, err := test.env.run(t, strings.Fields(test.command)...)
 			want := "the configuration is not usable:\n  - " + strings.Join(test.want, "\n  - ")
 			if err == nil {
 				t.Fatal("accepted")
@@ -178,7 +185,7 @@ func TestWrongConfiguration(t *testing.T) {
 
 func TestNoDatabaseThere(t *testing.T) {
 	t.Parallel()
-	for _, command := range [][]string{{"up"}, {"status"}, {"seed"}, {"down", "--yes"}, {"roles"}} {
+	for _, command := range [][]string{{"up"}, {"status"}, {"seed"}, {"down", "--yes"}, {"roles"}, {"passwords", "--yes"}, {"passwords", "--dry-run"}} {
 		p := program{"DATABASE_URL": "postgres://u:s3cret@127.0.0.1:1/d"}
 		for _, role := range []string{"MIGRATOR", "LOGIN", "MENU", "ORDER"} {
 			p[role+"_DB_PASSWORD"] = "s3cret"

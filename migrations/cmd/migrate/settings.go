@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	_ "time/tzdata" // an image without a shell has no time zones either
 
 	"example.com/pizza/migrations"
+	"example.com/pizza/pkg/password"
 )
 
 // settings reads environment variables and collects what is wrong with all of
@@ -81,6 +83,35 @@ func (s *settings) passwords() migrations.Passwords {
 		Migrator: s.required("MIGRATOR_DB_PASSWORD"), Login: s.required("LOGIN_DB_PASSWORD"),
 		Menu: s.required("MENU_DB_PASSWORD"), Order: s.required("ORDER_DB_PASSWORD"),
 	}
+}
+
+// hashing returns how passwords are hashed.
+func (s *settings) hashing() migrations.PasswordHashing {
+	cost := password.Recommended()
+	cost.Memory, cost.Passes = s.number("PASSWORD_MEMORY_KIB", cost.Memory), s.number("PASSWORD_PASSES", cost.Passes)
+	if err := cost.Validate(); err != nil {
+		for line := range strings.Lines(err.Error()) {
+			s.wrong("%s", strings.TrimSpace(line))
+		}
+	}
+	hashes := int(s.number("PASSWORD_HASHES", 0))
+	if hashes == 0 {
+		hashes = runtime.GOMAXPROCS(0)
+	}
+	return migrations.PasswordHashing{Cost: cost, Hashes: hashes}
+}
+
+func (s *settings) number(name string, otherwise uint32) uint32 {
+	text := s.getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 17) // PASSWORD_MEMORY_KIB is 65536 at most
+	if err != nil {
+		s.wrong("%s must be a whole number", name)
+		return otherwise
+	}
+	return uint32(n)
 }
 
 func (s *settings) zone() *time.Location {

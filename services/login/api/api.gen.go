@@ -107,6 +107,23 @@ type NoToken struct {
 	Valid bool `json:"valid"`
 }
 
+// PasswordChange `old_pw` or `old_password`, and `new_pw` or `new_password` are required.
+type PasswordChange struct {
+	// NewPassword The same as new_pw.
+	NewPassword *string `json:"new_password,omitempty"`
+	NewPw       *string `json:"new_pw,omitempty"`
+
+	// OldPassword The same as old_pw.
+	OldPassword *string `json:"old_password,omitempty"`
+	OldPw       *string `json:"old_pw,omitempty"`
+}
+
+// PasswordChanged defines model for PasswordChanged.
+type PasswordChanged struct {
+	MemberID string `json:"member_id"`
+	Message  string `json:"message"`
+}
+
 // Problem defines model for Problem.
 type Problem struct {
 	Detail string `json:"detail"`
@@ -191,8 +208,8 @@ type TokenToVerify struct {
 // BadToken defines model for BadToken.
 type BadToken = RefusedToken
 
-// Busy defines model for Busy.
-type Busy = Problem
+// Changing defines model for Changing.
+type Changing = Problem
 
 // Conflict defines model for Conflict.
 type Conflict = Problem
@@ -202,6 +219,9 @@ type Internal = Problem
 
 // Invalid defines model for Invalid.
 type Invalid = Problem
+
+// NoGoodToken defines model for NoGoodToken.
+type NoGoodToken = Problem
 
 // TooLarge defines model for TooLarge.
 type TooLarge = Problem
@@ -220,6 +240,9 @@ type VerifyTokenJSONRequestBody = TokenToVerify
 
 // LoginJSONRequestBody defines body for Login for application/json ContentType.
 type LoginJSONRequestBody = Credentials
+
+// ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
+type ChangePasswordJSONRequestBody = PasswordChange
 
 // RegisterJSONRequestBody defines body for Register for application/json ContentType.
 type RegisterJSONRequestBody = Registration
@@ -330,6 +353,9 @@ type ClientInterface interface {
 	// once goes on working. An unknown id and a wrong password are the same
 	// answer, after the same work.
 	//
+	// More logins than the service can hash for are refused with 503 and
+	// `Retry-After` at once.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /login/ (the `Login` operationId).
@@ -340,6 +366,9 @@ type ClientInterface interface {
 	// `id` and `pw` are required, and have no other rule here: what was stored
 	// once goes on working. An unknown id and a wrong password are the same
 	// answer, after the same work.
+	//
+	// More logins than the service can hash for are refused with 503 and
+	// `Retry-After` at once.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -359,13 +388,39 @@ type ClientInterface interface {
 	// Corresponds with GET /login/logout/ (the `Logout` operationId).
 	Logout(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ChangePasswordWithBody Change the password
+	//
+	// `old_pw` and `new_pw` are required. The new password follows the rules of
+	// a registration and differs from the old one, to which no rule applies. A
+	// wrong `old_pw` is a bad field, since the member is known by its token.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /login/password/ (the `ChangePassword` operationId).
+	ChangePasswordWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangePassword Change the password
+	//
+	// `old_pw` and `new_pw` are required. The new password follows the rules of
+	// a registration and differs from the old one, to which no rule applies. A
+	// wrong `old_pw` is a bad field, since the member is known by its token.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /login/password/ (the `ChangePassword` operationId).
+	ChangePassword(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// RegisterWithBody Register a member
 	//
 	// `id`, `pw` and `name` are required. An id has 1 to 100 characters of any
 	// script, no control characters, and no blank at its ends. A name has 1 to
 	// 100 characters, at least one that is not a blank, and no control
-	// characters. A password has 8 to 128 characters, of any kind (NIST SP
-	// 800-63B, section 5.1.1.2: no rules on what it is made of).
+	// characters.
+	//
+	// A password has at least 8 characters (a shop may ask for more) and at most
+	// 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
+	// none of the most common passwords and not the id, in whatever case. It is
+	// hashed in the Unicode form NFKC, and its characters are counted there.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -377,8 +432,12 @@ type ClientInterface interface {
 	// `id`, `pw` and `name` are required. An id has 1 to 100 characters of any
 	// script, no control characters, and no blank at its ends. A name has 1 to
 	// 100 characters, at least one that is not a blank, and no control
-	// characters. A password has 8 to 128 characters, of any kind (NIST SP
-	// 800-63B, section 5.1.1.2: no rules on what it is made of).
+	// characters.
+	//
+	// A password has at least 8 characters (a shop may ask for more) and at most
+	// 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
+	// none of the most common passwords and not the id, in whatever case. It is
+	// hashed in the Unicode form NFKC, and its characters are counted there.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -448,6 +507,9 @@ func (c *Client) VerifyToken(ctx context.Context, body VerifyTokenJSONRequestBod
 // once goes on working. An unknown id and a wrong password are the same
 // answer, after the same work.
 //
+// More logins than the service can hash for are refused with 503 and
+// `Retry-After` at once.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /login/ (the `Login` operationId).
@@ -468,6 +530,9 @@ func (c *Client) LoginWithBody(ctx context.Context, contentType string, body io.
 // `id` and `pw` are required, and have no other rule here: what was stored
 // once goes on working. An unknown id and a wrong password are the same
 // answer, after the same work.
+//
+// More logins than the service can hash for are refused with 503 and
+// `Retry-After` at once.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -507,13 +572,59 @@ func (c *Client) Logout(ctx context.Context, reqEditors ...RequestEditorFn) (*ht
 	return c.Client.Do(req)
 }
 
+// ChangePasswordWithBody Change the password
+//
+// `old_pw` and `new_pw` are required. The new password follows the rules of
+// a registration and differs from the old one, to which no rule applies. A
+// wrong `old_pw` is a bad field, since the member is known by its token.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /login/password/ (the `ChangePassword` operationId).
+func (c *Client) ChangePasswordWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangePasswordRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangePassword Change the password
+//
+// `old_pw` and `new_pw` are required. The new password follows the rules of
+// a registration and differs from the old one, to which no rule applies. A
+// wrong `old_pw` is a bad field, since the member is known by its token.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /login/password/ (the `ChangePassword` operationId).
+func (c *Client) ChangePassword(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangePasswordRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // RegisterWithBody Register a member
 //
 // `id`, `pw` and `name` are required. An id has 1 to 100 characters of any
 // script, no control characters, and no blank at its ends. A name has 1 to
 // 100 characters, at least one that is not a blank, and no control
-// characters. A password has 8 to 128 characters, of any kind (NIST SP
-// 800-63B, section 5.1.1.2: no rules on what it is made of).
+// characters.
+//
+// A password has at least 8 characters (a shop may ask for more) and at most
+// 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
+// none of the most common passwords and not the id, in whatever case. It is
+// hashed in the Unicode form NFKC, and its characters are counted there.
 //
 // Takes any type of body and a specified content type.
 //
@@ -535,8 +646,12 @@ func (c *Client) RegisterWithBody(ctx context.Context, contentType string, body 
 // `id`, `pw` and `name` are required. An id has 1 to 100 characters of any
 // script, no control characters, and no blank at its ends. A name has 1 to
 // 100 characters, at least one that is not a blank, and no control
-// characters. A password has 8 to 128 characters, of any kind (NIST SP
-// 800-63B, section 5.1.1.2: no rules on what it is made of).
+// characters.
+//
+// A password has at least 8 characters (a shop may ask for more) and at most
+// 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
+// none of the most common passwords and not the id, in whatever case. It is
+// hashed in the Unicode form NFKC, and its characters are counted there.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -687,6 +802,46 @@ func NewLogoutRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewChangePasswordRequest calls the generic ChangePassword builder with application/json body
+func NewChangePasswordRequest(server string, body ChangePasswordJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewChangePasswordRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewChangePasswordRequestWithBody constructs an http.Request for the ChangePassword method, with any body, and a specified content type
+func NewChangePasswordRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/login/password/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewRegisterRequest calls the generic Register builder with application/json body
 func NewRegisterRequest(server string, body RegisterJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -805,6 +960,9 @@ type ClientWithResponsesInterface interface {
 	// once goes on working. An unknown id and a wrong password are the same
 	// answer, after the same work.
 	//
+	// More logins than the service can hash for are refused with 503 and
+	// `Retry-After` at once.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /login/ (the `Login` operationId).
@@ -815,6 +973,9 @@ type ClientWithResponsesInterface interface {
 	// `id` and `pw` are required, and have no other rule here: what was stored
 	// once goes on working. An unknown id and a wrong password are the same
 	// answer, after the same work.
+	//
+	// More logins than the service can hash for are refused with 503 and
+	// `Retry-After` at once.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -836,13 +997,39 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /login/logout/ (the `Logout` operationId).
 	LogoutWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*LogoutResponse, error)
 
+	// ChangePasswordWithBodyWithResponse Change the password
+	//
+	// `old_pw` and `new_pw` are required. The new password follows the rules of
+	// a registration and differs from the old one, to which no rule applies. A
+	// wrong `old_pw` is a bad field, since the member is known by its token.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /login/password/ (the `ChangePassword` operationId).
+	ChangePasswordWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangePasswordResponse, error)
+
+	// ChangePasswordWithResponse Change the password
+	//
+	// `old_pw` and `new_pw` are required. The new password follows the rules of
+	// a registration and differs from the old one, to which no rule applies. A
+	// wrong `old_pw` is a bad field, since the member is known by its token.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /login/password/ (the `ChangePassword` operationId).
+	ChangePasswordWithResponse(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangePasswordResponse, error)
+
 	// RegisterWithBodyWithResponse Register a member
 	//
 	// `id`, `pw` and `name` are required. An id has 1 to 100 characters of any
 	// script, no control characters, and no blank at its ends. A name has 1 to
 	// 100 characters, at least one that is not a blank, and no control
-	// characters. A password has 8 to 128 characters, of any kind (NIST SP
-	// 800-63B, section 5.1.1.2: no rules on what it is made of).
+	// characters.
+	//
+	// A password has at least 8 characters (a shop may ask for more) and at most
+	// 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
+	// none of the most common passwords and not the id, in whatever case. It is
+	// hashed in the Unicode form NFKC, and its characters are counted there.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -854,8 +1041,12 @@ type ClientWithResponsesInterface interface {
 	// `id`, `pw` and `name` are required. An id has 1 to 100 characters of any
 	// script, no control characters, and no blank at its ends. A name has 1 to
 	// 100 characters, at least one that is not a blank, and no control
-	// characters. A password has 8 to 128 characters, of any kind (NIST SP
-	// 800-63B, section 5.1.1.2: no rules on what it is made of).
+	// characters.
+	//
+	// A password has at least 8 characters (a shop may ask for more) and at most
+	// 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
+	// none of the most common passwords and not the id, in whatever case. It is
+	// hashed in the Unicode form NFKC, and its characters are counted there.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1070,11 +1261,6 @@ type LoginResponse401Headers struct {
 	WWWAuthenticate string
 }
 
-// LoginResponse429Headers the declared response headers of an HTTP 429 response for Login
-type LoginResponse429Headers struct {
-	RetryAfter int
-}
-
 // LoginResponse503Headers the declared response headers of an HTTP 503 response for Login
 type LoginResponse503Headers struct {
 	RetryAfter int
@@ -1093,8 +1279,6 @@ type LoginResponse struct {
 	ApplicationProblemJSON413 *TooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationProblemJSON415 *UnsupportedMedia
-	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *Busy
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -1103,8 +1287,6 @@ type LoginResponse struct {
 	Headers200 *LoginResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *LoginResponse401Headers
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *LoginResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *LoginResponse503Headers
 }
@@ -1132,11 +1314,6 @@ func (r LoginResponse) GetApplicationProblemJSON413() *TooLarge {
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r LoginResponse) GetApplicationProblemJSON415() *UnsupportedMedia {
 	return r.ApplicationProblemJSON415
-}
-
-// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r LoginResponse) GetApplicationProblemJSON429() *Busy {
-	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -1240,9 +1417,115 @@ func (r LogoutResponse) ContentType() string {
 	return ""
 }
 
-// RegisterResponse429Headers the declared response headers of an HTTP 429 response for Register
-type RegisterResponse429Headers struct {
+// ChangePasswordResponse200Headers the declared response headers of an HTTP 200 response for ChangePassword
+type ChangePasswordResponse200Headers struct {
+	CacheControl string
+}
+
+// ChangePasswordResponse401Headers the declared response headers of an HTTP 401 response for ChangePassword
+type ChangePasswordResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// ChangePasswordResponse503Headers the declared response headers of an HTTP 503 response for ChangePassword
+type ChangePasswordResponse503Headers struct {
 	RetryAfter int
+}
+
+type ChangePasswordResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PasswordChanged
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *Invalid
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *NoGoodToken
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *Changing
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *TooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMedia
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ChangePasswordResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ChangePasswordResponse401Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ChangePasswordResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ChangePasswordResponse) GetJSON200() *PasswordChanged {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSON400() *Invalid {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSON401() *NoGoodToken {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSON409() *Changing {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSON413() *TooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSON415() *UnsupportedMedia {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSON500() *Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ChangePasswordResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChangePasswordResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChangePasswordResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChangePasswordResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 // RegisterResponse503Headers the declared response headers of an HTTP 503 response for Register
@@ -1263,14 +1546,10 @@ type RegisterResponse struct {
 	ApplicationProblemJSON413 *TooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationProblemJSON415 *UnsupportedMedia
-	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *Busy
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *Unavailable
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *RegisterResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RegisterResponse503Headers
 }
@@ -1298,11 +1577,6 @@ func (r RegisterResponse) GetApplicationProblemJSON413() *TooLarge {
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r RegisterResponse) GetApplicationProblemJSON415() *UnsupportedMedia {
 	return r.ApplicationProblemJSON415
-}
-
-// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r RegisterResponse) GetApplicationProblemJSON429() *Busy {
-	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -1396,6 +1670,9 @@ func (c *ClientWithResponses) VerifyTokenWithResponse(ctx context.Context, body 
 // once goes on working. An unknown id and a wrong password are the same
 // answer, after the same work.
 //
+// More logins than the service can hash for are refused with 503 and
+// `Retry-After` at once.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /login/ (the `Login` operationId).
@@ -1412,6 +1689,9 @@ func (c *ClientWithResponses) LoginWithBodyWithResponse(ctx context.Context, con
 // `id` and `pw` are required, and have no other rule here: what was stored
 // once goes on working. An unknown id and a wrong password are the same
 // answer, after the same work.
+//
+// More logins than the service can hash for are refused with 503 and
+// `Retry-After` at once.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1445,13 +1725,51 @@ func (c *ClientWithResponses) LogoutWithResponse(ctx context.Context, reqEditors
 	return ParseLogoutResponse(rsp)
 }
 
+// ChangePasswordWithBodyWithResponse Change the password
+//
+// `old_pw` and `new_pw` are required. The new password follows the rules of
+// a registration and differs from the old one, to which no rule applies. A
+// wrong `old_pw` is a bad field, since the member is known by its token.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /login/password/ (the `ChangePassword` operationId).
+func (c *ClientWithResponses) ChangePasswordWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangePasswordResponse, error) {
+	rsp, err := c.ChangePasswordWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangePasswordResponse(rsp)
+}
+
+// ChangePasswordWithResponse Change the password
+//
+// `old_pw` and `new_pw` are required. The new password follows the rules of
+// a registration and differs from the old one, to which no rule applies. A
+// wrong `old_pw` is a bad field, since the member is known by its token.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /login/password/ (the `ChangePassword` operationId).
+func (c *ClientWithResponses) ChangePasswordWithResponse(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangePasswordResponse, error) {
+	rsp, err := c.ChangePassword(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangePasswordResponse(rsp)
+}
+
 // RegisterWithBodyWithResponse Register a member
 //
 // `id`, `pw` and `name` are required. An id has 1 to 100 characters of any
 // script, no control characters, and no blank at its ends. A name has 1 to
 // 100 characters, at least one that is not a blank, and no control
-// characters. A password has 8 to 128 characters, of any kind (NIST SP
-// 800-63B, section 5.1.1.2: no rules on what it is made of).
+// characters.
+//
+// A password has at least 8 characters (a shop may ask for more) and at most
+// 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
+// none of the most common passwords and not the id, in whatever case. It is
+// hashed in the Unicode form NFKC, and its characters are counted there.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1469,8 +1787,12 @@ func (c *ClientWithResponses) RegisterWithBodyWithResponse(ctx context.Context, 
 // `id`, `pw` and `name` are required. An id has 1 to 100 characters of any
 // script, no control characters, and no blank at its ends. A name has 1 to
 // 100 characters, at least one that is not a blank, and no control
-// characters. A password has 8 to 128 characters, of any kind (NIST SP
-// 800-63B, section 5.1.1.2: no rules on what it is made of).
+// characters.
+//
+// A password has at least 8 characters (a shop may ask for more) and at most
+// 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
+// none of the most common passwords and not the id, in whatever case. It is
+// hashed in the Unicode form NFKC, and its characters are counted there.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1741,13 +2063,6 @@ func ParseLoginResponse(rsp *http.Response) (*LoginResponse, error) {
 		}
 		response.ApplicationProblemJSON415 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest Busy
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON429 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -1785,16 +2100,6 @@ func ParseLoginResponse(rsp *http.Response) (*LoginResponse, error) {
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 429:
-		var headers LoginResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers LoginResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -1863,6 +2168,114 @@ func ParseLogoutResponse(rsp *http.Response) (*LogoutResponse, error) {
 	return response, nil
 }
 
+// ParseChangePasswordResponse parses an HTTP response from a ChangePasswordWithResponse call
+func ParseChangePasswordResponse(rsp *http.Response) (*ChangePasswordResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChangePasswordResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PasswordChanged
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest NoGoodToken
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Changing
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMedia
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ChangePasswordResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ChangePasswordResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 503:
+		var headers ChangePasswordResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseRegisterResponse parses an HTTP response from a RegisterWithResponse call
 func ParseRegisterResponse(rsp *http.Response) (*RegisterResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -1912,13 +2325,6 @@ func ParseRegisterResponse(rsp *http.Response) (*RegisterResponse, error) {
 		}
 		response.ApplicationProblemJSON415 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest Busy
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON429 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -1936,16 +2342,6 @@ func ParseRegisterResponse(rsp *http.Response) (*RegisterResponse, error) {
 	}
 
 	switch {
-	case rsp.StatusCode == 429:
-		var headers RegisterResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers RegisterResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -1975,6 +2371,9 @@ type ServerInterface interface {
 	// Logout Log out
 	// (GET /login/logout/)
 	Logout(ctx echo.Context) error
+	// ChangePassword Change the password
+	// (POST /login/password/)
+	ChangePassword(ctx echo.Context) error
 	// Register Register a member
 	// (POST /login/register/)
 	Register(ctx echo.Context) error
@@ -2018,6 +2417,15 @@ func (w *ServerInterfaceWrapper) Logout(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.Logout(ctx)
+	return err
+}
+
+// ChangePassword converts echo context to params.
+func (w *ServerInterfaceWrapper) ChangePassword(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ChangePassword(ctx)
 	return err
 }
 
@@ -2081,6 +2489,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/int/auth/verify", wrapper.VerifyToken, options.OperationMiddlewares["VerifyToken"]...)
 	router.POST(options.BaseURL+"/login/", wrapper.Login, options.OperationMiddlewares["Login"]...)
 	router.GET(options.BaseURL+"/login/logout/", wrapper.Logout, options.OperationMiddlewares["Logout"]...)
+	router.POST(options.BaseURL+"/login/password/", wrapper.ChangePassword, options.OperationMiddlewares["ChangePassword"]...)
 	router.POST(options.BaseURL+"/login/register/", wrapper.Register, options.OperationMiddlewares["Register"]...)
 
 }
@@ -2095,20 +2504,22 @@ type BadTokenJSONResponse struct {
 	Headers BadTokenResponseHeaders
 }
 
-type BusyResponseHeaders struct {
-	RetryAfter int
-}
-type BusyApplicationProblemPlusJSONResponse struct {
-	Body Problem
-
-	Headers BusyResponseHeaders
-}
+type ChangingApplicationProblemPlusJSONResponse Problem
 
 type ConflictApplicationProblemPlusJSONResponse Problem
 
 type InternalApplicationProblemPlusJSONResponse Problem
 
 type InvalidApplicationProblemPlusJSONResponse Problem
+
+type NoGoodTokenResponseHeaders struct {
+	WWWAuthenticate string
+}
+type NoGoodTokenApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers NoGoodTokenResponseHeaders
+}
 
 type TooLargeApplicationProblemPlusJSONResponse Problem
 
@@ -2446,23 +2857,6 @@ func (response Login415ApplicationProblemPlusJSONResponse) VisitLoginResponse(w 
 	return err
 }
 
-type Login429ApplicationProblemPlusJSONResponse struct {
-	BusyApplicationProblemPlusJSONResponse
-}
-
-func (response Login429ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type Login500ApplicationProblemPlusJSONResponse struct {
 	InternalApplicationProblemPlusJSONResponse
 }
@@ -2538,6 +2932,150 @@ type Logout503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response Logout503ApplicationProblemPlusJSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePasswordRequestObject struct {
+	Body *ChangePasswordJSONRequestBody
+}
+
+type ChangePasswordResponseObject interface {
+	VisitChangePasswordResponse(w http.ResponseWriter) error
+}
+
+type ChangePassword200ResponseHeaders struct {
+	CacheControl string
+}
+
+type ChangePassword200JSONResponse struct {
+	Body    PasswordChanged
+	Headers ChangePassword200ResponseHeaders
+}
+
+func (response ChangePassword200JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword400ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword401ApplicationProblemPlusJSONResponse struct {
+	NoGoodTokenApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword401ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword409ApplicationProblemPlusJSONResponse struct {
+	ChangingApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword409ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword413ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword415ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword500ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword503ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2636,23 +3174,6 @@ func (response Register415ApplicationProblemPlusJSONResponse) VisitRegisterRespo
 	return err
 }
 
-type Register429ApplicationProblemPlusJSONResponse struct {
-	BusyApplicationProblemPlusJSONResponse
-}
-
-func (response Register429ApplicationProblemPlusJSONResponse) VisitRegisterResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type Register500ApplicationProblemPlusJSONResponse struct {
 	InternalApplicationProblemPlusJSONResponse
 }
@@ -2700,6 +3221,9 @@ type StrictServerInterface interface {
 	// Logout Log out
 	// (GET /login/logout/)
 	Logout(ctx context.Context, request LogoutRequestObject) (LogoutResponseObject, error)
+	// ChangePassword Change the password
+	// (POST /login/password/)
+	ChangePassword(ctx context.Context, request ChangePasswordRequestObject) (ChangePasswordResponseObject, error)
 	// Register Register a member
 	// (POST /login/register/)
 	Register(ctx context.Context, request RegisterRequestObject) (RegisterResponseObject, error)
@@ -2852,6 +3376,52 @@ func (sh *strictHandler) Logout(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(LogoutResponseObject); ok {
 		return validResponse.VisitLogoutResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ChangePassword operation middleware
+func (sh *strictHandler) ChangePassword(ctx echo.Context) error {
+	var request ChangePasswordRequestObject
+
+	var body ChangePasswordJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangePassword(ctx.Request().Context(), request.(ChangePasswordRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangePassword")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ChangePasswordResponseObject); ok {
+		return validResponse.VisitChangePasswordResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

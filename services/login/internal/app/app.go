@@ -12,15 +12,17 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"example.com/pizza/pkg/admission"
 	"example.com/pizza/pkg/config"
 	"example.com/pizza/pkg/health"
 	"example.com/pizza/pkg/logging"
+	"example.com/pizza/pkg/password"
 	pg "example.com/pizza/pkg/postgres"
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/pkg/token"
+	"example.com/pizza/services/login/internal/hashing"
 	"example.com/pizza/services/login/internal/httpapi"
 	"example.com/pizza/services/login/internal/login"
-	"example.com/pizza/services/login/internal/password"
 	"example.com/pizza/services/login/internal/postgres"
 )
 
@@ -34,7 +36,8 @@ type Config struct {
 	DB       pg.Config
 	Token    token.Config
 	Access   Access
-	Password password.Config
+	Password hashing.Config
+	Policy   password.PolicyConfig
 }
 
 // Access is how long a token is good for.
@@ -46,6 +49,14 @@ type Access struct {
 func (a Access) Validate() error {
 	if a.TTLSeconds < 1 {
 		return errors.New("JWT_ACCESS_TTL_SECONDS must be at least 1")
+	}
+	return nil
+}
+
+// Validate reports values that are good in themselves and not together.
+func (c Config) Validate() error {
+	if c.HTTP.RequestTimeout > 0 && c.Password.Wait >= c.HTTP.RequestTimeout {
+		return errors.New("PASSWORD_WAIT must be shorter than REQUEST_TIMEOUT")
 	}
 	return nil
 }
@@ -66,13 +77,19 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	policy, err := password.NewPolicy(c.Policy)
+	if err != nil {
+		return nil, err
+	}
 	pool, err := pg.Open(ctx, c.DB, "login")
 	if err != nil {
 		return nil, err
 	}
+	store := postgres.NewStore(pool)
+	gate := admission.New("login_password", c.Password.Limits(), log, registry)
 	logins := login.NewService(
-		postgres.NewStore(pool), password.NewHasher(c.Password), keys.Keys,
-		login.Options{TokenLifetime: time.Duration(c.Access.TTLSeconds) * time.Second, Upgrade: c.Password.Upgrades()}, log)
+		store, hashing.New(c.Password, gate, store, time.Now, registry), keys.Keys,
+		login.Options{TokenLifetime: time.Duration(c.Access.TTLSeconds) * time.Second, Policy: policy}, log)
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_login", SchemaVersion))
 	s := server.New(c.HTTP, log, ready, registry)
 	if err := httpapi.Register(s, logins); err != nil {

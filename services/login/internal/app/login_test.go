@@ -3,7 +3,6 @@ package app_test
 import (
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +15,6 @@ import (
 	"example.com/pizza/pkg/problem"
 	"example.com/pizza/pkg/token"
 	"example.com/pizza/services/login/api"
-	"example.com/pizza/services/login/internal/password"
 )
 
 func TestLogin(t *testing.T) {
@@ -142,7 +140,7 @@ func TestLoginWithAnOldPassword(t *testing.T) {
 			exec(t, conn, "INSERT INTO member VALUES ('old', $1, '옛 회원')", value)
 			const read = "SELECT member_pwd FROM member WHERE member_id = 'old'"
 
-			careful := startWith(t, db, password.Config{Wait: time.Minute, Upgrade: "off"})
+			careful := startWith(t, db, patient("off"))
 			careful.login(t, "old", "pizza1234")
 			if got := query[string](t, conn, read); got != value {
 				t.Errorf("PASSWORD_UPGRADE=off, and yet it was replaced by %q", got)
@@ -212,37 +210,5 @@ func TestLoginWithAStoredValueThatIsNotRead(t *testing.T) {
 				t.Error("the log does not say who cannot log in")
 			}
 		})
-	}
-}
-
-// With one place and no patience, somebody is told to come back, and when.
-func TestLoginBusy(t *testing.T) {
-	t.Parallel()
-	db := migrationstest.New(t)
-	s := startWith(t, db, password.Config{Hashes: 1, Wait: 0, Upgrade: "on"})
-	s.register(t, "minji", "correct horse")
-	body := object(t, "id", "minji", "pw", "correct horse")
-	const callers = 4
-	for in, busy := 0, 0; in == 0 || busy == 0; {
-		answers := make(chan apitest.Answer, callers)
-		for range callers {
-			go func() {
-				a, _ := s.Send(t.Context(), http.MethodPost, "/login/", body, "Content-Type", asJSON)
-				answers <- a
-			}()
-		}
-		for range callers {
-			switch a := <-answers; a.Status {
-			case http.StatusOK:
-				in++
-			case http.StatusTooManyRequests:
-				busy++
-				if after, err := strconv.Atoi(a.Header.Get("Retry-After")); err != nil || after < 1 {
-					t.Errorf("Retry-After %q", a.Header.Get("Retry-After"))
-				}
-			default:
-				t.Fatalf("%d %s", a.Status, a.Body)
-			}
-		}
 	}
 }

@@ -17,13 +17,14 @@ import (
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/logging"
+	"example.com/pizza/pkg/password"
 	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/problem"
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/pkg/token"
 	"example.com/pizza/services/login/api"
 	"example.com/pizza/services/login/internal/app"
-	"example.com/pizza/services/login/internal/password"
+	"example.com/pizza/services/login/internal/hashing"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -43,11 +44,16 @@ type service struct {
 // start starts the service on a test database.
 func start(t *testing.T, db *migrationstest.Database) *service {
 	t.Helper()
-	// Patience: under the race detector many hash at once on few CPUs.
-	return startWith(t, db, password.Config{Wait: time.Minute, Upgrade: "on"})
+	return startWith(t, db, patient("on"))
 }
 
-func startWith(t *testing.T, db *migrationstest.Database, p password.Config) *service {
+// patient is a configuration with patience: under the race detector many hash at
+// once on few CPUs.
+func patient(upgrade string) hashing.Config {
+	return hashing.Config{Queue: 1000, Wait: time.Minute, Upgrade: upgrade, SurveyEvery: time.Hour, Cost: password.Recommended()}
+}
+
+func startWith(t *testing.T, db *migrationstest.Database, c hashing.Config) *service {
 	t.Helper()
 	var written log
 	a, err := app.New(context.Background(), app.Config{
@@ -55,7 +61,8 @@ func startWith(t *testing.T, db *migrationstest.Database, p password.Config) *se
 		DB:       pgtest.Config(t, db.URL("login_svc")),
 		Token:    token.Config{Secret: secret},
 		Access:   app.Access{TTLSeconds: 3600},
-		Password: p,
+		Password: c,
+		Policy:   password.PolicyConfig{MinLength: password.MinLength},
 	}, logging.New(logging.Config{Level: slog.LevelInfo}, &written, "login"))
 	if err != nil {
 		t.Fatal(err)

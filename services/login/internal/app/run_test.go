@@ -35,11 +35,13 @@ func TestRunRefusesABadConfiguration(t *testing.T) {
 	t.Parallel()
 	environ := []string{
 		"DB_HOST=localhost", "DB_PORT=x", "DB_USER=login_svc", "DB_PASSWORD=", "JWT_SECRET=short", "JWT_ACCESS_TTL_SECONDS=0",
-		"PASSWORD_HASHES=-1", "PASSWORD_WAIT=soon", "PASSWORD_UPGRADE=perhaps", "LOG_LEVEL=loud",
+		"PASSWORD_HASHES=-1", "PASSWORD_WAIT=soon", "PASSWORD_UPGRADE=perhaps",
+		"PASSWORD_QUEUE=-1", "PASSWORD_SURVEY_EVERY=0s", "PASSWORD_MEMORY_KIB=1024", "PASSWORD_MIN_LENGTH=7", "PASSWORD_BLOCKLIST=/nowhere", "PASSWORD_PASSES=0", "LOG_LEVEL=loud",
 	}
 	err := app.Run(t.Context(), environ, &bytes.Buffer{})
 	for _, name := range []string{
 		"DB_PORT", "DB_NAME", "DB_PASSWORD", "JWT_SECRET", "JWT_ACCESS_TTL_SECONDS", "PASSWORD_HASHES", "PASSWORD_WAIT", "PASSWORD_UPGRADE", "LOG_LEVEL",
+		"PASSWORD_QUEUE", "PASSWORD_SURVEY_EVERY", "PASSWORD_MEMORY_KIB", "PASSWORD_MIN_LENGTH", "PASSWORD_BLOCKLIST", "PASSWORD_PASSES",
 	} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not reported:\n%v", name, err)
@@ -63,7 +65,7 @@ func TestRun(t *testing.T) {
 	written, stdout := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		err := app.Run(ctx, environment(t, db, "JWT_ACCESS_TTL_SECONDS=60", "PASSWORD_WAIT=1m", "REQUEST_TIMEOUT=1m"), stdout)
+		err := app.Run(ctx, environment(t, db, "JWT_ACCESS_TTL_SECONDS=60", "PASSWORD_WAIT=1m", "REQUEST_TIMEOUT=2m"), stdout)
 		ended <- err
 		_ = stdout.CloseWithError(err) // an error of Run ends the wait below
 	}()
@@ -122,6 +124,9 @@ func TestDatabaseGone(t *testing.T) {
 		"nobody": func() apitest.Answer { return s.tryLogin(t, "nobody", "correct horse") },
 		"register": func() apitest.Answer {
 			return s.Post(t, "/login/register/", asJSON, `{"id":"late","pw":"correct horse","name":"x"}`)
+		},
+		"password": func() apitest.Answer {
+			return s.Post(t, "/login/password/", asJSON, `{"old_pw":"correct horse","new_pw":"battery staple"}`, bearer...)
 		},
 		"verify":    func() apitest.Answer { return s.verify(t, raw) },
 		"authorize": func() apitest.Answer { return s.Get(t, "/int/auth/verify", bearer...) },

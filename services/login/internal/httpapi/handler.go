@@ -25,13 +25,15 @@ type Handler struct{ logins *login.Service }
 
 // Register puts the operations on the server's ports.
 func Register(s *server.Server, logins *login.Service) error {
+	h := &Handler{logins}
 	optional := []echo.MiddlewareFunc{withBearer}
-	api.RegisterHandlersWithOptions(s.Router(), api.NewStrictHandler(&Handler{logins}, nil), api.RegisterHandlersOptions{
+	api.RegisterHandlersWithOptions(s.Router(), api.NewStrictHandler(h, nil), api.RegisterHandlersOptions{
 		OperationMiddlewares: map[string][]echo.MiddlewareFunc{
-			"Logout": optional, "VerifyToken": optional, "AuthorizeRequest": optional,
+			"ChangePassword": {server.RequireToken(logins.Check)},
+			"Logout":         optional, "VerifyToken": optional, "AuthorizeRequest": optional,
 		},
 	})
-	s.CheckBodies(rules)
+	s.CheckBodies(h.rules)
 	return s.ServeDocument("login", api.Document)
 }
 
@@ -77,6 +79,22 @@ func (h *Handler) Login(ctx context.Context, r api.LoginRequestObject) (api.Logi
 			MemberID: s.Member.ID, MemberNm: s.Member.Name,
 		},
 		Headers: api.Login200ResponseHeaders{CacheControl: noStore},
+	}, nil
+}
+
+// ChangePassword answers POST /login/password/.
+func (h *Handler) ChangePassword(ctx context.Context, r api.ChangePasswordRequestObject) (api.ChangePasswordResponseObject, error) {
+	claims, ok := token.FromContext(ctx)
+	if !ok {
+		return nil, token.ErrMissing
+	}
+	names := bind.Names{}
+	if err := h.logins.ChangePassword(ctx, claims, readPasswordChange(*r.Body, names)); err != nil {
+		return nil, names.Restore(err)
+	}
+	return api.ChangePassword200JSONResponse{
+		Body:    api.PasswordChanged{MemberID: claims.MemberID, Message: "the password is changed"},
+		Headers: api.ChangePassword200ResponseHeaders{CacheControl: noStore},
 	}, nil
 }
 

@@ -7,13 +7,15 @@ import (
 )
 
 // rules checks a body for package bind.
-func rules(body any) error {
+func (h *Handler) rules(body any) error {
 	names := bind.Names{}
 	switch b := body.(type) {
 	case *api.Registration:
-		return names.Restore(readRegistration(*b, names).Validate())
+		return names.Restore(readRegistration(*b, names).Validate(h.logins.Policy()))
 	case *api.Credentials:
 		return names.Restore(readCredentials(*b, names).Validate())
+	case *api.PasswordChange:
+		return names.Restore(readPasswordChange(*b, names).Validate(h.logins.Policy(), "")) // whose it is, the token says later
 	default:
 		return nil
 	}
@@ -35,6 +37,15 @@ func readCredentials(b api.Credentials, names bind.Names) login.Credentials {
 	return login.Credentials{
 		ID:       text(bind.Pick(names, "id", b.ID, "member_id", b.MemberID)),
 		Password: readPassword(names, b.Pw, b.Password, b.MemberPwd),
+	}
+}
+
+// readPasswordChange takes any of the names of a field, and notes in names which
+// one it was.
+func readPasswordChange(b api.PasswordChange, names bind.Names) login.PasswordChange {
+	return login.PasswordChange{
+		Old: text(bind.Pick(names, "old_pw", b.OldPw, "old_password", b.OldPassword)),
+		New: text(bind.Pick(names, "new_pw", b.NewPw, "new_password", b.NewPassword)),
 	}
 }
 

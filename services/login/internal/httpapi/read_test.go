@@ -7,6 +7,7 @@ import (
 
 	"example.com/pizza/pkg/bind"
 	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/password"
 	"example.com/pizza/services/login/api"
 	"example.com/pizza/services/login/internal/login"
 )
@@ -44,6 +45,36 @@ func TestReadRegistration(t *testing.T) {
 	}
 }
 
+func TestReadPasswordChange(t *testing.T) {
+	t.Parallel()
+	all := login.PasswordChange{Old: "a", New: "b"}
+	for _, test := range []struct {
+		name, body string
+		want       login.PasswordChange
+		sent       bind.Names
+	}{
+		{"short_names", `{"old_pw":"a","new_pw":"b"}`, all, bind.Names{}},
+		{"long_names", `{"old_password":"a","new_password":"b"}`, all, bind.Names{"old_pw": "old_password", "new_pw": "new_password"}},
+		{"first_name_counts", `{"old_password":"x","old_pw":"a","new_password":"x","new_pw":"b"}`, all, bind.Names{}},
+		{"nothing", `{}`, login.PasswordChange{}, bind.Names{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var body api.PasswordChange
+			if err := bind.JSON([]byte(test.body), &body); err != nil {
+				t.Fatal(err)
+			}
+			sent := bind.Names{}
+			if diff := cmp.Diff(test.want, readPasswordChange(body, sent)); diff != "" {
+				t.Error(diff)
+			}
+			if diff := cmp.Diff(test.sent, sent); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 // Any bytes as a body: no panic, and no error but a fault that names fields
 // which the caller could have sent.
 func FuzzReadRegistration(f *testing.F) {
@@ -54,6 +85,10 @@ func FuzzReadRegistration(f *testing.F) {
 		f.Add([]byte(body), false)
 		f.Add([]byte(body), true)
 	}
+	p, err := password.NewPolicy(password.PolicyConfig{MinLength: password.MinLength})
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, data []byte, form bool) {
 		read := bind.JSON
 		if form {
@@ -63,7 +98,7 @@ func FuzzReadRegistration(f *testing.F) {
 		err := read(data, &body)
 		if err == nil {
 			names := bind.Names{}
-			err = names.Restore(readRegistration(body, names).Validate())
+			err = names.Restore(readRegistration(body, names).Validate(p))
 		}
 		if err != nil && fault.CodeOf(err) != fault.Invalid {
 			t.Errorf("%q: %v", data, err)

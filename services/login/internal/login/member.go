@@ -4,8 +4,9 @@
 // A registration is checked field by field, its password is hashed, and the
 // table decides whether the id is free. A login finds the member, checks the
 // password with the same work whether or not there is such a member, replaces a
-// stored form that is out of date, and issues a token. A logout withdraws the
-// token's id until it expires, for every service.
+// stored form that is out of date, and issues a token. A change of the password
+// needs a good token and the old password. A logout withdraws the token's id until
+// it expires, for every service.
 package login
 
 import (
@@ -15,19 +16,14 @@ import (
 	"unicode/utf8"
 
 	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/password"
 )
 
-// The limits of a registration, in characters.
+// The limits of a registration, in characters. What a password must be is the
+// business of a password.Policy.
 const (
 	MaxID   = 100 // as in the table
 	MaxName = 100 // as in the table
-
-	// NIST SP 800-63B, section 5.1.1.2: at least 8, nothing on what they are,
-	// and a maximum of 64 or more. The bound keeps the work of a hash small; it
-	// does not hold at login, where a password of the old system may be of any
-	// length.
-	MinPassword = 8
-	MaxPassword = 128
 )
 
 // Member is someone who may log in.
@@ -42,37 +38,57 @@ type Registration struct{ ID, Password, Name string }
 // Credentials is what a member says to log in.
 type Credentials struct{ ID, Password string }
 
+// PasswordChange is what a member says to get another password.
+type PasswordChange struct{ Old, New string }
+
 // The names of the fields in errors.
 const (
-	fieldID       = "id"
-	fieldPassword = "pw"
-	fieldName     = "name"
+	fieldID          = "id"
+	fieldPassword    = "pw"
+	fieldName        = "name"
+	fieldOldPassword = "old_pw"
+	fieldNewPassword = "new_pw"
 )
 
 const required = "is required"
 
 // Validate returns Invalid with every bad field, or nil.
-func (r Registration) Validate() error {
+func (r Registration) Validate(p *password.Policy) error {
 	return invalid(
 		fault.Field{Field: fieldID, Message: idRule(r.ID)},
-		fault.Field{Field: fieldPassword, Message: passwordRule(r.Password)},
+		fault.Field{Field: fieldPassword, Message: p.Rule(r.Password, r.ID)},
 		fault.Field{Field: fieldName, Message: nameRule(r.Name)},
+	)
+}
+
+// Validate returns Invalid with every bad field, or nil; memberID is whose
+// password it is, "" while that is not known. Whether the old password is right
+// is another question.
+func (c PasswordChange) Validate(p *password.Policy, memberID string) error {
+	rule := p.Rule(c.New, memberID)
+	if rule == "" && password.Normal(c.New) == password.Normal(c.Old) {
+		rule = "must differ from the old password"
+	}
+	return invalid(
+		fault.Field{Field: fieldOldPassword, Message: present(c.Old)},
+		fault.Field{Field: fieldNewPassword, Message: rule},
 	)
 }
 
 // Validate returns Invalid with every missing field, or nil. There is no other
 // rule: what was stored once goes on working.
 func (c Credentials) Validate() error {
-	present := func(s string) string {
-		if s == "" {
-			return required
-		}
-		return ""
-	}
 	return invalid(
 		fault.Field{Field: fieldID, Message: present(c.ID)},
 		fault.Field{Field: fieldPassword, Message: present(c.Password)},
 	)
+}
+
+func present(s string) string {
+	if s == "" {
+		return required
+	}
+	return ""
 }
 
 // invalid returns Invalid with the fields that have a message.
@@ -101,19 +117,6 @@ func idRule(id string) string {
 		return "must not begin or end with a blank"
 	case hasControl(id):
 		return "must not contain control characters"
-	}
-	return ""
-}
-
-func passwordRule(password string) string {
-	n := utf8.RuneCountInString(password)
-	switch {
-	case n == 0:
-		return required
-	case n < MinPassword:
-		return fmt.Sprintf("must be at least %d characters", MinPassword)
-	case n > MaxPassword:
-		return fmt.Sprintf("must be at most %d characters", MaxPassword)
 	}
 	return ""
 }

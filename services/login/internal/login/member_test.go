@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/password"
 	"example.com/pizza/services/login/internal/login"
 )
 
@@ -29,6 +30,16 @@ func fields(t *testing.T, err error) map[string]string {
 		out[field.Field] = field.Message
 	}
 	return out
+}
+
+// policy is that of the defaults.
+func policy(tb testing.TB) *password.Policy {
+	tb.Helper()
+	p, err := password.NewPolicy(password.PolicyConfig{MinLength: password.MinLength})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return p
 }
 
 func TestRegistrationRules(t *testing.T) {
@@ -71,9 +82,11 @@ func TestRegistrationRules(t *testing.T) {
 		{"id_sql_is_text", id(`'; DROP TABLE member; --`), nil},
 		{"pw_of_7_characters", pw("1234567"), map[string]string{"pw": "must be at least 8 characters"}},
 		{"pw_of_7_characters_many_bytes", pw("비밀번호비밀번"), map[string]string{"pw": "must be at least 8 characters"}},
-		{"pw_of_8_characters", pw("비밀번호비밀번호"), nil},
-		{"pw_of_8_blanks", pw("        "), nil},
-		{"pw_of_128_characters", pw(strings.Repeat("🍕", 128)), nil},
+		{"pw_of_8_characters", pw("비밀번호-가나다"), nil},
+		{"pw_blanks_count", pw("  x  y  "), nil},
+		{"pw_of_128_characters", pw(strings.Repeat("🍕🍺", 64)), nil},
+		{"pw_common", pw("Password1"), map[string]string{"pw": "is one of the most common passwords"}},
+		{"pw_is_the_id", registration{ID: "kim-minji", Password: "Kim-Minji", Name: "x"}, map[string]string{"pw": "must not be the id"}},
 		{"pw_of_129_characters", pw(strings.Repeat("x", 129)), map[string]string{"pw": "must be at most 128 characters"}},
 		{"name_of_100_characters", name(strings.Repeat("이", 100)), nil},
 		{"name_of_101_characters", name(strings.Repeat("이", 101)), map[string]string{"name": long}},
@@ -83,7 +96,34 @@ func TestRegistrationRules(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			if diff := cmp.Diff(test.want, fields(t, test.in.Validate())); diff != "" {
+			if diff := cmp.Diff(test.want, fields(t, test.in.Validate(policy(t)))); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestPasswordChangeRules(t *testing.T) {
+	t.Parallel()
+	type change = login.PasswordChange
+	for _, test := range []struct {
+		name string
+		in   change
+		want map[string]string
+	}{
+		{"ok", change{"correct horse", "battery staple"}, nil},
+		{"old_may_be_anything", change{"x", "battery staple"}, nil},
+		{"nothing", change{}, map[string]string{"old_pw": "is required", "new_pw": "is required"}},
+		{"same", change{"correct horse", "correct horse"}, map[string]string{"new_pw": "must differ from the old password"}},
+		{"same_from_another_keyboard", change{"correct horsé", "correct horse\u0301"}, map[string]string{"new_pw": "must differ from the old password"}},
+		{"other_case_differs", change{"correct horse", "Correct horse"}, nil},
+		{"short", change{"correct horse", "horse"}, map[string]string{"new_pw": "must be at least 8 characters"}},
+		{"common", change{"correct horse", "qwerty123"}, map[string]string{"new_pw": "is one of the most common passwords"}},
+		{"id", change{"correct horse", "Kim-Minji"}, map[string]string{"new_pw": "must not be the id"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(test.want, fields(t, test.in.Validate(policy(t), "kim-minji"))); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -118,9 +158,10 @@ func FuzzRegistration(f *testing.F) {
 	f.Add("", "", "")
 	f.Add(" ", "\x00", "\u2028")
 	f.Add(strings.Repeat("피", 101), strings.Repeat("x", 129), "\x7f")
+	p := policy(f)
 	f.Fuzz(func(t *testing.T, id, pw, name string) {
 		r := login.Registration{ID: id, Password: pw, Name: name}
-		if bad := fields(t, r.Validate()); len(bad) > 0 {
+		if bad := fields(t, r.Validate(p)); len(bad) > 0 {
 			return
 		}
 		for _, s := range []string{id, name} {
@@ -128,7 +169,7 @@ func FuzzRegistration(f *testing.F) {
 				t.Errorf("%q is accepted", s)
 			}
 		}
-		if n := len([]rune(pw)); n < 8 || n > 128 {
+		if n := len([]rune(password.Normal(pw))); n < 8 || n > 128 {
 			t.Errorf("a password of %d characters is accepted", n)
 		}
 	})

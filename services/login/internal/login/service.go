@@ -7,8 +7,9 @@ import (
 	"time"
 
 	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/password"
 	"example.com/pizza/pkg/token"
-	"example.com/pizza/services/login/internal/password"
+	"example.com/pizza/services/login/internal/hashing"
 )
 
 // Store keeps members, and the tokens that were withdrawn.
@@ -33,29 +34,32 @@ var errWrong = fault.New(fault.Unauthenticated, "the id or the password is wrong
 // Options are the choices of a Service.
 type Options struct {
 	TokenLifetime time.Duration
-	Upgrade       bool // replace outdated stored passwords at login
+	Policy        *password.Policy // of new passwords
 }
 
 // Service registers members and logs them in and out. All its errors are
 // faults; any call may return Unavailable when the database does not answer.
 type Service struct {
 	store   Store
-	hasher  *password.Hasher
+	hasher  *hashing.Hasher
 	keys    *token.Keys
 	options Options
 	log     *slog.Logger
 }
 
 // NewService returns a service.
-func NewService(store Store, hasher *password.Hasher, keys *token.Keys, o Options, log *slog.Logger) *Service {
+func NewService(store Store, hasher *hashing.Hasher, keys *token.Keys, o Options, log *slog.Logger) *Service {
 	return &Service{store: store, hasher: hasher, keys: keys, options: o, log: log}
 }
 
+// Policy returns what a new password must be.
+func (s *Service) Policy() *password.Policy { return s.options.Policy }
+
 // Register makes someone a member. It returns Invalid with every bad field,
-// Conflict when the id is taken, and RateLimited when too many passwords are
+// Conflict when the id is taken, and Unavailable when too many passwords are
 // being hashed.
 func (s *Service) Register(ctx context.Context, r Registration) (Member, error) {
-	if err := r.Validate(); err != nil {
+	if err := r.Validate(s.options.Policy); err != nil {
 		return Member{}, err
 	}
 	stored, err := s.hasher.Hash(ctx, r.Password)
@@ -78,29 +82,17 @@ type Session struct {
 
 // Login issues a token for the right password. It returns Invalid with every
 // missing field, Unauthenticated alike for an unknown id and a wrong password,
-// and RateLimited when too many passwords are being hashed.
+// and Unavailable when too many passwords are being hashed.
 func (s *Service) Login(ctx context.Context, c Credentials) (Session, error) {
 	if err := c.Validate(); err != nil {
 		return Session{}, err
 	}
-	m, stored, err := s.store.Find(ctx, c.ID)
-	if err != nil && fault.CodeOf(err) != fault.NotFound {
-		return Session{}, err
-	}
-	// For an unknown id stored is empty: the same work, for no password.
-	ok, outdated, err := s.hasher.Verify(ctx, stored, c.Password)
-	if errors.Is(err, password.ErrUnreadable) {
-		s.log.WarnContext(ctx, "a member cannot log in", "member_id", c.ID, "error", err.Error())
-		return Session{}, errWrong
-	}
+	m, stored, v, err := s.verify(ctx, c)
 	if err != nil {
 		return Session{}, err
 	}
-	if !ok {
-		return Session{}, errWrong
-	}
-	if outdated && s.options.Upgrade {
-		s.upgrade(ctx, m, stored, c.Password)
+	if v.Better != "" {
+		s.upgrade(ctx, m, stored, v.Better)
 	}
 	signed, err := s.keys.Issue(m.ID, s.options.TokenLifetime)
 	if err != nil {
@@ -109,14 +101,29 @@ func (s *Service) Login(ctx context.Context, c Credentials) (Session, error) {
 	return Session{Member: m, Token: signed, Lifetime: s.options.TokenLifetime}, nil
 }
 
+// verify returns the member with this id and password, and the stored form that
+// was checked. It returns errWrong, alike and after the same work for an unknown
+// id and for a wrong password, or Unavailable.
+func (s *Service) verify(ctx context.Context, c Credentials) (m Member, stored string, v hashing.Verdict, err error) {
+	m, stored, err = s.store.Find(ctx, c.ID)
+	if err != nil && fault.CodeOf(err) != fault.NotFound {
+		return Member{}, "", hashing.Verdict{}, err
+	}
+	// For an unknown id stored is empty: the same work, for no password.
+	v, err = s.hasher.Verify(ctx, stored, c.Password)
+	if errors.Is(err, password.ErrUnreadable) {
+		s.log.WarnContext(ctx, "a member cannot log in", "member_id", c.ID, "error", err.Error())
+		return Member{}, "", hashing.Verdict{}, errWrong
+	}
+	if err == nil && !v.OK {
+		err = errWrong
+	}
+	return m, stored, v, err
+}
+
 // upgrade replaces an outdated stored form. The password was right: a failure
 // here is a matter for the log, and for the next login.
-func (s *Service) upgrade(ctx context.Context, m Member, stored, pw string) {
-	better, err := s.hasher.Hash(ctx, pw)
-	if err != nil {
-		s.log.WarnContext(ctx, "an outdated password hash stays", "member_id", m.ID, "error", err.Error())
-		return
-	}
+func (s *Service) upgrade(ctx context.Context, m Member, stored, better string) {
 	replaced, err := s.store.ReplacePassword(ctx, m.ID, stored, better)
 	if err != nil {
 		s.log.WarnContext(ctx, "an outdated password hash stays", "member_id", m.ID, "error", err.Error())

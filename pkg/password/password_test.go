@@ -1,21 +1,16 @@
 package password
 
 import (
-	"context"
 	"errors"
 	"math/rand/v2"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/quick"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"example.com/pizza/pkg/fault"
 )
 
-func hasher() *Hasher { return NewHasher(Config{Wait: time.Minute}) }
+func verifier() Verifier { return Verifier{Cost: Recommended()} }
 
 // Values as other programs make them.
 const (
@@ -30,44 +25,43 @@ const (
 
 func TestHash(t *testing.T) {
 	t.Parallel()
-	h := hasher()
 	for name, password := range map[string]string{
 		"ascii": "correct horse", "korean": "비밀번호-가나다", "blanks": "        ",
 		"long": strings.Repeat("피", 20000), "like_a_hash": argonLight,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			stored, err := h.Hash(t.Context(), password)
-			if err != nil {
-				t.Fatal(err)
-			}
+			stored := Recommended().Hash(password)
 			if !strings.HasPrefix(stored, "$argon2id$v=19$m=19456,t=2,p=1$") || len(stored) > 100 {
 				t.Errorf("%q does not fit the column", stored)
 			}
-			again, err := h.Hash(t.Context(), password)
-			if err != nil || again == stored {
-				t.Errorf("the salt is the same: %q, %v", again, err)
+			if again := Recommended().Hash(password); again == stored {
+				t.Errorf("the salt is the same: %q", again)
 			}
-			ok, outdated, err := h.Verify(t.Context(), stored, password)
-			if !ok || outdated || err != nil {
-				t.Errorf("the password: ok %v, outdated %v, %v", ok, outdated, err)
+			if v, err := verifier().Verify(stored, password); !v.OK || v.Outdated || err != nil {
+				t.Errorf("the password: %+v, %v", v, err)
 			}
 			for _, other := range []string{password[1:], stored} {
-				if ok, _, err := h.Verify(t.Context(), stored, other); ok || err != nil {
-					t.Errorf("another password, %.40q: ok %v, %v", other, ok, err)
+				if v, err := verifier().Verify(stored, other); v.OK || err != nil {
+					t.Errorf("another password, %.40q: %+v, %v", other, v, err)
 				}
 			}
 		})
 	}
 }
 
+// The dearest hash that may be configured fits the column too.
+func TestHashFitsTheColumn(t *testing.T) {
+	t.Parallel()
+	h := argon2id{memory: maxMemory, passes: maxPasses, threads: 1, salt: make([]byte, saltLength), key: make([]byte, keyLength)}
+	if n := len(h.String()); n > 100 {
+		t.Errorf("%d characters", n)
+	}
+}
+
 func TestVerify(t *testing.T) {
 	t.Parallel()
-	h := hasher()
-	current, err := h.Hash(t.Context(), "password")
-	if err != nil {
-		t.Fatal(err)
-	}
+	current := Recommended().Hash("password")
 	for _, test := range []struct {
 		name, stored, password string
 		ok, outdated           bool
@@ -97,9 +91,9 @@ func TestVerify(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			ok, outdated, err := h.Verify(t.Context(), test.stored, test.password)
-			if ok != test.ok || outdated != test.outdated || errors.Is(err, ErrUnreadable) != test.unreadable || (err != nil) != test.unreadable {
-				t.Errorf("ok %v, outdated %v, %v", ok, outdated, err)
+			v, err := verifier().Verify(test.stored, test.password)
+			if v.OK != test.ok || v.Outdated != test.outdated || errors.Is(err, ErrUnreadable) != test.unreadable || (err != nil) != test.unreadable {
+				t.Errorf("%+v, %v", v, err)
 			}
 		})
 	}
@@ -170,96 +164,10 @@ func TestStoredHashIsNoPassword(t *testing.T) {
 	for name, stored := range map[string]string{"argon2id": argonLight, "django": djangoHash, "bcrypt": bcryptHash} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if ok, _, _ := hasher().Verify(t.Context(), stored, stored); ok {
+			if v, _ := verifier().Verify(stored, stored); v.OK {
 				t.Error("the hash works as a password")
 			}
 		})
-	}
-}
-
-// Every refusal takes the memory, and so the time, of one hash of today's cost,
-// and never much more. Memory is what a test can measure without a clock. Not
-// parallel: it is the memory of the whole process.
-func TestVerifyWork(t *testing.T) {
-	h := NewHasher(Config{Hashes: 1})
-	current, err := h.Hash(t.Context(), "password")
-	if err != nil {
-		t.Fatal(err)
-	}
-	const one = memory << 10
-	for name, stored := range map[string]string{
-		"no_member": "", "wrong_password": current, "clear_text": "pizza1234", "unreadable": "$argon2id$v=19$m=4194304,t=1,p=1$c29tc2FsdHNhbHQ$a2V5",
-	} {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		if ok, _, _ := h.Verify(t.Context(), stored, "wrong"); ok {
-			t.Errorf("%s: accepted", name)
-		}
-		runtime.ReadMemStats(&after)
-		if took := after.TotalAlloc - before.TotalAlloc; took < one || took > one+one/4 {
-			t.Errorf("%s: %d bytes, want about %d", name, took, one)
-		}
-	}
-}
-
-func TestBusy(t *testing.T) {
-	t.Parallel()
-	h := NewHasher(Config{Hashes: 1, Wait: time.Millisecond})
-	h.places <- struct{}{} // somebody hashes
-	_, hashing := h.Hash(t.Context(), "password")
-	_, _, verifying := h.Verify(t.Context(), "", "password")
-	for _, err := range []error{hashing, verifying} {
-		var f *fault.Error
-		if !errors.As(err, &f) || f.Code != fault.RateLimited || f.RetryAfter < time.Second {
-			t.Errorf("no place: %v", err)
-		}
-	}
-
-	patient := NewHasher(Config{Hashes: 1, Wait: time.Hour})
-	patient.places <- struct{}{}
-	gone, leave := context.WithCancel(t.Context())
-	leave()
-	if _, err := patient.Hash(gone, "password"); fault.CodeOf(err) != fault.Unavailable || !errors.Is(err, context.Canceled) {
-		t.Errorf("the caller went away: %v", err)
-	}
-
-	result := make(chan error, 1)
-	go func() {
-		_, err := patient.Hash(t.Context(), "password")
-		result <- err
-	}()
-	patient.leave()
-	if err := <-result; err != nil {
-		t.Errorf("a place became free: %v", err)
-	}
-	if len(patient.places) != 0 {
-		t.Error("the place was not given back")
-	}
-}
-
-func TestHashesPerCPU(t *testing.T) {
-	t.Parallel()
-	if got, want := cap(NewHasher(Config{}).places), runtime.GOMAXPROCS(0); got != want {
-		t.Errorf("%d at once, want %d", got, want)
-	}
-	if got := cap(NewHasher(Config{Hashes: 3}).places); got != 3 {
-		t.Errorf("%d at once, want 3", got)
-	}
-}
-
-func TestConfigRules(t *testing.T) {
-	t.Parallel()
-	if err := (Config{Upgrade: "on"}).Validate(); err != nil {
-		t.Error(err)
-	}
-	err := Config{Hashes: -1, Wait: -1, Upgrade: "perhaps"}.Validate()
-	for _, name := range []string{"PASSWORD_HASHES", "PASSWORD_WAIT", "PASSWORD_UPGRADE"} {
-		if err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("%s is not reported: %v", name, err)
-		}
-	}
-	if !(Config{Upgrade: "on"}).Upgrades() || (Config{Upgrade: "off"}).Upgrades() {
-		t.Error("on and off are not what they say")
 	}
 }
 

@@ -13,8 +13,47 @@ var ErrUnreadable = errors.New("the stored password is a hash that cannot be rea
 
 // form is a stored password that can be checked.
 type form interface {
-	matches(password string) bool // does the work of a hash in any case
-	outdated() bool
+	matches(password string) bool
+	outdated(c Cost) bool // c would make a better one
+	work() Work           // that matches does
+}
+
+// Kind is what a stored value is.
+type Kind string
+
+// The kinds of stored values.
+const (
+	Current    Kind = "argon2id"          // as it is made today
+	Weaker     Kind = "argon2id_outdated" // as it was made at a lower cost
+	Django     Kind = "django_pbkdf2"
+	ClearText  Kind = "clear_text"
+	Unreadable Kind = "unreadable" // a hash that no password opens here
+	None       Kind = "none"       // empty: no password at all
+)
+
+// Kinds returns all kinds.
+func Kinds() []Kind { return []Kind{Current, Weaker, Django, ClearText, Unreadable, None} }
+
+// KindOf says what a stored value is, to whoever makes hashes of cost c.
+func KindOf(stored string, c Cost) Kind {
+	f, err := parse(stored)
+	if err != nil {
+		return Unreadable
+	}
+	switch f := f.(type) {
+	case argon2id:
+		if f.outdated(c) {
+			return Weaker
+		}
+		return Current
+	case django:
+		return Django
+	default:
+		if stored == "" {
+			return None
+		}
+		return ClearText
+	}
 }
 
 // parse reads a stored password. It returns ErrUnreadable.
@@ -62,17 +101,24 @@ func isUnusable(stored string) bool {
 	return true
 }
 
-// clearText is a password as the monolith kept it. The empty one is nobody's.
+// clearText is a password as old systems kept it. The empty one is nobody's.
 type clearText string
 
 func (c clearText) matches(password string) bool {
-	spend(password)
 	// Digests are compared, so that the time does not tell the length.
 	stored, given := sha256.Sum256([]byte(c)), sha256.Sum256([]byte(password))
 	return subtle.ConstantTimeCompare(stored[:], given[:]) == 1 && c != ""
 }
 
-func (clearText) outdated() bool { return true }
+func (clearText) outdated(Cost) bool { return true }
 
-// spend does the work of checking a hash of today's cost.
-func spend(password string) { newArgon2id(password, make([]byte, saltLength)) }
+func (clearText) work() Work { return Work{} }
+
+// nothing is the form of no password.
+type nothing struct{}
+
+func (nothing) matches(string) bool { return false }
+
+func (nothing) outdated(Cost) bool { return false }
+
+func (nothing) work() Work { return Work{} }

@@ -28,7 +28,16 @@ func (h django) matches(password string) bool {
 	return err == nil && subtle.ConstantTimeCompare(key, h.key) == 1
 }
 
-func (django) outdated() bool { return true }
+func (django) outdated(Cost) bool { return true }
+
+func (h django) work() Work { return Work{Iterations: h.iterations} }
+
+// spendDjango does the work of so many iterations.
+func spendDjango(password string, iterations uint32) {
+	if iterations > 0 {
+		django{iterations: iterations, key: make([]byte, sha256.Size)}.matches(password)
+	}
+}
 
 // parseDjango returns ErrUnreadable.
 func parseDjango(stored string) (django, error) {

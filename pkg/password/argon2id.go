@@ -16,15 +16,6 @@ const (
 	keyLength    = 32 // bytes
 )
 
-// The cost of new hashes: a choice of the OWASP Password Storage Cheat Sheet,
-// about 20 ms and 19 MiB. As a PHC string with salt and key such a hash has 97
-// characters.
-const (
-	memory  = 19456 // KiB
-	passes  = 2
-	threads = 1
-)
-
 // The bounds of a stored hash. A row that asks for more, by accident or to eat
 // our memory, is not computed. They hold the recommendation of RFC 9106 for
 // little memory (64 MiB, 3 passes, 4 threads) with room to spare.
@@ -45,13 +36,6 @@ type argon2id struct {
 	salt, key []byte
 }
 
-// newArgon2id hashes a password at the cost of new hashes.
-func newArgon2id(password string, salt []byte) argon2id {
-	h := argon2id{memory: memory, passes: passes, threads: threads, salt: salt}
-	h.key = h.derive(password, keyLength)
-	return h
-}
-
 func (h argon2id) derive(password string, length int) []byte {
 	return argon2.IDKey([]byte(password), h.salt, h.passes, h.memory, h.threads, uint32(length)) //nolint:gosec // at most maxEncoded
 }
@@ -60,8 +44,23 @@ func (h argon2id) matches(password string) bool {
 	return subtle.ConstantTimeCompare(h.derive(password, len(h.key)), h.key) == 1
 }
 
-func (h argon2id) outdated() bool {
-	return h.memory < memory || h.passes < passes || len(h.salt) < saltLength || len(h.key) < keyLength
+func (h argon2id) outdated(c Cost) bool {
+	return h.memory < c.Memory || h.passes < c.Passes || len(h.salt) < saltLength || len(h.key) < keyLength
+}
+
+func (h argon2id) work() Work { return Cost{h.memory, h.passes}.Work() }
+
+// filler is a hash that takes this work, in no more memory than the form that it
+// makes up for.
+func filler(w Work) argon2id {
+	return argon2id{memory: uint32(w.Blocks / uint64(w.Passes)), passes: w.Passes, threads: 1, salt: make([]byte, saltLength)} //nolint:gosec // at most maxMemory
+}
+
+// spendArgon2id does this work on nothing.
+func spendArgon2id(password string, w Work) {
+	if w.Blocks > 0 {
+		filler(w).derive(password, keyLength)
+	}
 }
 
 // String returns the PHC string: $argon2id$v=19$m=19456,t=2,p=1$salt$key

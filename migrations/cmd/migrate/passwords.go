@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+
+	"example.com/pizza/migrations"
+	"example.com/pizza/pkg/password"
+)
+
+func (c command) passwords(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("passwords", flag.ContinueOnError)
+	yes, dryRun, asJSON := flags.Bool("yes", false, ""), flags.Bool("dry-run", false, ""), flags.Bool("json", false, "")
+	if _, err := parse(flags, args, 0); err != nil {
+		return err
+	}
+	if !*yes && !*dryRun {
+		return usageError{"passwords: the old system logs nobody in any more whose password is hashed; look with --dry-run, confirm with --yes"}
+	}
+	s := settings{getenv: c.getenv}
+	dsn, hashing := s.dsn(), s.hashing()
+	if err := s.check(); err != nil {
+		return err
+	}
+	hashing.DryRun, hashing.Progress = *dryRun, c.stderr
+	report, err := migrations.HashPasswords(ctx, dsn, hashing)
+	if err != nil {
+		if report.Hashed > 0 {
+			err = fmt.Errorf("%w (%d passwords are hashed; run it again for the rest)", err, report.Hashed)
+		}
+		return err
+	}
+	if *asJSON {
+		e := json.NewEncoder(c.stdout)
+		e.SetIndent("", "  ")
+		return e.Encode(report)
+	}
+	return c.tellPasswords(report)
+}
+
+// meaning says what comes of a kind of stored passwords.
+func meaning(k password.Kind) string {
+	switch k {
+	case password.Current:
+		return "as new ones are"
+	case password.Weaker:
+		return "made at a lower cost; replaced when the member logs in"
+	case password.Django:
+		return "cannot be hashed again without the password; verified as it is, and replaced when the member logs in"
+	case password.ClearText:
+		return "hashed by `migrate passwords --yes`, or when the member logs in"
+	case password.Unreadable:
+		return "of a kind that is not read, or marked as unusable; the member cannot log in"
+	case password.None:
+		return "empty; the member cannot log in"
+	default:
+		return ""
+	}
+}
+
+func (c command) tellPasswords(r migrations.PasswordReport) error {
+	out := newTable(c.stdout)
+	out.row("STORED AS", "MEMBERS", "")
+	for _, k := range password.Kinds() {
+		out.row(string(k), fmt.Sprint(r.Stored[k]), meaning(k))
+	}
+	left := r.Stored[password.ClearText]
+	text := fmt.Sprintf("hashed %d passwords; none is in clear text", r.Hashed)
+	switch {
+	case r.DryRun:
+		text = fmt.Sprintf("%d passwords would be hashed; nothing is changed", left)
+	case left > 0:
+		text = fmt.Sprintf("hashed %d passwords; %d are in clear text, added or held by others meanwhile: run it again", r.Hashed, left)
+	}
+	err := out.flush()
+	_, printed := fmt.Fprintln(c.stdout, text)
+	return errors.Join(err, printed)
+}

@@ -1,0 +1,137 @@
+package app_test
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/apitest"
+	"example.com/pizza/pkg/password"
+	"example.com/pizza/pkg/problem"
+	"example.com/pizza/services/login/internal/hashing"
+)
+
+// metric returns the value of one line of /metrics.
+func (s *service) metric(t *testing.T, line string) float64 {
+	t.Helper()
+	a, err := http.Get(s.Internal + "/metrics") //nolint:gosec // the service under test
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Body.Close()
+	var text strings.Builder
+	if err := a.Write(&text); err != nil {
+		t.Fatal(err)
+	}
+	for l := range strings.Lines(text.String()) {
+		if rest, ok := strings.CutPrefix(l, line+" "); ok {
+			v, err := strconv.ParseFloat(strings.TrimSpace(rest), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return v
+		}
+	}
+	t.Fatalf("no metric %s", line)
+	return 0
+}
+
+// Nothing tells an unknown id from a wrong password, whatever is stored: the same
+// answer after the same work, in a table with all that was ever written to it.
+// Work decides and no clock: that of every key derivation function is counted.
+func TestRefusalsCannotBeToldApart(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.New(t)
+	conn := superuser(t, db)
+	rows := stored()
+	rows["current"] = password.Recommended().Hash("pizza1234")
+	rows["django_long"] = strings.Replace(rows["django"], "$1000$", "$50000$", 1)
+	rows["heavy"] = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$plMerz0GaAaIDuf+WEK2dQ4ByxoupKK4rbp39SRnT3U"
+	rows["bcrypt"] = "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW"
+	rows["empty"] = ""
+	for id, value := range rows {
+		exec(t, conn, "INSERT INTO member VALUES ($1, $2, 'x')", id, value)
+	}
+	rows["nobody"] = "" // is not there
+	s := start(t, db)
+	const argon2id, pbkdf2 = `login_password_kdf_work_total{function="argon2id"}`, `login_password_kdf_work_total{function="pbkdf2_sha256"}`
+	var want *problem.Problem
+	for id := range rows {
+		blocks, iterations := s.metric(t, argon2id), s.metric(t, pbkdf2)
+		a := s.tryLogin(t, id, "wrong")
+		p := mustRefuse(t, a, http.StatusUnauthorized)
+		if want == nil {
+			want = &p
+		}
+		if diff := cmp.Diff(*want, p, cmpopts.IgnoreFields(problem.Problem{}, "TraceID")); diff != "" || len(a.Header.Values("Retry-After")) > 0 {
+			t.Errorf("%s: another answer:\n%s", id, diff)
+		}
+		if blocks, iterations = s.metric(t, argon2id)-blocks, s.metric(t, pbkdf2)-iterations; blocks != 2*65536 || iterations != 50000 {
+			t.Errorf("%s: %v KiB-passes of Argon2id and %v iterations of PBKDF2", id, blocks, iterations)
+		}
+	}
+}
+
+// A flood is refused at once and told when to come back; whoever got a place is
+// served.
+func TestLoginFlood(t *testing.T) {
+	t.Parallel()
+	c := patient("on")
+	c.Hashes, c.Queue = 1, 2
+	s := startWith(t, migrationstest.New(t), c)
+	s.register(t, "minji", "correct horse")
+	flooded(t, s, 40)
+	if in := s.metric(t, "login_password_admission_in_work"); in != 0 {
+		t.Errorf("%v are still in work", in)
+	}
+	if s.metric(t, `login_password_admission_rejected_total{reason="queue_full"}`) == 0 {
+		t.Error("the refused were not counted")
+	}
+	s.login(t, "minji", "correct horse") // and it is over
+	if !strings.Contains(s.log.String(), "more comes in than can be done") {
+		t.Error("the log does not say so")
+	}
+}
+
+// With no patience nobody waits.
+func TestLoginWithoutPatience(t *testing.T) {
+	t.Parallel()
+	s := startWith(t, migrationstest.New(t), hashing.Config{Hashes: 1, Queue: 100, Upgrade: "on", SurveyEvery: time.Hour, Cost: password.Recommended()})
+	s.register(t, "minji", "correct horse")
+	flooded(t, s, 8)
+}
+
+// flooded sends many logins at once, again until some were served and some were
+// not.
+func flooded(t *testing.T, s *service, many int) {
+	t.Helper()
+	body := object(t, "id", "minji", "pw", "correct horse")
+	for in, busy := 0, 0; in == 0 || busy == 0; {
+		answers := make(chan apitest.Answer, many)
+		for range many {
+			go func() {
+				a, _ := s.Send(t.Context(), http.MethodPost, "/login/", body, "Content-Type", asJSON)
+				answers <- a
+			}()
+		}
+		for range many {
+			switch a := <-answers; a.Status {
+			case http.StatusOK:
+				in++
+			case http.StatusServiceUnavailable:
+				busy++
+				if after, err := strconv.Atoi(a.Header.Get("Retry-After")); err != nil || after < 1 {
+					t.Errorf("Retry-After %q", a.Header.Get("Retry-After"))
+				}
+			default:
+				t.Fatalf("%d %s", a.Status, a.Body)
+			}
+		}
+	}
+}

@@ -1,0 +1,56 @@
+package hashing
+
+import (
+	"errors"
+	"runtime"
+	"time"
+
+	"example.com/pizza/pkg/admission"
+	"example.com/pizza/pkg/password"
+)
+
+// Config is how much hashing is done at once, at what cost, and whether old
+// forms are replaced.
+type Config struct {
+	Hashes      int           `env:"PASSWORD_HASHES" envDefault:"0" doc:"Most passwords that are hashed at the same time, PASSWORD_MEMORY_KIB of memory each; 0 is one per CPU"`
+	Queue       int           `env:"PASSWORD_QUEUE" envDefault:"100" doc:"Most requests that wait for that; beyond it the answer is 503 at once. A waiting request holds no memory to hash in"`
+	Wait        time.Duration `env:"PASSWORD_WAIT" envDefault:"2s" doc:"Longest wait of a request for its turn to hash; then the answer is 503"`
+	Upgrade     string        `env:"PASSWORD_UPGRADE" envDefault:"on" doc:"Replace outdated password hashes and clear text at login: on or off; off while the old system logs members in against the same rows"`
+	SurveyEvery time.Duration `env:"PASSWORD_SURVEY_EVERY" envDefault:"10m" doc:"How often the table is read for its dearest hash, to which every refusal is levelled: a hash that the old system adds is noticed this late at most"`
+	Cost        password.Cost
+}
+
+const (
+	upgradeOn  = "on"
+	upgradeOff = "off"
+)
+
+// Validate reports every value that cannot be used.
+func (c Config) Validate() error {
+	var bad []error
+	if c.Hashes < 0 {
+		bad = append(bad, errors.New("PASSWORD_HASHES must not be negative"))
+	}
+	if c.Queue < 0 {
+		bad = append(bad, errors.New("PASSWORD_QUEUE must not be negative"))
+	}
+	if c.Wait < 0 {
+		bad = append(bad, errors.New("PASSWORD_WAIT must not be negative"))
+	}
+	if c.Upgrade != upgradeOn && c.Upgrade != upgradeOff {
+		bad = append(bad, errors.New("PASSWORD_UPGRADE must be on or off"))
+	}
+	if c.SurveyEvery <= 0 {
+		bad = append(bad, errors.New("PASSWORD_SURVEY_EVERY must be longer than 0s"))
+	}
+	return errors.Join(bad...)
+}
+
+// Limits returns the bounds of the gate in numbers.
+func (c Config) Limits() admission.Limits {
+	l := admission.Limits{Concurrency: c.Hashes, Queue: c.Queue, Wait: c.Wait}
+	if l.Concurrency == 0 {
+		l.Concurrency = runtime.GOMAXPROCS(0)
+	}
+	return l
+}
