@@ -262,12 +262,12 @@ func (s *chaos) silenceMenu(t *testing.T, l *load, rounds int) {
 	defer signal(syscall.SIGCONT)
 	const stale, again = "menu does not answer; orders are priced from memory", "menu answers again; orders are priced by it"
 	for range rounds {
-		for s.logs.count("order", stale) > s.logs.count("order", again) { // the last time, or the fault before
+		for s.logs.count(stale) > s.logs.count(again) { // the last time, or the fault before
 			wait(t)
 		}
-		before := s.logs.count("order", stale)
+		before := s.logs.count(stale)
 		signal(syscall.SIGSTOP)
-		for s.logs.count("order", stale) == before {
+		for s.logs.count(stale) == before {
 			wait(t)
 		}
 		l.waitFor(t, 5*clients)

@@ -332,8 +332,10 @@ func (l *logs) wait(t *testing.T, service, msg string) {
 		l.mu.Lock()
 		lines, more := l.lines[seen:], l.more
 		l.mu.Unlock()
-		if countLines(lines, service, msg) > 0 {
-			return
+		for _, line := range lines {
+			if strings.HasPrefix(line, service+" ") && says(line, msg) {
+				return
+			}
 		}
 		seen += len(lines)
 		select {
@@ -345,22 +347,19 @@ func (l *logs) wait(t *testing.T, service, msg string) {
 }
 
 // dump shows the last lines.
-// count returns how often a service has logged a message.
-func (l *logs) count(service, msg string) int {
+// count returns how often a message was logged, by whichever service.
+func (l *logs) count(msg string) (n int) {
 	l.mu.Lock()
-	lines := l.lines
-	l.mu.Unlock()
-	return countLines(lines, service, msg)
-}
-
-func countLines(lines []string, service, msg string) (n int) {
-	for _, line := range lines {
-		if strings.HasPrefix(line, service+" ") && strings.Contains(line, `"msg":"`+msg+`"`) {
+	defer l.mu.Unlock()
+	for _, line := range l.lines {
+		if says(line, msg) {
 			n++
 		}
 	}
 	return n
 }
+
+func says(line, msg string) bool { return strings.Contains(line, `"msg":"`+msg+`"`) }
 
 func (l *logs) dump(t *testing.T) {
 	t.Helper()
