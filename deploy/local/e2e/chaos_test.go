@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -124,7 +126,7 @@ func (s *chaos) consume(t *testing.T, eventsURL string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	consumer, err := config.Load[events.Config](nil)
+	consumer, err := config.Load[events.Config]([]string{"EVENTS_HANDLER_TIMEOUT=2s"}) // what is cut off comes again soon
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,20 +262,28 @@ func (s *chaos) silenceMenu(t *testing.T, l *load, rounds int) {
 		}
 	}
 	defer signal(syscall.SIGCONT)
-	const stale, again = "menu does not answer; orders are priced from memory", "menu answers again; orders are priced by it"
 	for range rounds {
-		for s.logs.count(stale) > s.logs.count(again) { // the last time, or the fault before
+		for s.withoutMenu(t) > 0 { // from the last time, or the fault before
 			wait(t)
 		}
-		before := s.logs.count(stale)
 		signal(syscall.SIGSTOP)
-		for s.logs.count(stale) == before {
+		for s.withoutMenu(t) == 0 {
 			wait(t)
 		}
 		l.waitFor(t, 5*clients)
 		signal(syscall.SIGCONT)
 		l.waitFor(t, clients)
 	}
+}
+
+// withoutMenu returns how many replicas price from memory because they must.
+func (s *chaos) withoutMenu(t *testing.T) (n int) {
+	t.Helper()
+	for _, replica := range s.replicas {
+		a := s.sendTo(t, "http://"+replica.Internal, request{method: http.MethodGet, path: "/metrics"}).want(t, http.StatusOK)
+		n += strings.Count(string(a.body), "\norder_quote_cache_stale 1\n")
+	}
+	return n
 }
 
 // kill kills a process, and returns when it is gone. It is started again.

@@ -333,7 +333,7 @@ func (l *logs) wait(t *testing.T, service, msg string) {
 		lines, more := l.lines[seen:], l.more
 		l.mu.Unlock()
 		for _, line := range lines {
-			if strings.HasPrefix(line, service+" ") && says(line, msg) {
+			if strings.HasPrefix(line, service+" ") && strings.Contains(line, `"msg":"`+msg+`"`) {
 				return
 			}
 		}
@@ -347,20 +347,6 @@ func (l *logs) wait(t *testing.T, service, msg string) {
 }
 
 // dump shows the last lines.
-// count returns how often a message was logged, by whichever service.
-func (l *logs) count(msg string) (n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, line := range l.lines {
-		if says(line, msg) {
-			n++
-		}
-	}
-	return n
-}
-
-func says(line, msg string) bool { return strings.Contains(line, `"msg":"`+msg+`"`) }
-
 func (l *logs) dump(t *testing.T) {
 	t.Helper()
 	l.mu.Lock()
