@@ -288,6 +288,7 @@ func TestOrdersDoNotWaitForChanges(t *testing.T) {
 	exec(t, menu, "BEGIN")
 	exec(t, menu, "LOCK TABLE pizza_types, pizza IN SHARE ROW EXCLUSIVE MODE") // as LockCatalog does
 	exec(t, order, "SET lock_timeout = '2s'")
+	exec(t, order, "SET pizza.member = 'ada'") // whose rows these are
 	exec(t, order, "INSERT INTO orders (order_id, member_id, bran_id, date, time) VALUES ('1', 'ada', 'BRANCH001', '2026-01-01', '12:00:00')")
 	exec(t, order, "INSERT INTO order_detail (order_id, pizza_id, quantity) VALUES ('1', 'hawaiian_s', 1)")
 	if q, _ := s.quoted(t, "hawaiian_s"); q.UnitPrice == nil {
