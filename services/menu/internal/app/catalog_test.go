@@ -16,8 +16,8 @@ import (
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/money"
 	"example.com/pizza/pkg/problem"
+	"example.com/pizza/pkg/server"
 	"example.com/pizza/services/menu/api"
-	"example.com/pizza/services/menu/internal/app"
 )
 
 const (
@@ -300,7 +300,7 @@ func TestOrdersDoNotWaitForChanges(t *testing.T) {
 func TestAdminCredential(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
-	open, closed := start(t, db), startWith(t, db, app.Admin{})
+	open, closed := start(t, db), startWith(t, db, server.Admin{})
 	before := open.Get(t, "/menu/types/").Header.Get("ETag")
 	for name, test := range map[string]struct {
 		s             *service
@@ -313,9 +313,9 @@ func TestAdminCredential(t *testing.T) {
 		"part":           {open, "Bearer " + adminToken[:len(adminToken)-1], 401, "the admin credential is not valid"},
 		"other_scheme":   {open, "Basic " + adminToken, 401, "the admin credential is required"},
 		"without_scheme": {open, adminToken, 401, "the admin credential is required"},
-		"closed":         {closed, "Bearer " + adminToken, 403, "catalog writes are closed: ADMIN_TOKEN is not set"},
-		"closed_missing": {closed, "", 403, "catalog writes are closed: ADMIN_TOKEN is not set"},
-		"closed_empty":   {closed, "Bearer ", 403, "catalog writes are closed: ADMIN_TOKEN is not set"},
+		"closed":         {closed, "Bearer " + adminToken, 403, "this operation is closed: ADMIN_TOKEN is not set"},
+		"closed_missing": {closed, "", 403, "this operation is closed: ADMIN_TOKEN is not set"},
+		"closed_empty":   {closed, "Bearer ", 403, "this operation is closed: ADMIN_TOKEN is not set"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, path := range []string{"/int/menu/types/bbq_ckn", "/int/menu/pizzas/bbq_ckn_l"} {

@@ -80,7 +80,7 @@ func (f *fleet) set(t *testing.T, r replica, signing string, previous ...string)
 // kidOf is the name of a key, which metrics show.
 func kidOf(t *testing.T, key string) string {
 	t.Helper()
-	raw, err := token.NewKeys(token.Config{Secret: key}, time.Now).Issue("minji", time.Hour)
+	raw, err := token.NewKeys(token.Config{Secret: key}, time.Now).Issue("minji", 0, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
