@@ -1,6 +1,6 @@
 # Everything that people and CI do with this repository. `make` lists it.
 
-MODULES  := pkg migrations services/login services/menu services/order deploy/images deploy/local
+MODULES  := pkg migrations services/login services/menu services/order deploy/images deploy/local deploy/e2e
 SERVICES := login menu order
 PACKAGES := $(MODULES:%=./%/...)
 BIN      := .local/bin

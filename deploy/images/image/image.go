@@ -92,7 +92,7 @@ func build(ctx context.Context, root string, s Spec, r Revision, p v1.Platform) 
 	}
 	l, err := tarball.LayerFromOpener(
 		func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(files)), nil },
-		tarball.WithMediaType(types.OCILayer), tarball.WithCompressionLevel(9))
+		tarball.WithMediaType(types.OCILayer))
 	if err != nil {
 		return nil, err
 	}
