@@ -35,6 +35,7 @@ type Builder struct {
 	root     string // the repository
 	folder   string // what buildah keeps from one build to the next, below root
 	platform v1.Platform
+	busybox  string // a static shell
 	standIns bool
 	args     []string // of each build
 	log      io.Writer
@@ -55,8 +56,11 @@ const install = "apt-get install buildah busybox-static (Debian, Ubuntu), dnf in
 // New finds what is needed and, unless base images are pulled, makes their stand-ins.
 func New(ctx context.Context, o Options) (*Builder, error) {
 	b := &Builder{root: o.Root, folder: o.Folder, platform: o.Platform, standIns: !o.Pull, log: o.Log}
-	if _, err := exec.LookPath("buildah"); err != nil {
-		return nil, fmt.Errorf("building Dockerfiles needs buildah: %s", install)
+	var errs [2]error
+	_, errs[0] = exec.LookPath("buildah")
+	b.busybox, errs[1] = exec.LookPath("busybox")
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, fmt.Errorf("building Dockerfiles needs buildah and busybox: %w\n%s", err, install)
 	}
 	if err := os.MkdirAll(filepath.Join(b.folder, "tmp"), 0o755); err != nil {
 		return nil, err
@@ -92,11 +96,7 @@ func standIn(base string) (string, error) {
 
 // prepare makes the stand-ins, and lets builds find compiler and modules here.
 func (b *Builder) prepare(ctx context.Context) error {
-	busybox, err := exec.LookPath("busybox")
-	if err != nil {
-		return fmt.Errorf("the stand-in of the golang image needs busybox: %s", install)
-	}
-	program, err := os.ReadFile(busybox)
+	program, err := os.ReadFile(b.busybox)
 	if err != nil {
 		return err
 	}
@@ -184,7 +184,14 @@ func (b *Builder) read(ctx context.Context, s image.Spec) (v1.Image, error) {
 
 // Run runs the program of a built image in a container without any settings, as
 // the image's user, and returns what it said and its exit code.
-func (b *Builder) Run(ctx context.Context, s image.Spec, args ...string) (said string, code int, err error) {
+//
+// The program writes to a file, by a shell that is lent to the container: what it
+// says at its very end is now and then lost by buildah when it runs in a chroot.
+func (b *Builder) Run(ctx context.Context, s image.Spec) (said string, code int, err error) {
+	path := filepath.Join(b.folder, "said-"+s.Name)
+	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chmod(path, 0o666)); err != nil { // by any user of a container
+		return "", 0, err
+	}
 	container, err := b.buildah(ctx, "from", "--pull-never", name(s))
 	if err != nil {
 		return "", 0, err
@@ -193,13 +200,14 @@ func (b *Builder) Run(ctx context.Context, s image.Spec, args ...string) (said s
 		_, removing := b.buildah(context.WithoutCancel(ctx), "rm", container)
 		err = errors.Join(err, removing)
 	}()
-	cmd := b.command(ctx, append([]string{"run", "--isolation=chroot", container, "--", "/" + s.Name}, args...)...)
-	out, err := cmd.CombinedOutput()
+	_, err = b.buildah(ctx, "run", "--isolation=chroot", "--volume="+b.busybox+":/busybox:ro", "--volume="+path+":/said",
+		container, "--", "/busybox", "sh", "-c", "exec /"+s.Name+" >/said 2>&1")
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		return string(out), exit.ExitCode(), nil
+		code, err = exit.ExitCode(), nil
 	}
-	return string(out), 0, err
+	out, reading := os.ReadFile(path)
+	return string(out), code, errors.Join(err, reading)
 }
 
 // buildah returns the standard output of a command.

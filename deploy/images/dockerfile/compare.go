@@ -92,17 +92,24 @@ func comparePrograms(got, want v1.Image, program string) error {
 	if bytes.Equal(g.content, w.content) {
 		return nil
 	}
-	return fmt.Errorf("the programs differ: one is of\n%s\nand the other of\n%s", origin(g.content), origin(w.content))
+	gOrigin, wOrigin := origin(g.content), origin(w.content)
+	return fmt.Errorf("the programs differ: alone in this one\n%s\nand in that of make images\n%s\nor else in flags of the linker, or in sources",
+		without(gOrigin, wOrigin), without(wOrigin, gOrigin))
 }
 
 // origin says what a program was built of and how, for those who must find the
 // difference.
-func origin(program []byte) string {
+func origin(program []byte) []string {
 	info, err := buildinfo.Read(bytes.NewReader(program))
 	if err != nil {
-		return err.Error()
+		return []string{err.Error()}
 	}
-	return info.String()
+	return strings.Split(info.String(), "\n")
+}
+
+// without returns the lines that others have not.
+func without(lines, others []string) string {
+	return strings.Join(slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return slices.Contains(others, line) }), "\n")
 }
 
 type content struct {

@@ -99,7 +99,7 @@ func check(ctx context.Context, b *dockerfile.Builder, s image.Spec, platform v1
 	if err != nil {
 		return err
 	}
-	if code == 0 || !strings.Contains(said, s.Name+": ") {
+	if code == 0 || !strings.HasPrefix(said, s.Name+": ") {
 		return fmt.Errorf("without settings it ended with %d and said\n%s", code, said)
 	}
 	return nil
