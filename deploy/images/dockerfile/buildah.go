@@ -50,6 +50,13 @@ type Options struct {
 	Log      io.Writer   // what buildah says
 }
 
+// Close forgets the images and keeps the caches. Files of images may belong to
+// other users than the one that builds, who could not delete them by himself.
+func (b *Builder) Close(ctx context.Context) error {
+	_, err := b.buildah(context.WithoutCancel(ctx), "rmi", "--all", "--force")
+	return err
+}
+
 // install is what helps those who lack a program.
 const install = "apt-get install buildah busybox-static (Debian, Ubuntu), dnf install buildah busybox (Fedora)"
 
@@ -68,11 +75,7 @@ func New(ctx context.Context, o Options) (*Builder, error) {
 	if o.Pull {
 		return b, nil
 	}
-	if err := b.prepare(ctx); err != nil {
-		return nil, err
-	}
-	_, err := b.buildah(ctx, "rmi", "--prune") // the images of last time, whose names are gone
-	return b, err
+	return b, b.prepare(ctx)
 }
 
 //go:embed standins/golang.Dockerfile

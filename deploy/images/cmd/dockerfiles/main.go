@@ -33,7 +33,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	flags := flag.NewFlagSet("dockerfiles", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	folder := flags.String("folder", ".local/dockerfiles", "where buildah keeps images and caches")
@@ -55,6 +55,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, b.Close(ctx)) }()
 	var errs []error
 	for _, s := range image.Specs() {
 		start := time.Now()
