@@ -10,7 +10,7 @@ WITH_POSTGRES := $(BIN)/withpostgres
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-11s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## Run the whole system on http://localhost:8000 (make run PORT=8080 for another port)
@@ -32,6 +32,14 @@ images: ## Build the container images as OCI archives in .local/images (make ima
 .PHONY: dockerfiles
 dockerfiles: ## Build the Dockerfiles with buildah, and check that their images are those of make images (PULL=1: on the real base images)
 	@go run ./deploy/images/cmd/dockerfiles $(if $(PULL),-pull)
+
+.PHONY: kind
+kind: ## Run the system on http://localhost:8000 in a Kubernetes cluster made by kind, with Docker (PORT=8080 for another port)
+	@deploy/kind/kind.sh $(PORT)
+
+.PHONY: kind-down
+kind-down: ## Take away what make kind made
+	@deploy/kind/kind.sh down
 
 .PHONY: lint
 lint: $(BIN)/golangci-lint ## Check style and the rules between the packages
