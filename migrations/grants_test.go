@@ -26,6 +26,8 @@ const matrix = `
 
 	member                siu-       ----      ----       ----
 	revoked_token         si-d       ----      s---       ----
+	revoked_member        siud       ----      s---       ----
+	login_outbox          s-ud       ----      ----       ----
 	schema_version_login  s---       ----      ----       ----
 
 	pizza_types           ----       siud      ----       ----
@@ -41,9 +43,9 @@ const matrix = `
 	idempotency_key       ----       ----      si--       ----
 	schema_version_order  ----       ----      s---       ----
 
-	event                 ----       siud      siud       ----
-	event_consumer        ----       s---      s---       ----
-	event_delivery        ----       si--      si--       ----
+	event                 siud       siud      siud       ----
+	event_consumer        s---       s---      s---       ----
+	event_delivery        si--       si--      si--       ----
 	schema_version_events ----       ----      ----       ----
 `
 
@@ -100,7 +102,7 @@ func TestGrants(t *testing.T) {
 func tryTable(t *testing.T, conn *pgx.Conn, table, allowed string) {
 	t.Helper()
 	column := map[string]string{
-		"member": "member_nm", "revoked_token": "expires_at", "pizza_types": "pizza_nm", "pizza": "price",
+		"member": "member_nm", "revoked_token": "expires_at", "revoked_member": "expires_at", "login_outbox": "type", "pizza_types": "pizza_nm", "pizza": "price",
 		"catalog_version": "version", "menu_outbox": "type", "order_outbox": "type", "branch": "bran_nm", "event": "type", "event_consumer": "name", "event_delivery": "subject",
 		"orders": "date", "order_detail": "quantity", "idempotency_key": "key",
 	}[table]

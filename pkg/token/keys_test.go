@@ -20,7 +20,7 @@ func keysOf(signing string, previous ...string) *token.Keys {
 
 func mustIssue(t *testing.T, k *token.Keys) string {
 	t.Helper()
-	raw, err := k.Issue("minji", time.Hour)
+	raw, err := k.Issue("minji", 0, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

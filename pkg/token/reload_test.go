@@ -230,7 +230,7 @@ func TestRunWhileKeysAreInUse(t *testing.T) {
 	for range 4 {
 		working.Go(func() {
 			for inUse.Err() == nil {
-				raw, err := m.Issue("minji", time.Hour)
+				raw, err := m.Issue("minji", 0, time.Hour)
 				if _, verifyErr := m.Verify(raw); err != nil || verifyErr != nil {
 					t.Errorf("refused in the middle of a rotation: %v, %v", err, verifyErr)
 					return

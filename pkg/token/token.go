@@ -2,7 +2,8 @@
 // with HS256 (RFC 7519, RFC 7518).
 //
 // One service issues; every service verifies by itself with the shared keys,
-// and asks its Revocations whether the token was withdrawn. Config says where
+// and asks its Revocations (package revocation) whether the token was withdrawn.
+// Config says where
 // the keys come from, Keys holds those of now, and where they are files, Run
 // keeps up with their changes, so that a key is replaced while everyone stays
 // logged in. The header's kid is derived from the key and names it to verifiers.
@@ -12,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -21,8 +23,14 @@ import (
 	"example.com/pizza/pkg/fault"
 )
 
-// leeway is how far the clocks of two machines may differ.
-const leeway = 5 * time.Second
+// Leeway is how far the clocks of two machines may differ: a token is accepted
+// for so much longer.
+const Leeway = 5 * time.Second
+
+const (
+	generationClaim = "gen" // a private claim (RFC 7519, section 4.3), left out for 0
+	maxID           = 255   // bytes of a jti: it is stored, and announced
+)
 
 // Claims is what a token says.
 type Claims struct {
@@ -30,6 +38,11 @@ type Claims struct {
 	MemberID  string
 	IssuedAt  time.Time
 	ExpiresAt time.Time
+
+	// Generation is that of the member's tokens at the login: all older ones can
+	// be withdrawn at once. 0 is older than any other. Clocks do not come into it:
+	// a token and a withdrawal may be of the same second.
+	Generation int64
 }
 
 // The reasons why a token is refused; each is a fault.Unauthenticated.
@@ -40,15 +53,20 @@ var (
 	ErrRevoked = fault.New(fault.Unauthenticated, "the token was revoked")
 )
 
-// Issue returns a signed token for a member that expires after ttl.
-func (k *Keys) Issue(memberID string, ttl time.Duration) (string, error) {
+// Issue returns a signed token of this generation for a member; it expires after
+// ttl.
+func (k *Keys) Issue(memberID string, generation int64, ttl time.Duration) (string, error) {
 	now, signing := k.now(), k.ring.Load().signing()
-	t := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+	claims := jwt.MapClaims{
 		"member_id": memberID,
 		"jti":       uuid.NewString(),
 		"iat":       now.Unix(),
 		"exp":       now.Add(ttl).Unix(),
-	})
+	}
+	if generation > 0 {
+		claims[generationClaim] = generation
+	}
+	t := jwt.NewWithClaims(jwt.SigningMethodHS256, claims)
 	t.Header["kid"] = signing.id
 	signed, err := t.SignedString(signing.secret)
 	if err != nil {
@@ -69,7 +87,7 @@ func (k *Keys) Verify(raw string) (Claims, error) {
 	claims := jwt.MapClaims{} // and not a struct: its fields would match in any case of letters
 	_, err := jwt.ParseWithClaims(raw, claims, k.candidates,
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithStrictDecoding(),
-		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(k.now))
+		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(Leeway), jwt.WithTimeFunc(k.now))
 	if errors.Is(err, jwt.ErrTokenExpired) {
 		return Claims{}, ErrExpired
 	}
@@ -85,17 +103,28 @@ func read(claims jwt.MapClaims) (Claims, error) {
 	id, _ := claims["jti"].(string)
 	issued, issuedErr := claims.GetIssuedAt()
 	expires, expiresErr := claims.GetExpirationTime()
-	if memberID == "" || id == "" || issued == nil || expires == nil || errors.Join(issuedErr, expiresErr) != nil {
+	generation, ok := readGeneration(claims)
+	if memberID == "" || id == "" || len(id) > maxID || issued == nil || expires == nil || !ok || errors.Join(issuedErr, expiresErr) != nil {
 		return Claims{}, ErrInvalid
 	}
-	return Claims{ID: id, MemberID: memberID, IssuedAt: issued.Time, ExpiresAt: expires.Time}, nil
+	return Claims{ID: id, MemberID: memberID, IssuedAt: issued.Time, ExpiresAt: expires.Time, Generation: generation}, nil
+}
+
+// readGeneration returns 0 for a token that has none.
+func readGeneration(claims jwt.MapClaims) (generation int64, ok bool) {
+	value, there := claims[generationClaim]
+	if !there {
+		return 0, true
+	}
+	number, ok := value.(float64)
+	return int64(number), ok && number >= 0 && number < 1<<53 && number == math.Trunc(number)
 }
 
 // Revocations knows the tokens that were withdrawn before they expired.
 type Revocations interface {
-	// Revoked says whether the token with this jti was withdrawn. It returns
+	// Revoked says whether the token that says this was withdrawn. It returns
 	// Unavailable when it cannot know.
-	Revoked(ctx context.Context, jti string) (bool, error)
+	Revoked(ctx context.Context, c Claims) (bool, error)
 }
 
 // Checker decides whether a token may be used now.
@@ -111,7 +140,7 @@ func (c Checker) Check(ctx context.Context, raw string) (Claims, error) {
 	if err != nil {
 		return Claims{}, err
 	}
-	revoked, err := c.Revocations.Revoked(ctx, claims.ID)
+	revoked, err := c.Revocations.Revoked(ctx, claims)
 	if err != nil {
 		return Claims{}, err
 	}

@@ -11,6 +11,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +34,7 @@ func keysAt(now time.Time) *token.Keys {
 
 func issue(t *testing.T, memberID string, ttl time.Duration) string {
 	t.Helper()
-	raw, err := keysAt(moment()).Issue(memberID, ttl)
+	raw, err := keysAt(moment()).Issue(memberID, 0, ttl)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,6 +73,29 @@ func TestIssueAndVerify(t *testing.T) {
 				t.Errorf("ids %q and %q, %v", got.ID, again.ID, err)
 			}
 		})
+	}
+}
+
+// The generation that a login gives is what a verifier reads; a token without one
+// is of the oldest.
+func TestGeneration(t *testing.T) {
+	t.Parallel()
+	for _, want := range []int64{0, 1, 1795435200123456} {
+		raw, err := keysAt(moment()).Issue("minji", want, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := keysAt(moment()).Verify(raw); err != nil || got.Generation != want {
+			t.Errorf("%d, want %d, %v", got.Generation, want, err)
+		}
+	}
+	for name, text := range map[string]string{
+		"text": `"1"`, "negative": `-1`, "fraction": `1.5`, "null": `null`, "list": `[1]`, "too_large_to_be_exact": `9007199254740993`, "huge": `1e300`,
+	} {
+		raw := sign(hs256, `{"member_id":"minji","jti":"j","iat":1795435200,"exp":1795438800,"gen":`+text+`}`)
+		if _, err := keysAt(moment()).Verify(raw); !errors.Is(err, token.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
@@ -136,7 +160,7 @@ func TestVerifyRefuses(t *testing.T) {
 	if _, err := keysAt(moment()).Verify(sign(hs256, claims)); err != nil {
 		t.Fatalf("the token that the others differ from: %v", err)
 	}
-	other, err := token.NewKeys(token.Config{Secret: strings.Repeat("x", 32)}, moment).Issue("minji", time.Hour)
+	other, err := token.NewKeys(token.Config{Secret: strings.Repeat("x", 32)}, moment).Issue("minji", 0, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,13 +343,8 @@ type withdrawn struct {
 	err error
 }
 
-func (w withdrawn) Revoked(_ context.Context, jti string) (bool, error) {
-	for _, id := range w.ids {
-		if id == jti {
-			return true, nil
-		}
-	}
-	return false, w.err
+func (w withdrawn) Revoked(_ context.Context, c token.Claims) (bool, error) {
+	return slices.Contains(w.ids, c.ID), w.err
 }
 
 func TestCheck(t *testing.T) {
@@ -400,7 +419,7 @@ func TestContext(t *testing.T) {
 // Whatever a caller sends as a token: no panic, and nobody gets in without a
 // good signature.
 func FuzzVerify(f *testing.F) {
-	good, err := keysAt(moment()).Issue("minji", time.Hour)
+	good, err := keysAt(moment()).Issue("minji", 0, time.Hour)
 	if err != nil {
 		f.Fatal(err)
 	}

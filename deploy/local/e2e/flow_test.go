@@ -224,7 +224,8 @@ func (s *system) testFlow(t *testing.T) {
 			}
 		}
 	})
-	step("the token is refused at once, everywhere", func(t *testing.T) {
+	step("the token is refused everywhere, as soon as the database has told it", func(t *testing.T) {
+		s.untilRefused(t, token)
 		s.send(t, request{method: http.MethodGet, path: "/order/myorder/", token: token}).wantProblem(t, http.StatusUnauthorized)
 		s.postJSON(t, "/order/", token, js(t, object{"branchId": branch, "lines": []object{{"pizza_id": "hawaiian_m", "quantity": 1}}})).
 			wantProblem(t, http.StatusUnauthorized)
@@ -233,13 +234,34 @@ func (s *system) testFlow(t *testing.T) {
 		}
 		s.send(t, request{method: http.MethodGet, path: "/order/myorder/", token: other}).want(t, http.StatusOK)
 	})
-	step("log in again, and the orders are there", func(t *testing.T) {
+	step("change the password, and only the new session goes on", func(t *testing.T) {
 		again := s.login(t, "minji", "pw-of-minji")
+		a := s.postJSON(t, "/login/password/", again, js(t, object{"old_pw": "pw-of-minji", "new_pw": "new-pw-of-minji"}))
+		fresh := decode[struct{ Token string }](t, a.want(t, http.StatusOK)).Token
+		s.untilRefused(t, again)
+		if got := decode[object](t, s.verify(t, again).want(t, http.StatusUnauthorized)); got["reason"] != "revoked" {
+			t.Errorf("inside: %v, want revoked", got)
+		}
+		s.send(t, request{method: http.MethodGet, path: "/order/myorder/", token: fresh}).want(t, http.StatusOK)
+		s.send(t, request{method: http.MethodGet, path: "/order/myorder/", token: other}).want(t, http.StatusOK)
+	})
+	step("log in again, and the orders are there", func(t *testing.T) {
+		again := s.login(t, "minji", "new-pw-of-minji")
 		rows := decode[[]orderRow](t, s.send(t, request{method: http.MethodGet, path: "/order/myorder/", token: again}).want(t, http.StatusOK))
 		if len(rows) != 5 {
 			t.Errorf("%d rows, want 5", len(rows))
 		}
 	})
+}
+
+// untilRefused waits until the order service knows that a token was withdrawn.
+func (s *system) untilRefused(t *testing.T, token string) {
+	t.Helper()
+	since := time.Now()
+	for s.send(t, request{method: http.MethodGet, path: "/order/myorder/", token: token}).status != http.StatusUnauthorized {
+		time.Sleep(time.Millisecond)
+	}
+	t.Logf("refused %s after the answer", time.Since(since).Round(time.Millisecond))
 }
 
 // verify asks the login service about a token on its internal port.

@@ -84,7 +84,7 @@ func (s *Stack) startServices(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.startService(ctx, "login", "JWT_SECRET="+jwtSecret); err != nil {
+	if _, err := s.startService(ctx, "login", "JWT_SECRET="+jwtSecret, "ADMIN_TOKEN="+adminToken); err != nil {
 		return err
 	}
 	menu, err := s.startService(ctx, "menu", "ADMIN_TOKEN="+adminToken)

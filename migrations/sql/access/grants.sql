@@ -21,13 +21,20 @@ BEGIN
 END
 $$;
 
--- login: members, and the tokens they logged out of
+-- login: members, and the tokens that were withdrawn from them
 GRANT SELECT ON member               TO login_svc;
 GRANT INSERT ON member               TO login_svc;
 GRANT UPDATE ON member               TO login_svc; -- a better hash for an old password
 GRANT SELECT ON revoked_token        TO login_svc;
 GRANT INSERT ON revoked_token        TO login_svc;
 GRANT DELETE ON revoked_token        TO login_svc; -- when the token has expired by itself
+GRANT SELECT ON revoked_member       TO login_svc;
+GRANT INSERT ON revoked_member       TO login_svc;
+GRANT UPDATE ON revoked_member       TO login_svc; -- withdrawn again
+GRANT DELETE ON revoked_member       TO login_svc; -- when they have expired by themselves
+GRANT SELECT ON login_outbox         TO login_svc; -- the trigger of those two writes
+GRANT UPDATE ON login_outbox         TO login_svc; -- sent, or tried in vain
+GRANT DELETE ON login_outbox         TO login_svc; -- sent long ago
 GRANT SELECT ON schema_version_login TO login_svc;
 
 -- menu: the catalog
@@ -58,13 +65,14 @@ GRANT DELETE ON order_outbox         TO order_svc; -- sent long ago
 GRANT SELECT ON idempotency_key      TO order_svc;
 GRANT INSERT ON idempotency_key      TO order_svc;
 GRANT SELECT ON revoked_token        TO order_svc; -- a token ends at once for every service
+GRANT SELECT ON revoked_member       TO order_svc;
 GRANT SELECT ON schema_version_order TO order_svc;
 
 -- events: published by whoever has an outbox, and deleted when they are old
-GRANT SELECT ON event                 TO menu_svc, order_svc;
-GRANT INSERT ON event                 TO menu_svc, order_svc;
-GRANT UPDATE ON event                 TO menu_svc, order_svc; -- to lock what is deleted
-GRANT DELETE ON event                 TO menu_svc, order_svc;
-GRANT SELECT ON event_consumer        TO menu_svc, order_svc;
-GRANT SELECT ON event_delivery        TO menu_svc, order_svc;
-GRANT INSERT ON event_delivery        TO menu_svc, order_svc;
+GRANT SELECT ON event                 TO login_svc, menu_svc, order_svc;
+GRANT INSERT ON event                 TO login_svc, menu_svc, order_svc;
+GRANT UPDATE ON event                 TO login_svc, menu_svc, order_svc; -- to lock what is deleted
+GRANT DELETE ON event                 TO login_svc, menu_svc, order_svc;
+GRANT SELECT ON event_consumer        TO login_svc, menu_svc, order_svc;
+GRANT SELECT ON event_delivery        TO login_svc, menu_svc, order_svc;
+GRANT INSERT ON event_delivery        TO login_svc, menu_svc, order_svc;

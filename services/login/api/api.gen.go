@@ -54,13 +54,13 @@ func (e RefusalReason) Valid() bool {
 	}
 }
 
-// Defines values for SessionTokenType.
+// Defines values for TokenType.
 const (
-	Bearer SessionTokenType = "Bearer"
+	Bearer TokenType = "Bearer"
 )
 
-// Valid indicates whether the value is a known member of the SessionTokenType enum.
-func (e SessionTokenType) Valid() bool {
+// Valid indicates whether the value is a known member of the TokenType enum.
+func (e TokenType) Valid() bool {
 	switch e {
 	case Bearer:
 		return true
@@ -101,6 +101,11 @@ type LoggedOut struct {
 // LoggedOutStatus defines model for LoggedOut.Status.
 type LoggedOutStatus string
 
+// MemberToRevoke `member_id` is required.
+type MemberToRevoke struct {
+	MemberID *string `json:"member_id,omitempty"`
+}
+
 // NoToken defines model for NoToken.
 type NoToken struct {
 	// Valid Always false here.
@@ -120,8 +125,16 @@ type PasswordChange struct {
 
 // PasswordChanged defines model for PasswordChanged.
 type PasswordChanged struct {
-	MemberID string `json:"member_id"`
-	Message  string `json:"message"`
+	// ExpiresIn Seconds until the token expires.
+	ExpiresIn int    `json:"expires_in"`
+	MemberID  string `json:"member_id"`
+	Message   string `json:"message"`
+
+	// Token Takes the place of the one that was sent.
+	Token string `json:"token"`
+
+	// TokenType How the token is sent (RFC 6750).
+	TokenType TokenType `json:"token_type"`
 }
 
 // Problem defines model for Problem.
@@ -145,9 +158,10 @@ type Problem struct {
 }
 
 // RefusalReason Why a token is not good:
-// - `invalid`: it is none of ours, or was changed, or there is none
-// - `expired`: it was good until `exp`
-// - `revoked`: the member logged out
+//   - `invalid`: it is none of ours, or was changed, or there is none
+//   - `expired`: it was good until `exp`
+//   - `revoked`: the member logged out, or has another password since, or an
+//     operator has withdrawn all its tokens
 type RefusalReason string
 
 // RefusedToken defines model for RefusedToken.
@@ -155,7 +169,8 @@ type RefusedToken struct {
 	// Reason Why a token is not good:
 	// - `invalid`: it is none of ours, or was changed, or there is none
 	// - `expired`: it was good until `exp`
-	// - `revoked`: the member logged out
+	// - `revoked`: the member logged out, or has another password since, or an
+	//   operator has withdrawn all its tokens
 	Reason RefusalReason `json:"reason"`
 
 	// Valid Always false here.
@@ -187,29 +202,40 @@ type Registration struct {
 	Pw       *string `json:"pw,omitempty"`
 }
 
+// Revoked defines model for Revoked.
+type Revoked struct {
+	MemberID string `json:"member_id"`
+	Message  string `json:"message"`
+}
+
 // Session defines model for Session.
 type Session struct {
 	// ExpiresIn Seconds until the token expires.
-	ExpiresIn int              `json:"expires_in"`
-	MemberID  string           `json:"member_id"`
-	MemberNm  string           `json:"member_nm"`
-	Token     string           `json:"token"`
-	TokenType SessionTokenType `json:"token_type"`
-}
+	ExpiresIn int    `json:"expires_in"`
+	MemberID  string `json:"member_id"`
+	MemberNm  string `json:"member_nm"`
+	Token     string `json:"token"`
 
-// SessionTokenType defines model for Session.TokenType.
-type SessionTokenType string
+	// TokenType How the token is sent (RFC 6750).
+	TokenType TokenType `json:"token_type"`
+}
 
 // TokenToVerify defines model for TokenToVerify.
 type TokenToVerify struct {
 	Token *string `json:"token,omitempty"`
 }
 
+// TokenType How the token is sent (RFC 6750).
+type TokenType string
+
 // BadToken defines model for BadToken.
 type BadToken = RefusedToken
 
 // Changing defines model for Changing.
 type Changing = Problem
+
+// Closed defines model for Closed.
+type Closed = Problem
 
 // Conflict defines model for Conflict.
 type Conflict = Problem
@@ -223,6 +249,9 @@ type Invalid = Problem
 // NoGoodToken defines model for NoGoodToken.
 type NoGoodToken = Problem
 
+// NotAnOperator defines model for NotAnOperator.
+type NotAnOperator = Problem
+
 // TooLarge defines model for TooLarge.
 type TooLarge = Problem
 
@@ -234,6 +263,9 @@ type UnsupportedMedia = Problem
 
 // WrongCredentials defines model for WrongCredentials.
 type WrongCredentials = Problem
+
+// RevokeMemberJSONRequestBody defines body for RevokeMember for application/json ContentType.
+type RevokeMemberJSONRequestBody = MemberToRevoke
 
 // VerifyTokenJSONRequestBody defines body for VerifyToken for application/json ContentType.
 type VerifyTokenJSONRequestBody = TokenToVerify
@@ -321,6 +353,28 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// RevokeMemberWithBody Withdraw all tokens of a member
+	//
+	// For every service, at once; the member can log in again. For an operator
+	// who learns that somebody else has a member's token. Whether there is such a
+	// member does not matter: tokens may outlive it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /int/auth/revoke (the `RevokeMember` operationId).
+	RevokeMemberWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevokeMember Withdraw all tokens of a member
+	//
+	// For every service, at once; the member can log in again. For an operator
+	// who learns that somebody else has a member's token. Whether there is such a
+	// member does not matter: tokens may outlive it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /int/auth/revoke (the `RevokeMember` operationId).
+	RevokeMember(ctx context.Context, body RevokeMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// AuthorizeRequest Check the token of a request (forward authentication of a gateway)
 	//
 	// The gateway passes on the `Authorization` header of the request that it
@@ -394,6 +448,9 @@ type ClientInterface interface {
 	// a registration and differs from the old one, to which no rule applies. A
 	// wrong `old_pw` is a bad field, since the member is known by its token.
 	//
+	// All tokens of the member are withdrawn with the old password, for every
+	// service; the answer has a new one, so that the caller stays logged in.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /login/password/ (the `ChangePassword` operationId).
@@ -404,6 +461,9 @@ type ClientInterface interface {
 	// `old_pw` and `new_pw` are required. The new password follows the rules of
 	// a registration and differs from the old one, to which no rule applies. A
 	// wrong `old_pw` is a bad field, since the member is known by its token.
+	//
+	// All tokens of the member are withdrawn with the old password, for every
+	// service; the answer has a new one, so that the caller stays logged in.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -443,6 +503,48 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /login/register/ (the `Register` operationId).
 	Register(ctx context.Context, body RegisterJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// RevokeMemberWithBody Withdraw all tokens of a member
+//
+// For every service, at once; the member can log in again. For an operator
+// who learns that somebody else has a member's token. Whether there is such a
+// member does not matter: tokens may outlive it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /int/auth/revoke (the `RevokeMember` operationId).
+func (c *Client) RevokeMemberWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokeMemberRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevokeMember Withdraw all tokens of a member
+//
+// For every service, at once; the member can log in again. For an operator
+// who learns that somebody else has a member's token. Whether there is such a
+// member does not matter: tokens may outlive it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /int/auth/revoke (the `RevokeMember` operationId).
+func (c *Client) RevokeMember(ctx context.Context, body RevokeMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokeMemberRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // AuthorizeRequest Check the token of a request (forward authentication of a gateway)
@@ -578,6 +680,9 @@ func (c *Client) Logout(ctx context.Context, reqEditors ...RequestEditorFn) (*ht
 // a registration and differs from the old one, to which no rule applies. A
 // wrong `old_pw` is a bad field, since the member is known by its token.
 //
+// All tokens of the member are withdrawn with the old password, for every
+// service; the answer has a new one, so that the caller stays logged in.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /login/password/ (the `ChangePassword` operationId).
@@ -598,6 +703,9 @@ func (c *Client) ChangePasswordWithBody(ctx context.Context, contentType string,
 // `old_pw` and `new_pw` are required. The new password follows the rules of
 // a registration and differs from the old one, to which no rule applies. A
 // wrong `old_pw` is a bad field, since the member is known by its token.
+//
+// All tokens of the member are withdrawn with the old password, for every
+// service; the answer has a new one, so that the caller stays logged in.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -666,6 +774,46 @@ func (c *Client) Register(ctx context.Context, body RegisterJSONRequestBody, req
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// NewRevokeMemberRequest calls the generic RevokeMember builder with application/json body
+func NewRevokeMemberRequest(server string, body RevokeMemberJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRevokeMemberRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewRevokeMemberRequestWithBody constructs an http.Request for the RevokeMember method, with any body, and a specified content type
+func NewRevokeMemberRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/int/auth/revoke")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
 }
 
 // NewAuthorizeRequestRequest constructs an http.Request for the AuthorizeRequest method
@@ -926,6 +1074,28 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// RevokeMemberWithBodyWithResponse Withdraw all tokens of a member
+	//
+	// For every service, at once; the member can log in again. For an operator
+	// who learns that somebody else has a member's token. Whether there is such a
+	// member does not matter: tokens may outlive it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /int/auth/revoke (the `RevokeMember` operationId).
+	RevokeMemberWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RevokeMemberResponse, error)
+
+	// RevokeMemberWithResponse Withdraw all tokens of a member
+	//
+	// For every service, at once; the member can log in again. For an operator
+	// who learns that somebody else has a member's token. Whether there is such a
+	// member does not matter: tokens may outlive it.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /int/auth/revoke (the `RevokeMember` operationId).
+	RevokeMemberWithResponse(ctx context.Context, body RevokeMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*RevokeMemberResponse, error)
+
 	// AuthorizeRequestWithResponse Check the token of a request (forward authentication of a gateway)
 	//
 	// The gateway passes on the `Authorization` header of the request that it
@@ -1003,6 +1173,9 @@ type ClientWithResponsesInterface interface {
 	// a registration and differs from the old one, to which no rule applies. A
 	// wrong `old_pw` is a bad field, since the member is known by its token.
 	//
+	// All tokens of the member are withdrawn with the old password, for every
+	// service; the answer has a new one, so that the caller stays logged in.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /login/password/ (the `ChangePassword` operationId).
@@ -1013,6 +1186,9 @@ type ClientWithResponsesInterface interface {
 	// `old_pw` and `new_pw` are required. The new password follows the rules of
 	// a registration and differs from the old one, to which no rule applies. A
 	// wrong `old_pw` is a bad field, since the member is known by its token.
+	//
+	// All tokens of the member are withdrawn with the old password, for every
+	// service; the answer has a new one, so that the caller stays logged in.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1052,6 +1228,110 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /login/register/ (the `Register` operationId).
 	RegisterWithResponse(ctx context.Context, body RegisterJSONRequestBody, reqEditors ...RequestEditorFn) (*RegisterResponse, error)
+}
+
+// RevokeMemberResponse401Headers the declared response headers of an HTTP 401 response for RevokeMember
+type RevokeMemberResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// RevokeMemberResponse503Headers the declared response headers of an HTTP 503 response for RevokeMember
+type RevokeMemberResponse503Headers struct {
+	RetryAfter int
+}
+
+type RevokeMemberResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Revoked
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *Invalid
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *NotAnOperator
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Closed
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *TooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMedia
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *Internal
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RevokeMemberResponse401Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RevokeMemberResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RevokeMemberResponse) GetJSON200() *Revoked {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RevokeMemberResponse) GetApplicationProblemJSON400() *Invalid {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RevokeMemberResponse) GetApplicationProblemJSON401() *NotAnOperator {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RevokeMemberResponse) GetApplicationProblemJSON403() *Closed {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r RevokeMemberResponse) GetApplicationProblemJSON413() *TooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RevokeMemberResponse) GetApplicationProblemJSON415() *UnsupportedMedia {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RevokeMemberResponse) GetApplicationProblemJSON500() *Internal {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RevokeMemberResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RevokeMemberResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RevokeMemberResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RevokeMemberResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RevokeMemberResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 // AuthorizeRequestResponse200Headers the declared response headers of an HTTP 200 response for AuthorizeRequest
@@ -1618,6 +1898,40 @@ func (r RegisterResponse) ContentType() string {
 	return ""
 }
 
+// RevokeMemberWithBodyWithResponse Withdraw all tokens of a member
+//
+// For every service, at once; the member can log in again. For an operator
+// who learns that somebody else has a member's token. Whether there is such a
+// member does not matter: tokens may outlive it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /int/auth/revoke (the `RevokeMember` operationId).
+func (c *ClientWithResponses) RevokeMemberWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RevokeMemberResponse, error) {
+	rsp, err := c.RevokeMemberWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokeMemberResponse(rsp)
+}
+
+// RevokeMemberWithResponse Withdraw all tokens of a member
+//
+// For every service, at once; the member can log in again. For an operator
+// who learns that somebody else has a member's token. Whether there is such a
+// member does not matter: tokens may outlive it.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /int/auth/revoke (the `RevokeMember` operationId).
+func (c *ClientWithResponses) RevokeMemberWithResponse(ctx context.Context, body RevokeMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*RevokeMemberResponse, error) {
+	rsp, err := c.RevokeMember(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokeMemberResponse(rsp)
+}
+
 // AuthorizeRequestWithResponse Check the token of a request (forward authentication of a gateway)
 //
 // The gateway passes on the `Authorization` header of the request that it
@@ -1731,6 +2045,9 @@ func (c *ClientWithResponses) LogoutWithResponse(ctx context.Context, reqEditors
 // a registration and differs from the old one, to which no rule applies. A
 // wrong `old_pw` is a bad field, since the member is known by its token.
 //
+// All tokens of the member are withdrawn with the old password, for every
+// service; the answer has a new one, so that the caller stays logged in.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /login/password/ (the `ChangePassword` operationId).
@@ -1747,6 +2064,9 @@ func (c *ClientWithResponses) ChangePasswordWithBodyWithResponse(ctx context.Con
 // `old_pw` and `new_pw` are required. The new password follows the rules of
 // a registration and differs from the old one, to which no rule applies. A
 // wrong `old_pw` is a bad field, since the member is known by its token.
+//
+// All tokens of the member are withdrawn with the old password, for every
+// service; the answer has a new one, so that the caller stays logged in.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1803,6 +2123,104 @@ func (c *ClientWithResponses) RegisterWithResponse(ctx context.Context, body Reg
 		return nil, err
 	}
 	return ParseRegisterResponse(rsp)
+}
+
+// ParseRevokeMemberResponse parses an HTTP response from a RevokeMemberWithResponse call
+func ParseRevokeMemberResponse(rsp *http.Response) (*RevokeMemberResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RevokeMemberResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Revoked
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest NotAnOperator
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Closed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMedia
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers RevokeMemberResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 503:
+		var headers RevokeMemberResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
 }
 
 // ParseAuthorizeRequestResponse parses an HTTP response from a AuthorizeRequestWithResponse call
@@ -2359,6 +2777,9 @@ func ParseRegisterResponse(rsp *http.Response) (*RegisterResponse, error) {
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// RevokeMember Withdraw all tokens of a member
+	// (POST /int/auth/revoke)
+	RevokeMember(ctx echo.Context) error
 	// AuthorizeRequest Check the token of a request (forward authentication of a gateway)
 	// (GET /int/auth/verify)
 	AuthorizeRequest(ctx echo.Context) error
@@ -2382,6 +2803,15 @@ type ServerInterface interface {
 // ServerInterfaceWrapper converts echo contexts to parameters.
 type ServerInterfaceWrapper struct {
 	Handler ServerInterface
+}
+
+// RevokeMember converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokeMember(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RevokeMember(ctx)
+	return err
 }
 
 // AuthorizeRequest converts echo context to params.
@@ -2485,6 +2915,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 		Handler: si,
 	}
 
+	router.POST(options.BaseURL+"/int/auth/revoke", wrapper.RevokeMember, options.OperationMiddlewares["RevokeMember"]...)
 	router.GET(options.BaseURL+"/int/auth/verify", wrapper.AuthorizeRequest, options.OperationMiddlewares["AuthorizeRequest"]...)
 	router.POST(options.BaseURL+"/int/auth/verify", wrapper.VerifyToken, options.OperationMiddlewares["VerifyToken"]...)
 	router.POST(options.BaseURL+"/login/", wrapper.Login, options.OperationMiddlewares["Login"]...)
@@ -2506,6 +2937,8 @@ type BadTokenJSONResponse struct {
 
 type ChangingApplicationProblemPlusJSONResponse Problem
 
+type ClosedApplicationProblemPlusJSONResponse Problem
+
 type ConflictApplicationProblemPlusJSONResponse Problem
 
 type InternalApplicationProblemPlusJSONResponse Problem
@@ -2519,6 +2952,15 @@ type NoGoodTokenApplicationProblemPlusJSONResponse struct {
 	Body Problem
 
 	Headers NoGoodTokenResponseHeaders
+}
+
+type NotAnOperatorResponseHeaders struct {
+	WWWAuthenticate string
+}
+type NotAnOperatorApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers NotAnOperatorResponseHeaders
 }
 
 type TooLargeApplicationProblemPlusJSONResponse Problem
@@ -2541,6 +2983,142 @@ type WrongCredentialsApplicationProblemPlusJSONResponse struct {
 	Body Problem
 
 	Headers WrongCredentialsResponseHeaders
+}
+
+type RevokeMemberRequestObject struct {
+	Body *RevokeMemberJSONRequestBody
+}
+
+type RevokeMemberResponseObject interface {
+	VisitRevokeMemberResponse(w http.ResponseWriter) error
+}
+
+type RevokeMember200JSONResponse Revoked
+
+func (response RevokeMember200JSONResponse) VisitRevokeMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeMember400ApplicationProblemPlusJSONResponse struct {
+	InvalidApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeMember400ApplicationProblemPlusJSONResponse) VisitRevokeMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeMember401ApplicationProblemPlusJSONResponse struct {
+	NotAnOperatorApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeMember401ApplicationProblemPlusJSONResponse) VisitRevokeMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeMember403ApplicationProblemPlusJSONResponse struct {
+	ClosedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeMember403ApplicationProblemPlusJSONResponse) VisitRevokeMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeMember413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeMember413ApplicationProblemPlusJSONResponse) VisitRevokeMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeMember415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeMember415ApplicationProblemPlusJSONResponse) VisitRevokeMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeMember500ApplicationProblemPlusJSONResponse struct {
+	InternalApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeMember500ApplicationProblemPlusJSONResponse) VisitRevokeMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeMember503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeMember503ApplicationProblemPlusJSONResponse) VisitRevokeMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type AuthorizeRequestRequestObject struct {
@@ -3209,6 +3787,9 @@ func (response Register503ApplicationProblemPlusJSONResponse) VisitRegisterRespo
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// RevokeMember Withdraw all tokens of a member
+	// (POST /int/auth/revoke)
+	RevokeMember(ctx context.Context, request RevokeMemberRequestObject) (RevokeMemberResponseObject, error)
 	// AuthorizeRequest Check the token of a request (forward authentication of a gateway)
 	// (GET /int/auth/verify)
 	AuthorizeRequest(ctx context.Context, request AuthorizeRequestRequestObject) (AuthorizeRequestResponseObject, error)
@@ -3239,6 +3820,52 @@ func NewStrictHandler(ssi StrictServerInterface, middlewares []StrictMiddlewareF
 type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
+}
+
+// RevokeMember operation middleware
+func (sh *strictHandler) RevokeMember(ctx echo.Context) error {
+	var request RevokeMemberRequestObject
+
+	var body RevokeMemberJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeMember(ctx.Request().Context(), request.(RevokeMemberRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeMember")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RevokeMemberResponseObject); ok {
+		return validResponse.VisitRevokeMemberResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
 }
 
 // AuthorizeRequest operation middleware

@@ -14,12 +14,15 @@ import (
 
 	"example.com/pizza/pkg/admission"
 	"example.com/pizza/pkg/config"
+	"example.com/pizza/pkg/events"
+	"example.com/pizza/pkg/events/connect"
 	"example.com/pizza/pkg/health"
 	"example.com/pizza/pkg/logging"
 	"example.com/pizza/pkg/password"
 	pg "example.com/pizza/pkg/postgres"
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/pkg/token"
+	"example.com/pizza/pkg/token/revocation"
 	"example.com/pizza/services/login/internal/hashing"
 	"example.com/pizza/services/login/internal/httpapi"
 	"example.com/pizza/services/login/internal/login"
@@ -27,7 +30,7 @@ import (
 )
 
 // SchemaVersion is the migration of the login tables that this build needs.
-const SchemaVersion = 2
+const SchemaVersion = 3
 
 // Config is the configuration of the login service.
 type Config struct {
@@ -38,6 +41,15 @@ type Config struct {
 	Access   Access
 	Password hashing.Config
 	Policy   password.PolicyConfig
+
+	Revocations revocation.Config
+	Events      connect.Config
+	Admin       server.Admin
+}
+
+// outbox is where the database leaves what happened to tokens.
+func outbox() events.Outbox {
+	return events.Outbox{Table: "login_outbox", Channel: revocation.Channel, Source: "/login"}
 }
 
 // Access is how long a token is good for.
@@ -65,6 +77,7 @@ func (c Config) Validate() error {
 type App struct {
 	Server *server.Server
 	pool   *pgxpool.Pool
+	events *connect.Publisher
 
 	stop       context.CancelFunc // ends what runs in the background
 	background sync.WaitGroup
@@ -85,20 +98,29 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	publisher, err := connect.NewPublisher(ctx, c.Events, c.DB, "login", outbox(), log, registry)
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
 	store := postgres.NewStore(pool)
+	revocations := revocation.New(pool, c.Revocations, log, registry, time.Now)
 	gate := admission.New("login_password", c.Password.Limits(), log, registry)
 	logins := login.NewService(
-		store, hashing.New(c.Password, gate, store, time.Now, registry), keys.Keys,
+		store, hashing.New(c.Password, gate, store, time.Now, registry), keys.Keys, revocations,
 		login.Options{TokenLifetime: time.Duration(c.Access.TTLSeconds) * time.Second, Policy: policy}, log)
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_login", SchemaVersion))
 	s := server.New(c.HTTP, log, ready, registry)
-	if err := httpapi.Register(s, logins); err != nil {
+	if err := httpapi.Register(s, logins, c.Admin); err != nil {
+		publisher.Close()
 		pool.Close()
 		return nil, err
 	}
 	working, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close: a stopping service still answers
-	a := &App{Server: s, pool: pool, stop: stop}
+	a := &App{Server: s, pool: pool, events: publisher, stop: stop}
 	a.background.Go(func() { keys.Run(working) })
+	a.background.Go(func() { revocations.Run(working) })
+	a.background.Go(func() { publisher.Run(working) })
 	return a, nil
 }
 
@@ -106,6 +128,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 func (a *App) Close() {
 	a.stop()
 	a.background.Wait()
+	a.events.Close()
 	a.pool.Close()
 }
 

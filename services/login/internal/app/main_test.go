@@ -16,12 +16,15 @@ import (
 
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/apitest"
+	"example.com/pizza/pkg/config"
+	"example.com/pizza/pkg/events/connect"
 	"example.com/pizza/pkg/logging"
 	"example.com/pizza/pkg/password"
 	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/problem"
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/pkg/token"
+	"example.com/pizza/pkg/token/revocation"
 	"example.com/pizza/services/login/api"
 	"example.com/pizza/services/login/internal/app"
 	"example.com/pizza/services/login/internal/hashing"
@@ -30,9 +33,10 @@ import (
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
 const (
-	secret = "a-login-test-secret-of-32-bytes-or-more"
-	asJSON = "application/json"
-	asForm = "application/x-www-form-urlencoded"
+	secret     = "a-login-test-secret-of-32-bytes-or-more"
+	adminToken = "an-admin-token-of-32-bytes-or-more"
+	asJSON     = "application/json"
+	asForm     = "application/x-www-form-urlencoded"
 )
 
 // service is a running login service, and its log.
@@ -55,6 +59,10 @@ func patient(upgrade string) hashing.Config {
 
 func startWith(t *testing.T, db *migrationstest.Database, c hashing.Config) *service {
 	t.Helper()
+	transport, err := config.Load[connect.Config](nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var written log
 	a, err := app.New(context.Background(), app.Config{
 		HTTP:     server.Config{RequestTimeout: time.Minute, ShutdownTimeout: 5 * time.Second},
@@ -63,6 +71,10 @@ func startWith(t *testing.T, db *migrationstest.Database, c hashing.Config) *ser
 		Access:   app.Access{TTLSeconds: 3600},
 		Password: c,
 		Policy:   password.PolicyConfig{MinLength: password.MinLength},
+		Admin:    server.Admin{Token: adminToken},
+
+		Revocations: revocation.Config{Refresh: 5 * time.Second, MaxAge: 30 * time.Second, WhenStale: "refuse"},
+		Events:      transport,
 	}, logging.New(logging.Config{Level: slog.LevelInfo}, &written, "login"))
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +148,7 @@ func keysAt(now time.Time) *token.Keys {
 // expired returns a token that was good an hour ago.
 func expired(t *testing.T, memberID string) string {
 	t.Helper()
-	raw, err := keysAt(time.Now().Add(-2*time.Hour)).Issue(memberID, time.Hour)
+	raw, err := keysAt(time.Now().Add(-2*time.Hour)).Issue(memberID, 0, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +158,7 @@ func expired(t *testing.T, memberID string) string {
 // foreign returns a token that another key has signed.
 func foreign(t *testing.T, memberID string) string {
 	t.Helper()
-	raw, err := token.NewKeys(token.Config{Secret: strings.Repeat("x", 32)}, time.Now).Issue(memberID, time.Hour)
+	raw, err := token.NewKeys(token.Config{Secret: strings.Repeat("x", 32)}, time.Now).Issue(memberID, 0, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/apitest"
@@ -32,11 +33,21 @@ func TestChangePassword(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			s.register(t, test.name, "correct horse")
-			a := s.changePassword(t, s.login(t, test.name, "correct horse"), test.contentType, test.body)
-			want := api.PasswordChanged{MemberID: test.name, Message: "the password is changed"}
-			if diff := cmp.Diff(want, apitest.Decode[api.PasswordChanged](t, a, http.StatusOK)); diff != "" || a.Header.Get("Cache-Control") != "no-store" {
+			used, other := s.login(t, test.name, "correct horse"), s.login(t, test.name, "correct horse")
+			a := s.changePassword(t, used, test.contentType, test.body)
+			want := api.PasswordChanged{
+				MemberID: test.name, Message: "the password is changed, and every other session is over", TokenType: "Bearer", ExpiresIn: 3600,
+			}
+			got := apitest.Decode[api.PasswordChanged](t, a, http.StatusOK)
+			if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(api.PasswordChanged{}, "Token")); diff != "" || a.Header.Get("Cache-Control") != "no-store" {
 				t.Errorf("Cache-Control %q\n%s", a.Header.Get("Cache-Control"), diff)
 			}
+			for _, old := range []string{used, other} {
+				if refused := apitest.Decode[api.RefusedToken](t, s.verify(t, old), http.StatusUnauthorized); refused.Reason != api.RefusalReasonRevoked {
+					t.Errorf("an old token is %q", refused.Reason)
+				}
+			}
+			apitest.Decode[api.GoodToken](t, s.verify(t, got.Token), http.StatusOK)
 			mustRefuse(t, s.tryLogin(t, test.name, "correct horse"), http.StatusUnauthorized)
 			s.login(t, test.name, "battery staple")
 			if strings.Contains(s.log.String(), "battery staple") || !strings.Contains(s.log.String(), "a member changed the password") {
@@ -49,7 +60,7 @@ func TestChangePassword(t *testing.T) {
 		conn := superuser(t, db)
 		for name, value := range stored() {
 			exec(t, conn, "INSERT INTO member VALUES ($1, $2, 'x')", name, value)
-			raw, err := keysAt(time.Now()).Issue(name, time.Hour)
+			raw, err := keysAt(time.Now()).Issue(name, 0, time.Hour)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -130,7 +141,7 @@ func TestChangePasswordAtTheSameMoment(t *testing.T) {
 		switch r := <-results; r.status {
 		case http.StatusOK:
 			winners = append(winners, r.pw)
-		case http.StatusBadRequest, http.StatusConflict: // the old password is old by now
+		case http.StatusBadRequest, http.StatusConflict, http.StatusUnauthorized: // the old password is old by now, and the token
 		default:
 			t.Errorf("status %d", r.status)
 		}

@@ -160,7 +160,7 @@ func TestAuthorizeRequest(t *testing.T) {
 	} {
 		t.Run("ok/"+memberID, func(t *testing.T) {
 			t.Parallel()
-			raw, err := keysAt(time.Now()).Issue(memberID, time.Hour)
+			raw, err := keysAt(time.Now()).Issue(memberID, 0, time.Hour)
 			if err != nil {
 				t.Fatal(err)
 			}

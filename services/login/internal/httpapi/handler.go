@@ -24,12 +24,13 @@ const noStore = "no-store"
 type Handler struct{ logins *login.Service }
 
 // Register puts the operations on the server's ports.
-func Register(s *server.Server, logins *login.Service) error {
+func Register(s *server.Server, logins *login.Service, operators server.Admin) error {
 	h := &Handler{logins}
 	optional := []echo.MiddlewareFunc{withBearer}
 	api.RegisterHandlersWithOptions(s.Router(), api.NewStrictHandler(h, nil), api.RegisterHandlersOptions{
 		OperationMiddlewares: map[string][]echo.MiddlewareFunc{
 			"ChangePassword": {server.RequireToken(logins.Check)},
+			"RevokeMember":   {operators.Require()},
 			"Logout":         optional, "VerifyToken": optional, "AuthorizeRequest": optional,
 		},
 	})
@@ -89,11 +90,15 @@ func (h *Handler) ChangePassword(ctx context.Context, r api.ChangePasswordReques
 		return nil, token.ErrMissing
 	}
 	names := bind.Names{}
-	if err := h.logins.ChangePassword(ctx, claims, readPasswordChange(*r.Body, names)); err != nil {
+	s, err := h.logins.ChangePassword(ctx, claims, readPasswordChange(*r.Body, names))
+	if err != nil {
 		return nil, names.Restore(err)
 	}
 	return api.ChangePassword200JSONResponse{
-		Body:    api.PasswordChanged{MemberID: claims.MemberID, Message: "the password is changed"},
+		Body: api.PasswordChanged{
+			MemberID: s.Member.ID, Message: "the password is changed, and every other session is over",
+			Token: s.Token, TokenType: api.Bearer, ExpiresIn: int(s.Lifetime / time.Second),
+		},
 		Headers: api.ChangePassword200ResponseHeaders{CacheControl: noStore},
 	}, nil
 }
@@ -104,4 +109,13 @@ func (h *Handler) Logout(ctx context.Context, _ api.LogoutRequestObject) (api.Lo
 		return nil, err
 	}
 	return api.Logout200JSONResponse{Status: api.LoggedOutStatusLoggedOut, Message: "the token is no longer valid"}, nil
+}
+
+// RevokeMember answers POST /int/auth/revoke.
+func (h *Handler) RevokeMember(ctx context.Context, r api.RevokeMemberRequestObject) (api.RevokeMemberResponseObject, error) {
+	memberID := text(r.Body.MemberID)
+	if err := h.logins.RevokeMember(ctx, memberID); err != nil {
+		return nil, err
+	}
+	return api.RevokeMember200JSONResponse{MemberID: memberID, Message: "no token of the member is valid any more"}, nil
 }

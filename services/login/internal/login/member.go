@@ -5,8 +5,9 @@
 // table decides whether the id is free. A login finds the member, checks the
 // password with the same work whether or not there is such a member, replaces a
 // stored form that is out of date, and issues a token. A change of the password
-// needs a good token and the old password. A logout withdraws the token's id until
-// it expires, for every service.
+// needs a good token and the old password, withdraws all tokens of the member, and
+// gives a new one. A logout withdraws its token; an operator may withdraw all tokens
+// of a member. What is withdrawn counts for every service (package revocation).
 package login
 
 import (
@@ -30,6 +31,8 @@ const (
 type Member struct {
 	ID   string // upper and lower case differ
 	Name string
+
+	Generation int64 // of the tokens that a login of now gets
 }
 
 // Registration is what someone who wants to be a member says.
@@ -48,6 +51,7 @@ const (
 	fieldName        = "name"
 	fieldOldPassword = "old_pw"
 	fieldNewPassword = "new_pw"
+	fieldMemberID    = "member_id"
 )
 
 const required = "is required"
@@ -119,6 +123,15 @@ func idRule(id string) string {
 		return "must not contain control characters"
 	}
 	return ""
+}
+
+// tokenIDRule returns the rule that the id of whoever has a token breaks. What a
+// taken-over table holds goes on working: only what no table holds is wrong.
+func tokenIDRule(id string) string {
+	if utf8.RuneCountInString(id) > MaxID {
+		return fmt.Sprintf("must be at most %d characters", MaxID)
+	}
+	return present(id)
 }
 
 func nameRule(name string) string {

@@ -9,23 +9,29 @@ import (
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/password"
 	"example.com/pizza/pkg/token"
+	"example.com/pizza/pkg/token/revocation"
 	"example.com/pizza/services/login/internal/hashing"
 )
 
 // Store keeps members, and the tokens that were withdrawn.
 type Store interface {
-	token.Revocations
-
 	// Insert keeps a new member with the stored form of its password. It
 	// returns Conflict when the id is taken.
 	Insert(ctx context.Context, m Member, stored string) error
 	// Find returns a member and the stored form of its password, or NotFound.
 	Find(ctx context.Context, memberID string) (m Member, stored string, err error)
-	// ReplacePassword puts another stored form in the place of the given one,
-	// and says whether it was still there.
+	// ReplacePassword puts another stored form of the same password in the place
+	// of the given one, and says whether it was still there.
 	ReplacePassword(ctx context.Context, memberID, from, to string) (bool, error)
+	// ChangePassword puts the stored form of another password in the place of the
+	// given one, and with it withdraws all tokens of the member, as RevokeMember
+	// does. It says whether the given one was still there.
+	ChangePassword(ctx context.Context, memberID, from, to string, keep time.Duration) (revocation.Entry, bool, error)
 	// Revoke withdraws a token until it expires; again is fine.
 	Revoke(ctx context.Context, c token.Claims) error
+	// RevokeMember withdraws all tokens of a member, of which none is good for
+	// longer than keep.
+	RevokeMember(ctx context.Context, memberID string, keep time.Duration) (revocation.Entry, error)
 }
 
 // errWrong does not say which of the two it is.
@@ -40,16 +46,19 @@ type Options struct {
 // Service registers members and logs them in and out. All its errors are
 // faults; any call may return Unavailable when the database does not answer.
 type Service struct {
-	store   Store
-	hasher  *hashing.Hasher
-	keys    *token.Keys
-	options Options
-	log     *slog.Logger
+	store     Store
+	hasher    *hashing.Hasher
+	keys      *token.Keys
+	withdrawn *revocation.Set
+	options   Options
+	log       *slog.Logger
 }
 
 // NewService returns a service.
-func NewService(store Store, hasher *hashing.Hasher, keys *token.Keys, o Options, log *slog.Logger) *Service {
-	return &Service{store: store, hasher: hasher, keys: keys, options: o, log: log}
+func NewService(
+	store Store, hasher *hashing.Hasher, keys *token.Keys, withdrawn *revocation.Set, o Options, log *slog.Logger,
+) *Service {
+	return &Service{store: store, hasher: hasher, keys: keys, withdrawn: withdrawn, options: o, log: log}
 }
 
 // Policy returns what a new password must be.
@@ -94,7 +103,12 @@ func (s *Service) Login(ctx context.Context, c Credentials) (Session, error) {
 	if v.Better != "" {
 		s.upgrade(ctx, m, stored, v.Better)
 	}
-	signed, err := s.keys.Issue(m.ID, s.options.TokenLifetime)
+	return s.session(m)
+}
+
+// session returns a new session of a member.
+func (s *Service) session(m Member) (Session, error) {
+	signed, err := s.keys.Issue(m.ID, m.Generation, s.options.TokenLifetime)
 	if err != nil {
 		return Session{}, err
 	}
@@ -132,21 +146,4 @@ func (s *Service) upgrade(ctx context.Context, m Member, stored, better string) 
 	if replaced {
 		s.log.InfoContext(ctx, "an outdated password hash was replaced", "member_id", m.ID)
 	}
-}
-
-// Logout withdraws a good token, for every service. One that is not good needs
-// no withdrawing. It returns Unavailable when a good token could not be
-// withdrawn: to claim otherwise would leave the caller with a token that works.
-func (s *Service) Logout(ctx context.Context, raw string) error {
-	claims, err := s.keys.Verify(raw)
-	if err != nil {
-		return nil //nolint:nilerr // a token that is not good is as logged out as can be
-	}
-	return s.store.Revoke(ctx, claims)
-}
-
-// Check returns what a token says. It returns token.ErrMissing, ErrInvalid,
-// ErrExpired or ErrRevoked.
-func (s *Service) Check(ctx context.Context, raw string) (token.Claims, error) {
-	return token.Checker{Keys: s.keys, Revocations: s.store}.Check(ctx, raw)
 }

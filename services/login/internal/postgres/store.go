@@ -5,6 +5,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -12,11 +13,12 @@ import (
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/postgres"
 	"example.com/pizza/pkg/token"
+	"example.com/pizza/pkg/token/revocation"
 	"example.com/pizza/services/login/internal/login"
 	"example.com/pizza/services/login/internal/postgres/db"
 )
 
-// Store is a login.Store, and the token.Revocations of the service.
+// Store is a login.Store.
 type Store struct{ queries *db.Queries }
 
 // NewStore returns a store on a pool of the login service's role.
@@ -45,11 +47,11 @@ func (s *Store) Find(ctx context.Context, memberID string) (m login.Member, stor
 	case err != nil:
 		return login.Member{}, "", postgres.Fault(err)
 	}
-	return login.Member{ID: row.MemberID, Name: row.MemberNm}, row.MemberPwd, nil
+	return login.Member{ID: row.MemberID, Name: row.MemberNm, Generation: row.Generation}, row.MemberPwd, nil
 }
 
-// ReplacePassword puts another stored form in the place of the given one, and
-// says whether it was still there. It returns Unavailable.
+// ReplacePassword puts another stored form of the same password in the place of
+// the given one, and says whether it was still there. It returns Unavailable.
 func (s *Store) ReplacePassword(ctx context.Context, memberID, from, to string) (bool, error) {
 	rows, err := s.queries.ReplacePassword(ctx, db.ReplacePasswordParams{MemberID: memberID, OldPwd: from, NewPwd: to})
 	return rows > 0, postgres.Fault(err)
@@ -68,9 +70,30 @@ func (s *Store) Revoke(ctx context.Context, c token.Claims) error {
 	return postgres.Fault(s.queries.RevokeToken(ctx, db.RevokeTokenParams{Jti: c.ID, MemberID: c.MemberID, ExpiresAt: c.ExpiresAt}))
 }
 
-// Revoked says whether the token with this jti was withdrawn. It returns
-// Unavailable when it cannot know.
-func (s *Store) Revoked(ctx context.Context, jti string) (bool, error) {
-	revoked, err := s.queries.IsTokenRevoked(ctx, jti)
-	return revoked, postgres.Fault(err)
+// RevokeMember withdraws all tokens of a member, of which none is good for longer
+// than keep. It returns Unavailable.
+func (s *Store) RevokeMember(ctx context.Context, memberID string, keep time.Duration) (revocation.Entry, error) {
+	row, err := s.queries.RevokeMember(ctx, db.RevokeMemberParams{MemberID: memberID, KeepSeconds: keep.Seconds()})
+	if err != nil {
+		return revocation.Entry{}, postgres.Fault(err)
+	}
+	return revocation.Entry{MemberID: memberID, Generation: row.Generation, ExpiresAt: row.ExpiresAt}, nil
+}
+
+// ChangePassword puts the stored form of another password in the place of the
+// given one and withdraws all tokens of the member, as RevokeMember does; it says
+// whether the form was still there. It returns Unavailable.
+func (s *Store) ChangePassword(
+	ctx context.Context, memberID, from, to string, keep time.Duration,
+) (withdrawn revocation.Entry, changed bool, err error) {
+	row, err := s.queries.ChangePassword(ctx, db.ChangePasswordParams{
+		MemberID: memberID, OldPwd: from, NewPwd: to, KeepSeconds: keep.Seconds(),
+	})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return revocation.Entry{}, false, nil
+	case err != nil:
+		return revocation.Entry{}, false, postgres.Fault(err)
+	}
+	return revocation.Entry{MemberID: memberID, Generation: row.Generation, ExpiresAt: row.ExpiresAt}, true, nil
 }

@@ -38,6 +38,14 @@ func newStore(t *testing.T) (*postgres.Store, *pgxpool.Pool) {
 	return postgres.NewStore(open(t, db.URL("login_svc"))), open(t, db.URL(""))
 }
 
+func count(t *testing.T, pool *pgxpool.Pool, table string) (rows int) {
+	t.Helper()
+	if err := pool.QueryRow(t.Context(), "SELECT count(*) FROM "+table).Scan(&rows); err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
 func TestMembers(t *testing.T) {
 	t.Parallel()
 	store, _ := newStore(t)
@@ -117,23 +125,71 @@ func TestPasswordCosts(t *testing.T) {
 	}
 }
 
-func TestRevocations(t *testing.T) {
+func TestRevoke(t *testing.T) {
 	t.Parallel()
-	store, _ := newStore(t)
-	ctx := t.Context()
-	claims := token.Claims{ID: "one", MemberID: "ada", ExpiresAt: time.Now().Add(time.Hour)}
-	if revoked, err := store.Revoked(ctx, "one"); revoked || err != nil {
-		t.Errorf("before: %v, %v", revoked, err)
-	}
+	store, admin := newStore(t)
 	for range 2 { // again is fine
-		if err := store.Revoke(ctx, claims); err != nil {
+		if err := store.Revoke(t.Context(), token.Claims{ID: "one", MemberID: "ada", ExpiresAt: time.Now().Add(time.Hour)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for id, want := range map[string]bool{"one": true, "two": false, "": false} {
-		if revoked, err := store.Revoked(ctx, id); revoked != want || err != nil {
-			t.Errorf("%q: %v, %v", id, revoked, err)
+	if rows := count(t, admin, "revoked_token"); rows != 1 {
+		t.Errorf("%d rows", rows)
+	}
+}
+
+// Each withdrawal of a member's tokens is newer than every login before it.
+func TestRevokeMember(t *testing.T) {
+	t.Parallel()
+	store, admin := newStore(t)
+	ctx := t.Context()
+	if err := store.Insert(ctx, login.Member{ID: "ada", Name: "Ada"}, "stored"); err != nil {
+		t.Fatal(err)
+	}
+	var last int64
+	for range 3 {
+		m, _, err := store.Find(ctx, "ada")
+		if err != nil || m.Generation != last {
+			t.Errorf("a login gets %d, want %d, %v", m.Generation, last, err)
 		}
+		e, err := store.RevokeMember(ctx, "ada", time.Hour)
+		if err != nil || e.Generation <= last || time.Until(e.ExpiresAt) < 59*time.Minute {
+			t.Fatalf("%+v after %d, %v", e, last, err)
+		}
+		last = e.Generation
+	}
+	// Also when the clock of the database was turned back since.
+	if _, err := admin.Exec(ctx, "UPDATE revoked_member SET generation = generation + 3600000000"); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := store.RevokeMember(ctx, "ada", time.Hour); err != nil || e.Generation != last+3600000001 {
+		t.Errorf("%d after %d, %v", e.Generation, last+3600000000, err)
+	}
+	if _, err := store.RevokeMember(ctx, "nobody", time.Hour); err != nil {
+		t.Errorf("nobody: %v", err)
+	}
+}
+
+// The password and the tokens change together or not at all.
+func TestChangePassword(t *testing.T) {
+	t.Parallel()
+	store, admin := newStore(t)
+	ctx := t.Context()
+	if err := store.Insert(ctx, login.Member{ID: "ada", Name: "Ada"}, "old"); err != nil {
+		t.Fatal(err)
+	}
+	if _, changed, err := store.ChangePassword(ctx, "ada", "other", "new", time.Hour); changed || err != nil {
+		t.Errorf("from another password: %v, %v", changed, err)
+	}
+	if rows := count(t, admin, "revoked_member"); rows != 0 {
+		t.Error("nothing changed, and yet the tokens were withdrawn")
+	}
+	e, changed, err := store.ChangePassword(ctx, "ada", "old", "new", time.Hour)
+	if !changed || err != nil {
+		t.Fatal(changed, err)
+	}
+	if m, stored, err := store.Find(ctx, "ada"); err != nil || stored != "new" || m.Generation != e.Generation || e.Generation == 0 {
+		t.Errorf("%+v with %q, %v; withdrawn are those before %d", m, stored, err, e.Generation)
 	}
 }
 
@@ -148,6 +204,12 @@ func TestRevocationsAreClearedAway(t *testing.T) {
 		SELECT 'gone' || i, 'ada', now() - interval '2 hours' - i * interval '1 second' FROM generate_series(1, 350) AS i
 		UNION ALL SELECT 'just_expired', 'ada', now() - interval '1 minute'
 		UNION ALL SELECT 'alive', 'ada', now() + interval '1 minute'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = admin.Exec(ctx, `
+		INSERT INTO revoked_member (member_id, generation, expires_at)
+		VALUES ('gone', 1, now() - interval '2 hours'), ('just_expired', 1, now() - interval '1 minute'), ('alive', 1, now() + interval '1 minute')`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,6 +237,9 @@ func TestRevocationsAreClearedAway(t *testing.T) {
 	if err != nil || old != 0 || rest != callers+4+2 {
 		t.Errorf("%d old rows and %d others, %v", old, rest, err)
 	}
+	if rows := count(t, admin, "revoked_member"); rows != 2 {
+		t.Errorf("%d rows of members", rows)
+	}
 }
 
 func TestDatabaseAway(t *testing.T) {
@@ -185,9 +250,10 @@ func TestDatabaseAway(t *testing.T) {
 	_, _, find := store.Find(ctx, "ada")
 	_, replace := store.ReplacePassword(ctx, "ada", "a", "b")
 	_, costs := store.PasswordCosts(ctx)
-	_, revoked := store.Revoked(ctx, "one")
+	_, revokeMember := store.RevokeMember(ctx, "ada", time.Hour)
+	_, _, change := store.ChangePassword(ctx, "ada", "a", "b", time.Hour)
 	for name, err := range map[string]error{
-		"insert": store.Insert(ctx, login.Member{}, ""), "find": find, "replace": replace, "costs": costs, "revoke": store.Revoke(ctx, token.Claims{}), "revoked": revoked,
+		"insert": store.Insert(ctx, login.Member{}, ""), "find": find, "replace": replace, "costs": costs, "revoke": store.Revoke(ctx, token.Claims{}), "revoke_member": revokeMember, "change": change,
 	} {
 		if fault.CodeOf(err) != fault.Unavailable {
 			t.Errorf("%s: %v", name, err)

@@ -4,7 +4,6 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"sync"
@@ -33,27 +32,11 @@ type Config struct {
 	HTTP  server.Config
 	Log   logging.Config
 	DB    pg.Config
-	Admin Admin
+	Admin server.Admin
 
 	Snapshot snapshot.Config
 	Cache    pkgredis.Config
 	Events   connect.Config
-}
-
-// Admin is who may change the catalog.
-type Admin struct {
-	Token string `env:"ADMIN_TOKEN" doc:"Credential for changing the catalog, at least 32 bytes; empty closes the catalog to changes"`
-}
-
-// minToken is the least length of the admin token in bytes: too long to guess.
-const minToken = 32
-
-// Validate reports a token that could be guessed.
-func (a Admin) Validate() error {
-	if a.Token != "" && len(a.Token) < minToken {
-		return fmt.Errorf("ADMIN_TOKEN must be at least %d bytes long (it has %d), or empty", minToken, len(a.Token))
-	}
-	return nil
 }
 
 // App is a wired service.
@@ -103,7 +86,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	}}
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_menu", SchemaVersion))
 	a.Server = server.New(c.HTTP, log, ready, registry)
-	if err := httpapi.Register(a.Server, menu.NewService(catalog), c.Admin.Token); err != nil {
+	if err := httpapi.Register(a.Server, menu.NewService(catalog), c.Admin); err != nil {
 		a.Close()
 		return nil, err
 	}

@@ -16,8 +16,8 @@ import (
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/money"
 	"example.com/pizza/pkg/problem"
+	"example.com/pizza/pkg/server"
 	"example.com/pizza/services/menu/api"
-	"example.com/pizza/services/menu/internal/app"
 )
 
 const (
@@ -288,6 +288,7 @@ func TestOrdersDoNotWaitForChanges(t *testing.T) {
 	exec(t, menu, "BEGIN")
 	exec(t, menu, "LOCK TABLE pizza_types, pizza IN SHARE ROW EXCLUSIVE MODE") // as LockCatalog does
 	exec(t, order, "SET lock_timeout = '2s'")
+	exec(t, order, "SET pizza.member = 'ada'") // whose rows these are
 	exec(t, order, "INSERT INTO orders (order_id, member_id, bran_id, date, time) VALUES ('1', 'ada', 'BRANCH001', '2026-01-01', '12:00:00')")
 	exec(t, order, "INSERT INTO order_detail (order_id, pizza_id, quantity) VALUES ('1', 'hawaiian_s', 1)")
 	if q, _ := s.quoted(t, "hawaiian_s"); q.UnitPrice == nil {
@@ -299,7 +300,7 @@ func TestOrdersDoNotWaitForChanges(t *testing.T) {
 func TestAdminCredential(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
-	open, closed := start(t, db), startWith(t, db, app.Admin{})
+	open, closed := start(t, db), startWith(t, db, server.Admin{})
 	before := open.Get(t, "/menu/types/").Header.Get("ETag")
 	for name, test := range map[string]struct {
 		s             *service
@@ -312,9 +313,9 @@ func TestAdminCredential(t *testing.T) {
 		"part":           {open, "Bearer " + adminToken[:len(adminToken)-1], 401, "the admin credential is not valid"},
 		"other_scheme":   {open, "Basic " + adminToken, 401, "the admin credential is required"},
 		"without_scheme": {open, adminToken, 401, "the admin credential is required"},
-		"closed":         {closed, "Bearer " + adminToken, 403, "catalog writes are closed: ADMIN_TOKEN is not set"},
-		"closed_missing": {closed, "", 403, "catalog writes are closed: ADMIN_TOKEN is not set"},
-		"closed_empty":   {closed, "Bearer ", 403, "catalog writes are closed: ADMIN_TOKEN is not set"},
+		"closed":         {closed, "Bearer " + adminToken, 403, "this operation is closed: ADMIN_TOKEN is not set"},
+		"closed_missing": {closed, "", 403, "this operation is closed: ADMIN_TOKEN is not set"},
+		"closed_empty":   {closed, "Bearer ", 403, "this operation is closed: ADMIN_TOKEN is not set"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, path := range []string{"/int/menu/types/bbq_ckn", "/int/menu/pizzas/bbq_ckn_l"} {

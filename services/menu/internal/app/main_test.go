@@ -37,10 +37,10 @@ type service struct{ *apitest.Service }
 // adminToken.
 func start(t *testing.T, db *migrationstest.Database) *service {
 	t.Helper()
-	return startWith(t, db, app.Admin{Token: adminToken})
+	return startWith(t, db, server.Admin{Token: adminToken})
 }
 
-func startWith(t *testing.T, db *migrationstest.Database, admin app.Admin) *service {
+func startWith(t *testing.T, db *migrationstest.Database, admin server.Admin) *service {
 	t.Helper()
 	return &service{apitest.Serve(t, newApp(t, db, func(c *app.Config) { c.Admin = admin }).Server, api.Document)}
 }
@@ -51,7 +51,7 @@ func newApp(tb testing.TB, db *migrationstest.Database, change ...func(*app.Conf
 	c := app.Config{
 		HTTP:     server.Config{RequestTimeout: 10 * time.Second, ShutdownTimeout: 5 * time.Second},
 		DB:       pgtest.Config(tb, db.URL("menu_svc")),
-		Admin:    app.Admin{Token: adminToken},
+		Admin:    server.Admin{Token: adminToken},
 		Snapshot: snapshot.Config{MaxAge: time.Hour, MaxStale: time.Hour},
 	}
 	var err error

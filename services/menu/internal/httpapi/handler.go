@@ -24,10 +24,10 @@ type Handler struct {
 	whole *prepared
 }
 
-// Register puts the operations on the server's ports. adminToken is what a
-// caller has to show to change the catalog; empty lets nobody.
-func Register(s *server.Server, m *menu.Service, adminToken string) error {
-	admin := []echo.MiddlewareFunc{requireAdmin(adminToken)}
+// Register puts the operations on the server's ports. Only operators change the
+// catalog.
+func Register(s *server.Server, m *menu.Service, operators server.Admin) error {
+	admin := []echo.MiddlewareFunc{operators.Require()}
 	conditional := []echo.MiddlewareFunc{joinLists}
 	api.RegisterHandlersWithOptions(s.Router(), api.NewStrictHandler(&Handler{m, &prepared{}}, nil), api.RegisterHandlersOptions{
 		OperationMiddlewares: map[string][]echo.MiddlewareFunc{

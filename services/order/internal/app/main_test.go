@@ -13,6 +13,7 @@ import (
 	"example.com/pizza/pkg/logging"
 	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/token"
+	"example.com/pizza/pkg/token/revocation"
 	"example.com/pizza/services/order/api"
 	"example.com/pizza/services/order/internal/app"
 	"example.com/pizza/services/order/internal/idempotency"
@@ -73,6 +74,9 @@ func startWith(t *testing.T, c app.Config) *service {
 			t.Fatal(err)
 		}
 	}
+	if c.Revocations == (revocation.Config{}) {
+		c.Revocations = revocation.Config{Refresh: 5 * time.Second, MaxAge: 30 * time.Second, WhenStale: "refuse"}
+	}
 	a, err := app.New(context.Background(), c, logging.New(logging.Config{Level: slog.LevelError}, t.Output(), "order"))
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +88,7 @@ func startWith(t *testing.T, c app.Config) *service {
 // as returns a good token of a member.
 func (s *service) as(t *testing.T, memberID string) string {
 	t.Helper()
-	raw, err := s.keys.Issue(memberID, time.Hour)
+	raw, err := s.keys.Issue(memberID, 0, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -191,7 +191,7 @@ func TestPlaceOrderNeedsAToken(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
 	s := start(t, db, "http://127.0.0.1:1")
-	expired, err := s.keys.Issue("ada", -time.Hour)
+	expired, err := s.keys.Issue("ada", 0, -time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,6 +202,9 @@ func TestPlaceOrderNeedsAToken(t *testing.T) {
 	}
 	if _, err := admin(t, db).Exec(t.Context(), "INSERT INTO revoked_token (jti, member_id, expires_at) VALUES ($1, 'ada', now() + interval '1 hour')", claims.ID); err != nil {
 		t.Fatal(err)
+	}
+	for s.get(t, "/order/myorder/", revoked).Status != http.StatusUnauthorized {
+		time.Sleep(time.Millisecond) // until the database has told it
 	}
 	for name, test := range map[string]struct{ bearer, detail string }{
 		"no_token":      {"", "a Bearer token is required"},

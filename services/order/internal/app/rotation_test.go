@@ -43,7 +43,7 @@ func startFleet(t *testing.T, key string) *fleet {
 	f.login.keys = tokentest.NewVolume(t, key)
 	f.login.public, f.login.internal = startNeighbour(t, buildLogin, append(pgtest.Environ(t, db.URL("login_svc")),
 		"JWT_SECRET_FILE="+f.login.keys.Path(tokentest.Signing), "JWT_SECRET_PREVIOUS_FILE="+f.login.keys.Path(tokentest.Previous),
-		"JWT_SECRET_CHECK_EVERY=5ms", "PASSWORD_WAIT=1m", "REQUEST_TIMEOUT=1m"))
+		"JWT_SECRET_CHECK_EVERY=5ms", "PASSWORD_WAIT=1m", "REQUEST_TIMEOUT=2m"))
 	t.Cleanup(transport.CloseIdleConnections) // before login waits for them
 	menuURL := startMenu(t, db)
 	for range 2 {
@@ -80,7 +80,7 @@ func (f *fleet) set(t *testing.T, r replica, signing string, previous ...string)
 // kidOf is the name of a key, which metrics show.
 func kidOf(t *testing.T, key string) string {
 	t.Helper()
-	raw, err := token.NewKeys(token.Config{Secret: key}, time.Now).Issue("minji", time.Hour)
+	raw, err := token.NewKeys(token.Config{Secret: key}, time.Now).Issue("minji", 0, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,9 +73,3 @@ func (s *Store) Branches(ctx context.Context) ([]order.Branch, error) {
 	}
 	return branches, nil
 }
-
-// Revoked says whether a token was withdrawn. It returns Unavailable.
-func (s *Store) Revoked(ctx context.Context, jti string) (bool, error) {
-	revoked, err := s.queries.IsTokenRevoked(ctx, jti)
-	return revoked, postgres.Fault(err)
-}

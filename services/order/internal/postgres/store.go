@@ -15,7 +15,7 @@ import (
 	"example.com/pizza/services/order/internal/postgres/db"
 )
 
-// Store is an order.Store, and the token.Revocations of the service.
+// Store is an order.Store.
 type Store struct {
 	pool    *pgxpool.Pool
 	queries *db.Queries // of nobody: as has those of a member

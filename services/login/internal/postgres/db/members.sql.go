@@ -10,15 +10,29 @@ import (
 )
 
 const findMember = `-- name: FindMember :one
-SELECT member_id, member_pwd, member_nm
+SELECT member.member_id, member.member_pwd, member.member_nm, coalesce(revoked_member.generation, 0)::bigint AS generation
 FROM member
-WHERE member_id = $1
+LEFT JOIN revoked_member ON revoked_member.member_id = member.member_id
+WHERE member.member_id = $1
 `
 
-func (q *Queries) FindMember(ctx context.Context, memberID string) (Member, error) {
+type FindMemberRow struct {
+	MemberID   string
+	MemberPwd  string
+	MemberNm   string
+	Generation int64
+}
+
+// The password and the generation of tokens that it earns are of one snapshot.
+func (q *Queries) FindMember(ctx context.Context, memberID string) (FindMemberRow, error) {
 	row := q.db.QueryRow(ctx, findMember, memberID)
-	var i Member
-	err := row.Scan(&i.MemberID, &i.MemberPwd, &i.MemberNm)
+	var i FindMemberRow
+	err := row.Scan(
+		&i.MemberID,
+		&i.MemberPwd,
+		&i.MemberNm,
+		&i.Generation,
+	)
 	return i, err
 }
 

@@ -3,9 +3,3 @@
 //   sqlc v1.31.1
 
 package db
-
-type Member struct {
-	MemberID  string
-	MemberPwd string
-	MemberNm  string
-}

@@ -10,15 +10,72 @@ import (
 	"time"
 )
 
-const isTokenRevoked = `-- name: IsTokenRevoked :one
-SELECT EXISTS (SELECT FROM revoked_token WHERE jti = $1)
+const changePassword = `-- name: ChangePassword :one
+WITH changed AS (
+    UPDATE member
+    SET member_pwd = $2
+    WHERE member.member_id = $3 AND member.member_pwd = $4
+    RETURNING member.member_id AS id
+)
+INSERT INTO revoked_member AS m (member_id, generation, expires_at)
+SELECT changed.id, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, now() + make_interval(secs => $1::float8) FROM changed
+ON CONFLICT (member_id) DO UPDATE
+SET generation = greatest(m.generation + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint),
+    expires_at = EXCLUDED.expires_at, revoked_at = now()
+RETURNING generation, expires_at
 `
 
-func (q *Queries) IsTokenRevoked(ctx context.Context, jti string) (bool, error) {
-	row := q.db.QueryRow(ctx, isTokenRevoked, jti)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
+type ChangePasswordParams struct {
+	KeepSeconds float64
+	NewPwd      string
+	MemberID    string
+	OldPwd      string
+}
+
+type ChangePasswordRow struct {
+	Generation int64
+	ExpiresAt  time.Time
+}
+
+// Compare and swap, and all tokens of before are withdrawn with it: there is no
+// moment at which the old password is gone and its tokens work. No row when the
+// password was changed meanwhile.
+func (q *Queries) ChangePassword(ctx context.Context, arg ChangePasswordParams) (ChangePasswordRow, error) {
+	row := q.db.QueryRow(ctx, changePassword,
+		arg.KeepSeconds,
+		arg.NewPwd,
+		arg.MemberID,
+		arg.OldPwd,
+	)
+	var i ChangePasswordRow
+	err := row.Scan(&i.Generation, &i.ExpiresAt)
+	return i, err
+}
+
+const revokeMember = `-- name: RevokeMember :one
+INSERT INTO revoked_member AS m (member_id, generation, expires_at)
+VALUES ($1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, now() + make_interval(secs => $2::float8))
+ON CONFLICT (member_id) DO UPDATE
+SET generation = greatest(m.generation + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint),
+    expires_at = EXCLUDED.expires_at, revoked_at = now()
+RETURNING generation, expires_at
+`
+
+type RevokeMemberParams struct {
+	MemberID    string
+	KeepSeconds float64
+}
+
+type RevokeMemberRow struct {
+	Generation int64
+	ExpiresAt  time.Time
+}
+
+func (q *Queries) RevokeMember(ctx context.Context, arg RevokeMemberParams) (RevokeMemberRow, error) {
+	row := q.db.QueryRow(ctx, revokeMember, arg.MemberID, arg.KeepSeconds)
+	var i RevokeMemberRow
+	err := row.Scan(&i.Generation, &i.ExpiresAt)
+	return i, err
 }
 
 const revokeToken = `-- name: RevokeToken :exec
@@ -29,6 +86,15 @@ WITH expired AS (
         WHERE old.expires_at < now() - interval '1 hour'
         ORDER BY old.expires_at, old.jti
         LIMIT 100
+    ))
+), expired_members AS (
+    DELETE FROM revoked_member
+    WHERE member_id = ANY (ARRAY(
+        SELECT old.member_id FROM revoked_member AS old
+        WHERE old.expires_at < now() - interval '1 hour'
+        ORDER BY old.expires_at
+        LIMIT 100
+        FOR UPDATE SKIP LOCKED
     ))
 )
 INSERT INTO revoked_token (jti, member_id, expires_at)
@@ -43,9 +109,9 @@ type RevokeTokenParams struct {
 }
 
 // Every revocation clears away some that are past their use, which keeps the
-// table about as large as the number of live ones without a job of its own.
+// tables about as large as the number of live ones without a job of its own.
 // The hour is for clocks that differ. The list of ids makes two of these at
-// once lock their rows in the same order.
+// once lock their rows in the same order; of members, rows in work are left.
 func (q *Queries) RevokeToken(ctx context.Context, arg RevokeTokenParams) error {
 	_, err := q.db.Exec(ctx, revokeToken, arg.Jti, arg.MemberID, arg.ExpiresAt)
 	return err

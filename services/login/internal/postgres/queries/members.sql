@@ -6,9 +6,11 @@ VALUES (@member_id, @member_pwd, @member_nm)
 ON CONFLICT (member_id) DO NOTHING;
 
 -- name: FindMember :one
-SELECT member_id, member_pwd, member_nm
+-- The password and the generation of tokens that it earns are of one snapshot.
+SELECT member.member_id, member.member_pwd, member.member_nm, coalesce(revoked_member.generation, 0)::bigint AS generation
 FROM member
-WHERE member_id = @member_id;
+LEFT JOIN revoked_member ON revoked_member.member_id = member.member_id
+WHERE member.member_id = @member_id;
 
 -- name: ReplacePassword :execrows
 -- Compare and swap: a password that was changed meanwhile stays.

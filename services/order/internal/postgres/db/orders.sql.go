@@ -214,17 +214,6 @@ func (q *Queries) InsertOrder(ctx context.Context, arg InsertOrderParams) (int64
 	return result.RowsAffected(), nil
 }
 
-const isTokenRevoked = `-- name: IsTokenRevoked :one
-SELECT EXISTS (SELECT FROM revoked_token WHERE jti = $1)
-`
-
-func (q *Queries) IsTokenRevoked(ctx context.Context, jti string) (bool, error) {
-	row := q.db.QueryRow(ctx, isTokenRevoked, jti)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
-}
-
 const listBranches = `-- name: ListBranches :many
 SELECT bran_id, bran_nm FROM branch ORDER BY bran_id
 `

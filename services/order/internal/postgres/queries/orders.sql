@@ -77,6 +77,3 @@ ORDER BY d.order_detail_id;
 
 -- name: ListBranches :many
 SELECT bran_id, bran_nm FROM branch ORDER BY bran_id;
-
--- name: IsTokenRevoked :one
-SELECT EXISTS (SELECT FROM revoked_token WHERE jti = @jti);

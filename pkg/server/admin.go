@@ -1,0 +1,55 @@
+package server
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+
+	"github.com/labstack/echo/v4"
+
+	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/token"
+)
+
+// Admin is who may call the operations that are for operators alone. They are on
+// the internal port, and ask for a credential as well: not everyone who reaches
+// that port may use them.
+type Admin struct {
+	Token string `env:"ADMIN_TOKEN" doc:"Credential of operators, at least 32 bytes, for the operations under /int that change something; empty closes them"`
+}
+
+// minAdminToken is the least length of the admin token in bytes: too long to guess.
+const minAdminToken = 32
+
+// Validate reports a token that could be guessed.
+func (a Admin) Validate() error {
+	if a.Token != "" && len(a.Token) < minAdminToken {
+		return fmt.Errorf("ADMIN_TOKEN must be at least %d bytes long (it has %d), or empty", minAdminToken, len(a.Token))
+	}
+	return nil
+}
+
+// Require lets only callers through that show the admin token as their Bearer
+// token. Where there is none, it lets nobody through.
+func (a Admin) Require() echo.MiddlewareFunc {
+	want := sha256.Sum256([]byte(a.Token))
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			if a.Token == "" {
+				return fault.New(fault.Forbidden, "this operation is closed: ADMIN_TOKEN is not set")
+			}
+			shown := token.Bearer(c.Request().Header.Get(echo.HeaderAuthorization))
+			// Hashes are of one length, so that the comparison takes the same time
+			// for every token.
+			got := sha256.Sum256([]byte(shown))
+			switch {
+			case shown == "":
+				return fault.New(fault.Unauthenticated, "the admin credential is required")
+			case subtle.ConstantTimeCompare(got[:], want[:]) != 1:
+				return fault.New(fault.Unauthenticated, "the admin credential is not valid")
+			default:
+				return next(c)
+			}
+		}
+	}
+}

@@ -1,0 +1,188 @@
+package app_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/apitest"
+	"example.com/pizza/pkg/events"
+	"example.com/pizza/pkg/events/eventstest"
+	eventspg "example.com/pizza/pkg/events/postgres"
+	"example.com/pizza/services/login/api"
+)
+
+func (s *service) revoke(t *testing.T, contentType, body string) apitest.Answer {
+	t.Helper()
+	return s.Post(t, "/int/auth/revoke", contentType, body, "Authorization", "Bearer "+adminToken)
+}
+
+// waitRevoked waits until a replica knows that a token was withdrawn.
+func (s *service) waitRevoked(t *testing.T, raw string) {
+	t.Helper()
+	for s.verify(t, raw).Status != http.StatusUnauthorized {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// An operator ends every session of a member, on every replica, and of nobody
+// else; the member may log in again in the same moment.
+func TestRevokeMember(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.New(t)
+	s, replica := start(t, db), start(t, db)
+	s.register(t, "minji", "correct horse")
+	s.register(t, "mina", "correct horse")
+	other := s.login(t, "mina", "correct horse")
+	for _, test := range []struct{ name, contentType, body string }{
+		{"json", asJSON, `{"member_id":"minji"}`},
+		{"again", asJSON, `{"member_id":"minji"}`},
+		{"form", asForm, `member_id=minji`},
+	} {
+		stolen, own := replica.login(t, "minji", "correct horse"), s.login(t, "minji", "correct horse")
+		want := api.Revoked{MemberID: "minji", Message: "no token of the member is valid any more"}
+		if diff := cmp.Diff(want, apitest.Decode[api.Revoked](t, s.revoke(t, test.contentType, test.body), http.StatusOK)); diff != "" {
+			t.Error(diff)
+		}
+		for _, raw := range []string{stolen, own} {
+			if got := apitest.Decode[api.RefusedToken](t, s.verify(t, raw), http.StatusUnauthorized); got.Reason != api.RefusalReasonRevoked {
+				t.Errorf("%s: reason %q", test.name, got.Reason)
+			}
+			replica.waitRevoked(t, raw)
+		}
+		apitest.Decode[api.GoodToken](t, s.verify(t, replica.login(t, "minji", "correct horse")), http.StatusOK)
+		apitest.Decode[api.GoodToken](t, replica.verify(t, s.login(t, "minji", "correct horse")), http.StatusOK)
+	}
+	apitest.Decode[api.GoodToken](t, s.verify(t, other), http.StatusOK)
+	apitest.Decode[api.Revoked](t, s.revoke(t, asJSON, `{"member_id":"nobody"}`), http.StatusOK)
+}
+
+func TestRevokeMemberRefuses(t *testing.T) {
+	t.Parallel()
+	s := start(t, migrationstest.New(t))
+	for name, test := range map[string]struct {
+		authorization, body string
+		status              int
+		fields              []string
+	}{
+		"no_credential":     {"", `{"member_id":"minji"}`, 401, nil},
+		"token_of_a_member": {"Bearer " + expired(t, "minji"), `{"member_id":"minji"}`, 401, nil},
+		"wrong_credential":  {"Bearer " + adminToken + "x", `{"member_id":"minji"}`, 401, nil},
+		"credential_first":  {"", `{}`, 401, nil},
+		"no_member":         {"Bearer " + adminToken, `{}`, 400, []string{"member_id", "is required"}},
+		"empty_member":      {"Bearer " + adminToken, `{"member_id":""}`, 400, []string{"member_id", "is required"}},
+		"id_too_long":       {"Bearer " + adminToken, object(t, "member_id", strings.Repeat("a", 101)), 400, []string{"member_id", "must be at most 100 characters"}},
+		"nul":               {"Bearer " + adminToken, `{"member_id":"\u0000"}`, 400, []string{"member_id", "must not contain a NUL character"}},
+		"member_of_no_text": {"Bearer " + adminToken, `{"member_id":["minji"]}`, 400, []string{"member_id", "must be a string"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			mustRefuse(t, s.Post(t, "/int/auth/revoke", asJSON, test.body, "Authorization", test.authorization), test.status, test.fields...)
+		})
+	}
+}
+
+// A token ends on every replica, also on one that was not there at the time.
+func TestLogoutOnEveryReplica(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.New(t)
+	s, replica := start(t, db), start(t, db)
+	s.register(t, "minji", "correct horse")
+	raw, other := s.login(t, "minji", "correct horse"), s.login(t, "minji", "correct horse")
+	s.Get(t, "/login/logout/", "Authorization", "Bearer "+raw)
+	replica.waitRevoked(t, raw)
+	late := start(t, db)
+	apitest.Decode[api.RefusedToken](t, late.verify(t, raw), http.StatusUnauthorized)
+	apitest.Decode[api.GoodToken](t, late.verify(t, other), http.StatusOK)
+}
+
+// Logins run beside changes of the password, in any order: each token that was
+// given for a password lives exactly as long as the password, whatever the clocks
+// of the replicas say.
+func TestTokensLiveAsLongAsTheirPassword(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.New(t)
+	s, replica := start(t, db), start(t, db)
+	s.register(t, "minji", "correct horse 0")
+	password := func(round int) string { return "correct horse " + string(rune('0'+round)) }
+	const rounds = 3
+	var mu sync.Mutex
+	tokens := map[string]int{} // the round whose password each was given for
+	for round := range rounds {
+		raw := s.login(t, "minji", password(round))
+		var logins sync.WaitGroup
+		for range 4 {
+			logins.Go(func() {
+				a := replica.tryLogin(t, "minji", password(round))
+				if a.Status == http.StatusUnauthorized {
+					return // after the change
+				}
+				token := apitest.Decode[api.Session](t, a, http.StatusOK).Token
+				mu.Lock()
+				defer mu.Unlock()
+				tokens[token] = round
+			})
+		}
+		body := object(t, "old_pw", password(round), "new_pw", password(round+1))
+		changed := apitest.Decode[api.PasswordChanged](t, s.changePassword(t, raw, asJSON, body), http.StatusOK)
+		logins.Wait()
+		tokens[changed.Token] = round + 1
+	}
+	for raw, round := range tokens {
+		want := http.StatusUnauthorized
+		if round == rounds {
+			want = http.StatusOK
+		}
+		if got := s.verify(t, raw).Status; got != want {
+			t.Errorf("a token of password %d after %d changes: %d", round, rounds, got)
+		}
+	}
+}
+
+// TestRevocationsArePublished reads from the real transport what the document
+// promises of a logout and of the withdrawal of all tokens of a member.
+func TestRevocationsArePublished(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.New(t)
+	messages := apitest.NewMessages(t, api.Events)
+	s := start(t, db)
+	pool, err := pgxpool.New(context.Background(), db.URL(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	from := eventspg.New(pool, eventstest.Config(), slog.New(slog.DiscardHandler), events.NewConsumerMetrics(prometheus.NewRegistry()))
+	got := eventstest.Collect(t, from, "token.revoked")
+	s.register(t, "minji", "correct horse")
+	s.Get(t, "/login/logout/", "Authorization", "Bearer "+s.login(t, "minji", "correct horse"))
+	s.revoke(t, asJSON, `{"member_id":"minji"}`)
+	var kinds []string
+	for range 2 {
+		e := <-got
+		body, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := messages.Check("token.revoked", body); err != nil {
+			t.Errorf("%v\n%s", err, body)
+		}
+		var data struct{ Jti string }
+		if err := json.Unmarshal(e.Data, &data); err != nil || e.Subject != "minji" {
+			t.Errorf("of %q, %v: %s", e.Subject, err, e.Data)
+		}
+		kinds = append(kinds, map[bool]string{true: "member", false: "token"}[data.Jti == ""])
+	}
+	if diff := cmp.Diff([]string{"token", "member"}, kinds); diff != "" {
+		t.Error(diff)
+	}
+}
