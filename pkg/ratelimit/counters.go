@@ -51,11 +51,13 @@ func Open(c pkgredis.Config, log *slog.Logger, registry prometheus.Registerer, n
 }
 
 // Close gives the connections back.
-func (n *Counters) Close() error {
+func (n *Counters) Close() {
 	if n.client == nil {
-		return nil
+		return
 	}
-	return n.client.Close()
+	if err := n.client.Close(); err != nil {
+		n.log.Warn("the connections to Redis do not close", "error", err)
+	}
 }
 
 // limiter counts under names that begin with name.

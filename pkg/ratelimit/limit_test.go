@@ -36,11 +36,7 @@ func open(t *testing.T, url string, timeout time.Duration, now func() time.Time)
 	if r.Counters, err = ratelimit.Open(redis.Config{URL: url, Timeout: timeout}, slog.New(slog.NewTextHandler(r.log, nil)), r.registry, now); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := r.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(r.Close)
 	return r
 }
 

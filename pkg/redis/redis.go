@@ -21,20 +21,27 @@ type Config struct {
 	Timeout time.Duration `env:"CACHE_TIMEOUT" envDefault:"250ms" doc:"Longest wait for Redis before the service goes on without it: short, since it can"`
 }
 
-// Validate reports an address that is none, without telling it: it may have a
-// password.
+// Validate reports an address that is none, without telling it, and a time that
+// is none.
 func (c Config) Validate() error {
-	if c.URL != "" {
-		u, err := url.Parse(c.URL)
-		if err != nil || (u.Scheme != "redis" && u.Scheme != "rediss") || u.Hostname() == "" {
-			return errors.New("CACHE_URL must be redis://host:port/db or rediss://host:port/db, or empty")
-		}
-		if _, err := redis.ParseURL(c.URL); err != nil {
-			return errors.New("CACHE_URL is not understood: its port, database number or options are wrong")
-		}
-	}
+	bad := []error{checkURL(c.URL)}
 	if c.Timeout <= 0 {
-		return errors.New("CACHE_TIMEOUT must be more than 0")
+		bad = append(bad, errors.New("CACHE_TIMEOUT must be more than 0"))
+	}
+	return errors.Join(bad...)
+}
+
+// checkURL does not tell the address: it may have a password.
+func checkURL(address string) error {
+	if address == "" {
+		return nil
+	}
+	u, err := url.Parse(address)
+	if err != nil || (u.Scheme != "redis" && u.Scheme != "rediss") || u.Hostname() == "" {
+		return errors.New("CACHE_URL must be redis://host:port/db or rediss://host:port/db, or empty")
+	}
+	if _, err := redis.ParseURL(address); err != nil {
+		return errors.New("CACHE_URL is not understood: its port, database number or options are wrong")
 	}
 	return nil
 }

@@ -246,6 +246,9 @@ type Internal = Problem
 // Invalid defines model for Invalid.
 type Invalid = Problem
 
+// Limited defines model for Limited.
+type Limited = Problem
+
 // NoGoodToken defines model for NoGoodToken.
 type NoGoodToken = Problem
 
@@ -407,6 +410,11 @@ type ClientInterface interface {
 	// once goes on working. An unknown id and a wrong password are the same
 	// answer, after the same work.
 	//
+	// Passwords are tried at a bounded rate for each account, which is alike for
+	// ids that are nobody's, and by each client; beyond it the answer is 429,
+	// and `Retry-After` says for how long, which is seconds. `RateLimit` says
+	// on every answer what is left.
+	//
 	// More logins than the service can hash for are refused with 503 and
 	// `Retry-After` at once.
 	//
@@ -420,6 +428,11 @@ type ClientInterface interface {
 	// `id` and `pw` are required, and have no other rule here: what was stored
 	// once goes on working. An unknown id and a wrong password are the same
 	// answer, after the same work.
+	//
+	// Passwords are tried at a bounded rate for each account, which is alike for
+	// ids that are nobody's, and by each client; beyond it the answer is 429,
+	// and `Retry-After` says for how long, which is seconds. `RateLimit` says
+	// on every answer what is left.
 	//
 	// More logins than the service can hash for are refused with 503 and
 	// `Retry-After` at once.
@@ -609,6 +622,11 @@ func (c *Client) VerifyToken(ctx context.Context, body VerifyTokenJSONRequestBod
 // once goes on working. An unknown id and a wrong password are the same
 // answer, after the same work.
 //
+// Passwords are tried at a bounded rate for each account, which is alike for
+// ids that are nobody's, and by each client; beyond it the answer is 429,
+// and `Retry-After` says for how long, which is seconds. `RateLimit` says
+// on every answer what is left.
+//
 // More logins than the service can hash for are refused with 503 and
 // `Retry-After` at once.
 //
@@ -632,6 +650,11 @@ func (c *Client) LoginWithBody(ctx context.Context, contentType string, body io.
 // `id` and `pw` are required, and have no other rule here: what was stored
 // once goes on working. An unknown id and a wrong password are the same
 // answer, after the same work.
+//
+// Passwords are tried at a bounded rate for each account, which is alike for
+// ids that are nobody's, and by each client; beyond it the answer is 429,
+// and `Retry-After` says for how long, which is seconds. `RateLimit` says
+// on every answer what is left.
 //
 // More logins than the service can hash for are refused with 503 and
 // `Retry-After` at once.
@@ -1130,6 +1153,11 @@ type ClientWithResponsesInterface interface {
 	// once goes on working. An unknown id and a wrong password are the same
 	// answer, after the same work.
 	//
+	// Passwords are tried at a bounded rate for each account, which is alike for
+	// ids that are nobody's, and by each client; beyond it the answer is 429,
+	// and `Retry-After` says for how long, which is seconds. `RateLimit` says
+	// on every answer what is left.
+	//
 	// More logins than the service can hash for are refused with 503 and
 	// `Retry-After` at once.
 	//
@@ -1143,6 +1171,11 @@ type ClientWithResponsesInterface interface {
 	// `id` and `pw` are required, and have no other rule here: what was stored
 	// once goes on working. An unknown id and a wrong password are the same
 	// answer, after the same work.
+	//
+	// Passwords are tried at a bounded rate for each account, which is alike for
+	// ids that are nobody's, and by each client; beyond it the answer is 429,
+	// and `Retry-After` says for how long, which is seconds. `RateLimit` says
+	// on every answer what is left.
 	//
 	// More logins than the service can hash for are refused with 503 and
 	// `Retry-After` at once.
@@ -1541,6 +1574,11 @@ type LoginResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// LoginResponse429Headers the declared response headers of an HTTP 429 response for Login
+type LoginResponse429Headers struct {
+	RetryAfter int
+}
+
 // LoginResponse503Headers the declared response headers of an HTTP 503 response for Login
 type LoginResponse503Headers struct {
 	RetryAfter int
@@ -1559,6 +1597,8 @@ type LoginResponse struct {
 	ApplicationProblemJSON413 *TooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationProblemJSON415 *UnsupportedMedia
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Limited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -1567,6 +1607,8 @@ type LoginResponse struct {
 	Headers200 *LoginResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *LoginResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *LoginResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *LoginResponse503Headers
 }
@@ -1594,6 +1636,11 @@ func (r LoginResponse) GetApplicationProblemJSON413() *TooLarge {
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r LoginResponse) GetApplicationProblemJSON415() *UnsupportedMedia {
 	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r LoginResponse) GetApplicationProblemJSON429() *Limited {
+	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -1707,6 +1754,11 @@ type ChangePasswordResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// ChangePasswordResponse429Headers the declared response headers of an HTTP 429 response for ChangePassword
+type ChangePasswordResponse429Headers struct {
+	RetryAfter int
+}
+
 // ChangePasswordResponse503Headers the declared response headers of an HTTP 503 response for ChangePassword
 type ChangePasswordResponse503Headers struct {
 	RetryAfter int
@@ -1727,6 +1779,8 @@ type ChangePasswordResponse struct {
 	ApplicationProblemJSON413 *TooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationProblemJSON415 *UnsupportedMedia
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Limited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -1735,6 +1789,8 @@ type ChangePasswordResponse struct {
 	Headers200 *ChangePasswordResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ChangePasswordResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ChangePasswordResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ChangePasswordResponse503Headers
 }
@@ -1767,6 +1823,11 @@ func (r ChangePasswordResponse) GetApplicationProblemJSON413() *TooLarge {
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r ChangePasswordResponse) GetApplicationProblemJSON415() *UnsupportedMedia {
 	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSON429() *Limited {
+	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -1808,6 +1869,11 @@ func (r ChangePasswordResponse) ContentType() string {
 	return ""
 }
 
+// RegisterResponse429Headers the declared response headers of an HTTP 429 response for Register
+type RegisterResponse429Headers struct {
+	RetryAfter int
+}
+
 // RegisterResponse503Headers the declared response headers of an HTTP 503 response for Register
 type RegisterResponse503Headers struct {
 	RetryAfter int
@@ -1826,10 +1892,14 @@ type RegisterResponse struct {
 	ApplicationProblemJSON413 *TooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationProblemJSON415 *UnsupportedMedia
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Limited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *Unavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RegisterResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RegisterResponse503Headers
 }
@@ -1857,6 +1927,11 @@ func (r RegisterResponse) GetApplicationProblemJSON413() *TooLarge {
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r RegisterResponse) GetApplicationProblemJSON415() *UnsupportedMedia {
 	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r RegisterResponse) GetApplicationProblemJSON429() *Limited {
+	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -1984,6 +2059,11 @@ func (c *ClientWithResponses) VerifyTokenWithResponse(ctx context.Context, body 
 // once goes on working. An unknown id and a wrong password are the same
 // answer, after the same work.
 //
+// Passwords are tried at a bounded rate for each account, which is alike for
+// ids that are nobody's, and by each client; beyond it the answer is 429,
+// and `Retry-After` says for how long, which is seconds. `RateLimit` says
+// on every answer what is left.
+//
 // More logins than the service can hash for are refused with 503 and
 // `Retry-After` at once.
 //
@@ -2003,6 +2083,11 @@ func (c *ClientWithResponses) LoginWithBodyWithResponse(ctx context.Context, con
 // `id` and `pw` are required, and have no other rule here: what was stored
 // once goes on working. An unknown id and a wrong password are the same
 // answer, after the same work.
+//
+// Passwords are tried at a bounded rate for each account, which is alike for
+// ids that are nobody's, and by each client; beyond it the answer is 429,
+// and `Retry-After` says for how long, which is seconds. `RateLimit` says
+// on every answer what is left.
 //
 // More logins than the service can hash for are refused with 503 and
 // `Retry-After` at once.
@@ -2481,6 +2566,13 @@ func ParseLoginResponse(rsp *http.Response) (*LoginResponse, error) {
 		}
 		response.ApplicationProblemJSON415 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Limited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -2518,6 +2610,16 @@ func ParseLoginResponse(rsp *http.Response) (*LoginResponse, error) {
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers LoginResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers LoginResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -2642,6 +2744,13 @@ func ParseChangePasswordResponse(rsp *http.Response) (*ChangePasswordResponse, e
 		}
 		response.ApplicationProblemJSON415 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Limited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -2679,6 +2788,16 @@ func ParseChangePasswordResponse(rsp *http.Response) (*ChangePasswordResponse, e
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ChangePasswordResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ChangePasswordResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -2743,6 +2862,13 @@ func ParseRegisterResponse(rsp *http.Response) (*RegisterResponse, error) {
 		}
 		response.ApplicationProblemJSON415 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Limited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -2760,6 +2886,16 @@ func ParseRegisterResponse(rsp *http.Response) (*RegisterResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers RegisterResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers RegisterResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -2944,6 +3080,15 @@ type ConflictApplicationProblemPlusJSONResponse Problem
 type InternalApplicationProblemPlusJSONResponse Problem
 
 type InvalidApplicationProblemPlusJSONResponse Problem
+
+type LimitedResponseHeaders struct {
+	RetryAfter int
+}
+type LimitedApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers LimitedResponseHeaders
+}
 
 type NoGoodTokenResponseHeaders struct {
 	WWWAuthenticate string
@@ -3435,6 +3580,23 @@ func (response Login415ApplicationProblemPlusJSONResponse) VisitLoginResponse(w 
 	return err
 }
 
+type Login429ApplicationProblemPlusJSONResponse struct {
+	LimitedApplicationProblemPlusJSONResponse
+}
+
+func (response Login429ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type Login500ApplicationProblemPlusJSONResponse struct {
 	InternalApplicationProblemPlusJSONResponse
 }
@@ -3633,6 +3795,23 @@ func (response ChangePassword415ApplicationProblemPlusJSONResponse) VisitChangeP
 	return err
 }
 
+type ChangePassword429ApplicationProblemPlusJSONResponse struct {
+	LimitedApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword429ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ChangePassword500ApplicationProblemPlusJSONResponse struct {
 	InternalApplicationProblemPlusJSONResponse
 }
@@ -3748,6 +3927,23 @@ func (response Register415ApplicationProblemPlusJSONResponse) VisitRegisterRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Register429ApplicationProblemPlusJSONResponse struct {
+	LimitedApplicationProblemPlusJSONResponse
+}
+
+func (response Register429ApplicationProblemPlusJSONResponse) VisitRegisterResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }

@@ -57,25 +57,29 @@ func patient(upgrade string) hashing.Config {
 	return hashing.Config{Queue: 1000, Wait: time.Minute, Upgrade: upgrade, SurveyEvery: time.Hour, Cost: password.Recommended()}
 }
 
-func startWith(t *testing.T, db *migrationstest.Database, c hashing.Config) *service {
+func startWith(t *testing.T, db *migrationstest.Database, h hashing.Config, more ...func(*app.Config)) *service {
 	t.Helper()
 	transport, err := config.Load[connect.Config](nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var written log
-	a, err := app.New(context.Background(), app.Config{
+	c := app.Config{
 		HTTP:     server.Config{RequestTimeout: time.Minute, ShutdownTimeout: 5 * time.Second},
 		DB:       pgtest.Config(t, db.URL("login_svc")),
 		Token:    token.Config{Secret: secret},
 		Access:   app.Access{TTLSeconds: 3600},
-		Password: c,
+		Password: h,
 		Policy:   password.PolicyConfig{MinLength: password.MinLength},
 		Admin:    server.Admin{Token: adminToken},
 
 		Revocations: revocation.Config{Refresh: 5 * time.Second, MaxAge: 30 * time.Second, WhenStale: "refuse"},
 		Events:      transport,
-	}, logging.New(logging.Config{Level: slog.LevelInfo}, &written, "login"))
+	}
+	for _, set := range more {
+		set(&c)
+	}
+	var written log
+	a, err := app.New(context.Background(), c, logging.New(logging.Config{Level: slog.LevelInfo}, &written, "login"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"example.com/pizza/pkg/token"
 	"example.com/pizza/pkg/token/revocation"
 	"example.com/pizza/services/login/internal/hashing"
+	"example.com/pizza/services/login/internal/limits"
 )
 
 // Store keeps members, and the tokens that were withdrawn.
@@ -41,6 +42,7 @@ var errWrong = fault.New(fault.Unauthenticated, "the id or the password is wrong
 type Options struct {
 	TokenLifetime time.Duration
 	Policy        *password.Policy // of new passwords
+	Limits        limits.Limits
 }
 
 // Service registers members and logs them in and out. All its errors are
@@ -65,10 +67,13 @@ func NewService(
 func (s *Service) Policy() *password.Policy { return s.options.Policy }
 
 // Register makes someone a member. It returns Invalid with every bad field,
-// Conflict when the id is taken, and Unavailable when too many passwords are
-// being hashed.
+// Conflict when the id is taken, RateLimited when it is tried too often, and
+// Unavailable when too many passwords are being hashed.
 func (s *Service) Register(ctx context.Context, r Registration) (Member, error) {
 	if err := r.Validate(s.options.Policy); err != nil {
+		return Member{}, err
+	}
+	if err := s.options.Limits.Register(ctx, r.ID); err != nil {
 		return Member{}, err
 	}
 	stored, err := s.hasher.Hash(ctx, r.Password)
@@ -91,9 +96,13 @@ type Session struct {
 
 // Login issues a token for the right password. It returns Invalid with every
 // missing field, Unauthenticated alike for an unknown id and a wrong password,
-// and Unavailable when too many passwords are being hashed.
+// RateLimited, alike too, when passwords are tried too often, and Unavailable when
+// too many are being hashed.
 func (s *Service) Login(ctx context.Context, c Credentials) (Session, error) {
 	if err := c.Validate(); err != nil {
+		return Session{}, err
+	}
+	if err := s.options.Limits.Password(ctx, c.ID); err != nil {
 		return Session{}, err
 	}
 	m, stored, v, err := s.verify(ctx, c)
