@@ -1,6 +1,6 @@
 # Everything that people and CI do with this repository. `make` lists it.
 
-MODULES  := pkg migrations services/login services/menu services/order deploy/local
+MODULES  := pkg migrations services/login services/menu services/order deploy/images deploy/local
 SERVICES := login menu order
 PACKAGES := $(MODULES:%=./%/...)
 BIN      := .local/bin
@@ -24,6 +24,10 @@ test: $(WITH_POSTGRES) ## Run all tests, with the race detector, on a real Postg
 .PHONY: chaos
 chaos: ## Break one part after the other while clients order, CHAOS (default 10) times as long as make test does
 	CHAOS=$(or $(CHAOS),10) go test -count=1 -v -timeout 2h -run TestChaos ./deploy/local/e2e
+
+.PHONY: images
+images: ## Build the container images as OCI archives in .local/images (make images TAG=1.2.0 REGISTRY=ghcr.io/me/pizza)
+	@go run ./deploy/images/cmd/images $(if $(TAG),-tag $(TAG)) $(if $(REGISTRY),-registry $(REGISTRY))
 
 .PHONY: lint
 lint: $(BIN)/golangci-lint ## Check style and the rules between the packages
