@@ -49,7 +49,7 @@ func (l *Limit) Spend(ctx context.Context, who string) error {
 	note(ctx, l, d)
 	if !d.Allowed {
 		l.refused.Inc()
-		return fault.Wrap(ErrLimited, fault.RateLimited, "too many requests of this "+l.name+"; try again later").Retry(d.RetryAfter)
+		return fault.Wrap(ErrLimited, fault.RateLimited, "too many requests: the "+l.name+" limit is used up; try again later").Retry(d.RetryAfter)
 	}
 	l.allowed.Inc()
 	return nil

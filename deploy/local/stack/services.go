@@ -168,7 +168,7 @@ func (s *Stack) environ(name string, settings []string) ([]string, error) {
 		"QUOTE_MAX_AGE=2s", // so that it is soon seen what orders do without menu
 		// All are one client here, and load tests are a few members: the limits show
 		// themselves in the headers, and refuse nobody.
-		"LOGIN_RATE_PER_ACCOUNT=10000/s", "LOGIN_RATE_PER_ADDRESS=10000/s",
+		"LOGIN_RATE_PER_ACCOUNT=10000/s", "LOGIN_RATE_PER_ACCOUNT_AND_ADDRESS=10000/s", "LOGIN_RATE_PER_ADDRESS=10000/s",
 		"REGISTER_RATE_PER_ACCOUNT=10000/s", "REGISTER_RATE_PER_ADDRESS=10000/s",
 		"ORDER_RATE_PER_MEMBER=10000/s",
 	}

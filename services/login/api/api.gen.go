@@ -410,10 +410,10 @@ type ClientInterface interface {
 	// once goes on working. An unknown id and a wrong password are the same
 	// answer, after the same work.
 	//
-	// Passwords are tried at a bounded rate for each account, which is alike for
-	// ids that are nobody's, and by each client; beyond it the answer is 429,
-	// and `Retry-After` says for how long, which is seconds. `RateLimit` says
-	// on every answer what is left.
+	// Passwords are tried at a bounded rate by each client, for each account,
+	// and for each account by each client; alike for ids that are nobody's.
+	// Beyond it the answer is 429, and `Retry-After` says for how long, which is
+	// seconds. `RateLimit` says on every answer what is left.
 	//
 	// More logins than the service can hash for are refused with 503 and
 	// `Retry-After` at once.
@@ -429,10 +429,10 @@ type ClientInterface interface {
 	// once goes on working. An unknown id and a wrong password are the same
 	// answer, after the same work.
 	//
-	// Passwords are tried at a bounded rate for each account, which is alike for
-	// ids that are nobody's, and by each client; beyond it the answer is 429,
-	// and `Retry-After` says for how long, which is seconds. `RateLimit` says
-	// on every answer what is left.
+	// Passwords are tried at a bounded rate by each client, for each account,
+	// and for each account by each client; alike for ids that are nobody's.
+	// Beyond it the answer is 429, and `Retry-After` says for how long, which is
+	// seconds. `RateLimit` says on every answer what is left.
 	//
 	// More logins than the service can hash for are refused with 503 and
 	// `Retry-After` at once.
@@ -622,10 +622,10 @@ func (c *Client) VerifyToken(ctx context.Context, body VerifyTokenJSONRequestBod
 // once goes on working. An unknown id and a wrong password are the same
 // answer, after the same work.
 //
-// Passwords are tried at a bounded rate for each account, which is alike for
-// ids that are nobody's, and by each client; beyond it the answer is 429,
-// and `Retry-After` says for how long, which is seconds. `RateLimit` says
-// on every answer what is left.
+// Passwords are tried at a bounded rate by each client, for each account,
+// and for each account by each client; alike for ids that are nobody's.
+// Beyond it the answer is 429, and `Retry-After` says for how long, which is
+// seconds. `RateLimit` says on every answer what is left.
 //
 // More logins than the service can hash for are refused with 503 and
 // `Retry-After` at once.
@@ -651,10 +651,10 @@ func (c *Client) LoginWithBody(ctx context.Context, contentType string, body io.
 // once goes on working. An unknown id and a wrong password are the same
 // answer, after the same work.
 //
-// Passwords are tried at a bounded rate for each account, which is alike for
-// ids that are nobody's, and by each client; beyond it the answer is 429,
-// and `Retry-After` says for how long, which is seconds. `RateLimit` says
-// on every answer what is left.
+// Passwords are tried at a bounded rate by each client, for each account,
+// and for each account by each client; alike for ids that are nobody's.
+// Beyond it the answer is 429, and `Retry-After` says for how long, which is
+// seconds. `RateLimit` says on every answer what is left.
 //
 // More logins than the service can hash for are refused with 503 and
 // `Retry-After` at once.
@@ -1153,10 +1153,10 @@ type ClientWithResponsesInterface interface {
 	// once goes on working. An unknown id and a wrong password are the same
 	// answer, after the same work.
 	//
-	// Passwords are tried at a bounded rate for each account, which is alike for
-	// ids that are nobody's, and by each client; beyond it the answer is 429,
-	// and `Retry-After` says for how long, which is seconds. `RateLimit` says
-	// on every answer what is left.
+	// Passwords are tried at a bounded rate by each client, for each account,
+	// and for each account by each client; alike for ids that are nobody's.
+	// Beyond it the answer is 429, and `Retry-After` says for how long, which is
+	// seconds. `RateLimit` says on every answer what is left.
 	//
 	// More logins than the service can hash for are refused with 503 and
 	// `Retry-After` at once.
@@ -1172,10 +1172,10 @@ type ClientWithResponsesInterface interface {
 	// once goes on working. An unknown id and a wrong password are the same
 	// answer, after the same work.
 	//
-	// Passwords are tried at a bounded rate for each account, which is alike for
-	// ids that are nobody's, and by each client; beyond it the answer is 429,
-	// and `Retry-After` says for how long, which is seconds. `RateLimit` says
-	// on every answer what is left.
+	// Passwords are tried at a bounded rate by each client, for each account,
+	// and for each account by each client; alike for ids that are nobody's.
+	// Beyond it the answer is 429, and `Retry-After` says for how long, which is
+	// seconds. `RateLimit` says on every answer what is left.
 	//
 	// More logins than the service can hash for are refused with 503 and
 	// `Retry-After` at once.
@@ -2059,10 +2059,10 @@ func (c *ClientWithResponses) VerifyTokenWithResponse(ctx context.Context, body 
 // once goes on working. An unknown id and a wrong password are the same
 // answer, after the same work.
 //
-// Passwords are tried at a bounded rate for each account, which is alike for
-// ids that are nobody's, and by each client; beyond it the answer is 429,
-// and `Retry-After` says for how long, which is seconds. `RateLimit` says
-// on every answer what is left.
+// Passwords are tried at a bounded rate by each client, for each account,
+// and for each account by each client; alike for ids that are nobody's.
+// Beyond it the answer is 429, and `Retry-After` says for how long, which is
+// seconds. `RateLimit` says on every answer what is left.
 //
 // More logins than the service can hash for are refused with 503 and
 // `Retry-After` at once.
@@ -2084,10 +2084,10 @@ func (c *ClientWithResponses) LoginWithBodyWithResponse(ctx context.Context, con
 // once goes on working. An unknown id and a wrong password are the same
 // answer, after the same work.
 //
-// Passwords are tried at a bounded rate for each account, which is alike for
-// ids that are nobody's, and by each client; beyond it the answer is 429,
-// and `Retry-After` says for how long, which is seconds. `RateLimit` says
-// on every answer what is left.
+// Passwords are tried at a bounded rate by each client, for each account,
+// and for each account by each client; alike for ids that are nobody's.
+// Beyond it the answer is 429, and `Retry-After` says for how long, which is
+// seconds. `RateLimit` says on every answer what is left.
 //
 // More logins than the service can hash for are refused with 503 and
 // `Retry-After` at once.

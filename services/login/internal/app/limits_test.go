@@ -43,7 +43,7 @@ func (s *service) from(t *testing.T, client, id, pw string) apitest.Answer {
 func mustLimit(t *testing.T, a apitest.Answer, by string) {
 	t.Helper()
 	p := apitest.Decode[problem.Problem](t, a, http.StatusTooManyRequests)
-	if want := "too many requests of this " + by + "; try again later"; p.Detail != want {
+	if want := "too many requests: the " + by + " limit is used up; try again later"; p.Detail != want {
 		t.Errorf("detail %q, want %q", p.Detail, want)
 	}
 	if after, err := strconv.Atoi(a.Header.Get("Retry-After")); err != nil || after < 1 || after > 3600 {
@@ -137,6 +137,31 @@ func TestLoginRatePerAddress(t *testing.T) {
 			t.Errorf("%d %q, want %s", a.Status, got, want)
 		}
 	})
+}
+
+// One client alone cannot lock a member out: what it may try is less than what the
+// account allows.
+func TestOneClientLocksNobodyOut(t *testing.T) {
+	t.Parallel()
+	s := limited(t, migrationstest.New(t), limits.Config{LoginAccount: hourly(4), LoginClient: hourly(2)})
+	s.register(t, "minji", "correct horse")
+	for i := range 20 {
+		a := s.from(t, "203.0.113.1", "minji", "wrong")
+		if i >= 2 {
+			mustLimit(t, a, "account-from-address")
+		} else if a.Status != http.StatusUnauthorized {
+			t.Errorf("try %d: %d %s", i, a.Status, a.Body)
+		}
+	}
+	a := s.from(t, "198.51.100.1", "minji", "correct horse")
+	if got, want := a.Header.Get("RateLimit"), `"account-from-address";r=1;`; a.Status != http.StatusOK || !strings.HasPrefix(got, want) {
+		t.Errorf("the member gets %d, RateLimit %q", a.Status, got)
+	}
+	for _, id := range []string{"mina", "minji "} { // the client is known for other accounts by its address alone
+		if a := s.from(t, "203.0.113.1", id, "wrong"); a.Status != http.StatusUnauthorized {
+			t.Errorf("%q: %d", id, a.Status)
+		}
+	}
 }
 
 // A stolen token is no other way to try passwords.

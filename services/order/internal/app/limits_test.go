@@ -62,7 +62,7 @@ func TestOrderRatePerMember(t *testing.T) {
 		refused := s.order(t, minji, bbq)
 		p := apitest.Decode[problem.Problem](t, refused, http.StatusTooManyRequests)
 		after, err := strconv.Atoi(refused.Header.Get("Retry-After"))
-		if p.Detail != "too many requests of this member; try again later" || err != nil || after < 1 || after > 1200 ||
+		if p.Detail != "too many requests: the member limit is used up; try again later" || err != nil || after < 1 || after > 1200 ||
 			!strings.HasPrefix(refused.Header.Get("RateLimit"), `"member";r=0;t=`) {
 			t.Errorf("refused with %q %v", p.Detail, refused.Header)
 		}
