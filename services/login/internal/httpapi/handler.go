@@ -34,6 +34,7 @@ func Register(s *server.Server, logins *login.Service, operators server.Admin) e
 			"Logout":         optional, "VerifyToken": optional, "AuthorizeRequest": optional,
 		},
 	})
+	s.Router().Below(verifyPath, h.authorizeLike, withBearer)
 	s.CheckBodies(h.rules)
 	return s.ServeDocument("login", api.Document)
 }
