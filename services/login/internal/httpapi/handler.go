@@ -30,7 +30,7 @@ func Register(s *server.Server, logins *login.Service, operators server.Admin) e
 	api.RegisterHandlersWithOptions(s.Router(), api.NewStrictHandler(h, nil), api.RegisterHandlersOptions{
 		OperationMiddlewares: map[string][]echo.MiddlewareFunc{
 			"ChangePassword": {server.RequireToken(logins.Check)},
-			"RevokeMember":   {operators.Require()},
+			"RevokeMember":   {operators.Require(s.Audit())},
 			"Logout":         optional, "VerifyToken": optional, "AuthorizeRequest": optional,
 		},
 	})
