@@ -52,7 +52,7 @@ func TestAudit(t *testing.T) {
 		return line{"event": "login_failed", "outcome": "failure", "actor": "anonymous", "member_id": id, "reason": reason}
 	}
 	succeeded := line{"event": "login_succeeded", "outcome": "success", "actor": "member", "member_id": "minji"}
-	audittest.Expect(t, s.log.String(),
+	audittest.Expect(t, s.Log.String(),
 		registered("minji"), registered("legacy"), succeeded,
 		failed("minji", "wrong_password"), failed("", "unknown_id"), failed("legacy", "wrong_password"),
 		line{"event": "password_change_failed", "outcome": "failure", "actor": "member", "member_id": "minji", "reason": "wrong_password"},
@@ -62,7 +62,7 @@ func TestAudit(t *testing.T) {
 		line{"event": "member_tokens_revoked", "outcome": "success", "actor": "operator", "member_id": "minji"},
 		line{"event": "operator_refused", "outcome": "failure", "actor": "anonymous", "method": "POST", "route": "/int/auth/revoke"},
 	)
-	if strings.Contains(s.log.String(), "typed as the id") {
-		t.Errorf("the log has what was typed as an id:\n%s", s.log)
+	if strings.Contains(s.Log.String(), "typed as the id") {
+		t.Errorf("the log has what was typed as an id:\n%s", s.Log)
 	}
 }
