@@ -9,6 +9,7 @@ import (
 
 	"example.com/pizza/pkg/audit"
 	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/secret"
 	"example.com/pizza/pkg/token"
 )
 
@@ -16,7 +17,7 @@ import (
 // the internal port, and ask for a credential as well: not everyone who reaches
 // that port may use them.
 type Admin struct {
-	Token string `env:"ADMIN_TOKEN" doc:"Credential of operators, at least 32 bytes, for the operations under /int that change something; empty closes them"`
+	Token secret.Text `env:"ADMIN_TOKEN" doc:"Credential of operators, at least 32 bytes, for the operations under /int that change something; empty closes them"`
 }
 
 // minAdminToken is the least length of the admin token in bytes: too long to guess.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -58,7 +57,7 @@ func startWith(t *testing.T, db *migrationstest.Database, c hashing.Config) *ser
 		t.Fatal(err)
 	}
 	database := pgtest.Config(t, db.URL("login_svc"))
-	written := logtest.New(t, secret, adminToken, database.Password)
+	written := logtest.New(t, secret, adminToken, string(database.Password))
 	a, err := app.New(context.Background(), app.Config{
 		HTTP:     server.Config{RequestTimeout: time.Minute, ShutdownTimeout: 5 * time.Second},
 		DB:       database,
@@ -135,7 +134,7 @@ func expired(t *testing.T, memberID string) string {
 // foreign returns a token that another key has signed.
 func foreign(t *testing.T, memberID string) string {
 	t.Helper()
-	raw, err := token.NewKeys(token.Config{Secret: strings.Repeat("x", 32)}, time.Now).Issue(memberID, 0, time.Hour)
+	raw, err := token.NewKeys(token.Config{Secret: "another-secret-of-32-bytes-or-more"}, time.Now).Issue(memberID, 0, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

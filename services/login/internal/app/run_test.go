@@ -64,7 +64,7 @@ func TestRun(t *testing.T) {
 	db := migrationstest.NewSeeded(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	log := logtest.New(t, secret, pgtest.Config(t, db.URL("login_svc")).Password)
+	log := logtest.New(t, secret, string(pgtest.Config(t, db.URL("login_svc")).Password))
 	written, stdout := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {

@@ -68,7 +68,7 @@ func newLoggedApp(tb testing.TB, db *migrationstest.Database, change ...func(*ap
 	for _, f := range change {
 		f(&c)
 	}
-	log := logtest.New(tb, adminToken, c.DB.Password)
+	log := logtest.New(tb, adminToken, string(c.DB.Password))
 	a, err := app.New(context.Background(), c, log.Logger("menu"))
 	if err != nil {
 		tb.Fatal(err)

@@ -35,7 +35,7 @@ func TestRun(t *testing.T) {
 	db := migrationstest.NewSeeded(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	log := logtest.New(t, adminToken, pgtest.Config(t, db.URL("menu_svc")).Password)
+	log := logtest.New(t, adminToken, string(pgtest.Config(t, db.URL("menu_svc")).Password))
 	written, stdout := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {

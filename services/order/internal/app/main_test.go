@@ -76,7 +76,7 @@ func startWith(t *testing.T, c app.Config) *service {
 	if c.Revocations == (revocation.Config{}) {
 		c.Revocations = revocation.Config{Refresh: 5 * time.Second, MaxAge: 30 * time.Second, WhenStale: "refuse"}
 	}
-	log := logtest.New(t, secret, c.DB.Password)
+	log := logtest.New(t, secret, string(c.DB.Password))
 	a, err := app.New(context.Background(), c, log.Logger("order"))
 	if err != nil {
 		t.Fatal(err)
