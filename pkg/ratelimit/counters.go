@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"example.com/pizza/pkg/audit"
 	pkgredis "example.com/pizza/pkg/redis"
 )
 
@@ -29,6 +30,7 @@ type Counters struct {
 	timeout time.Duration
 	now     func() time.Time
 	log     *slog.Logger
+	audit   *audit.Log
 	metrics metrics
 
 	down  atomic.Bool
@@ -38,7 +40,7 @@ type Counters struct {
 // Open returns counters in the Redis of c, which need not be there, or in memory
 // if c has no address. now is the clock, time.Now outside of tests.
 func Open(c pkgredis.Config, log *slog.Logger, registry prometheus.Registerer, now func() time.Time) (*Counters, error) {
-	n := &Counters{timeout: c.Timeout, now: now, log: log, metrics: newMetrics(registry)}
+	n := &Counters{timeout: c.Timeout, now: now, log: log, audit: audit.New(log), metrics: newMetrics(registry)}
 	if c.URL == "" {
 		return n, nil
 	}

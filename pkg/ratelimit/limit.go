@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"example.com/pizza/pkg/audit"
 	"example.com/pizza/pkg/fault"
 )
 
@@ -16,10 +17,11 @@ var ErrLimited = errors.New("a rate limit is reached")
 
 // Limit is one bound of a route. One that is nil bounds nothing.
 type Limit struct {
-	name             string
+	route, name      string
 	rate             Rate
 	limiter          Limiter
 	allowed, refused prometheus.Counter
+	audit            *audit.Log
 }
 
 // Limit returns the bound of a route for everyone whom name tells apart, such as
@@ -31,7 +33,7 @@ func (n *Counters) Limit(route, name string, r Rate) *Limit {
 	of := func(outcome string) prometheus.Counter {
 		return n.metrics.requests.WithLabelValues(route, name, outcome)
 	}
-	return &Limit{name: name, rate: r, limiter: n.limiter(route+":"+name, r), allowed: of("allowed"), refused: of("refused")}
+	return &Limit{route: route, name: name, audit: n.audit, rate: r, limiter: n.limiter(route+":"+name, r), allowed: of("allowed"), refused: of("refused")}
 }
 
 // Spend counts one more for who, and notes for Announce what is left. It returns
@@ -49,6 +51,7 @@ func (l *Limit) Spend(ctx context.Context, who string) error {
 	note(ctx, l, d)
 	if !d.Allowed {
 		l.refused.Inc()
+		l.audit.RateLimited(ctx, l.route, l.name)
 		return fault.Wrap(ErrLimited, fault.RateLimited, "too many requests: the "+l.name+" limit is used up; try again later").Retry(d.RetryAfter)
 	}
 	l.allowed.Inc()

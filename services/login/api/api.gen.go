@@ -381,7 +381,9 @@ type ClientInterface interface {
 	// AuthorizeRequest Check the token of a request (forward authentication of a gateway)
 	//
 	// The gateway passes on the `Authorization` header of the request that it
-	// asks about, and adds `X-User-Id` to it when the answer is 200.
+	// asks about, and adds `X-User-Id` to it when the answer is 200. The same is
+	// answered at every path below this one, for every method: Envoy asks with
+	// the method and the path of the request.
 	//
 	// Corresponds with GET /int/auth/verify (the `AuthorizeRequest` operationId).
 	AuthorizeRequest(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -563,7 +565,9 @@ func (c *Client) RevokeMember(ctx context.Context, body RevokeMemberJSONRequestB
 // AuthorizeRequest Check the token of a request (forward authentication of a gateway)
 //
 // The gateway passes on the `Authorization` header of the request that it
-// asks about, and adds `X-User-Id` to it when the answer is 200.
+// asks about, and adds `X-User-Id` to it when the answer is 200. The same is
+// answered at every path below this one, for every method: Envoy asks with
+// the method and the path of the request.
 //
 // Corresponds with GET /int/auth/verify (the `AuthorizeRequest` operationId).
 func (c *Client) AuthorizeRequest(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1122,7 +1126,9 @@ type ClientWithResponsesInterface interface {
 	// AuthorizeRequestWithResponse Check the token of a request (forward authentication of a gateway)
 	//
 	// The gateway passes on the `Authorization` header of the request that it
-	// asks about, and adds `X-User-Id` to it when the answer is 200.
+	// asks about, and adds `X-User-Id` to it when the answer is 200. The same is
+	// answered at every path below this one, for every method: Envoy asks with
+	// the method and the path of the request.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2010,7 +2016,9 @@ func (c *ClientWithResponses) RevokeMemberWithResponse(ctx context.Context, body
 // AuthorizeRequestWithResponse Check the token of a request (forward authentication of a gateway)
 //
 // The gateway passes on the `Authorization` header of the request that it
-// asks about, and adds `X-User-Id` to it when the answer is 200.
+// asks about, and adds `X-User-Id` to it when the answer is 200. The same is
+// answered at every path below this one, for every method: Envoy asks with
+// the method and the path of the request.
 //
 // Returns a wrapper object for the known response body format(s).
 //

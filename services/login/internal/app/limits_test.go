@@ -93,9 +93,12 @@ func TestLoginRatePerAccount(t *testing.T) {
 	if n := s.metric(t, `rate_limit_requests_total{limit="account",outcome="refused",route="login"}`); n != 4 {
 		t.Errorf("%v refusals are counted", n)
 	}
+	if n := strings.Count(s.Log.String(), `"event":"rate_limited","outcome":"failure","actor":"anonymous","route":"login","limit":"account"`); n != 4 {
+		t.Errorf("%d refusals are in the audit", n)
+	}
 	for _, personal := range []string{"203.0.113", "198.51.100"} {
-		if strings.Contains(s.log.String(), personal) {
-			t.Errorf("the log has the address of a client: %s", s.log)
+		if strings.Contains(s.Log.String(), personal) {
+			t.Errorf("the log has the address of a client: %s", s.Log)
 		}
 	}
 }
@@ -230,8 +233,8 @@ func TestRatesAreShared(t *testing.T) {
 		s.login(t, "minji", "correct horse")
 		s.login(t, "minji", "correct horse")
 		mustLimit(t, s.tryLogin(t, "minji", "correct horse"), "account")
-		if s.metric(t, "rate_limit_fallback") != 1 || strings.Count(s.log.String(), "counted in memory") != 1 {
-			t.Errorf("nothing says so: %s", s.log)
+		if s.metric(t, "rate_limit_fallback") != 1 || strings.Count(s.Log.String(), "counted in memory") != 1 {
+			t.Errorf("nothing says so: %s", s.Log)
 		}
 	}
 
@@ -242,8 +245,8 @@ func TestRatesAreShared(t *testing.T) {
 		for s.metric(t, "rate_limit_fallback") == 1 { // it is tried once in a second
 			s.tryLogin(t, "nobody", "wrong")
 		}
-		if strings.Count(s.log.String(), "in Redis again") != 1 {
-			t.Errorf("nothing says so: %s", s.log)
+		if strings.Count(s.Log.String(), "in Redis again") != 1 {
+			t.Errorf("nothing says so: %s", s.Log)
 		}
 	}
 	mustLimit(t, a.tryLogin(t, "nobody", "wrong"), "account")

@@ -12,12 +12,14 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/config/configtest"
+	"example.com/pizza/pkg/logging/logtest"
 	"example.com/pizza/pkg/pgserver"
 	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/problem"
@@ -66,6 +68,7 @@ func TestRun(t *testing.T) {
 	db := migrationstest.NewSeeded(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
+	log := logtest.New(t, secret, string(pgtest.Config(t, db.URL("login_svc")).Password))
 	written, stdout := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
@@ -73,17 +76,18 @@ func TestRun(t *testing.T) {
 		ended <- err
 		_ = stdout.CloseWithError(err) // an error of Run ends the wait below
 	}()
-	lines := bufio.NewScanner(written)
+	lines := bufio.NewScanner(io.TeeReader(written, log))
 	var listening struct{ Msg, Public, Internal string }
 	for listening.Public == "" && lines.Scan() {
 		if err := json.Unmarshal(lines.Bytes(), &listening); err != nil {
 			t.Fatalf("a log line is no JSON: %s", lines.Bytes())
 		}
 	}
-	go func() { _, _ = io.Copy(io.Discard, written) }()
+	var drained sync.WaitGroup
+	drained.Go(func() { _, _ = io.Copy(log, written) })
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
-	s := &service{Service: &apitest.Service{Public: "http://" + listening.Public, Internal: "http://" + listening.Internal, Client: &http.Client{Transport: transport}}}
+	s := &service{Service: &apitest.Service{Public: "http://" + listening.Public, Internal: "http://" + listening.Internal, Client: &http.Client{Transport: transport}, Log: log}}
 	s.register(t, "minji", "correct horse")
 	session := apitest.Decode[api.Session](t, s.tryLogin(t, "minji", "correct horse"), http.StatusOK)
 	if session.ExpiresIn != 60 {
@@ -94,6 +98,7 @@ func TestRun(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Errorf("stopped with %v", err)
 	}
+	drained.Wait()
 }
 
 // The version that this build waits for is one that the migrations reach.

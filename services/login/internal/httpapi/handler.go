@@ -35,10 +35,11 @@ func Register(s *server.Server, logins *login.Service, operators server.Admin, c
 		OperationMiddlewares: map[string][]echo.MiddlewareFunc{
 			"Register": limited, "Login": limited,
 			"ChangePassword": append([]echo.MiddlewareFunc{server.RequireToken(logins.Check)}, limited...),
-			"RevokeMember":   {operators.Require()},
+			"RevokeMember":   {operators.Require(s.Audit())},
 			"Logout":         optional, "VerifyToken": optional, "AuthorizeRequest": optional,
 		},
 	})
+	s.Router().Below(verifyPath, h.authorizeLike, withBearer)
 	s.CheckBodies(h.rules)
 	return s.ServeDocument("login", api.Document)
 }

@@ -29,6 +29,7 @@ func (s *Service) ChangePassword(ctx context.Context, claims token.Claims, c Pas
 		if errors.Is(err, errWrong) {
 			wrong := fault.InvalidFields(fault.Field{Field: fieldOldPassword, Message: "is not the member's password"})
 			wrong.Err = err
+			s.audit.PasswordChangeFailed(ctx, claims.MemberID)
 			return Session{}, wrong
 		}
 		if err != nil {
@@ -45,7 +46,7 @@ func (s *Service) ChangePassword(ctx context.Context, claims token.Claims, c Pas
 		}
 		if changed {
 			s.withdrawn.Add(withdrawn)
-			s.log.InfoContext(ctx, "a member changed the password", "member_id", claims.MemberID)
+			s.audit.PasswordChanged(ctx, claims.MemberID)
 			m.Generation = withdrawn.Generation
 			return s.session(m)
 		}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"example.com/pizza/pkg/audit"
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/password"
 	"example.com/pizza/pkg/token"
@@ -54,13 +55,14 @@ type Service struct {
 	withdrawn *revocation.Set
 	options   Options
 	log       *slog.Logger
+	audit     *audit.Log
 }
 
 // NewService returns a service.
 func NewService(
 	store Store, hasher *hashing.Hasher, keys *token.Keys, withdrawn *revocation.Set, o Options, log *slog.Logger,
 ) *Service {
-	return &Service{store: store, hasher: hasher, keys: keys, withdrawn: withdrawn, options: o, log: log}
+	return &Service{store: store, hasher: hasher, keys: keys, withdrawn: withdrawn, options: o, log: log, audit: audit.New(log)}
 }
 
 // Policy returns what a new password must be.
@@ -84,6 +86,7 @@ func (s *Service) Register(ctx context.Context, r Registration) (Member, error) 
 	if err := s.store.Insert(ctx, m, stored); err != nil {
 		return Member{}, err
 	}
+	s.audit.MemberRegistered(ctx, m.ID)
 	return m, nil
 }
 
@@ -106,13 +109,21 @@ func (s *Service) Login(ctx context.Context, c Credentials) (Session, error) {
 		return Session{}, err
 	}
 	m, stored, v, err := s.verify(ctx, c)
+	if errors.Is(err, errWrong) {
+		s.audit.LoginFailed(ctx, m.ID)
+	}
 	if err != nil {
 		return Session{}, err
 	}
 	if v.Better != "" {
 		s.upgrade(ctx, m, stored, v.Better)
 	}
-	return s.session(m)
+	session, err := s.session(m)
+	if err != nil {
+		return Session{}, err
+	}
+	s.audit.LoginSucceeded(ctx, m.ID)
+	return session, nil
 }
 
 // session returns a new session of a member.
@@ -126,7 +137,8 @@ func (s *Service) session(m Member) (Session, error) {
 
 // verify returns the member with this id and password, and the stored form that
 // was checked. It returns errWrong, alike and after the same work for an unknown
-// id and for a wrong password, or Unavailable.
+// id, of which there is no member to return, and for a wrong password, or
+// Unavailable.
 func (s *Service) verify(ctx context.Context, c Credentials) (m Member, stored string, v hashing.Verdict, err error) {
 	m, stored, err = s.store.Find(ctx, c.ID)
 	if err != nil && fault.CodeOf(err) != fault.NotFound {
@@ -135,8 +147,8 @@ func (s *Service) verify(ctx context.Context, c Credentials) (m Member, stored s
 	// For an unknown id stored is empty: the same work, for no password.
 	v, err = s.hasher.Verify(ctx, stored, c.Password)
 	if errors.Is(err, password.ErrUnreadable) {
-		s.log.WarnContext(ctx, "a member cannot log in", "member_id", c.ID, "error", err.Error())
-		return Member{}, "", hashing.Verdict{}, errWrong
+		s.log.WarnContext(ctx, "a member cannot log in", "member_id", m.ID, "error", err.Error())
+		return m, "", hashing.Verdict{}, errWrong
 	}
 	if err == nil && !v.OK {
 		err = errWrong

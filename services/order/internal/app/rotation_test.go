@@ -15,6 +15,7 @@ import (
 
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/pgtest"
+	secrets "example.com/pizza/pkg/secret"
 	"example.com/pizza/pkg/token"
 	"example.com/pizza/pkg/token/tokentest"
 	"example.com/pizza/services/order/internal/app"
@@ -81,7 +82,7 @@ func (f *fleet) set(t *testing.T, r replica, signing string, previous ...string)
 // kidOf is the name of a key, which metrics show.
 func kidOf(t *testing.T, key string) string {
 	t.Helper()
-	raw, err := token.NewKeys(token.Config{Secret: key}, time.Now).Issue("minji", 0, time.Hour)
+	raw, err := token.NewKeys(token.Config{Secret: secrets.Text(key)}, time.Now).Issue("minji", 0, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
