@@ -172,7 +172,7 @@ func TestAtTheSameTime(t *testing.T) {
 func TestNeverMoreThanTheRate(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(12) {
-		random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test that can be repeated
+		random := rand.New(rand.NewPCG(seed, 1))
 		r := ratelimit.Rate{Count: 1 + random.IntN(20), Per: time.Duration(1+random.IntN(600)) * time.Second}
 		for name, open := range limiters() {
 			steps := make([]time.Duration, 200)
