@@ -38,6 +38,7 @@ type system struct {
 	client *http.Client // holds every answer against the documents
 	plain  *http.Client // does not
 	logs   *logs
+	folder string // of its data
 }
 
 // start starts the stack on free ports with a folder of its own.
@@ -66,7 +67,7 @@ func start(t *testing.T, o stack.Options) *system {
 	})
 	transport := &http.Transport{DialContext: (&net.Dialer{}).DialContext, MaxIdleConnsPerHost: 32}
 	t.Cleanup(transport.CloseIdleConnections)
-	running := &system{Stack: s, plain: &http.Client{Transport: transport, CheckRedirect: noRedirect}, logs: l}
+	running := &system{Stack: s, plain: &http.Client{Transport: transport, CheckRedirect: noRedirect}, logs: l, folder: o.DataDir}
 	var documents [][]byte
 	for _, name := range []string{"login", "menu", "order"} {
 		a := running.send(t, request{method: http.MethodGet, path: "/" + name + "/openapi.json", unchecked: true})

@@ -165,6 +165,7 @@ func (s *Stack) launch(ctx context.Context, name string, environ []string) (*Ser
 func (s *Stack) environ(name string, settings []string) ([]string, error) {
 	// What suits a laptop, unless the user says otherwise.
 	demonstration := []string{
+		"CORS_ALLOWED_ORIGINS=*",
 		"QUOTE_MAX_AGE=2s", // so that it is soon seen what orders do without menu
 		// All are one client here, and load tests are a few members: the limits show
 		// themselves in the headers, and refuse nobody.
@@ -181,7 +182,6 @@ func (s *Stack) environ(name string, settings []string) ([]string, error) {
 	}
 	environ = append(environ,
 		"ENVIRONMENT=local",
-		"CORS_ALLOWED_ORIGINS=*",
 		"SHUTDOWN_DELAY=0s",                   // no load balancer has to notice
 		"TRUSTED_PROXIES=127.0.0.0/8,::1/128", // the gateway, which says who its client is
 	)
