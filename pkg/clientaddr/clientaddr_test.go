@@ -86,3 +86,20 @@ func TestConfig(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a client writes there itself, it is the one that the last proxy saw.
+func FuzzGroup(f *testing.F) {
+	for _, s := range []string{"", "1.2.3.4", "10.0.0.1, ", ",,", "fd00::1", "::ffff:10.0.0.1", "[::1]:80", "1.2.3.4:80", "unknown, \"_x\"", "10.0.0.1%eth0"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, made string) {
+		for _, forwarded := range [][]string{{made + ", 198.51.100.7"}, {made, "198.51.100.7"}} {
+			if got := group(t, "10.0.0.0/8", "10.0.0.1:80", forwarded...); got != "198.51.100.7" {
+				t.Errorf("%q: the client is %q", forwarded, got)
+			}
+		}
+		if got := group(t, "10.0.0.0/8", "203.0.113.9:80", made); got != "203.0.113.9" {
+			t.Errorf("%q: a stranger is %q", made, got)
+		}
+	})
+}

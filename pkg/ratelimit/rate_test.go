@@ -44,3 +44,19 @@ func TestRateFromConfiguration(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A rate that is taken can be counted: so many in a time that is within bounds.
+func FuzzRate(f *testing.F) {
+	for _, s := range []string{"10/m", "5/15m", "off", "0", "1/1h30m", "999999999/d", "1/1ns", "+1/s", "1//s"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var r ratelimit.Rate
+		if r.UnmarshalText([]byte(text)) != nil || r.Off() {
+			return
+		}
+		if r.Count < 1 || r.Per < time.Second || r.Per > 24*time.Hour || r.Per/time.Duration(r.Count) < time.Microsecond {
+			t.Errorf("%q is %+v", text, r)
+		}
+	})
+}
