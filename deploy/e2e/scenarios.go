@@ -146,7 +146,7 @@ func rotate(ctx context.Context, s *system) error {
 			for _, p := range pods {
 				err := wait(ctx, "the new keys in "+p.Metadata.Name, 3*time.Minute, func(ctx context.Context) (bool, error) {
 					log, err := s.kubectl(ctx, "logs", p.Metadata.Name, "--since-time="+since.UTC().Add(-time.Second).Format(time.RFC3339))
-					return strings.Contains(log, "token keys changed"), err
+					return strings.Contains(log, `"event":"token_keys_changed"`), err
 				})
 				if err != nil {
 					return err

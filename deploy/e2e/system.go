@@ -97,7 +97,8 @@ func (s *system) values() map[string]any {
 		},
 		"login":     service(p.Login, object{}),
 		"menu":      service(p.Menu, object{}),
-		"order":     service(p.Order, object{"QUOTE_MAX_AGE": "2s", "QUOTE_MAX_STALE": maxStale}),
+		// Few members order as often as many would.
+		"order":     service(p.Order, object{"QUOTE_MAX_AGE": "2s", "QUOTE_MAX_STALE": maxStale, "ORDER_RATE_PER_MEMBER": "off"}),
 		"migration": object{"values": object{"DB_PASSWORD": p.Migrator}},
 		"ingress":   object{"hosts": []string{host}},
 	}
