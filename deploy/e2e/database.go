@@ -20,6 +20,10 @@ import (
 // maxConnections is what the server offers and the charts are told.
 const maxConnections = 200
 
+// connections are the limits of the roles: just what the charts say that the pods
+// may come to need, menu when it is scaled.
+var connections = migrations.Connections{Login: 33, Menu: 55, Order: 36}
+
 // database is a PostgreSQL server on this machine, outside of the cluster. It
 // listens on the machine itself alone; a door on the address that pods see leads
 // to it, so that it needs no other configuration for them.
@@ -53,6 +57,9 @@ func startDatabase(ctx context.Context, dir, host string, log io.Writer) (*datab
 		return nil, err
 	}
 	if err := migrations.ApplyRoles(ctx, d.url(), d.passwords); err != nil {
+		return nil, err
+	}
+	if err := migrations.LimitConnections(ctx, d.url(), connections); err != nil {
 		return nil, err
 	}
 	d.door, err = openDoor(ctx, net.JoinHostPort(host, "0"), net.JoinHostPort("127.0.0.1", strconv.Itoa(d.port)))

@@ -120,10 +120,10 @@ func (e *experiment) run(ctx context.Context) (err error) {
 	if !e.settings.Keep {
 		defer func() { err = errors.Join(err, e.clean(context.WithoutCancel(ctx))) }()
 	}
+	e.customers = newCustomers(e.settings.Ingress, host, e.settings.Rate)
 	if err := e.step(ctx, "install from nothing, helm test", e.installFresh); err != nil {
 		return err
 	}
-	e.customers = newCustomers(e.settings.Ingress, host, e.settings.Rate)
 	if err := e.customers.arrive(ctx); err != nil {
 		return err
 	}
@@ -170,8 +170,10 @@ func (e *experiment) installFresh(ctx context.Context) error {
 	if err := e.install(ctx, tagBefore); err != nil {
 		return err
 	}
-	_, err := e.helm(ctx, "test", release, "--logs", "--timeout", "2m")
-	return err
+	if _, err := e.helm(ctx, "test", release, "--logs", "--timeout", "2m"); err != nil {
+		return err
+	}
+	return wait(ctx, "answers through the Ingress", time.Minute, e.customers.served)
 }
 
 // clean takes everything away that a run leaves.

@@ -95,8 +95,8 @@ func (s *system) values() map[string]any {
 				"database": object{"cidrs": []string{s.settings.Host + "/32"}},
 			},
 		},
-		"login":     service(p.Login, object{}),
-		"menu":      service(p.Menu, object{}),
+		"login": service(p.Login, object{}),
+		"menu":  service(p.Menu, object{}),
 		// Few members order as often as many would.
 		"order":     service(p.Order, object{"QUOTE_MAX_AGE": "2s", "QUOTE_MAX_STALE": maxStale, "ORDER_RATE_PER_MEMBER": "off"}),
 		"migration": object{"values": object{"DB_PASSWORD": p.Migrator}},
