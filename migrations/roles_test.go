@@ -103,7 +103,9 @@ func TestApplyRoles(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		check := func(c migrations.Connections) error { return migrations.CheckConnections(t.Context(), as(t, dsn, "migrator"), c) }
+		check := func(c migrations.Connections) error {
+			return migrations.CheckConnections(t.Context(), as(t, dsn, "migrator"), c)
+		}
 		limit(migrations.Connections{Login: 1, Menu: 20})
 		connect(t, as(t, dsn, "login_svc"))
 		if _, err := pgx.Connect(t.Context(), as(t, dsn, "login_svc")); err == nil || !strings.Contains(err.Error(), "too many connections for role") {

@@ -116,6 +116,7 @@ func openDoor(ctx context.Context, address, to string) (*door, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for pods (E2E_HOST): %w", err)
 	}
+	ctx = context.WithoutCancel(ctx) // it is open until close
 	d := &door{listener: l, to: to, conns: map[net.Conn]bool{}}
 	d.open.Go(func() {
 		for {
@@ -123,7 +124,7 @@ func openDoor(ctx context.Context, address, to string) (*door, error) {
 			if err != nil {
 				return
 			}
-			d.open.Go(func() { d.pass(in) })
+			d.open.Go(func() { d.pass(ctx, in) })
 		}
 	})
 	return d, nil
@@ -131,8 +132,8 @@ func openDoor(ctx context.Context, address, to string) (*door, error) {
 
 func (d *door) port() int { return d.listener.Addr().(*net.TCPAddr).Port }
 
-func (d *door) pass(in net.Conn) {
-	out, err := net.Dial("tcp", d.to)
+func (d *door) pass(ctx context.Context, in net.Conn) {
+	out, err := new(net.Dialer).DialContext(ctx, "tcp", d.to)
 	if err != nil {
 		_ = in.Close() // the server is away: so is the door
 		return
