@@ -25,6 +25,11 @@ test: $(WITH_POSTGRES) ## Run all tests, with the race detector, on a real Postg
 chaos: ## Break one part after the other while clients order, CHAOS (default 10) times as long as make test does
 	CHAOS=$(or $(CHAOS),10) go test -count=1 -v -timeout 2h -run TestChaos ./deploy/local/e2e
 
+.PHONY: e2e
+e2e: ## Break the system on the Kubernetes cluster of KUBECONFIG while customers order (deploy/e2e/README.md)
+	@go build -o $(BIN)/e2e ./deploy/e2e
+	@$(BIN)/e2e
+
 .PHONY: images
 images: ## Build the container images as OCI archives in .local/images (make images TAG=1.2.0 REGISTRY=ghcr.io/me/pizza)
 	@go run ./deploy/images/cmd/images $(if $(TAG),-tag $(TAG)) $(if $(REGISTRY),-registry $(REGISTRY))

@@ -13,7 +13,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -133,8 +132,8 @@ func (e *experiment) run(ctx context.Context) (err error) {
 			failed = append(failed, e.suffer(ctx, s))
 		}
 	}
-	if e.chosen("network policies") {
-		failed = append(failed, e.step(ctx, "network policies", e.policies))
+	if e.chosen(networkPolicies) {
+		failed = append(failed, e.step(ctx, networkPolicies, e.policies))
 	}
 	if !e.settings.Keep {
 		failed = append(failed, e.step(ctx, "uninstall leaves nothing but data", e.uninstall))
@@ -143,7 +142,8 @@ func (e *experiment) run(ctx context.Context) (err error) {
 }
 
 func (e *experiment) chosen(name string) bool {
-	return e.settings.Only == "" || slices.Contains(strings.Split(e.settings.Only, ","), name)
+	only := e.settings.only()
+	return only == nil || slices.Contains(only, name)
 }
 
 // step is a scenario without customers.

@@ -95,9 +95,9 @@ func (s *system) values() map[string]any {
 				"database": object{"cidrs": []string{s.settings.Host + "/32"}},
 			},
 		},
-		"login": service(p.Login, object{}),
-		"menu":  service(p.Menu, object{}),
-		// Few members order as often as many would.
+		// Few members, from one address, do as much as many would.
+		"login":     service(p.Login, object{"LOGIN_RATE_PER_ACCOUNT": "off", "LOGIN_RATE_PER_ACCOUNT_AND_ADDRESS": "off"}),
+		"menu":      service(p.Menu, object{}),
 		"order":     service(p.Order, object{"QUOTE_MAX_AGE": "2s", "QUOTE_MAX_STALE": maxStale, "ORDER_RATE_PER_MEMBER": "off"}),
 		"migration": object{"values": object{"DB_PASSWORD": p.Migrator}},
 		"ingress":   object{"hosts": []string{host}},

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,6 +32,11 @@ type Addresses struct {
 func Run(ctx context.Context, a Addresses, out io.Writer) error {
 	c := customer{client: &http.Client{Timeout: timeout}, out: out}
 	var err error
+	for _, address := range []string{a.Login, a.Menu, a.Order} {
+		if err := await(ctx, address); err != nil {
+			return err
+		}
+	}
 	do := func(step, method, address string, body, into any) {
 		if err == nil {
 			err = c.do(ctx, step, method, address, body, into)
@@ -71,14 +77,61 @@ func Run(ctx context.Context, a Addresses, out io.Writer) error {
 	return err
 }
 
+// A cluster takes a moment to let a new pod reach what its policies allow, and to
+// keep it from what they refuse.
+const (
+	tries = 60
+	pause = 500 * time.Millisecond
+	alike = 6 // ends in a row that are no moment any more
+)
+
 // Reach tells whether something accepts connections at an address, for tests of
-// network policies.
+// network policies. It tries until several tries in a row have ended alike.
 func Reach(ctx context.Context, address string) error {
+	last := dial(ctx, address)
+	for n, same := 1, 1; n < tries && same < alike; n++ {
+		wait(ctx)
+		err := dial(ctx, address)
+		if same++; (err == nil) != (last == nil) {
+			same = 1
+		}
+		last = err
+	}
+	return last
+}
+
+// await returns when the service at a URL accepts connections.
+func await(ctx context.Context, address string) error {
+	u, err := url.Parse(address)
+	if err != nil {
+		return err
+	}
+	port := u.Port()
+	if port == "" {
+		port = u.Scheme // dialling knows the port of http
+	}
+	for range tries {
+		if err = dial(ctx, net.JoinHostPort(u.Hostname(), port)); err == nil {
+			return nil
+		}
+		wait(ctx)
+	}
+	return err
+}
+
+func dial(ctx context.Context, address string) error {
 	conn, err := (&net.Dialer{Timeout: timeout / 2}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return err
 	}
 	return conn.Close()
+}
+
+func wait(ctx context.Context) {
+	select {
+	case <-time.After(pause):
+	case <-ctx.Done():
+	}
 }
 
 // customer makes calls.
