@@ -127,10 +127,14 @@ func scale(ctx context.Context, s *system) error {
 		return err
 	}
 	leave()
-	return wait(ctx, "as few pods of menu as before", 5*time.Minute, func(ctx context.Context) (bool, error) {
+	err = wait(ctx, "as few pods of menu as before", 5*time.Minute, func(ctx context.Context) (bool, error) {
 		n, err := replicas(ctx)
 		return n == 2, err
 	})
+	if err != nil {
+		return err
+	}
+	return s.install(ctx, tagAfter)
 }
 
 // rotate replaces the key that signs tokens, in the order that the handbook gives.

@@ -82,7 +82,7 @@ func Run(ctx context.Context, a Addresses, out io.Writer) error {
 const (
 	tries = 60
 	pause = 500 * time.Millisecond
-	alike = 6 // ends in a row that are no moment any more
+	alike = 4 // ends in a row that are no moment any more
 )
 
 // Reach tells whether something accepts connections at an address, for tests of
