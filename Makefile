@@ -30,6 +30,10 @@ e2e: ## Break the system on the Kubernetes cluster of KUBECONFIG while customers
 	@go build -o $(BIN)/e2e ./deploy/e2e
 	@$(BIN)/e2e
 
+.PHONY: charts
+charts: $(BIN)/helm $(BIN)/helm-unittest $(BIN)/helm-docs $(BIN)/kubeconform ## Check the Helm charts: rules, schemas, and every scenario on every Kubernetes version
+	@tools/charts.sh $(CURDIR)/$(BIN)
+
 .PHONY: images
 images: ## Build the container images as OCI archives in .local/images (make images TAG=1.2.0 REGISTRY=ghcr.io/me/pizza)
 	@go run ./deploy/images/cmd/images $(if $(TAG),-tag $(TAG)) $(if $(REGISTRY),-registry $(REGISTRY))
@@ -81,6 +85,13 @@ $(BIN)/golangci-lint: tools/go.mod tools/go.sum
 
 $(BIN)/govulncheck: tools/go.mod tools/go.sum
 	@GOWORK=off go -C tools build -o ../$@ golang.org/x/vuln/cmd/govulncheck
+
+CHART_TOOLS := helm=helm.sh/helm/v4/cmd/helm helm-unittest=github.com/helm-unittest/helm-unittest/cmd/helm-unittest \
+	helm-docs=github.com/norwoodj/helm-docs/cmd/helm-docs kubeconform=github.com/yannh/kubeconform/cmd/kubeconform
+
+$(BIN)/helm $(BIN)/helm-unittest $(BIN)/helm-docs $(BIN)/kubeconform: tools/charts/go.mod tools/charts/go.sum
+	@echo "building $(@F) (a minute, once)"
+	@GOWORK=off go -C tools/charts build -o ../../$@ $(patsubst $(@F)=%,%,$(filter $(@F)=%,$(CHART_TOOLS)))
 
 $(BIN)/oapi-codegen: tools/go.mod tools/go.sum
 	@GOWORK=off go -C tools build -o ../$@ github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen

@@ -173,10 +173,14 @@ func rotate(ctx context.Context, s *system) error {
 	return nil
 }
 
+// podUser is who the containers run as: on a node that is this machine, others may
+// have processes of the same name.
+const podUser = "65532"
+
 // kill ends one process of each service, as running out of memory does.
 func kill(ctx context.Context, s *system) error {
 	for _, service := range services() {
-		command := append(strings.Fields(s.settings.NodeExec), "pkill", "-9", "-n", "-x", service)
+		command := append(strings.Fields(s.settings.NodeExec), "pkill", "-9", "-n", "-u", podUser, "-x", service)
 		if _, err := s.run(ctx, "", command[0], command[1:]...); err != nil {
 			return err
 		}

@@ -79,6 +79,8 @@ func (s *system) values() map[string]any {
 			"secrets": object{"values": object{"DB_PASSWORD": password}},
 		}
 	}
+	order := service(s.database.passwords.Order, object{"QUOTE_MAX_AGE": "2s", "QUOTE_MAX_STALE": maxStale, "ORDER_RATE_PER_MEMBER": "off"})
+	order["database"] = object{"maxConnections": 10}
 	p := s.database.passwords
 	namespace := func(name string) object {
 		return object{"namespaceSelector": object{"matchLabels": object{"kubernetes.io/metadata.name": name}}}
@@ -98,7 +100,7 @@ func (s *system) values() map[string]any {
 		// Few members, from one address, do as much as many would.
 		"login":     service(p.Login, object{"LOGIN_RATE_PER_ACCOUNT": "off", "LOGIN_RATE_PER_ACCOUNT_AND_ADDRESS": "off"}),
 		"menu":      service(p.Menu, object{}),
-		"order":     service(p.Order, object{"QUOTE_MAX_AGE": "2s", "QUOTE_MAX_STALE": maxStale, "ORDER_RATE_PER_MEMBER": "off"}),
+		"order":     order,
 		"migration": object{"values": object{"DB_PASSWORD": p.Migrator}},
 		"ingress":   object{"hosts": []string{host}},
 	}
