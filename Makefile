@@ -38,6 +38,10 @@ charts: $(BIN)/helm $(BIN)/helm-unittest $(BIN)/helm-docs $(BIN)/kubeconform ## 
 images: ## Build the container images as OCI archives in .local/images (make images TAG=1.2.0 REGISTRY=ghcr.io/me/pizza)
 	@go run ./deploy/images/cmd/images $(if $(TAG),-tag $(TAG)) $(if $(REGISTRY),-registry $(REGISTRY))
 
+.PHONY: dockerfiles
+dockerfiles: ## Build the Dockerfiles with buildah, and check that their images are those of make images (PULL=1: on the real base images)
+	@go run ./deploy/images/cmd/dockerfiles $(if $(PULL),-pull)
+
 .PHONY: lint
 lint: $(BIN)/golangci-lint vuln ## Check style, the rules between the packages, and for known vulnerabilities
 	$(BIN)/golangci-lint run --allow-serial-runners $(PACKAGES)

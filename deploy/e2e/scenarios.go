@@ -78,6 +78,9 @@ func evict(ctx context.Context, s *system) error {
 		return err
 	}
 	for _, p := range pods {
+		if p.Metadata.DeletionTimestamp != nil {
+			continue // of the scenario before
+		}
 		name := p.Metadata.Name
 		eviction := fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":%q,"namespace":%q}}`, name, s.namespace)
 		err := wait(ctx, "eviction of "+name, 2*time.Minute, func(ctx context.Context) (bool, error) {

@@ -44,6 +44,9 @@ type Spec struct {
 	Ports       []string
 }
 
+// Dockerfile is for those who build the image with Docker.
+func (s Spec) Dockerfile() string { return s.Sources[0] + "/Dockerfile" }
+
 // Specs are all images.
 func Specs() []Spec {
 	service := func(name, description string) Spec {
