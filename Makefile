@@ -25,6 +25,15 @@ test: $(WITH_POSTGRES) ## Run all tests, with the race detector, on a real Postg
 chaos: ## Break one part after the other while clients order, CHAOS (default 10) times as long as make test does
 	CHAOS=$(or $(CHAOS),10) go test -count=1 -v -timeout 2h -run TestChaos ./deploy/local/e2e
 
+.PHONY: e2e
+e2e: ## Break the system on the Kubernetes cluster of KUBECONFIG while customers order (deploy/e2e/README.md)
+	@go build -o $(BIN)/e2e ./deploy/e2e
+	@$(BIN)/e2e
+
+.PHONY: charts
+charts: $(BIN)/helm $(BIN)/helm-unittest $(BIN)/helm-docs $(BIN)/kubeconform ## Check the Helm charts: rules, schemas, and every scenario on every Kubernetes version
+	@tools/charts.sh $(CURDIR)/$(BIN)
+
 .PHONY: images
 images: ## Build the container images as OCI archives in .local/images (make images TAG=1.2.0 REGISTRY=ghcr.io/me/pizza)
 	@go run ./deploy/images/cmd/images $(if $(TAG),-tag $(TAG)) $(if $(REGISTRY),-registry $(REGISTRY))
@@ -42,8 +51,12 @@ kind-down: ## Take away what make kind made
 	@deploy/kind/kind.sh down
 
 .PHONY: lint
-lint: $(BIN)/golangci-lint ## Check style and the rules between the packages
+lint: $(BIN)/golangci-lint vuln ## Check style, the rules between the packages, and for known vulnerabilities
 	$(BIN)/golangci-lint run --allow-serial-runners $(PACKAGES)
+
+.PHONY: vuln
+vuln: $(BIN)/govulncheck ## Look for known vulnerabilities (VULN=required fails where their database cannot be reached)
+	@tools/vuln.sh $(CURDIR)/$(BIN)/govulncheck $(MODULES)
 
 .PHONY: generate
 generate: $(BIN)/oapi-codegen $(BIN)/sqlc ## Generate code from the OpenAPI documents and the SQL
@@ -81,6 +94,16 @@ $(WITH_POSTGRES): FORCE
 $(BIN)/golangci-lint: tools/go.mod tools/go.sum
 	@echo "building golangci-lint (a few minutes, once)"
 	@GOWORK=off go -C tools build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(BIN)/govulncheck: tools/go.mod tools/go.sum
+	@GOWORK=off go -C tools build -o ../$@ golang.org/x/vuln/cmd/govulncheck
+
+CHART_TOOLS := helm=helm.sh/helm/v4/cmd/helm helm-unittest=github.com/helm-unittest/helm-unittest/cmd/helm-unittest \
+	helm-docs=github.com/norwoodj/helm-docs/cmd/helm-docs kubeconform=github.com/yannh/kubeconform/cmd/kubeconform
+
+$(BIN)/helm $(BIN)/helm-unittest $(BIN)/helm-docs $(BIN)/kubeconform: tools/charts/go.mod tools/charts/go.sum
+	@echo "building $(@F) (a minute, once)"
+	@GOWORK=off go -C tools/charts build -o ../../$@ $(patsubst $(@F)=%,%,$(filter $(@F)=%,$(CHART_TOOLS)))
 
 $(BIN)/oapi-codegen: tools/go.mod tools/go.sum
 	@GOWORK=off go -C tools build -o ../$@ github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen

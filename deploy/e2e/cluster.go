@@ -91,15 +91,6 @@ func (c cluster) pods(ctx context.Context, service string) ([]pod, error) {
 	return list.Items, json.Unmarshal([]byte(out), &list)
 }
 
-// restarts counts those of all pods that are there.
-func (c cluster) restarts(ctx context.Context) (n int, err error) {
-	all, err := c.pods(ctx, "")
-	for _, p := range all {
-		n += p.restarts()
-	}
-	return n, err
-}
-
 // wait waits until a condition holds, and says what it waited for when it does not.
 func wait(ctx context.Context, what string, limit time.Duration, holds func(context.Context) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)

@@ -58,6 +58,17 @@ func newCustomers(base, host string, rate float64) *customers {
 	}
 }
 
+// served tells whether the Ingress leads to every service: a controller takes a
+// moment to see a new one.
+func (c *customers) served(ctx context.Context) (bool, error) {
+	for path, status := range map[string]int{"/api/login/": http.StatusMethodNotAllowed, "/api/menu/": http.StatusOK, "/api/order/branch/": http.StatusOK} {
+		if _, err := c.must(ctx, http.MethodGet, path, "", status); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
 // arrive registers the members and reads the menu.
 func (c *customers) arrive(ctx context.Context) error {
 	for i := range members {

@@ -20,6 +20,10 @@ import (
 // maxConnections is what the server offers and the charts are told.
 const maxConnections = 200
 
+// connections are the limits of the roles: just what the charts say that the pods
+// may come to need, menu when it is scaled.
+var connections = migrations.Connections{Login: 27, Menu: 45, Order: 48}
+
 // database is a PostgreSQL server on this machine, outside of the cluster. It
 // listens on the machine itself alone; a door on the address that pods see leads
 // to it, so that it needs no other configuration for them.
@@ -53,6 +57,9 @@ func startDatabase(ctx context.Context, dir, host string, log io.Writer) (*datab
 		return nil, err
 	}
 	if err := migrations.ApplyRoles(ctx, d.url(), d.passwords); err != nil {
+		return nil, err
+	}
+	if err := migrations.LimitConnections(ctx, d.url(), connections); err != nil {
 		return nil, err
 	}
 	d.door, err = openDoor(ctx, net.JoinHostPort(host, "0"), net.JoinHostPort("127.0.0.1", strconv.Itoa(d.port)))
@@ -109,6 +116,7 @@ func openDoor(ctx context.Context, address, to string) (*door, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for pods (E2E_HOST): %w", err)
 	}
+	ctx = context.WithoutCancel(ctx) // it is open until close
 	d := &door{listener: l, to: to, conns: map[net.Conn]bool{}}
 	d.open.Go(func() {
 		for {
@@ -116,7 +124,7 @@ func openDoor(ctx context.Context, address, to string) (*door, error) {
 			if err != nil {
 				return
 			}
-			d.open.Go(func() { d.pass(in) })
+			d.open.Go(func() { d.pass(ctx, in) })
 		}
 	})
 	return d, nil
@@ -124,8 +132,8 @@ func openDoor(ctx context.Context, address, to string) (*door, error) {
 
 func (d *door) port() int { return d.listener.Addr().(*net.TCPAddr).Port }
 
-func (d *door) pass(in net.Conn) {
-	out, err := net.Dial("tcp", d.to)
+func (d *door) pass(ctx context.Context, in net.Conn) {
+	out, err := new(net.Dialer).DialContext(ctx, "tcp", d.to)
 	if err != nil {
 		_ = in.Close() // the server is away: so is the door
 		return

@@ -13,7 +13,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -120,10 +119,10 @@ func (e *experiment) run(ctx context.Context) (err error) {
 	if !e.settings.Keep {
 		defer func() { err = errors.Join(err, e.clean(context.WithoutCancel(ctx))) }()
 	}
+	e.customers = newCustomers(e.settings.Ingress, host, e.settings.Rate)
 	if err := e.step(ctx, "install from nothing, helm test", e.installFresh); err != nil {
 		return err
 	}
-	e.customers = newCustomers(e.settings.Ingress, host, e.settings.Rate)
 	if err := e.customers.arrive(ctx); err != nil {
 		return err
 	}
@@ -133,8 +132,8 @@ func (e *experiment) run(ctx context.Context) (err error) {
 			failed = append(failed, e.suffer(ctx, s))
 		}
 	}
-	if e.chosen("network policies") {
-		failed = append(failed, e.step(ctx, "network policies", e.policies))
+	if e.chosen(networkPolicies) {
+		failed = append(failed, e.step(ctx, networkPolicies, e.policies))
 	}
 	if !e.settings.Keep {
 		failed = append(failed, e.step(ctx, "uninstall leaves nothing but data", e.uninstall))
@@ -143,7 +142,8 @@ func (e *experiment) run(ctx context.Context) (err error) {
 }
 
 func (e *experiment) chosen(name string) bool {
-	return e.settings.Only == "" || slices.Contains(strings.Split(e.settings.Only, ","), name)
+	only := e.settings.only()
+	return only == nil || slices.Contains(only, name)
 }
 
 // step is a scenario without customers.
@@ -170,8 +170,10 @@ func (e *experiment) installFresh(ctx context.Context) error {
 	if err := e.install(ctx, tagBefore); err != nil {
 		return err
 	}
-	_, err := e.helm(ctx, "test", release, "--logs", "--timeout", "2m")
-	return err
+	if _, err := e.helm(ctx, "test", release, "--logs", "--timeout", "2m"); err != nil {
+		return err
+	}
+	return wait(ctx, "answers through the Ingress", time.Minute, e.customers.served)
 }
 
 // clean takes everything away that a run leaves.

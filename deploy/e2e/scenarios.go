@@ -34,6 +34,17 @@ func scenarios() []scenario {
 	}
 }
 
+const networkPolicies = "network policies"
+
+// names are those that E2E_ONLY may have.
+func names() []string {
+	var all []string
+	for _, s := range scenarios() {
+		all = append(all, s.name)
+	}
+	return append(all, networkPolicies)
+}
+
 func upgrade(ctx context.Context, s *system) error {
 	if err := s.install(ctx, tagAfter); err != nil {
 		return err
@@ -67,6 +78,9 @@ func evict(ctx context.Context, s *system) error {
 		return err
 	}
 	for _, p := range pods {
+		if p.Metadata.DeletionTimestamp != nil {
+			continue // of the scenario before
+		}
 		name := p.Metadata.Name
 		eviction := fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":%q,"namespace":%q}}`, name, s.namespace)
 		err := wait(ctx, "eviction of "+name, 2*time.Minute, func(ctx context.Context) (bool, error) {
@@ -116,10 +130,14 @@ func scale(ctx context.Context, s *system) error {
 		return err
 	}
 	leave()
-	return wait(ctx, "as few pods of menu as before", 5*time.Minute, func(ctx context.Context) (bool, error) {
+	err = wait(ctx, "as few pods of menu as before", 5*time.Minute, func(ctx context.Context) (bool, error) {
 		n, err := replicas(ctx)
 		return n == 2, err
 	})
+	if err != nil {
+		return err
+	}
+	return s.install(ctx, tagAfter)
 }
 
 // rotate replaces the key that signs tokens, in the order that the handbook gives.
@@ -146,7 +164,7 @@ func rotate(ctx context.Context, s *system) error {
 			for _, p := range pods {
 				err := wait(ctx, "the new keys in "+p.Metadata.Name, 3*time.Minute, func(ctx context.Context) (bool, error) {
 					log, err := s.kubectl(ctx, "logs", p.Metadata.Name, "--since-time="+since.UTC().Add(-time.Second).Format(time.RFC3339))
-					return strings.Contains(log, "token keys changed"), err
+					return strings.Contains(log, `"event":"token_keys_changed"`), err
 				})
 				if err != nil {
 					return err
@@ -158,10 +176,14 @@ func rotate(ctx context.Context, s *system) error {
 	return nil
 }
 
+// podUser is who the containers run as: on a node that is this machine, others may
+// have processes of the same name.
+const podUser = "65532"
+
 // kill ends one process of each service, as running out of memory does.
 func kill(ctx context.Context, s *system) error {
 	for _, service := range services() {
-		command := append(strings.Fields(s.settings.NodeExec), "pkill", "-9", "-n", "-x", service)
+		command := append(strings.Fields(s.settings.NodeExec), "pkill", "-9", "-n", "-u", podUser, "-x", service)
 		if _, err := s.run(ctx, "", command[0], command[1:]...); err != nil {
 			return err
 		}
@@ -259,7 +281,8 @@ func brokenMigration(ctx context.Context, s *system) error {
 		return errors.New("an upgrade whose migration cannot log in has succeeded")
 	}
 	why, err := s.kubectl(ctx, "logs", "job/migrate", "--all-containers")
-	if err != nil || !strings.Contains(why, "password authentication failed") {
+	// err: the container after the one that failed has no log.
+	if !strings.Contains(why, "password authentication failed") {
 		return fmt.Errorf("the migration does not say why it failed, %w: %s", err, why)
 	}
 	after, err := s.pods(ctx, "")
@@ -278,5 +301,8 @@ func brokenMigration(ctx context.Context, s *system) error {
 	if _, err := s.helm(ctx, "rollback", "pizza", "--wait", "--timeout", "5m"); err != nil {
 		return err
 	}
-	return s.rolledOut(ctx)
+	if err := s.rolledOut(ctx); err != nil {
+		return err
+	}
+	return s.install(ctx, tagAfter) // with the migration mended, which takes the failed one away
 }

@@ -2,7 +2,10 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -20,6 +23,13 @@ type Settings struct {
 	Only             string        `env:"E2E_ONLY" doc:"Run only the scenarios with these names, separated by commas"`
 }
 
+func (s Settings) only() []string {
+	if s.Only == "" {
+		return nil
+	}
+	return strings.Split(s.Only, ",")
+}
+
 // Validate reports settings that cannot work.
 func (s Settings) Validate() error {
 	var bad []error
@@ -28,6 +38,11 @@ func (s Settings) Validate() error {
 	}
 	if s.Rate <= 0 {
 		bad = append(bad, errors.New("E2E_RATE must be above 0"))
+	}
+	for _, name := range s.only() {
+		if !slices.Contains(names(), name) {
+			bad = append(bad, fmt.Errorf("E2E_ONLY: there is no %q; there are %s", name, strings.Join(names(), ", ")))
+		}
 	}
 	return errors.Join(bad...)
 }

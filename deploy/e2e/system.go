@@ -79,6 +79,10 @@ func (s *system) values() map[string]any {
 			"secrets": object{"values": object{"DB_PASSWORD": password}},
 		}
 	}
+	// The node may be a laptop that does all of this at once: orders wait rather than
+	// being refused for it.
+	order := service(s.database.passwords.Order, object{"QUOTE_MAX_AGE": "2s", "QUOTE_MAX_STALE": maxStale, "ORDER_RATE_PER_MEMBER": "off", "ORDER_QUEUE_WAIT": "5s"})
+	order["database"] = object{"maxConnections": 10}
 	p := s.database.passwords
 	namespace := func(name string) object {
 		return object{"namespaceSelector": object{"matchLabels": object{"kubernetes.io/metadata.name": name}}}
@@ -95,9 +99,10 @@ func (s *system) values() map[string]any {
 				"database": object{"cidrs": []string{s.settings.Host + "/32"}},
 			},
 		},
-		"login":     service(p.Login, object{}),
+		// Few members, from one address, do as much as many would.
+		"login":     service(p.Login, object{"LOGIN_RATE_PER_ACCOUNT": "off", "LOGIN_RATE_PER_ACCOUNT_AND_ADDRESS": "off"}),
 		"menu":      service(p.Menu, object{}),
-		"order":     service(p.Order, object{"QUOTE_MAX_AGE": "2s", "QUOTE_MAX_STALE": maxStale}),
+		"order":     order,
 		"migration": object{"values": object{"DB_PASSWORD": p.Migrator}},
 		"ingress":   object{"hosts": []string{host}},
 	}

@@ -36,6 +36,9 @@ kubectl=(kubectl --context "kind-$cluster")
 # Not --wait: the chart's Service waits for a load balancer that kind has not.
 "${helm[@]}" upgrade --install traefik traefik --repo https://traefik.github.io/charts --version 41.6.0 \
     --namespace traefik --create-namespace --set ports.web.nodePort=30080
+# For the autoscaler; the kubelets of kind sign their own certificates.
+"${helm[@]}" upgrade --install metrics-server metrics-server --repo https://kubernetes-sigs.github.io/metrics-server --version 3.13.0 \
+    --namespace kube-system --set 'args={--kubelet-insecure-tls}'
 "${kubectl[@]}" --namespace traefik rollout status deployment/traefik --timeout 5m
 
 # In the network of the nodes, so that pods reach it.
@@ -67,7 +70,14 @@ done
     --set global.image.tag="$tag" --set global.postgresql.host="$address"
 
 url=http://localhost:$(docker port "$cluster-control-plane" 30080/tcp | head -n 1 | sed 's/.*://')
-echo
-echo "The menu:        curl $url/api/menu/"
-echo "Place an order:  helm --kube-context kind-$cluster --namespace $namespace test pizza"
-echo "Take it away:    make kind-down"
+kind get kubeconfig --name "$cluster" > .local/kind.kubeconfig
+gateway=$(docker network inspect kind --format '{{range .IPAM.Config}}{{println .Gateway}}{{end}}' | grep -F . | head -n 1)
+cat <<SAY
+
+The menu:        curl $url/api/menu/
+Place an order:  helm --kube-context kind-$cluster --namespace $namespace test pizza
+Take it away:    make kind-down
+Break it (on Linux, where pods reach this machine):
+  KUBECONFIG=$PWD/.local/kind.kubeconfig E2E_HOST=$gateway E2E_INGRESS=$url E2E_INGRESS_NAMESPACE=traefik \\
+  E2E_LOAD_IMAGE='kind load image-archive --name $cluster' E2E_NODE_EXEC='docker exec $cluster-control-plane' make e2e
+SAY

@@ -33,7 +33,7 @@ spec:
       annotations:
         # Pods take a changed setting up by being replaced. Keys of tokens are files, which are read again.
         checksum/config: {{ include "pizza.config" . | sha256sum }}
-        {{- if not .Values.secrets.existingSecret }}
+        {{- if not (or .Values.secrets.existingSecret .Values.secrets.externalSecret.enabled) }}
         checksum/secrets: {{ include "pizza.secret" . | sha256sum }}
         {{- end }}
         {{- with .Values.podAnnotations }}

@@ -15,6 +15,7 @@ import (
 	"example.com/pizza/pkg/logging"
 	"example.com/pizza/pkg/notify"
 	pg "example.com/pizza/pkg/postgres"
+	pkgredis "example.com/pizza/pkg/redis"
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/services/menu/internal/httpapi"
 	"example.com/pizza/services/menu/internal/menu"
@@ -34,7 +35,7 @@ type Config struct {
 	Admin server.Admin
 
 	Snapshot snapshot.Config
-	Cache    redis.Config
+	Cache    pkgredis.Config
 	Events   connect.Config
 }
 
