@@ -1,6 +1,6 @@
 // Package logging sets up the process's structured log: JSON lines on standard
-// output by log/slog, each with the service's name and, inside a request, the
-// trace_id that the caller sees in an error answer.
+// output by log/slog, each with the service's name, version and environment and,
+// inside a request, the trace_id that the caller sees in an error answer.
 package logging
 
 import (
@@ -15,13 +15,14 @@ import (
 // Config is how much is logged, and where the process says it runs.
 type Config struct {
 	Level       slog.Level `env:"LOG_LEVEL" envDefault:"info" doc:"Least level that is logged: debug, info, warn or error"`
-	Environment string     `env:"ENVIRONMENT" envDefault:"dev" doc:"Name of the environment, repeated in every log line"`
+	Environment string     `env:"ENVIRONMENT" envDefault:"dev" doc:"Name of the environment, repeated in every log line and span"`
+	Version     string     `env:"SERVICE_VERSION" envDefault:"dev" doc:"Version of the service, repeated in every log line and span; the images set it"`
 }
 
 // New returns the log of a service.
 func New(c Config, w io.Writer, service string) *slog.Logger {
 	json := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.Level})
-	return slog.New(traced{json}).With("service", service, "env", c.Environment)
+	return slog.New(traced{json}).With("service", service, "version", c.Version, "env", c.Environment)
 }
 
 // TraceID returns the id of the trace that ctx belongs to, or "".

@@ -75,6 +75,7 @@ func Open(ctx context.Context, c Config, application string) (*pgxpool.Pool, err
 	}
 	pool.ConnConfig.ConnectTimeout = c.ConnectTimeout
 	pool.ConnConfig.RuntimeParams["statement_timeout"] = strconv.FormatInt(c.StatementTimeout.Milliseconds(), 10)
+	pool.ConnConfig.Tracer = newTracer(c)
 	pool.MaxConns = c.MaxConns
 	if c.Prepared == "off" {
 		// What a statement takes and gives is still asked only once, and kept here;

@@ -39,9 +39,7 @@ func (m *metrics) start() func(method, route string, status int, took time.Durat
 	m.inFlight.Inc()
 	return func(method, route string, status int, took time.Duration) {
 		m.inFlight.Dec()
-		switch method {
-		case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions, http.MethodPatch:
-		default:
+		if !known(method) {
 			method = "_OTHER"
 		}
 		if route == "" {
@@ -49,6 +47,15 @@ func (m *metrics) start() func(method, route string, status int, took time.Durat
 		}
 		m.duration.WithLabelValues(route, method, strconv.Itoa(status/100)+"xx").Observe(took.Seconds())
 	}
+}
+
+// known tells the methods that are worth a name: there is no end of others.
+func known(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions, http.MethodPatch:
+		return true
+	}
+	return false
 }
 
 func (s *Server) routeMetrics(registry *prometheus.Registry) {

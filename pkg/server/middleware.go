@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"example.com/pizza/pkg/admission"
@@ -24,25 +22,6 @@ import (
 )
 
 var errNoPath = fault.New(fault.NotFound, "there is nothing at this path")
-
-// traceRequest takes up the caller's trace (W3C Trace Context), or starts one,
-// so that every log line and error answer of a request carries one trace_id.
-func traceRequest(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		r := c.Request()
-		ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-		sc := trace.SpanContextFromContext(ctx)
-		var span trace.SpanID
-		_, _ = rand.Read(span[:]) // never fails: crypto/rand ends the process instead
-		if !sc.IsValid() {
-			var id trace.TraceID
-			_, _ = rand.Read(id[:])
-			sc = trace.NewSpanContext(trace.SpanContextConfig{TraceID: id})
-		}
-		c.SetRequest(r.WithContext(trace.ContextWithSpanContext(ctx, sc.WithSpanID(span).WithRemote(false))))
-		return next(c)
-	}
-}
 
 // observe writes one access line per request and counts it. Probes and scrapes
 // are left out: they would be most of the log.
@@ -161,6 +140,7 @@ func (s *Server) errorHandler(err error, c echo.Context) {
 		if errors.Is(err, context.Canceled) || errors.Is(err, admission.ErrBusy) {
 			level = slog.LevelDebug
 		}
+		trace.SpanFromContext(ctx).RecordError(err)
 		s.log.Log(ctx, level, "request failed", "method", c.Request().Method, "route", c.Path(), "code", string(code), "error", err.Error())
 	}
 	if c.Response().Committed {

@@ -16,6 +16,9 @@ import (
 	"example.com/pizza/deploy/local/internal/process"
 )
 
+// environment is what log lines and spans call this stack.
+const environment = "local"
+
 var serviceNames = []string{"login", "menu", "order"}
 
 const (
@@ -173,7 +176,7 @@ func (s *Stack) environ(name string, settings []string) ([]string, error) {
 		return nil, err
 	}
 	environ = append(environ,
-		"ENVIRONMENT=local",
+		"ENVIRONMENT="+environment,
 		"CORS_ALLOWED_ORIGINS=*",
 		"SHUTDOWN_DELAY=0s", // no load balancer has to notice
 	)

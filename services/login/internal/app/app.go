@@ -21,6 +21,7 @@ import (
 	"example.com/pizza/pkg/password"
 	pg "example.com/pizza/pkg/postgres"
 	"example.com/pizza/pkg/server"
+	"example.com/pizza/pkg/telemetry"
 	"example.com/pizza/pkg/token"
 	"example.com/pizza/pkg/token/revocation"
 	"example.com/pizza/services/login/internal/hashing"
@@ -36,6 +37,7 @@ const SchemaVersion = 3
 type Config struct {
 	HTTP     server.Config
 	Log      logging.Config
+	Traces   telemetry.Config
 	DB       pg.Config
 	Token    token.Config
 	Access   Access
@@ -78,6 +80,7 @@ type App struct {
 	Server *server.Server
 	pool   *pgxpool.Pool
 	events *connect.Publisher
+	traces *telemetry.Tracing
 
 	stop       context.CancelFunc // ends what runs in the background
 	background sync.WaitGroup
@@ -98,8 +101,14 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	publisher, err := connect.NewPublisher(ctx, c.Events, c.DB, "login", outbox(), log, registry)
+	traces, err := telemetry.Start(ctx, c.Traces, telemetry.Process{Service: "login", Version: c.Log.Version, Environment: c.Log.Environment}, log, registry)
 	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	publisher, err := connect.NewPublisher(ctx, c.Events, c.DB, "login", outbox(), log, registry, traces)
+	if err != nil {
+		traces.Close()
 		pool.Close()
 		return nil, err
 	}
@@ -110,14 +119,15 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 		store, hashing.New(c.Password, gate, store, time.Now, registry), keys.Keys, revocations,
 		login.Options{TokenLifetime: time.Duration(c.Access.TTLSeconds) * time.Second, Policy: policy}, log)
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_login", SchemaVersion))
-	s := server.New(c.HTTP, log, ready, registry)
+	s := server.New(c.HTTP, log, ready, registry, traces)
 	if err := httpapi.Register(s, logins, c.Admin); err != nil {
 		publisher.Close()
 		pool.Close()
+		traces.Close()
 		return nil, err
 	}
 	working, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close: a stopping service still answers
-	a := &App{Server: s, pool: pool, events: publisher, stop: stop}
+	a := &App{Server: s, pool: pool, events: publisher, traces: traces, stop: stop}
 	a.background.Go(func() { keys.Run(working) })
 	a.background.Go(func() { revocations.Run(working) })
 	a.background.Go(func() { publisher.Run(working) })
@@ -130,6 +140,7 @@ func (a *App) Close() {
 	a.background.Wait()
 	a.events.Close()
 	a.pool.Close()
+	a.traces.Close() // last, when there is nothing more to record
 }
 
 // Run is the service from configuration to the end of ctx.

@@ -20,6 +20,7 @@ import (
 	"example.com/pizza/pkg/logging"
 	pg "example.com/pizza/pkg/postgres"
 	"example.com/pizza/pkg/server"
+	"example.com/pizza/pkg/telemetry"
 	"example.com/pizza/pkg/token"
 	"example.com/pizza/pkg/token/revocation"
 	"example.com/pizza/services/order/internal/httpapi"
@@ -37,6 +38,7 @@ const SchemaVersion = 20
 type Config struct {
 	HTTP        server.Config
 	Log         logging.Config
+	Traces      telemetry.Config
 	DB          pg.Config
 	Token       token.Config
 	Revocations revocation.Config
@@ -74,6 +76,7 @@ type App struct {
 	menu   *menuclient.Client
 	quotes *quotecache.Cache
 	events *connect.Publisher
+	traces *telemetry.Tracing
 
 	stop       context.CancelFunc // ends what runs in the background
 	background sync.WaitGroup
@@ -99,8 +102,14 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 		pool.Close()
 		return nil, err
 	}
-	publisher, err := connect.NewPublisher(ctx, c.Events, c.DB, "order", outbox(), log, registry)
+	traces, err := telemetry.Start(ctx, c.Traces, telemetry.Process{Service: "order", Version: c.Log.Version, Environment: c.Log.Environment}, log, registry)
 	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	publisher, err := connect.NewPublisher(ctx, c.Events, c.DB, "order", outbox(), log, registry, traces)
+	if err != nil {
+		traces.Close()
 		pool.Close()
 		return nil, err
 	}
@@ -111,14 +120,15 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	gate := admission.New("order", c.limits(), log, registry)
 	quotes := quotecache.New(menu, c.Quote, log, registry, time.Now)
 	orders := order.NewService(quotes, store, gate, zone, time.Now)
-	s := server.New(c.HTTP, log, ready, registry)
+	s := server.New(c.HTTP, log, ready, registry, traces)
 	if err := httpapi.Register(s, orders, tokens, registry); err != nil {
 		publisher.Close()
 		pool.Close()
+		traces.Close()
 		return nil, err
 	}
 	working, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close: a stopping service still answers
-	a := &App{Server: s, pool: pool, menu: menu, quotes: quotes, events: publisher, stop: stop}
+	a := &App{Server: s, pool: pool, menu: menu, quotes: quotes, events: publisher, traces: traces, stop: stop}
 	a.background.Go(func() { quotes.Listen(working, pool) })
 	cleaner := idempotency.New(store, c.Idempotency, log, registry)
 	a.background.Go(func() { cleaner.Run(working) })
@@ -136,6 +146,7 @@ func (a *App) Close() {
 	a.events.Close()
 	a.menu.Close()
 	a.pool.Close()
+	a.traces.Close() // last, when there is nothing more to record
 }
 
 // Run is the service from configuration to the end of ctx.
