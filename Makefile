@@ -30,8 +30,12 @@ images: ## Build the container images as OCI archives in .local/images (make ima
 	@go run ./deploy/images/cmd/images $(if $(TAG),-tag $(TAG)) $(if $(REGISTRY),-registry $(REGISTRY))
 
 .PHONY: lint
-lint: $(BIN)/golangci-lint ## Check style and the rules between the packages
+lint: $(BIN)/golangci-lint vuln ## Check style, the rules between the packages, and for known vulnerabilities
 	$(BIN)/golangci-lint run --allow-serial-runners $(PACKAGES)
+
+.PHONY: vuln
+vuln: $(BIN)/govulncheck ## Look for known vulnerabilities (VULN=required fails where their database cannot be reached)
+	@tools/vuln.sh $(CURDIR)/$(BIN)/govulncheck $(MODULES)
 
 .PHONY: generate
 generate: $(BIN)/oapi-codegen $(BIN)/sqlc ## Generate code from the OpenAPI documents and the SQL
@@ -69,6 +73,9 @@ $(WITH_POSTGRES): FORCE
 $(BIN)/golangci-lint: tools/go.mod tools/go.sum
 	@echo "building golangci-lint (a few minutes, once)"
 	@GOWORK=off go -C tools build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(BIN)/govulncheck: tools/go.mod tools/go.sum
+	@GOWORK=off go -C tools build -o ../$@ golang.org/x/vuln/cmd/govulncheck
 
 $(BIN)/oapi-codegen: tools/go.mod tools/go.sum
 	@GOWORK=off go -C tools build -o ../$@ github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen

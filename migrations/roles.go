@@ -63,7 +63,7 @@ func retry(ctx context.Context, do func() error) error {
 		if err == nil || !raced(err) || try == tries {
 			return err
 		}
-		if err := pause(ctx, rand.N(time.Duration(try)*20*time.Millisecond)); err != nil {
+		if err := pause(ctx, rand.N(time.Duration(try)*20*time.Millisecond)); err != nil { //nolint:gosec // spread, not a secret
 			return err
 		}
 	}

@@ -142,5 +142,5 @@ func (g *Gate) refuse(ctx context.Context, why reason, cause error) error {
 // twice that later: those who are refused together do not come back together.
 func (g *Gate) retryAfter() time.Duration {
 	after := max(g.limits.Wait, time.Second)
-	return after + rand.N(2*after)
+	return after + rand.N(2*after) //nolint:gosec // spread, not a secret
 }

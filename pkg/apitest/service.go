@@ -9,6 +9,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"example.com/pizza/pkg/logging/logtest"
 )
 
 // Service is a service under test: its two ports, and a client that holds it to
@@ -16,6 +18,7 @@ import (
 type Service struct {
 	Public, Internal string // base addresses
 	Client           *http.Client
+	Log              *logtest.Recorder // what it logs, which must not hold what Send sends of secrets; nil is not looked at
 }
 
 // Handlers are the two ports of a service.
@@ -40,6 +43,12 @@ func Serve(tb testing.TB, s Handlers, document []byte) *Service {
 	}
 }
 
+// Logging is the service with its log.
+func (s *Service) Logging(log *logtest.Recorder) *Service {
+	s.Log = log
+	return s
+}
+
 // Answer is what came back.
 type Answer struct {
 	Status int
@@ -60,6 +69,9 @@ func (s *Service) Send(ctx context.Context, method, path, body string, header ..
 	}
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Add(header[i], header[i+1])
+	}
+	if s.Log != nil {
+		s.Log.LearnRequest(r.Header, body)
 	}
 	resp, err := s.Client.Do(r)
 	if err != nil {

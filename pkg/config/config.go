@@ -80,6 +80,10 @@ func kindOf(t reflect.Type) string {
 		return "boolean (true or false)"
 	case "time.Location":
 		return `time zone (such as "Asia/Seoul")`
+	case "[]netip.Prefix":
+		return `list of address ranges (such as "10.0.0.0/8,fd00::/8")`
+	case "ratelimit.Rate":
+		return `rate (such as "10/m", "5/15m" or "off")`
 	default:
 		return "value"
 	}

@@ -1,6 +1,6 @@
 // Package edge is what every HTTP server of the system does with a request
-// before it is routed: it protects the answer, and refuses a path that two
-// readers could take for two different ones. The local gateway and the services
+// before it is routed: it protects the answer, takes out what nobody may claim,
+// and refuses a path that two readers could take for two different ones. The local gateway and the services
 // behind it share it, so that neither relies on the other.
 package edge
 
@@ -28,6 +28,20 @@ func Protect(h http.Header) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
+}
+
+// UserID is the header by which a gateway tells what it has made of a token. It
+// is for those who cannot read tokens; whoever can, looks at the token itself.
+const UserID = "X-User-Id"
+
+// Strip takes out of a request what its sender claims to be without a proof: who
+// it is. Some servers take an underscore for a hyphen, so that spelling goes too.
+func Strip(h http.Header) {
+	for name := range h {
+		if strings.EqualFold(strings.ReplaceAll(name, "_", "-"), UserID) {
+			delete(h, name)
+		}
+	}
 }
 
 // EndChunked ends the connection after the answer to a request of chunked form.

@@ -1,10 +1,13 @@
 package edge_test
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"example.com/pizza/pkg/edge"
 	"example.com/pizza/pkg/edge/edgetest"
@@ -65,4 +68,17 @@ func FuzzPlain(f *testing.F) {
 			t.Errorf("%q: %q decoded, %q twice, %q cleaned", path, u.Path, again, cleaned)
 		}
 	})
+}
+
+func TestStrip(t *testing.T) {
+	t.Parallel()
+	h := http.Header{
+		"X-User-Id": {"eve", "mallory"}, "x-user-id": {"eve"}, "X_user_id": {"eve"}, "X-User_ID": {"eve"},
+		"X-User": {"stays"}, "User-Id": {"stays"}, "Authorization": {"stays"},
+	}
+	edge.Strip(h)
+	want := http.Header{"X-User": {"stays"}, "User-Id": {"stays"}, "Authorization": {"stays"}}
+	if diff := cmp.Diff(want, h); diff != "" {
+		t.Error(diff)
+	}
 }

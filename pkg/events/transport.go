@@ -110,4 +110,4 @@ func (b Backoff) Delay(attempts int) time.Duration {
 	return jitter(d)
 }
 
-func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) } //nolint:gosec // spread, not a secret

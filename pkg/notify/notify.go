@@ -56,7 +56,7 @@ func Listen(ctx context.Context, pool *pgxpool.Pool, channel string, h Handler) 
 			pause = firstRetry
 		}
 		select {
-		case <-time.After(pause/2 + rand.N(pause)):
+		case <-time.After(pause/2 + rand.N(pause)): //nolint:gosec // spread, not a secret
 		case <-ctx.Done():
 		}
 	}

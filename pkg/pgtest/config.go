@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/pizza/pkg/postgres"
+	"example.com/pizza/pkg/secret"
 )
 
 // Config returns the configuration by which a service reaches a test database:
@@ -25,7 +26,7 @@ func Config(tb testing.TB, dsn string) postgres.Config {
 	password, _ := u.User.Password()
 	return postgres.Config{
 		Host: u.Hostname(), Port: uint16(port), Name: strings.TrimPrefix(u.Path, "/"),
-		User: u.User.Username(), Password: password, SSLMode: "disable",
+		User: u.User.Username(), Password: secret.Text(password), SSLMode: "disable",
 		MaxConns: 8, ConnectTimeout: 3 * time.Second, StatementTimeout: 5 * time.Second,
 	}
 }
@@ -36,6 +37,6 @@ func Environ(tb testing.TB, dsn string) []string {
 	c := Config(tb, dsn)
 	return []string{
 		"DB_HOST=" + c.Host, "DB_PORT=" + strconv.Itoa(int(c.Port)), "DB_NAME=" + c.Name,
-		"DB_USER=" + c.User, "DB_PASSWORD=" + c.Password, "DB_SSLMODE=" + c.SSLMode,
+		"DB_USER=" + c.User, "DB_PASSWORD=" + string(c.Password), "DB_SSLMODE=" + c.SSLMode,
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/secret"
 )
 
 // Config is where the database is and who connects to it.
@@ -28,7 +29,7 @@ type Config struct {
 	Port             uint16        `env:"DB_PORT" envDefault:"5432" doc:"Port of the PostgreSQL server"`
 	Name             string        `env:"DB_NAME,required,notEmpty" doc:"Name of the database"`
 	User             string        `env:"DB_USER,required,notEmpty" doc:"Role of this service in the database"`
-	Password         string        `env:"DB_PASSWORD,required,notEmpty" doc:"Password of the role"`
+	Password         secret.Text   `env:"DB_PASSWORD,required,notEmpty" doc:"Password of the role"`
 	SSLMode          string        `env:"DB_SSLMODE" envDefault:"prefer" doc:"TLS to the database: disable, prefer, require, verify-ca or verify-full, as in libpq"`
 	MaxConns         int32         `env:"DB_MAX_CONNS" envDefault:"10" doc:"Most connections that one process opens"`
 	ConnectTimeout   time.Duration `env:"DB_CONNECT_TIMEOUT" envDefault:"3s" doc:"Longest wait for a new connection"`
@@ -65,7 +66,7 @@ func (c Config) Validate() error {
 // the connections in pg_stat_activity.
 func Open(ctx context.Context, c Config, application string) (*pgxpool.Pool, error) {
 	dsn := url.URL{
-		Scheme: "postgres", User: url.UserPassword(c.User, c.Password),
+		Scheme: "postgres", User: url.UserPassword(c.User, string(c.Password)),
 		Host: net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))), Path: c.Name,
 		RawQuery: url.Values{"sslmode": {c.SSLMode}, "application_name": {application}}.Encode(),
 	}

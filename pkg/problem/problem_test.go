@@ -113,3 +113,21 @@ func TestReadForeignAnswer(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a neighbour answers, it becomes a fault with the code of its status.
+func FuzzRead(f *testing.F) {
+	f.Add(503, "5", `{"detail":"busy","errors":[{"field":"a","message":"b"}]}`)
+	f.Add(400, "-1", `[]`)
+	f.Add(0, "99999999999999999999", "{\"errors\":{}}")
+	f.Fuzz(func(t *testing.T, status int, after, body string) {
+		r := &http.Response{StatusCode: status, Header: http.Header{"Retry-After": {after}}, Body: io.NopCloser(strings.NewReader(body))}
+		err := problem.Read(r)
+		var e *fault.Error
+		if !errors.As(err, &e) || e.RetryAfter < 0 {
+			t.Fatalf("%d %q: %v", status, body, err)
+		}
+		if sent := problem.Status(e.Code); status >= 400 && status < 500 && sent >= 500 {
+			t.Errorf("%d is passed on as %d", status, sent)
+		}
+	})
+}

@@ -7,7 +7,9 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"example.com/pizza/pkg/audit"
 	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/secret"
 	"example.com/pizza/pkg/token"
 )
 
@@ -15,7 +17,7 @@ import (
 // the internal port, and ask for a credential as well: not everyone who reaches
 // that port may use them.
 type Admin struct {
-	Token string `env:"ADMIN_TOKEN" doc:"Credential of operators, at least 32 bytes, for the operations under /int that change something; empty closes them"`
+	Token secret.Text `env:"ADMIN_TOKEN" doc:"Credential of operators, at least 32 bytes, for the operations under /int that change something; empty closes them"`
 }
 
 // minAdminToken is the least length of the admin token in bytes: too long to guess.
@@ -30,26 +32,33 @@ func (a Admin) Validate() error {
 }
 
 // Require lets only callers through that show the admin token as their Bearer
-// token. Where there is none, it lets nobody through.
-func (a Admin) Require() echo.MiddlewareFunc {
+// token, and tells of the others. Where there is no admin token, it lets nobody
+// through.
+func (a Admin) Require(told *audit.Log) echo.MiddlewareFunc {
 	want := sha256.Sum256([]byte(a.Token))
+	refuse := func(shown string) error {
+		// Hashes are of one length, so that the comparison takes the same time for
+		// every token.
+		got := sha256.Sum256([]byte(shown))
+		switch {
+		case a.Token == "":
+			return fault.New(fault.Forbidden, "this operation is closed: ADMIN_TOKEN is not set")
+		case shown == "":
+			return fault.New(fault.Unauthenticated, "the admin credential is required")
+		case subtle.ConstantTimeCompare(got[:], want[:]) != 1:
+			return fault.New(fault.Unauthenticated, "the admin credential is not valid")
+		default:
+			return nil
+		}
+	}
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			if a.Token == "" {
-				return fault.New(fault.Forbidden, "this operation is closed: ADMIN_TOKEN is not set")
+			r := c.Request()
+			if err := refuse(token.Bearer(r.Header.Get(echo.HeaderAuthorization))); err != nil {
+				told.OperatorRefused(r.Context(), r.Method, c.Path())
+				return err
 			}
-			shown := token.Bearer(c.Request().Header.Get(echo.HeaderAuthorization))
-			// Hashes are of one length, so that the comparison takes the same time
-			// for every token.
-			got := sha256.Sum256([]byte(shown))
-			switch {
-			case shown == "":
-				return fault.New(fault.Unauthenticated, "the admin credential is required")
-			case subtle.ConstantTimeCompare(got[:], want[:]) != 1:
-				return fault.New(fault.Unauthenticated, "the admin credential is not valid")
-			default:
-				return next(c)
-			}
+			return next(c)
 		}
 	}
 }

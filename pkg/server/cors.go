@@ -27,7 +27,7 @@ func cors(origins []string) echo.MiddlewareFunc {
 		AllowOrigins:  []string{anyOrigin},
 		AllowMethods:  []string{http.MethodGet, http.MethodHead, http.MethodPost},
 		AllowHeaders:  []string{"Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Traceparent"},
-		ExposeHeaders: []string{"ETag", "Idempotent-Replayed", "Link", "Location", "Retry-After"},
+		ExposeHeaders: []string{"ETag", "Idempotent-Replayed", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After"},
 		MaxAge:        int(corsMaxAge.Seconds()),
 	}
 	if !slices.Contains(origins, anyOrigin) {

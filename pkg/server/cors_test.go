@@ -77,7 +77,7 @@ func TestCORS(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error(diff)
 			}
-			if got := simple.Header.Get("Access-Control-Expose-Headers"); test.want != "" && got != "ETag,Idempotent-Replayed,Link,Location,Retry-After" {
+			if got := simple.Header.Get("Access-Control-Expose-Headers"); test.want != "" && got != "ETag,Idempotent-Replayed,Link,Location,RateLimit,RateLimit-Policy,Retry-After" {
 				t.Errorf("exposed headers %q", got)
 			}
 		})

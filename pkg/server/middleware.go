@@ -75,11 +75,13 @@ func (s *Server) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// protect sets the headers that every answer carries, and ends connections that
-// may hold a request in disguise.
+// protect sets the headers that every answer carries, takes out of the request
+// what nobody may claim, and ends connections that may hold a request in
+// disguise. It is the one place that a request passes on either port.
 func protect(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		edge.Protect(c.Response().Header())
+		edge.Strip(c.Request().Header)
 		edge.EndChunked(c.Response().Header(), c.Request())
 		return next(c)
 	}

@@ -145,3 +145,9 @@ func (r Router) TRACE(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc)
 func (r Router) CONNECT(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
 	return r.add(http.MethodConnect, path, h, m)
 }
+
+// Below adds a route of the internal port for every method and every path below
+// this one, for proxies that ask about a request by sending its like.
+func (r Router) Below(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) {
+	r.s.internal.Any(path+"/*", h, m...)
+}

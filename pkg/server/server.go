@@ -26,6 +26,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
+	"example.com/pizza/pkg/audit"
 	"example.com/pizza/pkg/bind"
 	"example.com/pizza/pkg/edge"
 	"example.com/pizza/pkg/health"
@@ -105,6 +106,9 @@ func (s *Server) newEcho(measure *metrics) *echo.Echo {
 func (s *Server) CheckBodies(rules bind.Rules) {
 	s.public.Binder, s.internal.Binder = bind.Binder{Rules: rules}, bind.Binder{Rules: rules}
 }
+
+// Audit is where the service tells of what matters to security.
+func (s *Server) Audit() *audit.Log { return audit.New(s.log) }
 
 // Public is the handler of the public port.
 func (s *Server) Public() http.Handler { return s.public }

@@ -8,15 +8,17 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"example.com/pizza/pkg/secret"
 )
 
 // Config says where the keys of the tokens come from. A key in a variable is
 // there for the life of the process; one in a file is read again when the file
 // changes.
 type Config struct {
-	Secret       string        `env:"JWT_SECRET" doc:"Key that signs access tokens (HS256), at least 32 bytes; the same for all services; this or JWT_SECRET_FILE is required"`
+	Secret       secret.Text   `env:"JWT_SECRET" doc:"Key that signs access tokens (HS256), at least 32 bytes; the same for all services; this or JWT_SECRET_FILE is required"`
 	SecretFile   string        `env:"JWT_SECRET_FILE" doc:"File with that key instead, such as of a mounted Kubernetes Secret; a change is taken up without a restart"`
-	Previous     []string      `env:"JWT_SECRET_PREVIOUS" doc:"Other keys whose tokens are still, or already, good, separated by commas; to replace a key without logging anyone out"`
+	Previous     []secret.Text `env:"JWT_SECRET_PREVIOUS" doc:"Other keys whose tokens are still, or already, good, separated by commas; to replace a key without logging anyone out"`
 	PreviousFile string        `env:"JWT_SECRET_PREVIOUS_FILE" doc:"File with more of those, one on each line; may be empty, but must be there"`
 	Every        time.Duration `env:"JWT_SECRET_CHECK_EVERY" envDefault:"5s" doc:"Pause between two looks at the files; looking is cheap, and works where a file system announces no changes"`
 }
@@ -42,12 +44,12 @@ func (c Config) files() bool { return c.SecretFile != "" || c.PreviousFile != ""
 
 // load returns the keys of now, or everything that is wrong with them.
 func (c Config) load(read func(path string) (string, error)) (ring, error) {
-	var signing, others []string
+	var signing, others []secret.Text
 	var bad []error
 	if err := checkSource(c.Secret, c.SecretFile); err != nil {
 		bad = append(bad, err)
 	} else if c.Secret != "" {
-		signing = []string{c.Secret}
+		signing = []secret.Text{c.Secret}
 		bad = append(bad, checkSecrets("JWT_SECRET", signing))
 	} else {
 		lines, err := secretsIn("JWT_SECRET_FILE", c.SecretFile, read)
@@ -69,11 +71,11 @@ func (c Config) load(read func(path string) (string, error)) (ring, error) {
 	return r, errors.Join(bad...)
 }
 
-func checkSource(secret, file string) error {
+func checkSource(key secret.Text, file string) error {
 	switch {
-	case secret == "" && file == "":
+	case key == "" && file == "":
 		return errors.New("JWT_SECRET or JWT_SECRET_FILE is required")
-	case secret != "" && file != "":
+	case key != "" && file != "":
 		return errors.New("JWT_SECRET and JWT_SECRET_FILE exclude each other")
 	default:
 		return nil
@@ -82,26 +84,26 @@ func checkSource(secret, file string) error {
 
 // secretsIn returns the keys in a file: its lines, without those that are
 // blank and without the blanks around them, which editors and kubectl add.
-func secretsIn(variable, path string, read func(string) (string, error)) ([]string, error) {
+func secretsIn(variable, path string, read func(string) (string, error)) ([]secret.Text, error) {
 	text, err := read(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be read: %w", variable, err)
 	}
-	var secrets []string
+	var secrets []secret.Text
 	for line := range strings.Lines(text) {
 		if s := strings.TrimSpace(line); s != "" {
-			secrets = append(secrets, s)
+			secrets = append(secrets, secret.Text(s))
 		}
 	}
 	return secrets, checkSecrets(variable, secrets)
 }
 
-func checkSecrets(variable string, secrets []string) error {
+func checkSecrets(variable string, secrets []secret.Text) error {
 	for _, s := range secrets {
 		if len(s) < minSecret {
 			return fmt.Errorf("%s: a key must be at least %d bytes long (one has %d)", variable, minSecret, len(s))
 		}
-		if strings.TrimSpace(s) != s {
+		if strings.TrimSpace(string(s)) != string(s) {
 			return fmt.Errorf("%s: a key must not begin or end with a blank or a line end, which a file could not hold", variable)
 		}
 	}
@@ -109,7 +111,7 @@ func checkSecrets(variable string, secrets []string) error {
 }
 
 func readFile(path string) (text string, err error) {
-	f, err := os.Open(path)
+	f, err := os.Open(path) //nolint:gosec // the file that the operator names
 	if err != nil {
 		return "", err
 	}

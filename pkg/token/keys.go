@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"example.com/pizza/pkg/secret"
 )
 
 // Keys signs and verifies with the keys of now. All methods may be called at
@@ -22,7 +24,7 @@ type Keys struct {
 // tests.
 func NewKeys(c Config, now func() time.Time) *Keys {
 	k := &Keys{now: now}
-	r := newRing(append([]string{c.Secret}, c.Previous...))
+	r := newRing(append([]secret.Text{c.Secret}, c.Previous...))
 	k.ring.Store(&r)
 	return k
 }
@@ -35,9 +37,9 @@ type key struct {
 
 // newKey names a key by 48 bits of its SHA-256: they tell our few keys apart,
 // and of a secret of 32 bytes they give nothing away.
-func newKey(secret string) key {
-	sum := sha256.Sum256([]byte(secret))
-	return key{id: base64.RawURLEncoding.EncodeToString(sum[:6]), secret: []byte(secret)}
+func newKey(text secret.Text) key {
+	sum := sha256.Sum256([]byte(text))
+	return key{id: base64.RawURLEncoding.EncodeToString(sum[:6]), secret: []byte(text)}
 }
 
 // ring is a set of keys; the first one signs, and each one verifies.
@@ -45,7 +47,7 @@ type ring []key
 
 // newRing drops repeated secrets: in the middle of a rotation a key may be in
 // two places.
-func newRing(secrets []string) ring {
+func newRing(secrets []secret.Text) ring {
 	var r ring
 	for i, s := range secrets {
 		if !slices.Contains(secrets[:i], s) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"example.com/pizza/pkg/config"
+	secrets "example.com/pizza/pkg/secret"
 	"example.com/pizza/pkg/token"
 	"example.com/pizza/pkg/token/tokentest"
 )
@@ -15,7 +16,11 @@ import (
 func secretOf(letter string) string { return strings.Repeat(letter, 32) }
 
 func keysOf(signing string, previous ...string) *token.Keys {
-	return token.NewKeys(token.Config{Secret: signing, Previous: previous}, moment)
+	c := token.Config{Secret: secrets.Text(signing)}
+	for _, p := range previous {
+		c.Previous = append(c.Previous, secrets.Text(p))
+	}
+	return token.NewKeys(c, moment)
 }
 
 func mustIssue(t *testing.T, k *token.Keys) string {

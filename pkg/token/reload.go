@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"example.com/pizza/pkg/audit"
 )
 
 // Reloader keeps Keys equal to files. The keys of now stay in use while the
@@ -15,9 +17,9 @@ type Reloader struct {
 	*Keys
 	config  Config
 	read    func(path string) (string, error)
-	log     *slog.Logger
+	audit   *audit.Log
 	reloads *prometheus.CounterVec
-	failing string // why the files cannot be used, as last logged
+	failing string // why the files cannot be used, as last told
 }
 
 // Open returns the keys of a configuration, whose numbers are in registry. now
@@ -29,7 +31,7 @@ func Open(c Config, log *slog.Logger, registry prometheus.Registerer, now func()
 func open(
 	c Config, log *slog.Logger, registry prometheus.Registerer, now func() time.Time, read func(string) (string, error),
 ) (*Reloader, error) {
-	r := &Reloader{Keys: &Keys{now: now}, config: c, read: read, log: log}
+	r := &Reloader{Keys: &Keys{now: now}, config: c, read: read, audit: audit.New(log)}
 	keys, err := r.load()
 	if err != nil {
 		return nil, err
@@ -70,18 +72,15 @@ func (r *Reloader) Reload(ctx context.Context) {
 		r.reloads.WithLabelValues(failed).Inc()
 		if why := err.Error(); why != r.failing {
 			r.failing = why
-			r.log.ErrorContext(ctx, "the new token keys cannot be used; those before stay in use",
-				"event", "token_keys_refused", "signing_kid", old.signing().id, "verifying_kids", old.ids(), "error", why)
+			r.audit.KeysRefused(ctx, old.signing().id, old.ids(), err)
 		}
 		return
 	case !found.equal(old):
 		r.ring.Store(&found)
 		r.reloads.WithLabelValues(changed).Inc()
-		r.log.InfoContext(ctx, "token keys changed",
-			"event", "token_keys_changed", "signing_kid", found.signing().id, "verifying_kids", found.ids())
+		r.audit.KeysChanged(ctx, found.signing().id, found.ids())
 	case r.failing != "":
-		r.log.InfoContext(ctx, "the token keys can be read again, and are those in use",
-			"event", "token_keys_restored", "signing_kid", old.signing().id, "verifying_kids", old.ids())
+		r.audit.KeysRestored(ctx, old.signing().id, old.ids())
 	}
 	r.failing = ""
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	secrets "example.com/pizza/pkg/secret"
 	"example.com/pizza/pkg/token"
 	"example.com/pizza/pkg/token/tokentest"
 )
@@ -257,7 +258,7 @@ func TestRunWhileKeysAreInUse(t *testing.T) {
 // Without files there is nothing to wait for.
 func TestRunEndsWithoutFiles(t *testing.T) {
 	t.Parallel()
-	r, err := token.Open(token.Config{Secret: secretOf("a")}, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), moment)
+	r, err := token.Open(token.Config{Secret: secrets.Text(secretOf("a"))}, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), moment)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -160,7 +160,7 @@ func TestVerifyRefuses(t *testing.T) {
 	if _, err := keysAt(moment()).Verify(sign(hs256, claims)); err != nil {
 		t.Fatalf("the token that the others differ from: %v", err)
 	}
-	other, err := token.NewKeys(token.Config{Secret: strings.Repeat("x", 32)}, moment).Issue("minji", 0, time.Hour)
+	other, err := token.NewKeys(token.Config{Secret: "another-secret-of-32-bytes-or-more"}, moment).Issue("minji", 0, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,8 +4,8 @@
 // also held against the OpenAPI documents that the services serve.
 //
 // TestSystem walks the flow and then throws at it all that may come from
-// outside. TestOutage takes its database away, and stops it with an order in
-// flight. TestMakeRun is the command line: start, conflicts, stop, kill, clean.
+// outside. TestSecurity attacks it. TestOutage takes its database away, and stops
+// it with an order in flight. TestMakeRun is the command line: start, conflicts, stop, kill, clean.
 // TestChaos takes away whatever can be taken away while clients order, and then
 // settles the books: what was acknowledged, stored and announced.
 package e2e

@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -20,6 +22,7 @@ import (
 
 	"example.com/pizza/deploy/local/stack"
 	"example.com/pizza/pkg/apitest"
+	"example.com/pizza/pkg/logging/logtest"
 	"example.com/pizza/pkg/problem"
 )
 
@@ -35,6 +38,7 @@ type system struct {
 	client *http.Client // holds every answer against the documents
 	plain  *http.Client // does not
 	logs   *logs
+	folder string // of its data
 }
 
 // start starts the stack on free ports with a folder of its own.
@@ -45,6 +49,8 @@ func start(t *testing.T, o stack.Options) *system {
 	l := newLogs()
 	o.Root, o.DataDir = root(t), folder(t)
 	o.Progress, o.Line = t.Output(), l.line
+	o.Environ = append([]string{"LOG_LEVEL=debug"}, o.Environ...) // what nobody reads by default must hold no secret either
+	t.Cleanup(func() { l.mustKeepSecrets(t, o.DataDir) })
 	s, err := stack.Start(ctx, o)
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +67,7 @@ func start(t *testing.T, o stack.Options) *system {
 	})
 	transport := &http.Transport{DialContext: (&net.Dialer{}).DialContext, MaxIdleConnsPerHost: 32}
 	t.Cleanup(transport.CloseIdleConnections)
-	running := &system{Stack: s, plain: &http.Client{Transport: transport, CheckRedirect: noRedirect}, logs: l}
+	running := &system{Stack: s, plain: &http.Client{Transport: transport, CheckRedirect: noRedirect}, logs: l, folder: o.DataDir}
 	var documents [][]byte
 	for _, name := range []string{"login", "menu", "order"} {
 		a := running.send(t, request{method: http.MethodGet, path: "/" + name + "/openapi.json", unchecked: true})
@@ -158,6 +164,7 @@ func (s *system) try(ctx context.Context, base string, r request) (answer, error
 	if r.token != "" {
 		req.Header.Set("Authorization", "Bearer "+r.token)
 	}
+	s.logs.heard.LearnRequest(req.Header, r.body)
 	client := s.client
 	if r.unchecked {
 		client = s.plain
@@ -313,6 +320,7 @@ type logs struct {
 	mu    sync.Mutex
 	lines []string
 	more  chan struct{} // closed, and replaced, with each line
+	heard logtest.Recorder
 }
 
 func newLogs() *logs { return &logs{more: make(chan struct{})} }
@@ -321,6 +329,7 @@ func (l *logs) line(service string, line []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lines = append(l.lines, service+" "+string(line))
+	_, _ = fmt.Fprintf(&l.heard, "%s %s\n", service, bytes.TrimSpace(line)) // into memory, which does not fail
 	close(l.more)
 	l.more = make(chan struct{})
 }
@@ -343,6 +352,30 @@ func (l *logs) wait(t *testing.T, service, msg string) {
 		case <-t.Context().Done():
 			t.Fatalf("%s never logged %q", service, msg)
 		}
+	}
+}
+
+// mustKeepSecrets fails the test where the logs hold a secret: of those that the
+// stack made for itself in its folder, or that the test has sent.
+func (l *logs) mustKeepSecrets(t *testing.T, folder string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(folder, "secrets.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets := map[string]string{}
+	if err := json.Unmarshal(text, &secrets); err != nil {
+		t.Fatal(err)
+	}
+	if len(secrets) == 0 {
+		t.Error("the stack has no secrets")
+	}
+	if l.heard.String() == "" {
+		t.Error("nothing was logged, so nothing was looked at")
+	}
+	l.heard.Learn(slices.Collect(maps.Values(secrets))...)
+	for _, leak := range l.heard.Leaks() {
+		t.Error(leak)
 	}
 }
 

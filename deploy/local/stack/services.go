@@ -166,8 +166,16 @@ func (s *Stack) launch(ctx context.Context, name string, environ []string) (*Ser
 // (LOG_LEVEL=debug make run) passes through, except what would let a service
 // reach the database in another way than by its own role.
 func (s *Stack) environ(name string, settings []string) ([]string, error) {
-	// So that it is soon seen what orders do without menu, unless the user says otherwise.
-	demonstration := []string{"QUOTE_MAX_AGE=2s"}
+	// What suits a laptop, unless the user says otherwise.
+	demonstration := []string{
+		"CORS_ALLOWED_ORIGINS=*",
+		"QUOTE_MAX_AGE=2s", // so that it is soon seen what orders do without menu
+		// All are one client here, and load tests are a few members: the limits show
+		// themselves in the headers, and refuse nobody.
+		"LOGIN_RATE_PER_ACCOUNT=10000/s", "LOGIN_RATE_PER_ACCOUNT_AND_ADDRESS=10000/s", "LOGIN_RATE_PER_ADDRESS=10000/s",
+		"REGISTER_RATE_PER_ACCOUNT=10000/s", "REGISTER_RATE_PER_ADDRESS=10000/s",
+		"ORDER_RATE_PER_MEMBER=10000/s",
+	}
 	environ := slices.DeleteFunc(slices.Concat(demonstration, os.Environ(), s.options.Environ), func(v string) bool {
 		return strings.HasPrefix(v, "PG") || strings.HasPrefix(v, "DATABASE_URL=") || strings.HasPrefix(v, "TEST_DATABASE_URL=")
 	})
@@ -177,8 +185,8 @@ func (s *Stack) environ(name string, settings []string) ([]string, error) {
 	}
 	environ = append(environ,
 		"ENVIRONMENT="+environment,
-		"CORS_ALLOWED_ORIGINS=*",
-		"SHUTDOWN_DELAY=0s", // no load balancer has to notice
+		"SHUTDOWN_DELAY=0s",                   // no load balancer has to notice
+		"TRUSTED_PROXIES=127.0.0.0/8,::1/128", // the gateway, which says who its client is
 	)
 	return slices.Concat(environ, anyAddress(), database, s.eventSettings(), settings), nil
 }

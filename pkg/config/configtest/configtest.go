@@ -6,18 +6,22 @@ package configtest
 import (
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/pizza/pkg/config"
+	"example.com/pizza/pkg/secret"
 )
 
 // Readme fails the test where the table of a service is not what its
-// configuration struct says.
+// configuration struct says, or where a variable with the name of a secret is of
+// a type that can be seen.
 func Readme(tb testing.TB, file, service string, configuration reflect.Type) {
 	tb.Helper()
+	mustHideSecrets(tb, configuration)
 	text, err := os.ReadFile(file)
 	if err != nil {
 		tb.Fatal(err)
@@ -41,4 +45,29 @@ func Readme(tb testing.TB, file, service string, configuration reflect.Type) {
 	if diff := cmp.Diff(want, table); diff != "" {
 		tb.Errorf("%s differs from the configuration of %s (UPDATE_README=1 go test mends it):\n%s", file, service, diff)
 	}
+}
+
+// mustHideSecrets looks at every variable of a configuration.
+func mustHideSecrets(tb testing.TB, t reflect.Type) {
+	tb.Helper()
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("env"), ",")
+		of := f.Type
+		if of.Kind() == reflect.Slice {
+			of = of.Elem()
+		}
+		switch {
+		case name == "" && of.Kind() == reflect.Struct:
+			mustHideSecrets(tb, of)
+		case isSecret(name) && of != reflect.TypeFor[secret.Text]():
+			tb.Errorf("%s is a %s, which a log would show: make it a secret.Text", name, f.Type)
+		}
+	}
+}
+
+// isSecret tells by the end of its name, as operators do, that a variable holds a
+// secret.
+func isSecret(name string) bool {
+	return slices.ContainsFunc([]string{"PASSWORD", "SECRET", "SECRET_PREVIOUS", "TOKEN"}, func(end string) bool { return strings.HasSuffix(name, end) })
 }

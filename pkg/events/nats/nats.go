@@ -282,7 +282,7 @@ func (s *subscription) take(ctx context.Context, m jetstream.Msg) error {
 	if err != nil {
 		return err
 	}
-	attempts := int(meta.NumDelivered)
+	attempts := int(meta.NumDelivered) //nolint:gosec // deliveries are few
 	log := s.log.With("seq", meta.Sequence.Stream, "attempts", attempts)
 	// A handler that takes the process down with it never returns an error.
 	// Restarts count as well, hence twice.

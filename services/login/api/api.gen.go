@@ -246,6 +246,9 @@ type Internal = Problem
 // Invalid defines model for Invalid.
 type Invalid = Problem
 
+// Limited defines model for Limited.
+type Limited = Problem
+
 // NoGoodToken defines model for NoGoodToken.
 type NoGoodToken = Problem
 
@@ -378,7 +381,9 @@ type ClientInterface interface {
 	// AuthorizeRequest Check the token of a request (forward authentication of a gateway)
 	//
 	// The gateway passes on the `Authorization` header of the request that it
-	// asks about, and adds `X-User-Id` to it when the answer is 200.
+	// asks about, and adds `X-User-Id` to it when the answer is 200. The same is
+	// answered at every path below this one, for every method: Envoy asks with
+	// the method and the path of the request.
 	//
 	// Corresponds with GET /int/auth/verify (the `AuthorizeRequest` operationId).
 	AuthorizeRequest(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -407,6 +412,11 @@ type ClientInterface interface {
 	// once goes on working. An unknown id and a wrong password are the same
 	// answer, after the same work.
 	//
+	// Passwords are tried at a bounded rate by each client, for each account,
+	// and for each account by each client; alike for ids that are nobody's.
+	// Beyond it the answer is 429, and `Retry-After` says for how long, which is
+	// seconds. `RateLimit` says on every answer what is left.
+	//
 	// More logins than the service can hash for are refused with 503 and
 	// `Retry-After` at once.
 	//
@@ -420,6 +430,11 @@ type ClientInterface interface {
 	// `id` and `pw` are required, and have no other rule here: what was stored
 	// once goes on working. An unknown id and a wrong password are the same
 	// answer, after the same work.
+	//
+	// Passwords are tried at a bounded rate by each client, for each account,
+	// and for each account by each client; alike for ids that are nobody's.
+	// Beyond it the answer is 429, and `Retry-After` says for how long, which is
+	// seconds. `RateLimit` says on every answer what is left.
 	//
 	// More logins than the service can hash for are refused with 503 and
 	// `Retry-After` at once.
@@ -550,7 +565,9 @@ func (c *Client) RevokeMember(ctx context.Context, body RevokeMemberJSONRequestB
 // AuthorizeRequest Check the token of a request (forward authentication of a gateway)
 //
 // The gateway passes on the `Authorization` header of the request that it
-// asks about, and adds `X-User-Id` to it when the answer is 200.
+// asks about, and adds `X-User-Id` to it when the answer is 200. The same is
+// answered at every path below this one, for every method: Envoy asks with
+// the method and the path of the request.
 //
 // Corresponds with GET /int/auth/verify (the `AuthorizeRequest` operationId).
 func (c *Client) AuthorizeRequest(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -609,6 +626,11 @@ func (c *Client) VerifyToken(ctx context.Context, body VerifyTokenJSONRequestBod
 // once goes on working. An unknown id and a wrong password are the same
 // answer, after the same work.
 //
+// Passwords are tried at a bounded rate by each client, for each account,
+// and for each account by each client; alike for ids that are nobody's.
+// Beyond it the answer is 429, and `Retry-After` says for how long, which is
+// seconds. `RateLimit` says on every answer what is left.
+//
 // More logins than the service can hash for are refused with 503 and
 // `Retry-After` at once.
 //
@@ -632,6 +654,11 @@ func (c *Client) LoginWithBody(ctx context.Context, contentType string, body io.
 // `id` and `pw` are required, and have no other rule here: what was stored
 // once goes on working. An unknown id and a wrong password are the same
 // answer, after the same work.
+//
+// Passwords are tried at a bounded rate by each client, for each account,
+// and for each account by each client; alike for ids that are nobody's.
+// Beyond it the answer is 429, and `Retry-After` says for how long, which is
+// seconds. `RateLimit` says on every answer what is left.
 //
 // More logins than the service can hash for are refused with 503 and
 // `Retry-After` at once.
@@ -1099,7 +1126,9 @@ type ClientWithResponsesInterface interface {
 	// AuthorizeRequestWithResponse Check the token of a request (forward authentication of a gateway)
 	//
 	// The gateway passes on the `Authorization` header of the request that it
-	// asks about, and adds `X-User-Id` to it when the answer is 200.
+	// asks about, and adds `X-User-Id` to it when the answer is 200. The same is
+	// answered at every path below this one, for every method: Envoy asks with
+	// the method and the path of the request.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1130,6 +1159,11 @@ type ClientWithResponsesInterface interface {
 	// once goes on working. An unknown id and a wrong password are the same
 	// answer, after the same work.
 	//
+	// Passwords are tried at a bounded rate by each client, for each account,
+	// and for each account by each client; alike for ids that are nobody's.
+	// Beyond it the answer is 429, and `Retry-After` says for how long, which is
+	// seconds. `RateLimit` says on every answer what is left.
+	//
 	// More logins than the service can hash for are refused with 503 and
 	// `Retry-After` at once.
 	//
@@ -1143,6 +1177,11 @@ type ClientWithResponsesInterface interface {
 	// `id` and `pw` are required, and have no other rule here: what was stored
 	// once goes on working. An unknown id and a wrong password are the same
 	// answer, after the same work.
+	//
+	// Passwords are tried at a bounded rate by each client, for each account,
+	// and for each account by each client; alike for ids that are nobody's.
+	// Beyond it the answer is 429, and `Retry-After` says for how long, which is
+	// seconds. `RateLimit` says on every answer what is left.
 	//
 	// More logins than the service can hash for are refused with 503 and
 	// `Retry-After` at once.
@@ -1541,6 +1580,11 @@ type LoginResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// LoginResponse429Headers the declared response headers of an HTTP 429 response for Login
+type LoginResponse429Headers struct {
+	RetryAfter int
+}
+
 // LoginResponse503Headers the declared response headers of an HTTP 503 response for Login
 type LoginResponse503Headers struct {
 	RetryAfter int
@@ -1559,6 +1603,8 @@ type LoginResponse struct {
 	ApplicationProblemJSON413 *TooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationProblemJSON415 *UnsupportedMedia
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Limited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -1567,6 +1613,8 @@ type LoginResponse struct {
 	Headers200 *LoginResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *LoginResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *LoginResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *LoginResponse503Headers
 }
@@ -1594,6 +1642,11 @@ func (r LoginResponse) GetApplicationProblemJSON413() *TooLarge {
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r LoginResponse) GetApplicationProblemJSON415() *UnsupportedMedia {
 	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r LoginResponse) GetApplicationProblemJSON429() *Limited {
+	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -1707,6 +1760,11 @@ type ChangePasswordResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// ChangePasswordResponse429Headers the declared response headers of an HTTP 429 response for ChangePassword
+type ChangePasswordResponse429Headers struct {
+	RetryAfter int
+}
+
 // ChangePasswordResponse503Headers the declared response headers of an HTTP 503 response for ChangePassword
 type ChangePasswordResponse503Headers struct {
 	RetryAfter int
@@ -1727,6 +1785,8 @@ type ChangePasswordResponse struct {
 	ApplicationProblemJSON413 *TooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationProblemJSON415 *UnsupportedMedia
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Limited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -1735,6 +1795,8 @@ type ChangePasswordResponse struct {
 	Headers200 *ChangePasswordResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ChangePasswordResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ChangePasswordResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ChangePasswordResponse503Headers
 }
@@ -1767,6 +1829,11 @@ func (r ChangePasswordResponse) GetApplicationProblemJSON413() *TooLarge {
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r ChangePasswordResponse) GetApplicationProblemJSON415() *UnsupportedMedia {
 	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSON429() *Limited {
+	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -1808,6 +1875,11 @@ func (r ChangePasswordResponse) ContentType() string {
 	return ""
 }
 
+// RegisterResponse429Headers the declared response headers of an HTTP 429 response for Register
+type RegisterResponse429Headers struct {
+	RetryAfter int
+}
+
 // RegisterResponse503Headers the declared response headers of an HTTP 503 response for Register
 type RegisterResponse503Headers struct {
 	RetryAfter int
@@ -1826,10 +1898,14 @@ type RegisterResponse struct {
 	ApplicationProblemJSON413 *TooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationProblemJSON415 *UnsupportedMedia
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Limited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *Unavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RegisterResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RegisterResponse503Headers
 }
@@ -1857,6 +1933,11 @@ func (r RegisterResponse) GetApplicationProblemJSON413() *TooLarge {
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r RegisterResponse) GetApplicationProblemJSON415() *UnsupportedMedia {
 	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r RegisterResponse) GetApplicationProblemJSON429() *Limited {
+	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -1935,7 +2016,9 @@ func (c *ClientWithResponses) RevokeMemberWithResponse(ctx context.Context, body
 // AuthorizeRequestWithResponse Check the token of a request (forward authentication of a gateway)
 //
 // The gateway passes on the `Authorization` header of the request that it
-// asks about, and adds `X-User-Id` to it when the answer is 200.
+// asks about, and adds `X-User-Id` to it when the answer is 200. The same is
+// answered at every path below this one, for every method: Envoy asks with
+// the method and the path of the request.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -1984,6 +2067,11 @@ func (c *ClientWithResponses) VerifyTokenWithResponse(ctx context.Context, body 
 // once goes on working. An unknown id and a wrong password are the same
 // answer, after the same work.
 //
+// Passwords are tried at a bounded rate by each client, for each account,
+// and for each account by each client; alike for ids that are nobody's.
+// Beyond it the answer is 429, and `Retry-After` says for how long, which is
+// seconds. `RateLimit` says on every answer what is left.
+//
 // More logins than the service can hash for are refused with 503 and
 // `Retry-After` at once.
 //
@@ -2003,6 +2091,11 @@ func (c *ClientWithResponses) LoginWithBodyWithResponse(ctx context.Context, con
 // `id` and `pw` are required, and have no other rule here: what was stored
 // once goes on working. An unknown id and a wrong password are the same
 // answer, after the same work.
+//
+// Passwords are tried at a bounded rate by each client, for each account,
+// and for each account by each client; alike for ids that are nobody's.
+// Beyond it the answer is 429, and `Retry-After` says for how long, which is
+// seconds. `RateLimit` says on every answer what is left.
 //
 // More logins than the service can hash for are refused with 503 and
 // `Retry-After` at once.
@@ -2481,6 +2574,13 @@ func ParseLoginResponse(rsp *http.Response) (*LoginResponse, error) {
 		}
 		response.ApplicationProblemJSON415 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Limited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -2518,6 +2618,16 @@ func ParseLoginResponse(rsp *http.Response) (*LoginResponse, error) {
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers LoginResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers LoginResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -2642,6 +2752,13 @@ func ParseChangePasswordResponse(rsp *http.Response) (*ChangePasswordResponse, e
 		}
 		response.ApplicationProblemJSON415 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Limited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -2679,6 +2796,16 @@ func ParseChangePasswordResponse(rsp *http.Response) (*ChangePasswordResponse, e
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ChangePasswordResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ChangePasswordResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -2743,6 +2870,13 @@ func ParseRegisterResponse(rsp *http.Response) (*RegisterResponse, error) {
 		}
 		response.ApplicationProblemJSON415 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Limited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -2760,6 +2894,16 @@ func ParseRegisterResponse(rsp *http.Response) (*RegisterResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers RegisterResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers RegisterResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -2944,6 +3088,15 @@ type ConflictApplicationProblemPlusJSONResponse Problem
 type InternalApplicationProblemPlusJSONResponse Problem
 
 type InvalidApplicationProblemPlusJSONResponse Problem
+
+type LimitedResponseHeaders struct {
+	RetryAfter int
+}
+type LimitedApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers LimitedResponseHeaders
+}
 
 type NoGoodTokenResponseHeaders struct {
 	WWWAuthenticate string
@@ -3435,6 +3588,23 @@ func (response Login415ApplicationProblemPlusJSONResponse) VisitLoginResponse(w 
 	return err
 }
 
+type Login429ApplicationProblemPlusJSONResponse struct {
+	LimitedApplicationProblemPlusJSONResponse
+}
+
+func (response Login429ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type Login500ApplicationProblemPlusJSONResponse struct {
 	InternalApplicationProblemPlusJSONResponse
 }
@@ -3633,6 +3803,23 @@ func (response ChangePassword415ApplicationProblemPlusJSONResponse) VisitChangeP
 	return err
 }
 
+type ChangePassword429ApplicationProblemPlusJSONResponse struct {
+	LimitedApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword429ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ChangePassword500ApplicationProblemPlusJSONResponse struct {
 	InternalApplicationProblemPlusJSONResponse
 }
@@ -3748,6 +3935,23 @@ func (response Register415ApplicationProblemPlusJSONResponse) VisitRegisterRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Register429ApplicationProblemPlusJSONResponse struct {
+	LimitedApplicationProblemPlusJSONResponse
+}
+
+func (response Register429ApplicationProblemPlusJSONResponse) VisitRegisterResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }

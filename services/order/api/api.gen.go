@@ -149,6 +149,9 @@ type Invalid = Problem
 // KeyOfOtherOrder defines model for KeyOfOtherOrder.
 type KeyOfOtherOrder = Problem
 
+// Limited defines model for Limited.
+type Limited = Problem
+
 // NotFound defines model for NotFound.
 type NotFound = Problem
 
@@ -281,6 +284,10 @@ type ClientInterface interface {
 	// With an `Idempotency-Key` an order can be sent again safely, for as long
 	// as it takes to get an answer; see the parameter.
 	//
+	// A member may place so many orders at once and in a time; beyond it the
+	// answer is 429. What is not valid does not count, nor does an order that
+	// was placed before with the same key.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /order/ (the `PlaceOrder` operationId).
@@ -296,6 +303,10 @@ type ClientInterface interface {
 	//
 	// With an `Idempotency-Key` an order can be sent again safely, for as long
 	// as it takes to get an answer; see the parameter.
+	//
+	// A member may place so many orders at once and in a time; beyond it the
+	// answer is 429. What is not valid does not count, nor does an order that
+	// was placed before with the same key.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -337,6 +348,10 @@ type ClientInterface interface {
 // With an `Idempotency-Key` an order can be sent again safely, for as long
 // as it takes to get an answer; see the parameter.
 //
+// A member may place so many orders at once and in a time; beyond it the
+// answer is 429. What is not valid does not count, nor does an order that
+// was placed before with the same key.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /order/ (the `PlaceOrder` operationId).
@@ -362,6 +377,10 @@ func (c *Client) PlaceOrderWithBody(ctx context.Context, params *PlaceOrderParam
 //
 // With an `Idempotency-Key` an order can be sent again safely, for as long
 // as it takes to get an answer; see the parameter.
+//
+// A member may place so many orders at once and in a time; beyond it the
+// answer is 429. What is not valid does not count, nor does an order that
+// was placed before with the same key.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -668,6 +687,10 @@ type ClientWithResponsesInterface interface {
 	// With an `Idempotency-Key` an order can be sent again safely, for as long
 	// as it takes to get an answer; see the parameter.
 	//
+	// A member may place so many orders at once and in a time; beyond it the
+	// answer is 429. What is not valid does not count, nor does an order that
+	// was placed before with the same key.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /order/ (the `PlaceOrder` operationId).
@@ -683,6 +706,10 @@ type ClientWithResponsesInterface interface {
 	//
 	// With an `Idempotency-Key` an order can be sent again safely, for as long
 	// as it takes to get an answer; see the parameter.
+	//
+	// A member may place so many orders at once and in a time; beyond it the
+	// answer is 429. What is not valid does not count, nor does an order that
+	// was placed before with the same key.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -735,6 +762,11 @@ type PlaceOrderResponse409Headers struct {
 	RetryAfter *int
 }
 
+// PlaceOrderResponse429Headers the declared response headers of an HTTP 429 response for PlaceOrder
+type PlaceOrderResponse429Headers struct {
+	RetryAfter *int
+}
+
 // PlaceOrderResponse503Headers the declared response headers of an HTTP 503 response for PlaceOrder
 type PlaceOrderResponse503Headers struct {
 	RetryAfter *int
@@ -757,6 +789,8 @@ type PlaceOrderResponse struct {
 	ApplicationProblemJSON415 *UnsupportedMedia
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationProblemJSON422 *KeyOfOtherOrder
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Limited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -767,6 +801,8 @@ type PlaceOrderResponse struct {
 	Headers401 *PlaceOrderResponse401Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *PlaceOrderResponse409Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PlaceOrderResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PlaceOrderResponse503Headers
 }
@@ -804,6 +840,11 @@ func (r PlaceOrderResponse) GetApplicationProblemJSON415() *UnsupportedMedia {
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r PlaceOrderResponse) GetApplicationProblemJSON422() *KeyOfOtherOrder {
 	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PlaceOrderResponse) GetApplicationProblemJSON429() *Limited {
+	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -1091,6 +1132,10 @@ func (r GetOrderResponse) ContentType() string {
 // With an `Idempotency-Key` an order can be sent again safely, for as long
 // as it takes to get an answer; see the parameter.
 //
+// A member may place so many orders at once and in a time; beyond it the
+// answer is 429. What is not valid does not count, nor does an order that
+// was placed before with the same key.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /order/ (the `PlaceOrder` operationId).
@@ -1112,6 +1157,10 @@ func (c *ClientWithResponses) PlaceOrderWithBodyWithResponse(ctx context.Context
 //
 // With an `Idempotency-Key` an order can be sent again safely, for as long
 // as it takes to get an answer; see the parameter.
+//
+// A member may place so many orders at once and in a time; beyond it the
+// answer is 429. What is not valid does not count, nor does an order that
+// was placed before with the same key.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1234,6 +1283,13 @@ func ParsePlaceOrderResponse(rsp *http.Response) (*PlaceOrderResponse, error) {
 		}
 		response.ApplicationProblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Limited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -1288,6 +1344,16 @@ func ParsePlaceOrderResponse(rsp *http.Response) (*PlaceOrderResponse, error) {
 			headers.RetryAfter = &value
 		}
 		response.Headers409 = &headers
+	case rsp.StatusCode == 429:
+		var headers PlaceOrderResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PlaceOrderResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -1689,6 +1755,15 @@ type InvalidApplicationProblemPlusJSONResponse Problem
 
 type KeyOfOtherOrderApplicationProblemPlusJSONResponse Problem
 
+type LimitedResponseHeaders struct {
+	RetryAfter *int
+}
+type LimitedApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers LimitedResponseHeaders
+}
+
 type NotFoundApplicationProblemPlusJSONResponse Problem
 
 type TooLargeApplicationProblemPlusJSONResponse Problem
@@ -1848,6 +1923,25 @@ func (response PlaceOrder422ApplicationProblemPlusJSONResponse) VisitPlaceOrderR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlaceOrder429ApplicationProblemPlusJSONResponse struct {
+	LimitedApplicationProblemPlusJSONResponse
+}
+
+func (response PlaceOrder429ApplicationProblemPlusJSONResponse) VisitPlaceOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }

@@ -104,7 +104,8 @@ func service(u *url.URL) string {
 }
 
 // rewrite sets where a request goes. The proxy has already dropped what the
-// client claimed in Forwarded and X-Forwarded-*.
+// client claimed in Forwarded and X-Forwarded-*; who the client is, it may not
+// claim either.
 func rewrite(r *httputil.ProxyRequest) {
 	backend, ok := r.In.Context().Value(backendKey{}).(*url.URL)
 	if !ok {
@@ -113,6 +114,7 @@ func rewrite(r *httputil.ProxyRequest) {
 	r.Out.URL.Scheme, r.Out.URL.Host = backend.Scheme, backend.Host
 	r.Out.Host = r.In.Host
 	r.Out.URL.RawQuery = r.In.URL.RawQuery // the service judges a query that does not parse, not the proxy
+	edge.Strip(r.Out.Header)
 	r.SetXForwarded()
 }
 

@@ -246,6 +246,7 @@ func TestForward(t *testing.T) {
 	for name, value := range map[string]string{
 		"Traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "Authorization": "Bearer x", "Idempotency-Key": "k",
 		"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Host": "evil.test", "Forwarded": "for=6.6.6.6", "Accept-Encoding": "br", "Content-Type": "text/x",
+		"X-User-Id": "eve",
 	} {
 		req.Header.Set(name, value)
 	}
@@ -261,14 +262,14 @@ func TestForward(t *testing.T) {
 	r := <-seen
 	got := map[string]string{"Host": r.Host, "Target": r.RequestURI}
 	for _, name := range []string{"Traceparent", "Authorization", "Idempotency-Key", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
-		"Forwarded", "Accept-Encoding", "Content-Type"} {
+		"Forwarded", "Accept-Encoding", "Content-Type", "X-User-Id"} {
 		got[name] = r.Header.Get(name)
 	}
 	want := map[string]string{
 		"Host": "pizza.test:8000", "Target": "/api/order/?a=%ZZ&b=1;2",
 		"Traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "Authorization": "Bearer x", "Idempotency-Key": "k",
 		"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": "pizza.test:8000", "X-Forwarded-Proto": "http",
-		"Forwarded": "", "Accept-Encoding": "br", "Content-Type": "text/x",
+		"Forwarded": "", "Accept-Encoding": "br", "Content-Type": "text/x", "X-User-Id": "",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the service saw (-want +got):\n%s", diff)

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"example.com/pizza/pkg/admission"
+	"example.com/pizza/pkg/clientaddr"
 	"example.com/pizza/pkg/config"
 	"example.com/pizza/pkg/events"
 	"example.com/pizza/pkg/events/connect"
@@ -20,12 +21,15 @@ import (
 	"example.com/pizza/pkg/logging"
 	"example.com/pizza/pkg/password"
 	pg "example.com/pizza/pkg/postgres"
+	"example.com/pizza/pkg/ratelimit"
+	"example.com/pizza/pkg/redis"
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/pkg/telemetry"
 	"example.com/pizza/pkg/token"
 	"example.com/pizza/pkg/token/revocation"
 	"example.com/pizza/services/login/internal/hashing"
 	"example.com/pizza/services/login/internal/httpapi"
+	"example.com/pizza/services/login/internal/limits"
 	"example.com/pizza/services/login/internal/login"
 	"example.com/pizza/services/login/internal/postgres"
 )
@@ -43,6 +47,9 @@ type Config struct {
 	Access   Access
 	Password hashing.Config
 	Policy   password.PolicyConfig
+	Limits   limits.Config
+	Clients  clientaddr.Config
+	Cache    redis.Config
 
 	Revocations revocation.Config
 	Events      connect.Config
@@ -81,6 +88,7 @@ type App struct {
 	pool   *pgxpool.Pool
 	events *connect.Publisher
 	traces *telemetry.Tracing
+	counts *ratelimit.Counters
 
 	stop       context.CancelFunc // ends what runs in the background
 	background sync.WaitGroup
@@ -112,22 +120,32 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 		pool.Close()
 		return nil, err
 	}
+	counts, err := ratelimit.Open(c.Cache, log, registry, time.Now)
+	if err != nil {
+		publisher.Close()
+		traces.Close()
+		pool.Close()
+		return nil, err
+	}
 	store := postgres.NewStore(pool)
 	revocations := revocation.New(pool, c.Revocations, log, registry, time.Now)
 	gate := admission.New("login_password", c.Password.Limits(), log, registry)
 	logins := login.NewService(
 		store, hashing.New(c.Password, gate, store, time.Now, registry), keys.Keys, revocations,
-		login.Options{TokenLifetime: time.Duration(c.Access.TTLSeconds) * time.Second, Policy: policy}, log)
+		login.Options{
+			TokenLifetime: time.Duration(c.Access.TTLSeconds) * time.Second, Policy: policy, Limits: limits.New(c.Limits, counts),
+		}, log)
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_login", SchemaVersion))
 	s := server.New(c.HTTP, log, ready, registry, traces)
-	if err := httpapi.Register(s, logins, c.Admin); err != nil {
+	if err := httpapi.Register(s, logins, c.Admin, c.Clients); err != nil {
+		counts.Close()
 		publisher.Close()
 		pool.Close()
 		traces.Close()
 		return nil, err
 	}
 	working, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close: a stopping service still answers
-	a := &App{Server: s, pool: pool, events: publisher, traces: traces, stop: stop}
+	a := &App{Server: s, pool: pool, events: publisher, counts: counts, traces: traces, stop: stop}
 	a.background.Go(func() { keys.Run(working) })
 	a.background.Go(func() { revocations.Run(working) })
 	a.background.Go(func() { publisher.Run(working) })
@@ -139,6 +157,7 @@ func (a *App) Close() {
 	a.stop()
 	a.background.Wait()
 	a.events.Close()
+	a.counts.Close()
 	a.pool.Close()
 	a.traces.Close() // last, when there is nothing more to record
 }

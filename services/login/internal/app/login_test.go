@@ -164,7 +164,7 @@ func TestLoginWithAnOldPassword(t *testing.T) {
 			}
 			mustRefuse(t, s.tryLogin(t, "old", better), http.StatusUnauthorized)
 			for _, secret := range []string{value, "pizza1234", better} {
-				if strings.Contains(s.log.String(), secret) {
+				if strings.Contains(s.Log.String(), secret) {
 					t.Errorf("the log tells %q", secret)
 				}
 			}
@@ -185,8 +185,8 @@ func TestLoginWhenThePasswordCannotBeUpgraded(t *testing.T) {
 	if got := query[string](t, conn, "SELECT member_pwd FROM member"); got != "pizza1234" {
 		t.Errorf("replaced by %q", got)
 	}
-	if !strings.Contains(s.log.String(), "an outdated password hash stays") {
-		t.Errorf("the log does not say so:\n%s", s.log)
+	if !strings.Contains(s.Log.String(), "an outdated password hash stays") {
+		t.Errorf("the log does not say so:\n%s", s.Log)
 	}
 }
 
@@ -206,7 +206,7 @@ func TestLoginWithAStoredValueThatIsNotRead(t *testing.T) {
 			for _, pw := range []string{"pizza1234", value} {
 				mustRefuse(t, s.tryLogin(t, name, pw), http.StatusUnauthorized)
 			}
-			if !strings.Contains(s.log.String(), `"member_id":"`+name+`"`) {
+			if !strings.Contains(s.Log.String(), `"member_id":"`+name+`"`) {
 				t.Error("the log does not say who cannot log in")
 			}
 		})

@@ -1,13 +1,9 @@
 package app_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"log/slog"
 	"net/http"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,7 +14,7 @@ import (
 	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/config"
 	"example.com/pizza/pkg/events/connect"
-	"example.com/pizza/pkg/logging"
+	"example.com/pizza/pkg/logging/logtest"
 	"example.com/pizza/pkg/password"
 	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/problem"
@@ -39,11 +35,8 @@ const (
 	asForm     = "application/x-www-form-urlencoded"
 )
 
-// service is a running login service, and its log.
-type service struct {
-	*apitest.Service
-	log *log
-}
+// service is a running login service.
+type service struct{ *apitest.Service }
 
 // start starts the service on a test database.
 func start(t *testing.T, db *migrationstest.Database) *service {
@@ -57,48 +50,35 @@ func patient(upgrade string) hashing.Config {
 	return hashing.Config{Queue: 1000, Wait: time.Minute, Upgrade: upgrade, SurveyEvery: time.Hour, Cost: password.Recommended()}
 }
 
-func startWith(t *testing.T, db *migrationstest.Database, c hashing.Config) *service {
+func startWith(t *testing.T, db *migrationstest.Database, h hashing.Config, more ...func(*app.Config)) *service {
 	t.Helper()
 	transport, err := config.Load[connect.Config](nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var written log
-	a, err := app.New(context.Background(), app.Config{
+	database := pgtest.Config(t, db.URL("login_svc"))
+	written := logtest.New(t, secret, adminToken, string(database.Password))
+	c := app.Config{
 		HTTP:     server.Config{RequestTimeout: time.Minute, ShutdownTimeout: 5 * time.Second},
-		DB:       pgtest.Config(t, db.URL("login_svc")),
+		DB:       database,
 		Token:    token.Config{Secret: secret},
 		Access:   app.Access{TTLSeconds: 3600},
-		Password: c,
+		Password: h,
 		Policy:   password.PolicyConfig{MinLength: password.MinLength},
 		Admin:    server.Admin{Token: adminToken},
 
 		Revocations: revocation.Config{Refresh: 5 * time.Second, MaxAge: 30 * time.Second, WhenStale: "refuse"},
 		Events:      transport,
-	}, logging.New(logging.Config{Level: slog.LevelInfo}, &written, "login"))
+	}
+	for _, set := range more {
+		set(&c)
+	}
+	a, err := app.New(context.Background(), c, written.Logger("login"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(a.Close)
-	return &service{Service: apitest.Serve(t, a.Server, api.Document), log: &written}
-}
-
-// log is what a service has written, while it still writes.
-type log struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+	return &service{apitest.Serve(t, a.Server, api.Document).Logging(written)}
 }
 
 // object writes fields, given as names and values in turn, as JSON.
@@ -158,7 +138,7 @@ func expired(t *testing.T, memberID string) string {
 // foreign returns a token that another key has signed.
 func foreign(t *testing.T, memberID string) string {
 	t.Helper()
-	raw, err := token.NewKeys(token.Config{Secret: strings.Repeat("x", 32)}, time.Now).Issue(memberID, 0, time.Hour)
+	raw, err := token.NewKeys(token.Config{Secret: "another-secret-of-32-bytes-or-more"}, time.Now).Issue(memberID, 0, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

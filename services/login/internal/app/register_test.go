@@ -31,7 +31,7 @@ func TestRegister(t *testing.T) {
 		if got := query[string](t, conn, "SELECT member_pwd FROM member WHERE member_id = 'minji'"); !strings.HasPrefix(got, "$argon2id$") {
 			t.Errorf("stored password %q", got)
 		}
-		if strings.Contains(s.log.String(), "correct horse") {
+		if strings.Contains(s.Log.String(), "correct horse") {
 			t.Error("the log tells the password")
 		}
 	})
@@ -173,7 +173,7 @@ func TestRegisterRefuses(t *testing.T) {
 	if rows := query[int](t, superuser(t, db), "SELECT count(*) FROM member"); rows != 0 {
 		t.Errorf("%d rows were written", rows)
 	}
-	if strings.Contains(s.log.String(), `"level":"ERROR"`) {
-		t.Errorf("bad input is logged as a defect of ours:\n%s", s.log)
+	if strings.Contains(s.Log.String(), `"level":"ERROR"`) {
+		t.Errorf("bad input is logged as a defect of ours:\n%s", s.Log)
 	}
 }

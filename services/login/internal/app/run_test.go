@@ -12,12 +12,14 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/config/configtest"
+	"example.com/pizza/pkg/logging/logtest"
 	"example.com/pizza/pkg/pgserver"
 	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/problem"
@@ -37,11 +39,15 @@ func TestRunRefusesABadConfiguration(t *testing.T) {
 		"DB_HOST=localhost", "DB_PORT=x", "DB_USER=login_svc", "DB_PASSWORD=", "JWT_SECRET=short", "JWT_ACCESS_TTL_SECONDS=0",
 		"PASSWORD_HASHES=-1", "PASSWORD_WAIT=soon", "PASSWORD_UPGRADE=perhaps",
 		"PASSWORD_QUEUE=-1", "PASSWORD_SURVEY_EVERY=0s", "PASSWORD_MEMORY_KIB=1024", "PASSWORD_MIN_LENGTH=7", "PASSWORD_BLOCKLIST=/nowhere", "PASSWORD_PASSES=0", "LOG_LEVEL=loud",
+		"LOGIN_RATE_PER_ACCOUNT=many", "LOGIN_RATE_PER_ADDRESS=10", "LOGIN_RATE_PER_ACCOUNT_AND_ADDRESS=5/x", "REGISTER_RATE_PER_ACCOUNT=-1/m", "REGISTER_RATE_PER_ADDRESS=1/year",
+		"TRUSTED_PROXIES=0.0.0.0/0", "CACHE_URL=http://cache", "CACHE_TIMEOUT=0s",
 	}
 	err := app.Run(t.Context(), environ, &bytes.Buffer{})
 	for _, name := range []string{
 		"DB_PORT", "DB_NAME", "DB_PASSWORD", "JWT_SECRET", "JWT_ACCESS_TTL_SECONDS", "PASSWORD_HASHES", "PASSWORD_WAIT", "PASSWORD_UPGRADE", "LOG_LEVEL",
 		"PASSWORD_QUEUE", "PASSWORD_SURVEY_EVERY", "PASSWORD_MEMORY_KIB", "PASSWORD_MIN_LENGTH", "PASSWORD_BLOCKLIST", "PASSWORD_PASSES",
+		"LOGIN_RATE_PER_ACCOUNT is", "LOGIN_RATE_PER_ACCOUNT_AND_ADDRESS", "LOGIN_RATE_PER_ADDRESS", "REGISTER_RATE_PER_ACCOUNT", "REGISTER_RATE_PER_ADDRESS", "TRUSTED_PROXIES",
+		"CACHE_URL", "CACHE_TIMEOUT",
 	} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not reported:\n%v", name, err)
@@ -62,6 +68,7 @@ func TestRun(t *testing.T) {
 	db := migrationstest.NewSeeded(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
+	log := logtest.New(t, secret, string(pgtest.Config(t, db.URL("login_svc")).Password))
 	written, stdout := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
@@ -69,17 +76,18 @@ func TestRun(t *testing.T) {
 		ended <- err
 		_ = stdout.CloseWithError(err) // an error of Run ends the wait below
 	}()
-	lines := bufio.NewScanner(written)
+	lines := bufio.NewScanner(io.TeeReader(written, log))
 	var listening struct{ Msg, Public, Internal string }
 	for listening.Public == "" && lines.Scan() {
 		if err := json.Unmarshal(lines.Bytes(), &listening); err != nil {
 			t.Fatalf("a log line is no JSON: %s", lines.Bytes())
 		}
 	}
-	go func() { _, _ = io.Copy(io.Discard, written) }()
+	var drained sync.WaitGroup
+	drained.Go(func() { _, _ = io.Copy(log, written) })
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
-	s := &service{Service: &apitest.Service{Public: "http://" + listening.Public, Internal: "http://" + listening.Internal, Client: &http.Client{Transport: transport}}}
+	s := &service{Service: &apitest.Service{Public: "http://" + listening.Public, Internal: "http://" + listening.Internal, Client: &http.Client{Transport: transport}, Log: log}}
 	s.register(t, "minji", "correct horse")
 	session := apitest.Decode[api.Session](t, s.tryLogin(t, "minji", "correct horse"), http.StatusOK)
 	if session.ExpiresIn != 60 {
@@ -90,6 +98,7 @@ func TestRun(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Errorf("stopped with %v", err)
 	}
+	drained.Wait()
 }
 
 // The version that this build waits for is one that the migrations reach.

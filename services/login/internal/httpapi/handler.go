@@ -10,6 +10,8 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"example.com/pizza/pkg/bind"
+	"example.com/pizza/pkg/clientaddr"
+	"example.com/pizza/pkg/ratelimit"
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/pkg/token"
 	"example.com/pizza/services/login/api"
@@ -23,17 +25,21 @@ const noStore = "no-store"
 // Handler implements the generated server interface.
 type Handler struct{ logins *login.Service }
 
-// Register puts the operations on the server's ports.
-func Register(s *server.Server, logins *login.Service, operators server.Admin) error {
+// Register puts the operations on the server's ports. clients tells where a
+// request comes from.
+func Register(s *server.Server, logins *login.Service, operators server.Admin, clients clientaddr.Config) error {
 	h := &Handler{logins}
+	limited := []echo.MiddlewareFunc{clients.Middleware(), ratelimit.Announce}
 	optional := []echo.MiddlewareFunc{withBearer}
 	api.RegisterHandlersWithOptions(s.Router(), api.NewStrictHandler(h, nil), api.RegisterHandlersOptions{
 		OperationMiddlewares: map[string][]echo.MiddlewareFunc{
-			"ChangePassword": {server.RequireToken(logins.Check)},
-			"RevokeMember":   {operators.Require()},
+			"Register": limited, "Login": limited,
+			"ChangePassword": append([]echo.MiddlewareFunc{server.RequireToken(logins.Check)}, limited...),
+			"RevokeMember":   {operators.Require(s.Audit())},
 			"Logout":         optional, "VerifyToken": optional, "AuthorizeRequest": optional,
 		},
 	})
+	s.Router().Below(verifyPath, h.authorizeLike, withBearer)
 	s.CheckBodies(h.rules)
 	return s.ServeDocument("login", api.Document)
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/url"
 
+	"github.com/labstack/echo/v4"
+
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/token"
 	"example.com/pizza/services/login/api"
@@ -49,6 +51,20 @@ func (h *Handler) AuthorizeRequest(ctx context.Context, _ api.AuthorizeRequestRe
 			CacheControl: noStore,
 		},
 	}, nil
+}
+
+// verifyPath is where gateways ask about the token of a request.
+const verifyPath = "/int/auth/verify"
+
+// authorizeLike is AuthorizeRequest for Envoy, which asks with the method and the
+// path of the request that it asks about, the path behind a prefix of ours. No
+// document can describe such paths.
+func (h *Handler) authorizeLike(c echo.Context) error {
+	answer, err := h.AuthorizeRequest(c.Request().Context(), api.AuthorizeRequestRequestObject{})
+	if err != nil {
+		return err
+	}
+	return answer.VisitAuthorizeRequestResponse(c.Response())
 }
 
 // refused says why a token is not good.

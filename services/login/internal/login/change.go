@@ -12,10 +12,13 @@ import (
 // all its tokens, and returns a new session: whoever else is logged in as the
 // member, has to show the new password. It returns Invalid with every bad field,
 // among them a wrong old password; Conflict when something else has replaced the
-// password meanwhile, twice; and Unavailable when too many passwords are being
-// hashed.
+// password meanwhile, twice; RateLimited when passwords of the member are tried too
+// often, here or at login; and Unavailable when too many are being hashed.
 func (s *Service) ChangePassword(ctx context.Context, claims token.Claims, c PasswordChange) (Session, error) {
 	if err := c.Validate(s.options.Policy, claims.MemberID); err != nil {
+		return Session{}, err
+	}
+	if err := s.options.Limits.Password(ctx, claims.MemberID); err != nil {
 		return Session{}, err
 	}
 	var better string
@@ -26,6 +29,7 @@ func (s *Service) ChangePassword(ctx context.Context, claims token.Claims, c Pas
 		if errors.Is(err, errWrong) {
 			wrong := fault.InvalidFields(fault.Field{Field: fieldOldPassword, Message: "is not the member's password"})
 			wrong.Err = err
+			s.audit.PasswordChangeFailed(ctx, claims.MemberID)
 			return Session{}, wrong
 		}
 		if err != nil {
@@ -42,7 +46,7 @@ func (s *Service) ChangePassword(ctx context.Context, claims token.Claims, c Pas
 		}
 		if changed {
 			s.withdrawn.Add(withdrawn)
-			s.log.InfoContext(ctx, "a member changed the password", "member_id", claims.MemberID)
+			s.audit.PasswordChanged(ctx, claims.MemberID)
 			m.Generation = withdrawn.Generation
 			return s.session(m)
 		}

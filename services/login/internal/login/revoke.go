@@ -30,6 +30,7 @@ func (s *Service) Logout(ctx context.Context, raw string) error {
 	}
 	// The notification is on its way; what the caller asks next may be faster.
 	s.withdrawn.Add(revocation.Entry{ID: claims.ID, MemberID: claims.MemberID, ExpiresAt: claims.ExpiresAt})
+	s.audit.TokenRevoked(ctx, claims.MemberID, claims.ID)
 	return nil
 }
 
@@ -45,7 +46,7 @@ func (s *Service) RevokeMember(ctx context.Context, memberID string) error {
 		return err
 	}
 	s.withdrawn.Add(withdrawn)
-	s.log.InfoContext(ctx, "all tokens of a member were withdrawn", "member_id", memberID)
+	s.audit.MemberTokensRevoked(ctx, memberID)
 	return nil
 }
 

@@ -6,11 +6,13 @@ import (
 	"log/slog"
 	"time"
 
+	"example.com/pizza/pkg/audit"
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/password"
 	"example.com/pizza/pkg/token"
 	"example.com/pizza/pkg/token/revocation"
 	"example.com/pizza/services/login/internal/hashing"
+	"example.com/pizza/services/login/internal/limits"
 )
 
 // Store keeps members, and the tokens that were withdrawn.
@@ -41,6 +43,7 @@ var errWrong = fault.New(fault.Unauthenticated, "the id or the password is wrong
 type Options struct {
 	TokenLifetime time.Duration
 	Policy        *password.Policy // of new passwords
+	Limits        limits.Limits
 }
 
 // Service registers members and logs them in and out. All its errors are
@@ -52,23 +55,27 @@ type Service struct {
 	withdrawn *revocation.Set
 	options   Options
 	log       *slog.Logger
+	audit     *audit.Log
 }
 
 // NewService returns a service.
 func NewService(
 	store Store, hasher *hashing.Hasher, keys *token.Keys, withdrawn *revocation.Set, o Options, log *slog.Logger,
 ) *Service {
-	return &Service{store: store, hasher: hasher, keys: keys, withdrawn: withdrawn, options: o, log: log}
+	return &Service{store: store, hasher: hasher, keys: keys, withdrawn: withdrawn, options: o, log: log, audit: audit.New(log)}
 }
 
 // Policy returns what a new password must be.
 func (s *Service) Policy() *password.Policy { return s.options.Policy }
 
 // Register makes someone a member. It returns Invalid with every bad field,
-// Conflict when the id is taken, and Unavailable when too many passwords are
-// being hashed.
+// Conflict when the id is taken, RateLimited when it is tried too often, and
+// Unavailable when too many passwords are being hashed.
 func (s *Service) Register(ctx context.Context, r Registration) (Member, error) {
 	if err := r.Validate(s.options.Policy); err != nil {
+		return Member{}, err
+	}
+	if err := s.options.Limits.Register(ctx, r.ID); err != nil {
 		return Member{}, err
 	}
 	stored, err := s.hasher.Hash(ctx, r.Password)
@@ -79,6 +86,7 @@ func (s *Service) Register(ctx context.Context, r Registration) (Member, error) 
 	if err := s.store.Insert(ctx, m, stored); err != nil {
 		return Member{}, err
 	}
+	s.audit.MemberRegistered(ctx, m.ID)
 	return m, nil
 }
 
@@ -91,19 +99,31 @@ type Session struct {
 
 // Login issues a token for the right password. It returns Invalid with every
 // missing field, Unauthenticated alike for an unknown id and a wrong password,
-// and Unavailable when too many passwords are being hashed.
+// RateLimited, alike too, when passwords are tried too often, and Unavailable when
+// too many are being hashed.
 func (s *Service) Login(ctx context.Context, c Credentials) (Session, error) {
 	if err := c.Validate(); err != nil {
 		return Session{}, err
 	}
+	if err := s.options.Limits.Password(ctx, c.ID); err != nil {
+		return Session{}, err
+	}
 	m, stored, v, err := s.verify(ctx, c)
+	if errors.Is(err, errWrong) {
+		s.audit.LoginFailed(ctx, m.ID)
+	}
 	if err != nil {
 		return Session{}, err
 	}
 	if v.Better != "" {
 		s.upgrade(ctx, m, stored, v.Better)
 	}
-	return s.session(m)
+	session, err := s.session(m)
+	if err != nil {
+		return Session{}, err
+	}
+	s.audit.LoginSucceeded(ctx, m.ID)
+	return session, nil
 }
 
 // session returns a new session of a member.
@@ -117,7 +137,8 @@ func (s *Service) session(m Member) (Session, error) {
 
 // verify returns the member with this id and password, and the stored form that
 // was checked. It returns errWrong, alike and after the same work for an unknown
-// id and for a wrong password, or Unavailable.
+// id, of which there is no member to return, and for a wrong password, or
+// Unavailable.
 func (s *Service) verify(ctx context.Context, c Credentials) (m Member, stored string, v hashing.Verdict, err error) {
 	m, stored, err = s.store.Find(ctx, c.ID)
 	if err != nil && fault.CodeOf(err) != fault.NotFound {
@@ -126,8 +147,8 @@ func (s *Service) verify(ctx context.Context, c Credentials) (m Member, stored s
 	// For an unknown id stored is empty: the same work, for no password.
 	v, err = s.hasher.Verify(ctx, stored, c.Password)
 	if errors.Is(err, password.ErrUnreadable) {
-		s.log.WarnContext(ctx, "a member cannot log in", "member_id", c.ID, "error", err.Error())
-		return Member{}, "", hashing.Verdict{}, errWrong
+		s.log.WarnContext(ctx, "a member cannot log in", "member_id", m.ID, "error", err.Error())
+		return m, "", hashing.Verdict{}, errWrong
 	}
 	if err == nil && !v.OK {
 		err = errWrong

@@ -15,6 +15,7 @@ import (
 	"example.com/pizza/pkg/logging"
 	"example.com/pizza/pkg/notify"
 	pg "example.com/pizza/pkg/postgres"
+	pkgredis "example.com/pizza/pkg/redis"
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/pkg/telemetry"
 	"example.com/pizza/services/menu/internal/httpapi"
@@ -36,7 +37,7 @@ type Config struct {
 	Admin  server.Admin
 
 	Snapshot snapshot.Config
-	Cache    redis.Config
+	Cache    pkgredis.Config
 	Events   connect.Config
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/apitest"
+	"example.com/pizza/pkg/audit/audittest"
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/money"
 	"example.com/pizza/pkg/problem"
@@ -47,6 +48,7 @@ func TestChangeCatalog(t *testing.T) {
 	t.Parallel()
 	s := start(t, migrationstest.NewSeeded(t))
 	_, last := s.quoted(t, "bbq_ckn_l")
+	var told []audittest.Line
 	step := func(name, method, path, body string, status int) apitest.Answer {
 		t.Helper()
 		a := s.write(t, method, path, body)
@@ -58,6 +60,13 @@ func TestChangeCatalog(t *testing.T) {
 			t.Errorf("%s: version %d after %d, quotes are of %d", name, v, last, now)
 		}
 		last = v
+		action, id := strings.ToLower(method)+"_type", path[strings.LastIndex(path, "/")+1:]
+		if strings.Contains(path, "/pizzas/") {
+			action = strings.ToLower(method) + "_pizza"
+		}
+		told = append(told, audittest.Line{
+			"event": "catalog_changed", "outcome": "success", "actor": "operator", "action": action, "id": id, "catalog_version": float64(v),
+		})
 		return a
 	}
 	price := func(want string) {
@@ -92,6 +101,7 @@ func TestChangeCatalog(t *testing.T) {
 	if got := apitest.Decode[[]api.PizzaType](t, s.Get(t, "/menu/types/"), http.StatusOK); len(got) != 32 {
 		t.Errorf("%d types, want the 32 of before", len(got))
 	}
+	audittest.Expect(t, s.Log.String(), told...)
 }
 
 func TestChangeCatalogRefuses(t *testing.T) {

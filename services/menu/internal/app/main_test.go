@@ -2,7 +2,6 @@ package app_test
 
 import (
 	"context"
-	"log/slog"
 	"reflect"
 	"testing"
 	"time"
@@ -14,7 +13,7 @@ import (
 	"example.com/pizza/pkg/config"
 	"example.com/pizza/pkg/config/configtest"
 	eventsconnect "example.com/pizza/pkg/events/connect"
-	"example.com/pizza/pkg/logging"
+	"example.com/pizza/pkg/logging/logtest"
 	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/services/menu/api"
@@ -42,11 +41,19 @@ func start(t *testing.T, db *migrationstest.Database) *service {
 
 func startWith(t *testing.T, db *migrationstest.Database, admin server.Admin) *service {
 	t.Helper()
-	return &service{apitest.Serve(t, newApp(t, db, func(c *app.Config) { c.Admin = admin }).Server, api.Document)}
+	a, log := newLoggedApp(t, db, func(c *app.Config) { c.Admin = admin })
+	return &service{apitest.Serve(t, a.Server, api.Document).Logging(log)}
 }
 
 // newApp wires the service on a test database until the test ends.
 func newApp(tb testing.TB, db *migrationstest.Database, change ...func(*app.Config)) *app.App {
+	tb.Helper()
+	a, _ := newLoggedApp(tb, db, change...)
+	return a
+}
+
+// newLoggedApp is newApp for who wants to read its log.
+func newLoggedApp(tb testing.TB, db *migrationstest.Database, change ...func(*app.Config)) (*app.App, *logtest.Recorder) {
 	tb.Helper()
 	c := app.Config{
 		HTTP:     server.Config{RequestTimeout: 10 * time.Second, ShutdownTimeout: 5 * time.Second},
@@ -61,12 +68,13 @@ func newApp(tb testing.TB, db *migrationstest.Database, change ...func(*app.Conf
 	for _, f := range change {
 		f(&c)
 	}
-	a, err := app.New(context.Background(), c, logging.New(logging.Config{Level: slog.LevelError + 1}, tb.Output(), "menu"))
+	log := logtest.New(tb, adminToken, string(c.DB.Password))
+	a, err := app.New(context.Background(), c, log.Logger("menu"))
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(a.Close)
-	return a
+	return a, log
 }
 
 // write changes the catalog as the admin.

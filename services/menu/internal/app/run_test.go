@@ -10,11 +10,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/apitest"
+	"example.com/pizza/pkg/logging/logtest"
 	"example.com/pizza/pkg/pgserver"
 	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/problem"
@@ -33,24 +35,26 @@ func TestRun(t *testing.T) {
 	db := migrationstest.NewSeeded(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	log, stdout := io.Pipe()
+	log := logtest.New(t, adminToken, string(pgtest.Config(t, db.URL("menu_svc")).Password))
+	written, stdout := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
 		err := app.Run(ctx, environment(t, db, "ADMIN_TOKEN="+adminToken), stdout)
 		ended <- err
 		_ = stdout.CloseWithError(err) // an error of Run ends the wait below
 	}()
-	lines := bufio.NewScanner(log)
+	lines := bufio.NewScanner(io.TeeReader(written, log))
 	var listening struct{ Msg, Public, Internal string }
 	for listening.Public == "" && lines.Scan() {
 		if err := json.Unmarshal(lines.Bytes(), &listening); err != nil {
 			t.Fatalf("a log line is no JSON: %s", lines.Bytes())
 		}
 	}
-	go func() { _, _ = io.Copy(io.Discard, log) }()
+	var drained sync.WaitGroup
+	drained.Go(func() { _, _ = io.Copy(log, written) })
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
-	s := &service{&apitest.Service{Public: "http://" + listening.Public, Internal: "http://" + listening.Internal, Client: &http.Client{Transport: transport}}}
+	s := &service{&apitest.Service{Public: "http://" + listening.Public, Internal: "http://" + listening.Internal, Client: &http.Client{Transport: transport}, Log: log}}
 	if got := apitest.Decode[[]api.PizzaType](t, s.Get(t, "/menu/types/"), http.StatusOK); len(got) != 32 {
 		t.Errorf("%d types", len(got))
 	}
@@ -64,6 +68,7 @@ func TestRun(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Errorf("stopped with %v", err)
 	}
+	drained.Wait()
 }
 
 func TestRunRefusesItsConfiguration(t *testing.T) {

@@ -11,18 +11,18 @@ import (
 func (h *Handler) PutPizzaType(ctx context.Context, r api.PutPizzaTypeRequestObject) (api.PutPizzaTypeResponseObject, error) {
 	t := readType(r.ID, *r.Body)
 	change, err := h.menu.PutType(ctx, t)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case change.Created:
+	}
+	h.audit.CatalogChanged(ctx, "put_type", t.ID, change.Version)
+	if change.Created {
 		return api.PutPizzaType201JSONResponse{
 			Body: pizzaType(t), Headers: api.PutPizzaType201ResponseHeaders{CatalogVersion: change.Version},
 		}, nil
-	default:
-		return api.PutPizzaType200JSONResponse{
-			Body: pizzaType(t), Headers: api.PutPizzaType200ResponseHeaders{CatalogVersion: change.Version},
-		}, nil
 	}
+	return api.PutPizzaType200JSONResponse{
+		Body: pizzaType(t), Headers: api.PutPizzaType200ResponseHeaders{CatalogVersion: change.Version},
+	}, nil
 }
 
 // DeletePizzaType answers DELETE /int/menu/types/{id}.
@@ -31,6 +31,7 @@ func (h *Handler) DeletePizzaType(ctx context.Context, r api.DeletePizzaTypeRequ
 	if err != nil {
 		return nil, err
 	}
+	h.audit.CatalogChanged(ctx, "delete_type", r.ID, change.Version)
 	return api.DeletePizzaType204Response{Headers: api.DeletePizzaType204ResponseHeaders{CatalogVersion: change.Version}}, nil
 }
 
@@ -41,6 +42,7 @@ func (h *Handler) PutPizza(ctx context.Context, r api.PutPizzaRequestObject) (ap
 	if err != nil {
 		return nil, err
 	}
+	h.audit.CatalogChanged(ctx, "put_pizza", p.ID, change.Version)
 	stored := api.StoredPizza{PizzaID: p.ID, PizzaTypeID: p.TypeID, Size: p.Size, Price: *p.Price}
 	if change.Created {
 		return api.PutPizza201JSONResponse{Body: stored, Headers: api.PutPizza201ResponseHeaders{CatalogVersion: change.Version}}, nil
@@ -54,6 +56,7 @@ func (h *Handler) DeletePizza(ctx context.Context, r api.DeletePizzaRequestObjec
 	if err != nil {
 		return nil, err
 	}
+	h.audit.CatalogChanged(ctx, "delete_pizza", r.ID, change.Version)
 	return api.DeletePizza204Response{Headers: api.DeletePizza204ResponseHeaders{CatalogVersion: change.Version}}, nil
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"example.com/pizza/pkg/audit"
 	"example.com/pizza/pkg/bind"
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/services/menu/api"
@@ -22,14 +23,15 @@ import (
 type Handler struct {
 	menu  *menu.Service
 	whole *prepared
+	audit *audit.Log
 }
 
 // Register puts the operations on the server's ports. Only operators change the
 // catalog.
 func Register(s *server.Server, m *menu.Service, operators server.Admin) error {
-	admin := []echo.MiddlewareFunc{operators.Require()}
+	admin := []echo.MiddlewareFunc{operators.Require(s.Audit())}
 	conditional := []echo.MiddlewareFunc{joinLists}
-	api.RegisterHandlersWithOptions(s.Router(), api.NewStrictHandler(&Handler{m, &prepared{}}, nil), api.RegisterHandlersOptions{
+	api.RegisterHandlersWithOptions(s.Router(), api.NewStrictHandler(&Handler{m, &prepared{}, s.Audit()}, nil), api.RegisterHandlersOptions{
 		OperationMiddlewares: map[string][]echo.MiddlewareFunc{
 			"ListMenu": conditional, "ListPizzaTypes": conditional,
 			"PutPizzaType": admin, "DeletePizzaType": admin, "PutPizza": admin, "DeletePizza": admin,

@@ -16,41 +16,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/logging"
-	"github.com/redis/go-redis/v9/maintnotifications"
 
+	pkgredis "example.com/pizza/pkg/redis"
 	"example.com/pizza/services/menu/internal/menu"
 )
-
-// Config is where the cache is.
-type Config struct {
-	URL     string        `env:"CACHE_URL" doc:"Redis that replicas share the menu through: redis://[user:password@]host:port/db, or rediss:// for TLS; empty is none"`
-	Timeout time.Duration `env:"CACHE_TIMEOUT" envDefault:"250ms" doc:"Longest wait for Redis before the database is read instead: short, since that is always there to be read"`
-}
-
-// Validate reports an address that is none, without telling it: it may have a
-// password.
-func (c Config) Validate() error {
-	if c.URL != "" {
-		u, err := url.Parse(c.URL)
-		if err != nil || (u.Scheme != "redis" && u.Scheme != "rediss") || u.Hostname() == "" {
-			return errors.New("CACHE_URL must be redis://host:port/db or rediss://host:port/db, or empty")
-		}
-		if _, err := redis.ParseURL(c.URL); err != nil {
-			return errors.New("CACHE_URL is not understood: its port, database number or options are wrong")
-		}
-	}
-	if c.Timeout <= 0 {
-		return errors.New("CACHE_TIMEOUT must be more than 0")
-	}
-	return nil
-}
 
 const (
 	// prefix has the number of the format: a release that writes another one
@@ -61,10 +35,6 @@ const (
 	lifetime = time.Hour
 )
 
-// The client would write its own lines to stderr, one per attempt; Cache logs
-// what matters, once.
-func init() { logging.Disable() }
-
 // Cache is a snapshot.Cache. Make it with New, and Close it.
 type Cache struct {
 	client *redis.Client
@@ -74,17 +44,12 @@ type Cache struct {
 }
 
 // New returns a cache; Redis need not be there.
-func New(c Config, log *slog.Logger, registry prometheus.Registerer) (*Cache, error) {
-	o, err := redis.ParseURL(c.URL)
+func New(c pkgredis.Config, log *slog.Logger, registry prometheus.Registerer) (*Cache, error) {
+	client, err := pkgredis.Open(c)
 	if err != nil {
-		return nil, errors.New("CACHE_URL is not understood")
+		return nil, err
 	}
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = c.Timeout, c.Timeout, c.Timeout, c.Timeout
-	o.MaxRetries, o.DialerRetries = -1, 1 // the database is there: rather that than another wait
-	o.DisableIdentity = true
-	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	o.ContextTimeoutEnabled = true
-	cache := &Cache{client: redis.NewClient(o), log: log, errors: prometheus.NewCounterVec(prometheus.CounterOpts{
+	cache := &Cache{client: client, log: log, errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "menu_cache_errors_total",
 		Help: "Failures of the shared cache by operation: get, put, or decode of what it had.",
 	}, []string{"operation"})}

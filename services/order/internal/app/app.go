@@ -19,6 +19,8 @@ import (
 	"example.com/pizza/pkg/health"
 	"example.com/pizza/pkg/logging"
 	pg "example.com/pizza/pkg/postgres"
+	"example.com/pizza/pkg/ratelimit"
+	"example.com/pizza/pkg/redis"
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/pkg/telemetry"
 	"example.com/pizza/pkg/token"
@@ -49,6 +51,13 @@ type Config struct {
 	Events      connect.Config
 	Idempotency idempotency.Config
 	Admission   Admission
+	Limits      Limits
+	Cache       redis.Config
+}
+
+// Limits are how often one member may do what.
+type Limits struct {
+	Order ratelimit.Rate `env:"ORDER_RATE_PER_MEMBER" envDefault:"30/m" doc:"Most orders of one member: 30/m is 30 at once and then one every 2 seconds. More than people place, and no room for a program that has gone wild. An order that was placed before and is asked for again by its key does not count. 0 or off is no limit"`
 }
 
 // Shop is what the service knows of the shops that it takes orders for.
@@ -77,6 +86,7 @@ type App struct {
 	quotes *quotecache.Cache
 	events *connect.Publisher
 	traces *telemetry.Tracing
+	counts *ratelimit.Counters
 
 	stop       context.CancelFunc // ends what runs in the background
 	background sync.WaitGroup
@@ -113,22 +123,30 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 		pool.Close()
 		return nil, err
 	}
+	counts, err := ratelimit.Open(c.Cache, log, registry, time.Now)
+	if err != nil {
+		publisher.Close()
+		traces.Close()
+		pool.Close()
+		return nil, err
+	}
 	store := postgres.NewStore(pool)
 	revocations := revocation.New(pool, c.Revocations, log, registry, time.Now)
 	tokens := token.Checker{Keys: keys.Keys, Revocations: revocations}
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_order", SchemaVersion))
 	gate := admission.New("order", c.limits(), log, registry)
 	quotes := quotecache.New(menu, c.Quote, log, registry, time.Now)
-	orders := order.NewService(quotes, store, gate, zone, time.Now)
+	orders := order.NewService(quotes, store, gate, counts.Limit("order", "member", c.Limits.Order), zone, time.Now)
 	s := server.New(c.HTTP, log, ready, registry, traces)
 	if err := httpapi.Register(s, orders, tokens, registry); err != nil {
+		counts.Close()
 		publisher.Close()
 		pool.Close()
 		traces.Close()
 		return nil, err
 	}
 	working, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close: a stopping service still answers
-	a := &App{Server: s, pool: pool, menu: menu, quotes: quotes, events: publisher, traces: traces, stop: stop}
+	a := &App{Server: s, pool: pool, menu: menu, quotes: quotes, events: publisher, counts: counts, traces: traces, stop: stop}
 	a.background.Go(func() { quotes.Listen(working, pool) })
 	cleaner := idempotency.New(store, c.Idempotency, log, registry)
 	a.background.Go(func() { cleaner.Run(working) })
@@ -144,6 +162,7 @@ func (a *App) Close() {
 	a.background.Wait()
 	a.quotes.Close()
 	a.events.Close()
+	a.counts.Close()
 	a.menu.Close()
 	a.pool.Close()
 	a.traces.Close() // last, when there is nothing more to record

@@ -2,7 +2,6 @@ package app_test
 
 import (
 	"context"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -10,7 +9,7 @@ import (
 	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/config"
 	"example.com/pizza/pkg/events/connect"
-	"example.com/pizza/pkg/logging"
+	"example.com/pizza/pkg/logging/logtest"
 	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/token"
 	"example.com/pizza/pkg/token/revocation"
@@ -77,12 +76,13 @@ func startWith(t *testing.T, c app.Config) *service {
 	if c.Revocations == (revocation.Config{}) {
 		c.Revocations = revocation.Config{Refresh: 5 * time.Second, MaxAge: 30 * time.Second, WhenStale: "refuse"}
 	}
-	a, err := app.New(context.Background(), c, logging.New(logging.Config{Level: slog.LevelError}, t.Output(), "order"))
+	log := logtest.New(t, secret, string(c.DB.Password))
+	a, err := app.New(context.Background(), c, log.Logger("order"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(a.Close)
-	return &service{apitest.Serve(t, a.Server, api.Document), token.NewKeys(c.Token, time.Now)}
+	return &service{apitest.Serve(t, a.Server, api.Document).Logging(log), token.NewKeys(c.Token, time.Now)}
 }
 
 // as returns a good token of a member.

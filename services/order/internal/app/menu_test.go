@@ -40,8 +40,8 @@ func TestPlaceOrderWhileMenuFails(t *testing.T) {
 		}
 	}
 	for name, quote := range map[string]http.HandlerFunc{
-		"fails":               write(500, `{"detail":"password=hunter2"}`),
-		"refuses_our_request": write(400, `{"detail":"password=hunter2"}`),
+		"fails":               write(500, `{"detail":"the oven is out of gas"}`),
+		"refuses_our_request": write(400, `{"detail":"the oven is out of gas"}`),
 		"is_not_the_menu":     write(404, `<html>`),
 		"answers_no_json":     write(200, `<html>`),
 		"answers_too_few":     write(200, `{"catalog_version":1,"lines":[]}`),

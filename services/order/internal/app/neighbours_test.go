@@ -10,11 +10,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 
 	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/logging/logtest"
 	"example.com/pizza/pkg/pgtest"
 )
 
@@ -55,6 +57,13 @@ func startNeighbour(t *testing.T, build func() (string, error), environ []string
 	}
 	cmd := exec.Command(binary)
 	cmd.Env = slices.Concat(environ, []string{"HTTP_ADDR=127.0.0.1:0", "INTERNAL_ADDR=127.0.0.1:0", "SHUTDOWN_DELAY=0s"})
+	log := logtest.New(t)
+	for _, setting := range environ {
+		name, value, _ := strings.Cut(setting, "=")
+		if strings.HasSuffix(name, "PASSWORD") || strings.HasSuffix(name, "SECRET") || strings.HasSuffix(name, "TOKEN") {
+			log.Learn(value)
+		}
+	}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()
@@ -74,11 +83,11 @@ func startNeighbour(t *testing.T, build func() (string, error), environ []string
 			t.Errorf("%s: %v\n%s", filepath.Base(binary), err, &stderr)
 		}
 	})
-	lines := bufio.NewScanner(stdout)
+	lines := bufio.NewScanner(io.TeeReader(stdout, log))
 	for lines.Scan() {
 		var line struct{ Public, Internal string }
 		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Internal != "" {
-			drained.Go(func() { _, _ = io.Copy(io.Discard, stdout) })
+			drained.Go(func() { _, _ = io.Copy(log, stdout) })
 			return "http://" + line.Public, "http://" + line.Internal
 		}
 	}

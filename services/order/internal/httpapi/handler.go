@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/pizza/pkg/bind"
+	"example.com/pizza/pkg/ratelimit"
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/pkg/token"
 	"example.com/pizza/services/order/api"
@@ -28,7 +29,7 @@ func Register(s *server.Server, orders *order.Service, tokens token.Checker, reg
 	member := []echo.MiddlewareFunc{server.RequireToken(tokens.Check)}
 	api.RegisterHandlersWithOptions(s.Router(), api.NewStrictHandler(&Handler{orders, newRepeats(registry)}, nil), api.RegisterHandlersOptions{
 		OperationMiddlewares: map[string][]echo.MiddlewareFunc{
-			"PlaceOrder": member, "ListMyOrders": member, "GetOrder": member,
+			"PlaceOrder": append([]echo.MiddlewareFunc{ratelimit.Announce}, member...), "ListMyOrders": member, "GetOrder": member,
 		},
 	})
 	s.CheckBodies(rules)

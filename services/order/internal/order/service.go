@@ -13,6 +13,7 @@ import (
 	"example.com/pizza/pkg/admission"
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/money"
+	"example.com/pizza/pkg/ratelimit"
 )
 
 // Price is the menu's word on one line: which pizza it is and what it costs
@@ -54,22 +55,25 @@ type Service struct {
 	pricer Pricer
 	store  Store
 	gate   *admission.Gate
+	limit  *ratelimit.Limit
 	zone   *time.Location
 	now    func() time.Time
 	inWork inWork
 }
 
 // NewService returns a service that places as many orders at a time as gate lets
-// in, and writes dates in the shop's time zone. now is the clock, time.Now outside
-// of tests.
-func NewService(pricer Pricer, store Store, gate *admission.Gate, zone *time.Location, now func() time.Time) *Service {
-	return &Service{pricer: pricer, store: store, gate: gate, zone: zone, now: now}
+// in, and as many of one member as limit, and writes dates in the shop's time zone.
+// now is the clock, time.Now outside of tests.
+func NewService(
+	pricer Pricer, store Store, gate *admission.Gate, limit *ratelimit.Limit, zone *time.Location, now func() time.Time,
+) *Service {
+	return &Service{pricer: pricer, store: store, gate: gate, limit: limit, zone: zone, now: now}
 }
 
 // Place places an order for a member, and returns what receipt makes of it. It
 // returns Invalid with every bad field, Conflict when the expected total is not
-// the price, and Unavailable when menu or database do not answer or there is no
-// room for the order; then nothing was ordered, except when the database, or the
+// the price, RateLimited when the member orders too often, and Unavailable when menu
+// or database do not answer or there is no room for the order; then nothing was ordered, except when the database, or the
 // caller, went away just as the order was kept.
 //
 // With a key, an order is placed once however often it is asked for: where the
@@ -93,7 +97,7 @@ func (s *Service) Place(ctx context.Context, memberID string, n NewOrder, receip
 		return r, err
 	}
 	r, err := s.placeOnce(ctx, memberID, n, &Answer{Key: n.Key, Fingerprint: asked}, receipt)
-	if err == nil || errors.Is(err, admission.ErrBusy) {
+	if err == nil || errors.Is(err, admission.ErrBusy) || errors.Is(err, ratelimit.ErrLimited) {
 		return r, err
 	}
 	// The order may be kept all the same: by another request, which was faster,
@@ -117,10 +121,14 @@ func (s *Service) placeOnce(ctx context.Context, memberID string, n NewOrder, a 
 	return s.admitted(ctx, memberID, n, a, receipt)
 }
 
-// admitted is place for those whom the gate lets in. That is asked this late so
-// that a client which sends its body slowly, an order that is not valid, and one
-// that is placed already take no room from others.
+// admitted is place for those whom the limit and the gate let in. They are asked
+// this late so that a client which sends its body slowly, an order that is not
+// valid, and one that is placed already take no room from others, and nothing of
+// what the member may order.
 func (s *Service) admitted(ctx context.Context, memberID string, n NewOrder, a *Answer, receipt func(Order) (Receipt, error)) (Receipt, error) {
+	if err := s.limit.Spend(ctx, memberID); err != nil {
+		return Receipt{}, err
+	}
 	leave, err := s.gate.Enter(ctx)
 	if err != nil {
 		return Receipt{}, err

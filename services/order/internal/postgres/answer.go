@@ -38,6 +38,6 @@ const ForgetLock = 0x6f72646572_01 // "order", 1
 // the database, and returns how many; 0 also while another replica is at it. It
 // returns Unavailable.
 func (s *Store) Forget(ctx context.Context, ttl time.Duration, atMost int) (int, error) {
-	n, err := s.queries.ForgetAnswers(ctx, db.ForgetAnswersParams{Lock: ForgetLock, TtlSeconds: ttl.Seconds(), AtMost: int32(atMost)})
+	n, err := s.queries.ForgetAnswers(ctx, db.ForgetAnswersParams{Lock: ForgetLock, TtlSeconds: ttl.Seconds(), AtMost: int32(atMost)}) //nolint:gosec // a small constant
 	return int(n), postgres.Fault(err)
 }

@@ -13,7 +13,7 @@ import (
 // List returns up to limit orders of a member, newest first, after a position.
 // It returns Unavailable.
 func (s *Store) List(ctx context.Context, memberID string, after *order.Position, limit int) ([]order.Order, error) {
-	page := db.ListOrdersParams{MemberID: memberID, MaxOrders: int32(limit)}
+	page := db.ListOrdersParams{MemberID: memberID, MaxOrders: int32(limit)} //nolint:gosec // at most a page, as the service has checked
 	if after != nil {
 		page.HasAfter, page.AfterDate, page.AfterTime, page.AfterID = true, after.Date, after.Time, after.ID
 	}

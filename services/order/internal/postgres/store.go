@@ -44,11 +44,11 @@ func (s *Store) Insert(ctx context.Context, o order.Order, a *order.Answer) erro
 	}
 	for _, l := range o.Lines {
 		row.PizzaIds = append(row.PizzaIds, *l.PizzaID)
-		row.Quantities = append(row.Quantities, int32(l.Quantity))
+		row.Quantities = append(row.Quantities, int32(l.Quantity)) //nolint:gosec // at most 100 or so, as the order has checked
 		row.UnitPrices = append(row.UnitPrices, *l.UnitPrice)
 	}
 	if a != nil {
-		row.Key, row.Fingerprint, row.Status = &a.Key, a.Fingerprint[:], int32(a.Receipt.Status)
+		row.Key, row.Fingerprint, row.Status = &a.Key, a.Fingerprint[:], int32(a.Receipt.Status) //nolint:gosec // a status of HTTP
 		row.ContentType, row.Location, row.Body = a.Receipt.ContentType, a.Receipt.Location, a.Receipt.Body
 	}
 	kept, err := s.as(o.MemberID).InsertOrder(ctx, row)

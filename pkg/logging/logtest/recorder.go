@@ -1,0 +1,103 @@
+package logtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"example.com/pizza/pkg/logging"
+)
+
+// Recorder is a log that is kept. Its zero value is empty, and fails no test. All
+// methods may be called at the same time.
+type Recorder struct {
+	mu      sync.Mutex
+	text    bytes.Buffer
+	secrets []string
+}
+
+// New returns a recorder. When the test ends, what has been written must hold no
+// secret; the given ones are those of the configuration.
+func New(tb testing.TB, secrets ...string) *Recorder {
+	tb.Helper()
+	r := &Recorder{secrets: secrets}
+	tb.Cleanup(func() {
+		for _, leak := range r.Leaks() {
+			tb.Error(leak)
+		}
+		if tb.Failed() {
+			_, _ = tb.Output().Write([]byte(r.String())) // only shown; the failure is already told
+		}
+	})
+	return r
+}
+
+// Logger returns a service's log of everything, down to debug, into the recorder.
+func (r *Recorder) Logger(service string) *slog.Logger {
+	return logging.New(logging.Config{Level: slog.LevelDebug}, r, service)
+}
+
+// Write takes lines of a log.
+func (r *Recorder) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.Write(p)
+}
+
+// String is what was written.
+func (r *Recorder) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.String()
+}
+
+// Leaks returns what is secret in what was written, as the function Leaks does.
+func (r *Recorder) Leaks() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return Leaks(r.text.String(), r.secrets...)
+}
+
+// Learn adds values that are secret.
+func (r *Recorder) Learn(secrets ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range secrets {
+		if !slices.Contains(r.secrets, s) {
+			r.secrets = append(r.secrets, s)
+		}
+	}
+}
+
+// LearnRequest adds what is secret in a request: credentials, and the passwords
+// and tokens in a body of JSON or a form.
+func (r *Recorder) LearnRequest(header http.Header, body string) {
+	for _, value := range header.Values("Authorization") {
+		_, credential, _ := strings.Cut(value, " ")
+		r.Learn(credential)
+	}
+	fields := map[string]any{}
+	if json.Unmarshal([]byte(body), &fields) != nil {
+		form, err := url.ParseQuery(body)
+		if err != nil {
+			return // nothing that anyone can read
+		}
+		for name := range form {
+			fields[name] = form.Get(name)
+		}
+	}
+	text := func(name string) string { s, _ := fields[name].(string); return s }
+	for _, name := range []string{"pw", "password", "member_pwd", "old_pw", "old_password", "new_pw", "new_password", "token"} {
+		secret := text(name)
+		// Whose password is the id may be named.
+		if !strings.EqualFold(secret, text("id")) && !strings.EqualFold(secret, text("member_id")) {
+			r.Learn(secret)
+		}
+	}
+}

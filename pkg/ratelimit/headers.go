@@ -1,0 +1,65 @@
+package ratelimit
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+// The headers of draft-ietf-httpapi-ratelimit-headers-11: lists of structured
+// fields (RFC 9651), with one member for each limit.
+const (
+	policyHeader = "RateLimit-Policy" // "account";q=10;w=60: a quota of 10 in a window of 60 seconds
+	stateHeader  = "RateLimit"        // "account";r=9;t=6: 9 remain, and all of the quota in 6 seconds
+)
+
+type notesKey struct{}
+
+// notes are the limits that a request has spent of, and what is left of each.
+type notes []struct {
+	limit    *Limit
+	decision Decision
+}
+
+// Announce is the middleware that tells the client which limits its request has
+// spent of, whatever the answer. It goes around the handlers that Spend.
+func Announce(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		var n notes
+		r := c.Request()
+		c.SetRequest(r.WithContext(context.WithValue(r.Context(), notesKey{}, &n)))
+		c.Response().Before(func() { n.write(c.Response().Header()) })
+		return next(c)
+	}
+}
+
+// note keeps a decision for Announce; the handler of a request spends one by one.
+func note(ctx context.Context, l *Limit, d Decision) {
+	if n, ok := ctx.Value(notesKey{}).(*notes); ok {
+		*n = append(*n, struct {
+			limit    *Limit
+			decision Decision
+		}{l, d})
+	}
+}
+
+func (n notes) write(h http.Header) {
+	if len(n) == 0 {
+		return
+	}
+	var policy, state []string
+	for _, e := range n {
+		policy = append(policy, fmt.Sprintf(`"%s";q=%d;w=%d`, e.limit.name, e.limit.rate.Count, seconds(e.limit.rate.Per)))
+		state = append(state, fmt.Sprintf(`"%s";r=%d;t=%d`, e.limit.name, e.decision.Remaining, seconds(e.decision.ResetAfter)))
+	}
+	h.Set(policyHeader, strings.Join(policy, ", "))
+	h.Set(stateHeader, strings.Join(state, ", "))
+}
+
+// seconds are whole ones, rounded up: who comes back then is never too early.
+func seconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }

@@ -1,0 +1,57 @@
+package ratelimit
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Rate is how many in what time: so many at once, and as many again, one by one,
+// in each such time. The zero Rate is none: everything is allowed.
+type Rate struct {
+	Count int
+	Per   time.Duration
+}
+
+// The bounds of a Rate. Redis counts in microseconds, so the time of one must be
+// many of these.
+const (
+	maxPer      = 24 * time.Hour
+	minInterval = 50 * time.Microsecond
+)
+
+var units = map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}
+
+// UnmarshalText reads a rate: 10/s, 10/m, 10/h, 10/d, or with any time, 10/15m. Off
+// and 0 are none.
+func (r *Rate) UnmarshalText(text []byte) error {
+	s := strings.TrimSpace(string(text))
+	if s == "" || s == "off" || s == "0" {
+		*r = Rate{}
+		return nil
+	}
+	count, per, _ := strings.Cut(s, "/")
+	n, err := strconv.Atoi(count)
+	if err != nil || n < 1 {
+		return errors.New("a rate begins with a whole number of at least 1")
+	}
+	d, ok := units[per]
+	if !ok {
+		if d, err = time.ParseDuration(per); err != nil {
+			return errors.New("a rate ends with /s, /m, /h, /d or a time such as /15m")
+		}
+	}
+	if d < time.Second || d > maxPer || d/time.Duration(n) < minInterval {
+		return fmt.Errorf("a rate is per 1s to %s, and of at most one in %s", maxPer, minInterval)
+	}
+	*r = Rate{n, d}
+	return nil
+}
+
+// Off tells whether there is no bound.
+func (r Rate) Off() bool { return r.Count == 0 }
+
+// interval is the time after which one more is allowed.
+func (r Rate) interval() time.Duration { return r.Per / time.Duration(r.Count) }

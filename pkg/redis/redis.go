@@ -1,0 +1,67 @@
+// Package redis connects a service to the Redis that CACHE_URL names.
+//
+// What is there can be lost at any time: the database has the truth, and a
+// process can count alone. So a client made here tries once, gives up soon, and
+// says nothing; whoever uses it goes on without, and logs that once.
+package redis
+
+import (
+	"errors"
+	"net/url"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// Config is where Redis is.
+type Config struct {
+	URL     string        `env:"CACHE_URL" doc:"Redis that replicas share the menu and the counts of rate limits through: redis://[user:password@]host:port/db, or rediss:// for TLS; empty is none"`
+	Timeout time.Duration `env:"CACHE_TIMEOUT" envDefault:"250ms" doc:"Longest wait for Redis before the service goes on without it: short, since it can"`
+}
+
+// Validate reports an address that is none, without telling it, and a time that
+// is none.
+func (c Config) Validate() error {
+	bad := []error{checkURL(c.URL)}
+	if c.Timeout <= 0 {
+		bad = append(bad, errors.New("CACHE_TIMEOUT must be more than 0"))
+	}
+	return errors.Join(bad...)
+}
+
+// checkURL does not tell the address: it may have a password.
+func checkURL(address string) error {
+	if address == "" {
+		return nil
+	}
+	u, err := url.Parse(address)
+	if err != nil || (u.Scheme != "redis" && u.Scheme != "rediss") || u.Hostname() == "" {
+		return errors.New("CACHE_URL must be redis://host:port/db or rediss://host:port/db, or empty")
+	}
+	if _, err := redis.ParseURL(address); err != nil {
+		return errors.New("CACHE_URL is not understood: its port, database number or options are wrong")
+	}
+	return nil
+}
+
+// The client would write its own lines to stderr, one per attempt; who uses it
+// logs what matters, once.
+func init() { logging.Disable() }
+
+// Open returns a client, which must be closed; Redis need not be there. Each call
+// takes at most the time-out for each of: a free connection, a new one, the
+// question, the answer. A caller that wants less altogether sets a deadline.
+func Open(c Config) (*redis.Client, error) {
+	o, err := redis.ParseURL(c.URL)
+	if err != nil {
+		return nil, errors.New("CACHE_URL is not understood")
+	}
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = c.Timeout, c.Timeout, c.Timeout, c.Timeout
+	o.MaxRetries, o.DialerRetries = -1, 1 // there is another way: rather that than another wait
+	o.DisableIdentity = true
+	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	o.ContextTimeoutEnabled = true
+	return redis.NewClient(o), nil
+}

@@ -1,0 +1,54 @@
+package redis_test
+
+import (
+	"context"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/pizza/pkg/redis"
+)
+
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	for url, ok := range map[string]bool{
+		"": true, "redis://cache:6379": true, "rediss://user:secret@cache:6380/1": true, "redis://cache": true,
+		"cache:6379": false, "http://cache": false, "unix:///run/redis": false, "redis://": false, "redis://cache/x": false, "redis://cache:port": false, "%": false,
+		"redis://user:secret@cache:port": false,
+	} {
+		err := redis.Config{URL: url, Timeout: time.Second}.Validate()
+		if (err == nil) != ok {
+			t.Errorf("%q: %v", url, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("%v tells the secret", err)
+		}
+	}
+	if (redis.Config{}).Validate() == nil {
+		t.Error("a time-out of 0 is taken")
+	}
+}
+
+// A Redis that takes connections and says nothing costs the time-out, no more.
+func TestSilent(t *testing.T) {
+	t.Parallel()
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = silent.Close() })
+	client, err := redis.Open(redis.Config{URL: "redis://" + silent.Addr().String(), Timeout: 10 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	began := time.Now()
+	if err := client.Ping(context.Background()).Err(); err == nil {
+		t.Error("it has answered")
+	}
+	// The bound is that of go-redis without any settings.
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}

@@ -1,0 +1,246 @@
+package app_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/pizza/migrations/migrationstest"
+)
+
+// gateway is a proxy that asks login before it passes a request on, as far as
+// that asking goes.
+type gateway struct {
+	// ask returns the request that it sends to login at base about r.
+	ask func(ctx context.Context, base string, r *http.Request) (*http.Request, error)
+	// deny answers the client for another answer of login's than 200.
+	deny func(w http.ResponseWriter, answer *http.Response)
+}
+
+// nginx asks with GET, all headers and no body; the client of a 401 gets
+// WWW-Authenticate, and any other answer but 401 and 403 is an error of nginx's:
+// https://nginx.org/en/docs/http/ngx_http_auth_request_module.html
+var nginx = gateway{
+	ask: func(ctx context.Context, base string, r *http.Request) (*http.Request, error) {
+		q, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/int/auth/verify", nil)
+		if err != nil {
+			return nil, err
+		}
+		q.Header = r.Header.Clone()
+		q.Header.Set("Connection", "close") // the default of proxy_set_header
+		q.Header.Set("X-Original-URI", r.RequestURI)
+		return q, nil
+	},
+	deny: func(w http.ResponseWriter, answer *http.Response) {
+		switch answer.StatusCode {
+		case http.StatusUnauthorized:
+			w.Header().Set("WWW-Authenticate", answer.Header.Get("WWW-Authenticate"))
+			w.WriteHeader(http.StatusUnauthorized)
+		case http.StatusForbidden:
+			w.WriteHeader(http.StatusForbidden)
+		default:
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	},
+}
+
+// traefik asks with GET, all headers, those of X-Forwarded, and no body; the
+// client gets what login answers:
+// https://doc.traefik.io/traefik/reference/routing-configuration/http/middlewares/forwardauth/
+var traefik = gateway{
+	ask: func(ctx context.Context, base string, r *http.Request) (*http.Request, error) {
+		q, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/int/auth/verify", nil)
+		if err != nil {
+			return nil, err
+		}
+		q.Header = r.Header.Clone()
+		for name, value := range map[string]string{"Method": r.Method, "Proto": "http", "Host": r.Host, "Uri": r.RequestURI, "For": "192.0.2.7"} {
+			q.Header.Set("X-Forwarded-"+name, value)
+		}
+		return q, nil
+	},
+	deny: func(w http.ResponseWriter, answer *http.Response) {
+		for name, values := range answer.Header {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(answer.StatusCode)
+		_, _ = io.Copy(w, answer.Body) // the client sees the status, which is what it is asked about
+	},
+}
+
+// envoy asks with the method of the request and its path behind path_prefix,
+// with Host, Content-Length: 0, Authorization, and what allowed_headers names; a
+// 5xx is an error, answered with status_on_error:
+// https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/filters/http/ext_authz/v3/ext_authz.proto
+var envoy = gateway{
+	ask: func(ctx context.Context, base string, r *http.Request) (*http.Request, error) {
+		q, err := http.NewRequestWithContext(ctx, r.Method, base, http.NoBody)
+		if err != nil {
+			return nil, err
+		}
+		q.URL.Opaque = "//" + q.URL.Host + "/int/auth/verify/request" + r.RequestURI // as it came, byte by byte
+		q.Host = r.Host
+		q.Header["Authorization"] = r.Header["Authorization"]
+		return q, nil
+	},
+	deny: func(w http.ResponseWriter, answer *http.Response) {
+		if answer.StatusCode >= http.StatusInternalServerError {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("WWW-Authenticate", answer.Header.Get("WWW-Authenticate"))
+		w.WriteHeader(answer.StatusCode)
+	},
+}
+
+// before serves upstream behind the gateway, which asks login at base.
+func (g gateway) before(t *testing.T, base string, upstream *httptest.Server) *httptest.Server {
+	t.Helper()
+	target, err := url.Parse(upstream.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{}
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.Transport = transport
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q, err := g.ask(r.Context(), base, r)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		answer, err := transport.RoundTrip(q)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		defer func() { _ = answer.Body.Close() }()
+		if answer.StatusCode != http.StatusOK {
+			g.deny(w, answer)
+			return
+		}
+		r.Header.Set("X-User-Id", answer.Header.Get("X-User-Id")) // instead of the client's, in all three
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() {
+		s.Close()
+		transport.CloseIdleConnections()
+	})
+	return s
+}
+
+// What reaches the service behind a gateway, and what the client gets, with each
+// gateway's way to ask.
+func TestForwardAuth(t *testing.T) {
+	t.Parallel()
+	s := start(t, migrationstest.New(t))
+	s.register(t, "김민지", "correct horse")
+	good, revoked := s.login(t, "김민지", "correct horse"), s.login(t, "김민지", "correct horse")
+	s.Get(t, "/login/logout/", "Authorization", "Bearer "+revoked)
+	unsure := unsureLogin(t)
+
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.Method+" "+r.RequestURI+" for "+strings.Join(r.Header["X-User-Id"], "|"))
+	}))
+	t.Cleanup(upstream.Close)
+
+	for name, test := range map[string]struct {
+		gateway gateway
+		away    int // what the client gets while login cannot know
+	}{"nginx": {nginx, 500}, "traefik": {traefik, 503}, "envoy": {envoy, 503}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			front := test.gateway.before(t, s.Internal, upstream)
+			for _, target := range []string{"/order/", "/order", "/", "/order/myorder/?limit=5&cursor=a%2Fb", "//order//x", "/order/%2e%2e/int%2Fx;y", "/api/login/"} {
+				for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch, http.MethodOptions} {
+					status, body, _ := ask(t, front, method, target, "Bearer "+good)
+					if want := method + " " + target + " for %EA%B9%80%EB%AF%BC%EC%A7%80"; status != http.StatusOK || body != want {
+						t.Errorf("%s %s: %d %s", method, target, status, body)
+					}
+					for _, bad := range []string{"", "Bearer " + revoked, "Bearer " + expired(t, "minji"), "Bearer " + foreign(t, "minji"), "Basic dTpw"} {
+						if status, body, header := ask(t, front, method, target, bad); status != http.StatusUnauthorized || header.Get("WWW-Authenticate") == "" {
+							t.Errorf("%s %s with %q: %d %s", method, target, bad, status, body)
+						}
+					}
+				}
+			}
+			front = test.gateway.before(t, unsure.Internal, upstream)
+			if status, body, _ := ask(t, front, http.MethodPost, "/order/", "Bearer "+good); status != test.away {
+				t.Errorf("unknown revocations: %d %s, want %d", status, body, test.away)
+			}
+		})
+	}
+}
+
+// unsureLogin starts a login service that never learns what was withdrawn.
+func unsureLogin(t *testing.T) *service {
+	t.Helper()
+	db := migrationstest.New(t)
+	exec(t, superuser(t, db), "ALTER TABLE revoked_token RENAME TO away")
+	return start(t, db)
+}
+
+// ask sends a request that claims to be a member's.
+func ask(t *testing.T, front *httptest.Server, method, target, authorization string) (status int, body string, header http.Header) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, front.URL, strings.NewReader(`{"lines":[]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.URL.Opaque = "//" + r.URL.Host + target
+	r.Header["X-User-Id"] = []string{"eve", "mallory"}
+	if authorization != "" {
+		r.Header.Set("Authorization", authorization)
+	}
+	resp, err := front.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(text), resp.Header
+}
+
+// What login cannot know, it does not say: 503 with a time to wait, uncached.
+func TestAuthorizeRequestUnsure(t *testing.T) {
+	t.Parallel()
+	s := unsureLogin(t)
+	raw, err := keysAt(time.Now()).Issue("minji", 0, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/int/auth/verify", "/int/auth/verify/request/order/"} {
+		a := s.Get(t, path, "Authorization", "Bearer "+raw)
+		if a.Status != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" ||
+			a.Header.Get("Cache-Control") != "no-store" || a.Header.Get("X-User-Id") != "" {
+			t.Errorf("%s: %d %v", path, a.Status, a.Header)
+		}
+	}
+}
+
+// Whose token it is counts, and not who a header says it is.
+func TestNoClaimIsBelieved(t *testing.T) {
+	t.Parallel()
+	s := start(t, migrationstest.New(t))
+	s.register(t, "minji", "correct horse")
+	s.register(t, "eve", "battery staple")
+	change := object(t, "old_pw", "correct horse", "new_pw", "another horse")
+	for _, name := range []string{"X-User-Id", "x-user-id", "X_User_Id", "X-USER_ID"} {
+		if a := s.Post(t, "/login/password/", asJSON, change, name, "minji"); a.Status != http.StatusUnauthorized {
+			t.Errorf("%s without a token: %d %s", name, a.Status, a.Body)
+		}
+		// The old password is minji's, so for eve's token it is wrong.
+		a := s.Post(t, "/login/password/", asJSON, change, name, "minji", "Authorization", "Bearer "+s.login(t, "eve", "battery staple"))
+		mustRefuse(t, a, http.StatusBadRequest, "old_pw", "is not the member's password")
+	}
+	s.login(t, "minji", "correct horse")
+}
