@@ -131,19 +131,21 @@ func RequireToken(check func(ctx context.Context, raw string) (token.Claims, err
 	}
 }
 
-// errorHandler answers with err, and logs what is our fault with its cause,
-// once. A caller that went away is nobody's fault; of those who were not admitted
-// the gate has told already.
+// errorHandler answers with err, and tells the log, once: what is our fault with
+// its cause, and why others were refused to those who ask for it (debug).
 func (s *Server) errorHandler(err error, c echo.Context) {
 	ctx := c.Request().Context()
 	err = fromEcho(err)
-	if code := fault.CodeOf(err); code == fault.Internal || code == fault.Unavailable {
-		level := slog.LevelError
-		if errors.Is(err, context.Canceled) || errors.Is(err, admission.ErrBusy) {
-			level = slog.LevelDebug
-		}
+	code := fault.CodeOf(err)
+	told := []any{"method", c.Request().Method, "route", c.Path(), "code", string(code), "error", err.Error()}
+	switch {
+	case code != fault.Internal && code != fault.Unavailable:
+		s.log.DebugContext(ctx, "request refused", told...)
+	case errors.Is(err, context.Canceled) || errors.Is(err, admission.ErrBusy): // a caller that went away; of the busy the gate has told
+		s.log.DebugContext(ctx, "request failed", told...)
+	default:
 		trace.SpanFromContext(ctx).RecordError(err)
-		s.log.Log(ctx, level, "request failed", "method", c.Request().Method, "route", c.Path(), "code", string(code), "error", err.Error())
+		s.log.ErrorContext(ctx, "request failed", told...)
 	}
 	if c.Response().Committed {
 		return

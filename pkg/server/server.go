@@ -8,7 +8,7 @@
 // them into the span and, through package problem, answers.
 //
 // The public port (8000) carries the API and the health probes; the internal
-// port (9000) carries /int/* and /metrics and is never routed from outside.
+// port (9000) carries /int/*, /metrics and /log-level and is never routed from outside.
 // Router decides which operation belongs where.
 package server
 
@@ -89,6 +89,7 @@ func New(c Config, log *slog.Logger, state *health.State, registry *prometheus.R
 	s.internal = s.newEcho(measure)
 	s.routeHealth()
 	s.routeMetrics(registry)
+	s.routeLogLevel()
 	return s
 }
 
