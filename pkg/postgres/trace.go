@@ -8,34 +8,40 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 )
 
-// tracer records a span per statement, or batch, of a recorded trace, and does
-// nothing otherwise. The values of a statement are in no span.
-type tracer struct{ server []attribute.KeyValue }
+// tracer measures each statement, or batch, and records a span of it where it
+// belongs to a recorded trace. The values of a statement are nowhere.
+type tracer struct {
+	server  []attribute.KeyValue
+	metrics *metrics
+}
 
 var (
-	_ pgx.QueryTracer = tracer{}
-	_ pgx.BatchTracer = tracer{}
+	_ pgx.QueryTracer       = tracer{}
+	_ pgx.BatchTracer       = tracer{}
+	_ pgxpool.AcquireTracer = tracer{}
 )
 
-func newTracer(c Config) tracer {
-	return tracer{[]attribute.KeyValue{
+func newTracer(c Config, m *metrics) tracer {
+	return tracer{metrics: m, server: []attribute.KeyValue{
 		semconv.DBSystemNamePostgreSQL, semconv.DBNamespace(c.Name), semconv.ServerAddress(c.Host), semconv.ServerPort(int(c.Port)),
 	}}
 }
 
-// start begins a span of the trace that ctx belongs to.
+// start begins an operation, and its span in the trace that ctx belongs to.
 func (t tracer) start(ctx context.Context, sql string, statements int) context.Context {
+	name := statement(sql)
+	ctx = t.metrics.begin(ctx, name)
 	parent := trace.SpanFromContext(ctx)
 	if !parent.IsRecording() {
 		return ctx
 	}
-	name := statement(sql)
 	attributes := slices.Concat(t.server, []attribute.KeyValue{semconv.DBOperationName(name)})
 	if statements > 1 {
 		attributes = append(attributes, semconv.DBOperationBatchSize(statements))
@@ -45,9 +51,10 @@ func (t tracer) start(ctx context.Context, sql string, statements int) context.C
 	return ctx
 }
 
-// end ends the span that start has begun. Where it has begun none, the span in
-// ctx is one that is not recorded, to which all this is nothing.
-func end(ctx context.Context, err error) {
+// end ends what start has begun. Where it has begun no span, the one in ctx is
+// not recorded, and all this is nothing to it.
+func (t tracer) end(ctx context.Context, err error) {
+	t.metrics.end(ctx, err)
 	span := trace.SpanFromContext(ctx)
 	if err != nil {
 		var pg *pgconn.PgError
@@ -83,7 +90,7 @@ func (t tracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.Trace
 
 // TraceQueryEnd implements pgx.QueryTracer.
 func (t tracer) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryEndData) {
-	end(ctx, data.Err)
+	t.end(ctx, data.Err)
 }
 
 // TraceBatchStart implements pgx.BatchTracer. A batch goes by the last of its
@@ -103,6 +110,6 @@ func (t tracer) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.Trace
 func (tracer) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
 
 // TraceBatchEnd implements pgx.BatchTracer.
-func (tracer) TraceBatchEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchEndData) {
-	end(ctx, data.Err)
+func (t tracer) TraceBatchEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchEndData) {
+	t.end(ctx, data.Err)
 }

@@ -34,7 +34,7 @@ func (s *Server) observe(m *metrics) echo.MiddlewareFunc {
 				c.Error(err)
 			}
 			route, took := c.Path(), time.Since(start)
-			done(c.Request().Method, route, c.Response().Status, took)
+			done(c, took)
 			if !quiet(route) {
 				s.logAccess(c, route, took)
 			}

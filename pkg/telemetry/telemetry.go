@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -36,6 +37,16 @@ import (
 // Process is what the spans of a process have in common.
 type Process struct{ Service, Version, Environment string }
 
+// show has the metrics of a process tell its version: joined with others, it says
+// which version they are of, and a roll-out shows as one line that replaces the
+// other.
+func (p Process) show(registry prometheus.Registerer) {
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "build_info", Help: "1 for the service and version that runs, where it runs, and the version of Go that built it.",
+		ConstLabels: prometheus.Labels{"service": p.Service, "version": p.Version, "env": p.Environment, "goversion": runtime.Version()},
+	}, func() float64 { return 1 }))
+}
+
 // Tracing is the origin of a process's spans. The zero value is none: use Off.
 type Tracing struct {
 	trace.TracerProvider
@@ -46,10 +57,11 @@ type Tracing struct {
 // Off records nothing.
 func Off() *Tracing { return &Tracing{TracerProvider: noop.NewTracerProvider()} }
 
-// Start returns a Tracing that sends to the collector of c, or Off. The
-// collector need not be there: what it does not take is lost, counted in
-// registry, and told once in the log.
+// Start tells registry which process this is, and returns a Tracing that sends to
+// the collector of c, or Off. The collector need not be there: what it does not
+// take is lost, counted in registry, and told once in the log.
 func Start(ctx context.Context, c Config, p Process, log *slog.Logger, registry prometheus.Registerer) (*Tracing, error) {
+	p.show(registry)
 	endpoint := c.endpoint()
 	if endpoint == "" {
 		return Off(), nil

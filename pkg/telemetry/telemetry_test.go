@@ -2,10 +2,12 @@ package telemetry_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -116,8 +118,8 @@ func TestCollectorThatRefuses(t *testing.T) {
 	}
 }
 
-// Without an endpoint, or where it is switched off, nothing is recorded and no
-// metric appears.
+// Without an endpoint, or where it is switched off, nothing is recorded, and no
+// metric appears but which process this is.
 func TestOff(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]telemetry.Config{
@@ -132,8 +134,13 @@ func TestOff(t *testing.T) {
 			if _, span := traces.Tracer("test").Start(t.Context(), "span"); span.IsRecording() {
 				t.Error("recorded")
 			}
-			if n, err := testutil.GatherAndCount(registry); n != 0 || err != nil {
-				t.Errorf("%d metrics, %v", n, err)
+			want := fmt.Sprintf(`
+				# HELP build_info 1 for the service and version that runs, where it runs, and the version of Go that built it.
+				# TYPE build_info gauge
+				build_info{env="cellar",goversion=%q,service="oven",version="v7"} 1
+			`, runtime.Version())
+			if err := testutil.GatherAndCompare(registry, strings.NewReader(want)); err != nil {
+				t.Error(err)
 			}
 		})
 	}

@@ -104,7 +104,7 @@ func NewPublisher(
 	traces trace.TracerProvider,
 ) (*Publisher, error) {
 	db.MaxConns = Connections
-	pool, err := postgres.Open(ctx, db, name+"-events")
+	pool, err := postgres.Open(ctx, db, name+"-events", registry)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ package telemetrytest
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -58,7 +59,7 @@ func Start(tb testing.TB) *Receiver {
 	collector.RegisterTraceServiceServer(server, service{r: r})
 	var serving sync.WaitGroup
 	serving.Go(func() {
-		if err := server.Serve(listener); err != nil {
+		if err := server.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 			tb.Error(err)
 		}
 	})

@@ -105,7 +105,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool, err := pg.Open(ctx, c.DB, "login")
+	pool, err := pg.Open(ctx, c.DB, "login", registry)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 		store, hashing.New(c.Password, gate, store, time.Now, registry), keys.Keys, revocations,
 		login.Options{
 			TokenLifetime: time.Duration(c.Access.TTLSeconds) * time.Second, Policy: policy, Limits: limits.New(c.Limits, counts),
-		}, log)
+		}, log, registry)
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_login", SchemaVersion))
 	s := server.New(c.HTTP, log, ready, registry, traces)
 	if err := httpapi.Register(s, logins, c.Admin, c.Clients); err != nil {

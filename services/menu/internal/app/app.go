@@ -49,11 +49,11 @@ type App struct {
 
 // New wires the service. It does not need the database to be there.
 func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
-	pool, err := pg.Open(ctx, c.DB, "menu")
+	registry := server.NewRegistry()
+	pool, err := pg.Open(ctx, c.DB, "menu", registry)
 	if err != nil {
 		return nil, err
 	}
-	registry := server.NewRegistry()
 	var shared snapshot.Cache // nil without an address
 	closeCache := func() error { return nil }
 	if c.Cache.URL != "" {

@@ -103,7 +103,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool, err := pg.Open(ctx, c.DB, "order")
+	pool, err := pg.Open(ctx, c.DB, "order", registry)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_order", SchemaVersion))
 	gate := admission.New("order", c.limits(), log, registry)
 	quotes := quotecache.New(menu, c.Quote, log, registry, time.Now)
-	orders := order.NewService(quotes, store, gate, counts.Limit("order", "member", c.Limits.Order), zone, time.Now)
+	orders := order.NewService(quotes, store, gate, counts.Limit("order", "member", c.Limits.Order), zone, time.Now, registry)
 	s := server.New(c.HTTP, log, ready, registry, traces)
 	if err := httpapi.Register(s, orders, tokens, registry); err != nil {
 		counts.Close()
