@@ -1,6 +1,6 @@
 # Everything that people and CI do with this repository. `make` lists it.
 
-MODULES  := pkg migrations services/login services/menu services/order deploy/images deploy/local
+MODULES  := pkg migrations services/login services/menu services/order deploy/images deploy/local deploy/observability
 SERVICES := login menu order
 PACKAGES := $(MODULES:%=./%/...)
 BIN      := .local/bin
@@ -18,7 +18,7 @@ run: ## Run the whole system on http://localhost:8000 (make run PORT=8080 for an
 	@exec $(BIN)/local run
 
 .PHONY: test
-test: $(WITH_POSTGRES) ## Run all tests, with the race detector, on a real PostgreSQL
+test: $(WITH_POSTGRES) $(BIN)/promtool ## Run all tests, with the race detector, on a real PostgreSQL
 	$(WITH_POSTGRES) go test -race $(PACKAGES)
 
 .PHONY: chaos
@@ -76,6 +76,11 @@ $(BIN)/golangci-lint: tools/go.mod tools/go.sum
 
 $(BIN)/govulncheck: tools/go.mod tools/go.sum
 	@GOWORK=off go -C tools build -o ../$@ golang.org/x/vuln/cmd/govulncheck
+
+# A module of its own, because what Prometheus needs would change the versions of the linter. Only discovery by files is built in.
+$(BIN)/promtool $(BIN)/prometheus: deploy/observability/tools/go.mod deploy/observability/tools/go.sum
+	@echo "building $(@F) (a few minutes, once)"
+	@GOWORK=off go -C deploy/observability/tools build -tags remove_all_sd -o ../../../$@ github.com/prometheus/prometheus/cmd/$(@F)
 
 $(BIN)/oapi-codegen: tools/go.mod tools/go.sum
 	@GOWORK=off go -C tools build -o ../$@ github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen
