@@ -1,6 +1,10 @@
 package admission
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"example.com/pizza/pkg/metric"
+)
 
 // reason is why somebody was not let in.
 type reason string
@@ -36,13 +40,11 @@ func newMetrics(name string, registry prometheus.Registerer) metrics {
 			Help: "Requests that were let in.",
 		}),
 		rejected: map[reason]prometheus.Counter{},
-		wait: prometheus.NewHistogram(prometheus.HistogramOpts{
+		wait: prometheus.NewHistogram(metric.Native(prometheus.HistogramOpts{
 			Namespace: name, Subsystem: subsystem, Name: "wait_seconds",
 			Help:    "How long those that were let in had waited.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
-
-			NativeHistogramBucketFactor: 1.1,
-		}),
+		})),
 	}
 	rejected := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: name, Subsystem: subsystem, Name: "rejected_total",

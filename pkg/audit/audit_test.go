@@ -20,7 +20,7 @@ import (
 )
 
 // envelope is what every line of the log has inside a request.
-var envelope = []string{"time", "level", "msg", "service", "env", "trace_id", "span_id"}
+var envelope = []string{"time", "level", "msg", "service", "version", "env", "trace_id", "span_id"}
 
 // Every event that the code can write is in the list, and has exactly the fields
 // that stand there. The methods of Log are all there is to write with, so each is

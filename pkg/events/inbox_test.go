@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/pizza/pkg/events"
 	"example.com/pizza/pkg/pgtest"
@@ -20,7 +21,7 @@ import (
 // open returns a pool on a fresh database with the given tables.
 func open(t *testing.T, schema string) *pgxpool.Pool {
 	t.Helper()
-	pool, err := postgres.Open(t.Context(), pgtest.Config(t, pgtest.Empty(t)), "test")
+	pool, err := postgres.Open(t.Context(), pgtest.Config(t, pgtest.Empty(t)), "test", prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

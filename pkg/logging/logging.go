@@ -1,6 +1,6 @@
 // Package logging sets up the process's structured log: JSON lines on standard
-// output by log/slog, each with the service's name and, inside a request, the
-// trace_id that the caller sees in an error answer.
+// output by log/slog, each with the service's name, version and environment and,
+// inside a request, the trace_id that the caller sees in an error answer.
 package logging
 
 import (
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"go.opentelemetry.io/otel/trace"
 )
@@ -15,13 +16,15 @@ import (
 // Config is how much is logged, and where the process says it runs.
 type Config struct {
 	Level       slog.Level `env:"LOG_LEVEL" envDefault:"info" doc:"Least level that is logged: debug, info, warn or error"`
-	Environment string     `env:"ENVIRONMENT" envDefault:"dev" doc:"Name of the environment, repeated in every log line"`
+	Environment string     `env:"ENVIRONMENT" envDefault:"dev" doc:"Name of the environment, repeated in every log line and span"`
+	Version     string     `env:"SERVICE_VERSION" envDefault:"dev" doc:"Version of the service, repeated in every log line and span; the images set it"`
 }
 
-// New returns the log of a service.
+// New returns the log of a service. LevelOf gives the hold of its level.
 func New(c Config, w io.Writer, service string) *slog.Logger {
-	json := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.Level})
-	return slog.New(traced{json}).With("service", service, "env", c.Environment)
+	level := NewLevel(c.Level, time.Now)
+	json := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})
+	return slog.New(traced{json, level}).With("service", service, "version", c.Version, "env", c.Environment)
 }
 
 // TraceID returns the id of the trace that ctx belongs to, or "".
@@ -33,7 +36,10 @@ func TraceID(ctx context.Context) string {
 }
 
 // traced adds the trace of the context to each record.
-type traced struct{ slog.Handler }
+type traced struct {
+	slog.Handler
+	level *Level
+}
 
 func (h traced) Handle(ctx context.Context, r slog.Record) error {
 	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
@@ -45,5 +51,12 @@ func (h traced) Handle(ctx context.Context, r slog.Record) error {
 	return nil
 }
 
-func (h traced) WithAttrs(attrs []slog.Attr) slog.Handler { return traced{h.Handler.WithAttrs(attrs)} }
-func (h traced) WithGroup(name string) slog.Handler       { return traced{h.Handler.WithGroup(name)} }
+// WithAttrs implements slog.Handler.
+func (h traced) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return traced{h.Handler.WithAttrs(attrs), h.level}
+}
+
+// WithGroup implements slog.Handler.
+func (h traced) WithGroup(name string) slog.Handler {
+	return traced{h.Handler.WithGroup(name), h.level}
+}

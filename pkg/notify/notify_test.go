@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/pizza/pkg/notify"
 	"example.com/pizza/pkg/pgtest"
@@ -41,7 +42,7 @@ func listen(t *testing.T, pool *pgxpool.Pool, channel string) heard {
 
 func open(t *testing.T, c postgres.Config) *pgxpool.Pool {
 	t.Helper()
-	pool, err := postgres.Open(t.Context(), c, "notify-test")
+	pool, err := postgres.Open(t.Context(), c, "notify-test", prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

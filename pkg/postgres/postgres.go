@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/secret"
@@ -63,8 +64,8 @@ func (c Config) Validate() error {
 }
 
 // Open returns a pool that connects when it is first used. application names
-// the connections in pg_stat_activity.
-func Open(ctx context.Context, c Config, application string) (*pgxpool.Pool, error) {
+// the connections in pg_stat_activity and the pool in registry.
+func Open(ctx context.Context, c Config, application string, registry prometheus.Registerer) (*pgxpool.Pool, error) {
 	dsn := url.URL{
 		Scheme: "postgres", User: url.UserPassword(c.User, string(c.Password)),
 		Host: net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))), Path: c.Name,
@@ -76,6 +77,7 @@ func Open(ctx context.Context, c Config, application string) (*pgxpool.Pool, err
 	}
 	pool.ConnConfig.ConnectTimeout = c.ConnectTimeout
 	pool.ConnConfig.RuntimeParams["statement_timeout"] = strconv.FormatInt(c.StatementTimeout.Milliseconds(), 10)
+	pool.ConnConfig.Tracer = newTracer(c, newMetrics(registry, application))
 	pool.MaxConns = c.MaxConns
 	if c.Prepared == "off" {
 		// What a statement takes and gives is still asked only once, and kept here;
@@ -86,6 +88,7 @@ func Open(ctx context.Context, c Config, application string) (*pgxpool.Pool, err
 	if err != nil {
 		return nil, fmt.Errorf("database pool: %w", err)
 	}
+	show(registry, p, application)
 	return p, nil
 }
 

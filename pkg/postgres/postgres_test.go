@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/pgtest"
@@ -27,7 +28,7 @@ func settings(t *testing.T) postgres.Config {
 
 func TestOpen(t *testing.T) {
 	t.Parallel()
-	pool, err := postgres.Open(t.Context(), settings(t), "oven")
+	pool, err := postgres.Open(t.Context(), settings(t), "oven", prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +43,7 @@ func TestOpen(t *testing.T) {
 func TestFault(t *testing.T) {
 	t.Parallel()
 	c := settings(t)
-	pool, err := postgres.Open(t.Context(), c, "oven")
+	pool, err := postgres.Open(t.Context(), c, "oven", prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +54,7 @@ func TestFault(t *testing.T) {
 	}
 	nowhere := c
 	nowhere.Port, nowhere.SSLMode = 1, "disable"
-	away, err := postgres.Open(t.Context(), nowhere, "oven")
+	away, err := postgres.Open(t.Context(), nowhere, "oven", prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +94,7 @@ func TestFault(t *testing.T) {
 
 func TestSchemaCheck(t *testing.T) {
 	t.Parallel()
-	pool, err := postgres.Open(t.Context(), settings(t), "oven")
+	pool, err := postgres.Open(t.Context(), settings(t), "oven", prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"example.com/pizza/pkg/edge/edgetest"
 	"example.com/pizza/pkg/fault"
@@ -34,7 +35,7 @@ func run(t *testing.T, c server.Config) *running {
 	t.Helper()
 	r := &running{cut: make(chan error, 1)}
 	var out lockedBuffer
-	s := server.New(c, logging.New(logging.Config{}, &out, "test"), health.New(), server.NewRegistry())
+	s := server.New(c, logging.New(logging.Config{}, &out, "test"), health.New(), server.NewRegistry(), noop.NewTracerProvider())
 	count := func(n *atomic.Int32) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			n.Add(1)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"time"
@@ -8,6 +9,8 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"example.com/pizza/pkg/metric"
 )
 
 // metrics are the numbers of the HTTP side. Labels are bounded: the route is a
@@ -19,12 +22,11 @@ type metrics struct {
 
 func newMetrics(registry *prometheus.Registry) *metrics {
 	m := &metrics{
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:                        "http_server_request_duration_seconds",
-			Help:                        "Time to answer a request, by route, method and class of the status.",
-			Buckets:                     []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
-			NativeHistogramBucketFactor: 1.1,
-		}, []string{"route", "method", "status"}),
+		duration: prometheus.NewHistogramVec(metric.Native(prometheus.HistogramOpts{
+			Name:    "http_server_request_duration_seconds",
+			Help:    "Time to answer a request, by route, method and class of the status.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}), []string{"route", "method", "status"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "http_server_active_requests",
 			Help: "Requests in work.",
@@ -35,20 +37,32 @@ func newMetrics(registry *prometheus.Registry) *metrics {
 }
 
 // start counts a request in work until the function it returns is called.
-func (m *metrics) start() func(method, route string, status int, took time.Duration) {
+func (m *metrics) start() func(c echo.Context, took time.Duration) {
 	m.inFlight.Inc()
-	return func(method, route string, status int, took time.Duration) {
+	return func(c echo.Context, took time.Duration) {
 		m.inFlight.Dec()
-		switch method {
-		case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions, http.MethodPatch:
-		default:
+		method, route := c.Request().Method, c.Path()
+		if !known(method) {
 			method = "_OTHER"
 		}
 		if route == "" {
 			route = "none"
 		}
-		m.duration.WithLabelValues(route, method, strconv.Itoa(status/100)+"xx").Observe(took.Seconds())
+		ctx := c.Request().Context()
+		if quiet(route) {
+			ctx = context.Background() // its trace_id is in no log
+		}
+		metric.Observe(ctx, m.duration.WithLabelValues(route, method, strconv.Itoa(c.Response().Status/100)+"xx"), took)
 	}
+}
+
+// known tells the methods that are worth a name: there is no end of others.
+func known(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions, http.MethodPatch:
+		return true
+	}
+	return false
 }
 
 func (s *Server) routeMetrics(registry *prometheus.Registry) {

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"example.com/pizza/pkg/admission"
@@ -25,25 +23,6 @@ import (
 
 var errNoPath = fault.New(fault.NotFound, "there is nothing at this path")
 
-// traceRequest takes up the caller's trace (W3C Trace Context), or starts one,
-// so that every log line and error answer of a request carries one trace_id.
-func traceRequest(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		r := c.Request()
-		ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-		sc := trace.SpanContextFromContext(ctx)
-		var span trace.SpanID
-		_, _ = rand.Read(span[:]) // never fails: crypto/rand ends the process instead
-		if !sc.IsValid() {
-			var id trace.TraceID
-			_, _ = rand.Read(id[:])
-			sc = trace.NewSpanContext(trace.SpanContextConfig{TraceID: id})
-		}
-		c.SetRequest(r.WithContext(trace.ContextWithSpanContext(ctx, sc.WithSpanID(span).WithRemote(false))))
-		return next(c)
-	}
-}
-
 // observe writes one access line per request and counts it. Probes and scrapes
 // are left out: they would be most of the log.
 func (s *Server) observe(m *metrics) echo.MiddlewareFunc {
@@ -55,7 +34,7 @@ func (s *Server) observe(m *metrics) echo.MiddlewareFunc {
 				c.Error(err)
 			}
 			route, took := c.Path(), time.Since(start)
-			done(c.Request().Method, route, c.Response().Status, took)
+			done(c, took)
 			if !quiet(route) {
 				s.logAccess(c, route, took)
 			}
@@ -152,18 +131,21 @@ func RequireToken(check func(ctx context.Context, raw string) (token.Claims, err
 	}
 }
 
-// errorHandler answers with err, and logs what is our fault with its cause,
-// once. A caller that went away is nobody's fault; of those who were not admitted
-// the gate has told already.
+// errorHandler answers with err, and tells the log, once: what is our fault with
+// its cause, and why others were refused to those who ask for it (debug).
 func (s *Server) errorHandler(err error, c echo.Context) {
 	ctx := c.Request().Context()
 	err = fromEcho(err)
-	if code := fault.CodeOf(err); code == fault.Internal || code == fault.Unavailable {
-		level := slog.LevelError
-		if errors.Is(err, context.Canceled) || errors.Is(err, admission.ErrBusy) {
-			level = slog.LevelDebug
-		}
-		s.log.Log(ctx, level, "request failed", "method", c.Request().Method, "route", c.Path(), "code", string(code), "error", err.Error())
+	code := fault.CodeOf(err)
+	told := []any{"method", c.Request().Method, "route", c.Path(), "code", string(code), "error", err.Error()}
+	switch {
+	case code != fault.Internal && code != fault.Unavailable:
+		s.log.DebugContext(ctx, "request refused", told...)
+	case errors.Is(err, context.Canceled) || errors.Is(err, admission.ErrBusy): // a caller that went away; of the busy the gate has told
+		s.log.DebugContext(ctx, "request failed", told...)
+	default:
+		trace.SpanFromContext(ctx).RecordError(err)
+		s.log.ErrorContext(ctx, "request failed", told...)
 	}
 	if c.Response().Committed {
 		return

@@ -16,6 +16,7 @@ const (
 	readyPath    = "/healthz"
 	livePath     = "/livez"
 	metricsPath  = "/metrics"
+	logLevelPath = "/log-level"
 	internalRoot = "/int/"
 	internalTag  = "internal" // of the operations below internalRoot
 )

@@ -3,11 +3,12 @@
 // A request passes, outside in: panic recovery, the trace of the request, the
 // access log and metrics, the headers that protect the answer, a deadline, the
 // body limit, and on the public port the form of the path and CORS; then
-// authentication where an operation asks for it, and the generated handler. Handlers return errors; errorHandler is the one place that
-// logs them and, through package problem, answers.
+// authentication where an operation asks for it, and the generated handler.
+// Handlers return errors; errorHandler is the one place that logs them, puts
+// them into the span and, through package problem, answers.
 //
 // The public port (8000) carries the API and the health probes; the internal
-// port (9000) carries /int/* and /metrics and is never routed from outside.
+// port (9000) carries /int/*, /metrics and /log-level and is never routed from outside.
 // Router decides which operation belongs where.
 package server
 
@@ -22,6 +23,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"example.com/pizza/pkg/audit"
@@ -69,14 +71,15 @@ type Server struct {
 	config   Config
 	log      *slog.Logger
 	health   *health.State
+	tracer   trace.Tracer
 	public   *echo.Echo
 	internal *echo.Echo
 }
 
 // New returns a server without routes. Its metrics are registered in, and
-// served from, registry.
-func New(c Config, log *slog.Logger, state *health.State, registry *prometheus.Registry) *Server {
-	s := &Server{config: c, log: log, health: state}
+// served from, registry; its spans come from traces.
+func New(c Config, log *slog.Logger, state *health.State, registry *prometheus.Registry, traces trace.TracerProvider) *Server {
+	s := &Server{config: c, log: log, health: state, tracer: traces.Tracer(scope)}
 	measure := newMetrics(registry)
 	s.public = s.newEcho(measure)
 	s.public.Use(plain)
@@ -86,6 +89,7 @@ func New(c Config, log *slog.Logger, state *health.State, registry *prometheus.R
 	s.internal = s.newEcho(measure)
 	s.routeHealth()
 	s.routeMetrics(registry)
+	s.routeLogLevel()
 	return s
 }
 
@@ -94,7 +98,7 @@ func (s *Server) newEcho(measure *metrics) *echo.Echo {
 	e.HideBanner, e.HidePort = true, true
 	e.Binder = bind.Binder{}
 	e.HTTPErrorHandler = s.errorHandler
-	e.Use(traceRequest, s.observe(measure), s.recoverPanic, protect, s.limit)
+	e.Use(s.traceRequest, s.observe(measure), s.recoverPanic, protect, s.limit)
 	return e
 }
 

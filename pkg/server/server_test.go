@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/labstack/echo/v4"
+	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/goleak"
 
 	"example.com/pizza/pkg/fault"
@@ -38,7 +39,7 @@ func config() server.Config {
 // start returns a server without routes and the log that it writes.
 func start(c server.Config, checks ...health.Check) (*server.Server, *bytes.Buffer) {
 	var log bytes.Buffer
-	return server.New(c, logging.New(logging.Config{Level: slog.LevelInfo}, &log, "test"), health.New(checks...), server.NewRegistry()), &log
+	return server.New(c, logging.New(logging.Config{Level: slog.LevelInfo}, &log, "test"), health.New(checks...), server.NewRegistry(), noop.NewTracerProvider()), &log
 }
 
 func do(h http.Handler, method, target string, header ...string) *http.Response {
@@ -249,7 +250,7 @@ func TestRunStopsGracefully(t *testing.T) {
 	var out lockedBuffer
 	c := config()
 	c.ShutdownDelay = 2 * time.Second // enough to look at the probes in
-	s := server.New(c, logging.New(logging.Config{}, &out, "test"), health.New(), server.NewRegistry())
+	s := server.New(c, logging.New(logging.Config{}, &out, "test"), health.New(), server.NewRegistry(), noop.NewTracerProvider())
 	entered, release := make(chan struct{}), make(chan struct{})
 	s.Router().GET("/slow", func(c echo.Context) error {
 		close(entered)

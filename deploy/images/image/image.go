@@ -111,7 +111,7 @@ func build(ctx context.Context, root string, s Spec, r Revision, p v1.Platform) 
 	config.Created, config.OS, config.Architecture = v1.Time{Time: r.Time}, p.OS, p.Architecture
 	config.Config = v1.Config{
 		User: User + ":" + User, WorkingDir: "/", Entrypoint: []string{"/" + s.Name},
-		Env:    []string{"PATH=/", "SSL_CERT_FILE=" + certificates},
+		Env:    []string{"PATH=/", "SSL_CERT_FILE=" + certificates, "SERVICE_VERSION=" + r.Version()},
 		Labels: labels(s, r),
 	}
 	for _, port := range s.Ports {

@@ -77,7 +77,7 @@ func TestBuild(t *testing.T) {
 			}
 			want := v1.Config{
 				User: "65532:65532", WorkingDir: "/", Entrypoint: []string{"/hello"}, ExposedPorts: map[string]struct{}{"8000/tcp": {}},
-				Env: []string{"PATH=/", "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"},
+				Env: []string{"PATH=/", "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt", "SERVICE_VERSION=01234567"},
 				Labels: map[string]string{
 					"org.opencontainers.image.title": "hello", "org.opencontainers.image.description": "says hello",
 					"org.opencontainers.image.revision": revision().Commit, "org.opencontainers.image.version": "01234567",

@@ -18,6 +18,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"example.com/pizza/deploy/local/stack"
 	"example.com/pizza/pkg/config"
@@ -130,7 +131,7 @@ func (s *chaos) consume(t *testing.T, eventsURL string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	from, closeTransport, err := connect.Transport(c, consumer, "books", pool, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	from, closeTransport, err := connect.Transport(c, consumer, "books", pool, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), noop.NewTracerProvider())
 	if err != nil {
 		t.Fatal(err)
 	}

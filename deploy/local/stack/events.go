@@ -3,6 +3,8 @@ package stack
 import (
 	"context"
 	"fmt"
+	"os"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -14,6 +16,7 @@ import (
 	"example.com/pizza/pkg/events"
 	"example.com/pizza/pkg/events/connect"
 	"example.com/pizza/pkg/events/natsserver"
+	"example.com/pizza/pkg/telemetry"
 )
 
 // startEvents starts a NATS server, if events are to go by one.
@@ -50,17 +53,29 @@ func (s *Stack) openKitchen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	trace, err := config.Load[telemetry.Config](slices.Concat(os.Environ(), s.options.Environ))
+	if err != nil {
+		return err
+	}
 	pool, err := pgxpool.New(ctx, s.AdminDSN())
 	if err != nil {
 		return fmt.Errorf("connect the kitchen: %w", err)
 	}
 	log := logger(s.options, "kitchen")
-	from, closeTransport, err := connect.Transport(c, consumer, "kitchen", pool, log, prometheus.NewRegistry())
+	registry := prometheus.NewRegistry()
+	traces, err := telemetry.Start(ctx, trace, telemetry.Process{Service: "kitchen", Environment: environment}, log, registry)
 	if err != nil {
 		pool.Close()
 		return fmt.Errorf("connect the kitchen: %w", err)
 	}
+	from, closeTransport, err := connect.Transport(c, consumer, "kitchen", pool, log, registry, traces)
+	if err != nil {
+		traces.Close()
+		pool.Close()
+		return fmt.Errorf("connect the kitchen: %w", err)
+	}
 	s.kept.Go(func() {
+		defer traces.Close()
 		defer pool.Close()
 		defer closeTransport()
 		if err := kitchen.New(s.options.Tickets).Run(s.keeping, from); err != nil {

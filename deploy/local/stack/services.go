@@ -16,6 +16,9 @@ import (
 	"example.com/pizza/deploy/local/internal/process"
 )
 
+// environment is what log lines and spans call this stack.
+const environment = "local"
+
 var serviceNames = []string{"login", "menu", "order"}
 
 const (
@@ -181,7 +184,7 @@ func (s *Stack) environ(name string, settings []string) ([]string, error) {
 		return nil, err
 	}
 	environ = append(environ,
-		"ENVIRONMENT=local",
+		"ENVIRONMENT="+environment,
 		"SHUTDOWN_DELAY=0s",                   // no load balancer has to notice
 		"TRUSTED_PROXIES=127.0.0.0/8,::1/128", // the gateway, which says who its client is
 	)

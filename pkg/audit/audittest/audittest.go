@@ -31,7 +31,7 @@ func Expect(tb testing.TB, log string, want ...Line) {
 		if id, _ := line["trace_id"].(string); id == "" {
 			tb.Errorf("no trace_id: %s", text)
 		}
-		for _, same := range []string{"time", "level", "msg", "service", "env", "trace_id", "span_id"} {
+		for _, same := range []string{"time", "level", "msg", "service", "version", "env", "trace_id", "span_id"} {
 			delete(line, same)
 		}
 		got = append(got, line)

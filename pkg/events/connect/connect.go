@@ -17,6 +17,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"example.com/pizza/pkg/events"
 	eventsnats "example.com/pizza/pkg/events/nats"
@@ -55,9 +56,20 @@ func (c Config) Validate() error {
 
 // Transport opens the transport for a process of this name, which consumes as
 // consumers says, if it does. pool is for PostgreSQL and stays the caller's. The
-// servers need not be there yet. closing ends what was opened, after all
+// servers need not be there yet. Spans come from traces. closing ends what was opened, after all
 // subscriptions.
 func Transport(
+	c Config, consumers events.Config, name string, pool *pgxpool.Pool, log *slog.Logger, registry prometheus.Registerer,
+	traces trace.TracerProvider,
+) (t events.Transport, closing func(), err error) {
+	t, closing, err = open(c, consumers, name, pool, log, registry)
+	if err != nil {
+		return nil, nil, err
+	}
+	return events.Traced(t, traces), closing, nil
+}
+
+func open(
 	c Config, consumers events.Config, name string, pool *pgxpool.Pool, log *slog.Logger, registry prometheus.Registerer,
 ) (t events.Transport, closing func(), err error) {
 	metrics := events.NewConsumerMetrics(registry)
@@ -89,18 +101,19 @@ type Publisher struct {
 // that of the process.
 func NewPublisher(
 	ctx context.Context, c Config, db postgres.Config, name string, o events.Outbox, log *slog.Logger, registry prometheus.Registerer,
+	traces trace.TracerProvider,
 ) (*Publisher, error) {
 	db.MaxConns = Connections
-	pool, err := postgres.Open(ctx, db, name+"-events")
+	pool, err := postgres.Open(ctx, db, name+"-events", registry)
 	if err != nil {
 		return nil, err
 	}
-	transport, closeTransport, err := Transport(c, events.Config{}, name, pool, log, registry)
+	transport, closeTransport, err := open(c, events.Config{}, name, pool, log, registry)
 	if err != nil {
 		pool.Close()
 		return nil, err
 	}
-	relay := events.NewRelay(pool, o, transport, c.Relay, log, registry)
+	relay := events.NewRelay(pool, o, events.Traced(transport, traces), c.Relay, log, registry)
 	return &Publisher{pool, relay, transport, closeTransport}, nil
 }
 

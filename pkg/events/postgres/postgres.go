@@ -83,7 +83,7 @@ func (t *Transport) Publish(ctx context.Context, e events.Event) error {
 		var b pgx.Batch
 		b.Queue("SELECT pg_advisory_xact_lock_shared($1)", registering)
 		// A statement of its own, because it must see what the lock waited for.
-		b.Queue(`
+		b.Queue(`-- name: PublishEvent :exec
 			WITH new AS (
 			    INSERT INTO event (id, type, subject, body) VALUES ($1, $2, $3, $4)
 			    ON CONFLICT (id) DO NOTHING

@@ -38,7 +38,7 @@ func open(t *testing.T) backend {
 
 func (b backend) pool(t *testing.T) *pgxpool.Pool {
 	t.Helper()
-	pool, err := postgres.Open(t.Context(), pgtest.Config(t, b.dsn), "test")
+	pool, err := postgres.Open(t.Context(), pgtest.Config(t, b.dsn), "test", prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ const (
 const overlap = time.Minute
 
 // query returns the entries that still count, and the time of the database.
-const query = `
+const query = `-- name: ReadRevocations :many
 SELECT now(), jti, member_id, 0, expires_at FROM revoked_token
 WHERE expires_at > now() - @grace::interval AND (@since::timestamptz IS NULL OR revoked_at > @since)
 UNION ALL

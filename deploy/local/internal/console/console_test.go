@@ -21,7 +21,7 @@ func TestRender(t *testing.T) {
 		want  string
 	}{
 		"request": {
-			line: `{"time":"` + stamp + `","level":"INFO","msg":"request","service":"order","env":"dev","method":"POST","route":"/order/",` +
+			line: `{"time":"` + stamp + `","level":"INFO","msg":"request","service":"order","version":"1.2.0","env":"dev","method":"POST","route":"/order/",` +
 				`"status":201,"duration_ms":3.25,"trace_id":"4bf92f","span_id":"00f0"}`,
 			want: "01:02:03.045 order   INFO  request method=POST route=/order/ status=201 duration_ms=3.25 trace_id=4bf92f\n",
 		},

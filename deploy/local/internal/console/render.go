@@ -26,7 +26,7 @@ const (
 const nameWidth = 7
 
 // left out: the column beside says it, or it is the same on every line
-var silent = map[string]bool{"service": true, "env": true, "span_id": true}
+var silent = map[string]bool{"service": true, "version": true, "env": true, "span_id": true}
 
 // pair is one value of a log line, in the order in which it was written.
 type pair struct{ key, value string }

@@ -24,6 +24,7 @@ import (
 	"example.com/pizza/pkg/ratelimit"
 	"example.com/pizza/pkg/redis"
 	"example.com/pizza/pkg/server"
+	"example.com/pizza/pkg/telemetry"
 	"example.com/pizza/pkg/token"
 	"example.com/pizza/pkg/token/revocation"
 	"example.com/pizza/services/login/internal/hashing"
@@ -40,6 +41,7 @@ const SchemaVersion = 3
 type Config struct {
 	HTTP     server.Config
 	Log      logging.Config
+	Traces   telemetry.Config
 	DB       pg.Config
 	Token    token.Config
 	Access   Access
@@ -85,6 +87,7 @@ type App struct {
 	Server *server.Server
 	pool   *pgxpool.Pool
 	events *connect.Publisher
+	traces *telemetry.Tracing
 	counts *ratelimit.Counters
 
 	stop       context.CancelFunc // ends what runs in the background
@@ -102,18 +105,25 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool, err := pg.Open(ctx, c.DB, "login")
+	pool, err := pg.Open(ctx, c.DB, "login", registry)
 	if err != nil {
 		return nil, err
 	}
-	publisher, err := connect.NewPublisher(ctx, c.Events, c.DB, "login", outbox(), log, registry)
+	traces, err := telemetry.Start(ctx, c.Traces, telemetry.Process{Service: "login", Version: c.Log.Version, Environment: c.Log.Environment}, log, registry)
 	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	publisher, err := connect.NewPublisher(ctx, c.Events, c.DB, "login", outbox(), log, registry, traces)
+	if err != nil {
+		traces.Close()
 		pool.Close()
 		return nil, err
 	}
 	counts, err := ratelimit.Open(c.Cache, log, registry, time.Now)
 	if err != nil {
 		publisher.Close()
+		traces.Close()
 		pool.Close()
 		return nil, err
 	}
@@ -124,17 +134,18 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 		store, hashing.New(c.Password, gate, store, time.Now, registry), keys.Keys, revocations,
 		login.Options{
 			TokenLifetime: time.Duration(c.Access.TTLSeconds) * time.Second, Policy: policy, Limits: limits.New(c.Limits, counts),
-		}, log)
+		}, log, registry)
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_login", SchemaVersion))
-	s := server.New(c.HTTP, log, ready, registry)
+	s := server.New(c.HTTP, log, ready, registry, traces)
 	if err := httpapi.Register(s, logins, c.Admin, c.Clients); err != nil {
 		counts.Close()
 		publisher.Close()
 		pool.Close()
+		traces.Close()
 		return nil, err
 	}
 	working, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close: a stopping service still answers
-	a := &App{Server: s, pool: pool, events: publisher, counts: counts, stop: stop}
+	a := &App{Server: s, pool: pool, events: publisher, counts: counts, traces: traces, stop: stop}
 	a.background.Go(func() { keys.Run(working) })
 	a.background.Go(func() { revocations.Run(working) })
 	a.background.Go(func() { publisher.Run(working) })
@@ -148,6 +159,7 @@ func (a *App) Close() {
 	a.events.Close()
 	a.counts.Close()
 	a.pool.Close()
+	a.traces.Close() // last, when there is nothing more to record
 }
 
 // Run is the service from configuration to the end of ctx.

@@ -3,6 +3,7 @@ package hashing
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"example.com/pizza/pkg/metric"
 	"example.com/pizza/pkg/password"
 )
 
@@ -14,13 +15,11 @@ type metrics struct {
 func newMetrics(registry prometheus.Registerer) metrics {
 	function := []string{"function"}
 	m := metrics{
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		seconds: prometheus.NewHistogramVec(metric.Native(prometheus.HistogramOpts{
 			Name:    "login_password_kdf_seconds",
 			Help:    "How long one run of a key derivation function took, by function: argon2id, pbkdf2_sha256.",
 			Buckets: []float64{.005, .01, .02, .03, .05, .1, .2, .3, .5, 1, 2.5},
-
-			NativeHistogramBucketFactor: 1.1,
-		}, function),
+		}), function),
 		work: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "login_password_kdf_work_total",
 			Help: "Work of these runs: for argon2id KiB of memory times passes, for pbkdf2_sha256 iterations. The same for every refused login.",

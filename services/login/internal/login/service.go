@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"example.com/pizza/pkg/audit"
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/password"
@@ -56,13 +58,17 @@ type Service struct {
 	options   Options
 	log       *slog.Logger
 	audit     *audit.Log
+	counts    counts
 }
 
-// NewService returns a service.
+// NewService returns a service. Logins and registrations are counted in registry.
 func NewService(
 	store Store, hasher *hashing.Hasher, keys *token.Keys, withdrawn *revocation.Set, o Options, log *slog.Logger,
+	registry prometheus.Registerer,
 ) *Service {
-	return &Service{store: store, hasher: hasher, keys: keys, withdrawn: withdrawn, options: o, log: log, audit: audit.New(log)}
+	return &Service{
+		store: store, hasher: hasher, keys: keys, withdrawn: withdrawn, options: o, log: log, audit: audit.New(log), counts: newCounts(registry),
+	}
 }
 
 // Policy returns what a new password must be.
@@ -72,6 +78,12 @@ func (s *Service) Policy() *password.Policy { return s.options.Policy }
 // Conflict when the id is taken, RateLimited when it is tried too often, and
 // Unavailable when too many passwords are being hashed.
 func (s *Service) Register(ctx context.Context, r Registration) (Member, error) {
+	m, err := s.register(ctx, r)
+	s.counts.registrations.WithLabelValues(outcome(err)).Inc()
+	return m, err
+}
+
+func (s *Service) register(ctx context.Context, r Registration) (Member, error) {
 	if err := r.Validate(s.options.Policy); err != nil {
 		return Member{}, err
 	}
@@ -102,6 +114,12 @@ type Session struct {
 // RateLimited, alike too, when passwords are tried too often, and Unavailable when
 // too many are being hashed.
 func (s *Service) Login(ctx context.Context, c Credentials) (Session, error) {
+	session, err := s.login(ctx, c)
+	s.counts.logins.WithLabelValues(outcome(err)).Inc()
+	return session, err
+}
+
+func (s *Service) login(ctx context.Context, c Credentials) (Session, error) {
 	if err := c.Validate(); err != nil {
 		return Session{}, err
 	}

@@ -17,6 +17,7 @@ import (
 	pg "example.com/pizza/pkg/postgres"
 	pkgredis "example.com/pizza/pkg/redis"
 	"example.com/pizza/pkg/server"
+	"example.com/pizza/pkg/telemetry"
 	"example.com/pizza/services/menu/internal/httpapi"
 	"example.com/pizza/services/menu/internal/menu"
 	"example.com/pizza/services/menu/internal/postgres"
@@ -29,10 +30,11 @@ const SchemaVersion = 7
 
 // Config is the configuration of the menu service.
 type Config struct {
-	HTTP  server.Config
-	Log   logging.Config
-	DB    pg.Config
-	Admin server.Admin
+	HTTP   server.Config
+	Log    logging.Config
+	Traces telemetry.Config
+	DB     pg.Config
+	Admin  server.Admin
 
 	Snapshot snapshot.Config
 	Cache    pkgredis.Config
@@ -47,11 +49,11 @@ type App struct {
 
 // New wires the service. It does not need the database to be there.
 func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
-	pool, err := pg.Open(ctx, c.DB, "menu")
+	registry := server.NewRegistry()
+	pool, err := pg.Open(ctx, c.DB, "menu", registry)
 	if err != nil {
 		return nil, err
 	}
-	registry := server.NewRegistry()
 	var shared snapshot.Cache // nil without an address
 	closeCache := func() error { return nil }
 	if c.Cache.URL != "" {
@@ -62,9 +64,16 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 		}
 		shared, closeCache = cache, cache.Close
 	}
-	outbox := events.Outbox{Table: "menu_outbox", Channel: snapshot.Channel, Source: "/menu"}
-	publisher, err := connect.NewPublisher(ctx, c.Events, c.DB, "menu", outbox, log, registry)
+	traces, err := telemetry.Start(ctx, c.Traces, telemetry.Process{Service: "menu", Version: c.Log.Version, Environment: c.Log.Environment}, log, registry)
 	if err != nil {
+		_ = closeCache() // nothing is in it yet
+		pool.Close()
+		return nil, err
+	}
+	outbox := events.Outbox{Table: "menu_outbox", Channel: snapshot.Channel, Source: "/menu"}
+	publisher, err := connect.NewPublisher(ctx, c.Events, c.DB, "menu", outbox, log, registry, traces)
+	if err != nil {
+		traces.Close()
 		_ = closeCache() // nothing is in it yet
 		pool.Close()
 		return nil, err
@@ -83,9 +92,10 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 			log.WarnContext(working, "the cache does not close", "error", err)
 		}
 		pool.Close()
+		traces.Close() // last, when there is nothing more to record
 	}}
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_menu", SchemaVersion))
-	a.Server = server.New(c.HTTP, log, ready, registry)
+	a.Server = server.New(c.HTTP, log, ready, registry, traces)
 	if err := httpapi.Register(a.Server, menu.NewService(catalog), c.Admin); err != nil {
 		a.Close()
 		return nil, err

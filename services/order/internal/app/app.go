@@ -22,6 +22,7 @@ import (
 	"example.com/pizza/pkg/ratelimit"
 	"example.com/pizza/pkg/redis"
 	"example.com/pizza/pkg/server"
+	"example.com/pizza/pkg/telemetry"
 	"example.com/pizza/pkg/token"
 	"example.com/pizza/pkg/token/revocation"
 	"example.com/pizza/services/order/internal/httpapi"
@@ -39,6 +40,7 @@ const SchemaVersion = 20
 type Config struct {
 	HTTP        server.Config
 	Log         logging.Config
+	Traces      telemetry.Config
 	DB          pg.Config
 	Token       token.Config
 	Revocations revocation.Config
@@ -83,6 +85,7 @@ type App struct {
 	menu   *menuclient.Client
 	quotes *quotecache.Cache
 	events *connect.Publisher
+	traces *telemetry.Tracing
 	counts *ratelimit.Counters
 
 	stop       context.CancelFunc // ends what runs in the background
@@ -100,7 +103,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool, err := pg.Open(ctx, c.DB, "order")
+	pool, err := pg.Open(ctx, c.DB, "order", registry)
 	if err != nil {
 		return nil, err
 	}
@@ -109,14 +112,21 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 		pool.Close()
 		return nil, err
 	}
-	publisher, err := connect.NewPublisher(ctx, c.Events, c.DB, "order", outbox(), log, registry)
+	traces, err := telemetry.Start(ctx, c.Traces, telemetry.Process{Service: "order", Version: c.Log.Version, Environment: c.Log.Environment}, log, registry)
 	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	publisher, err := connect.NewPublisher(ctx, c.Events, c.DB, "order", outbox(), log, registry, traces)
+	if err != nil {
+		traces.Close()
 		pool.Close()
 		return nil, err
 	}
 	counts, err := ratelimit.Open(c.Cache, log, registry, time.Now)
 	if err != nil {
 		publisher.Close()
+		traces.Close()
 		pool.Close()
 		return nil, err
 	}
@@ -126,16 +136,17 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_order", SchemaVersion))
 	gate := admission.New("order", c.limits(), log, registry)
 	quotes := quotecache.New(menu, c.Quote, log, registry, time.Now)
-	orders := order.NewService(quotes, store, gate, counts.Limit("order", "member", c.Limits.Order), zone, time.Now)
-	s := server.New(c.HTTP, log, ready, registry)
+	orders := order.NewService(quotes, store, gate, counts.Limit("order", "member", c.Limits.Order), zone, time.Now, registry)
+	s := server.New(c.HTTP, log, ready, registry, traces)
 	if err := httpapi.Register(s, orders, tokens, registry); err != nil {
 		counts.Close()
 		publisher.Close()
 		pool.Close()
+		traces.Close()
 		return nil, err
 	}
 	working, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close: a stopping service still answers
-	a := &App{Server: s, pool: pool, menu: menu, quotes: quotes, events: publisher, counts: counts, stop: stop}
+	a := &App{Server: s, pool: pool, menu: menu, quotes: quotes, events: publisher, counts: counts, traces: traces, stop: stop}
 	a.background.Go(func() { quotes.Listen(working, pool) })
 	cleaner := idempotency.New(store, c.Idempotency, log, registry)
 	a.background.Go(func() { cleaner.Run(working) })
@@ -154,6 +165,7 @@ func (a *App) Close() {
 	a.counts.Close()
 	a.menu.Close()
 	a.pool.Close()
+	a.traces.Close() // last, when there is nothing more to record
 }
 
 // Run is the service from configuration to the end of ctx.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/apitest"
@@ -31,7 +32,7 @@ func consume(t *testing.T, db *migrationstest.Database, c connect.Config) <-chan
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	from, closeTransport, err := connect.Transport(c, eventstest.Config(), "test", pool, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	from, closeTransport, err := connect.Transport(c, eventstest.Config(), "test", pool, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), noop.NewTracerProvider())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func (g *guard) call(ctx context.Context, operation string, attempt func(context
 		defer cancel()
 	}
 	err := g.through(ctx, operation, attempt)
-	g.metrics.called(operation, outcomeOf(err), time.Since(start))
+	g.metrics.called(ctx, operation, outcomeOf(err), time.Since(start))
 	return err
 }
 

@@ -28,10 +28,10 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"go.opentelemetry.io/otel/propagation"
 
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/problem"
+	"example.com/pizza/pkg/telemetry"
 	"example.com/pizza/services/order/internal/menuclient/menuapi"
 	"example.com/pizza/services/order/internal/order"
 )
@@ -58,20 +58,14 @@ func New(c Config, log *slog.Logger, registry prometheus.Registerer) (*Client, e
 		MaxIdleConnsPerHost: c.Concurrency, // so that a place never costs a handshake
 		IdleConnTimeout:     idleTimeout,
 	}
-	client := &http.Client{Transport: transport}
-	menu, err := menuapi.NewClient(c.BaseURL, menuapi.WithHTTPClient(client), menuapi.WithRequestEditorFn(propagate))
+	client := &http.Client{Transport: telemetry.Transport(transport)}
+	menu, err := menuapi.NewClient(c.BaseURL, menuapi.WithHTTPClient(client))
 	if err != nil {
 		return nil, fmt.Errorf("menu client: %w", err)
 	}
 	g := newGuard(c, log, newMetrics(registry), transport.CloseIdleConnections)
 	watch(registry, g.breaker)
 	return &Client{menu: menu, transport: transport, guard: g}, nil
-}
-
-// propagate passes the trace of the order on to menu (W3C Trace Context).
-func propagate(ctx context.Context, r *http.Request) error {
-	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(r.Header))
-	return nil
 }
 
 // Close gives the connections back.

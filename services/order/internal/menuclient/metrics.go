@@ -1,10 +1,13 @@
 package menuclient
 
 import (
+	"context"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sony/gobreaker/v2"
+
+	"example.com/pizza/pkg/metric"
 )
 
 // metrics are the numbers of the calls to menu. Operations are those of this
@@ -21,12 +24,11 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "menu_client_attempts_total", Help: "Attempts to call menu, by operation and outcome. More attempts than calls are retries.",
 		}, []string{"operation", "outcome"}),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:                        "menu_client_call_duration_seconds",
-			Help:                        "Time of one call to menu with its retries, by operation and outcome.",
-			Buckets:                     []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
-			NativeHistogramBucketFactor: 1.1,
-		}, []string{"operation", "outcome"}),
+		duration: prometheus.NewHistogramVec(metric.Native(prometheus.HistogramOpts{
+			Name:    "menu_client_call_duration_seconds",
+			Help:    "Time of one call to menu with its retries, by operation and outcome.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}), []string{"operation", "outcome"}),
 		transitions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "menu_client_breaker_transitions_total", Help: "Changes of the breaker, by the state that it changed to.",
 		}, []string{"to"}),
@@ -49,6 +51,6 @@ func watch(registry prometheus.Registerer, breaker *gobreaker.CircuitBreaker[str
 }
 
 // called counts a call that has ended.
-func (m *metrics) called(operation string, o outcome, took time.Duration) {
-	m.duration.WithLabelValues(operation, string(o)).Observe(took.Seconds())
+func (m *metrics) called(ctx context.Context, operation string, o outcome, took time.Duration) {
+	metric.Observe(ctx, m.duration.WithLabelValues(operation, string(o)), took)
 }

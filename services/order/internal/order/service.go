@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/pizza/pkg/admission"
 	"example.com/pizza/pkg/fault"
@@ -59,15 +60,17 @@ type Service struct {
 	zone   *time.Location
 	now    func() time.Time
 	inWork inWork
+	sales  sales
 }
 
 // NewService returns a service that places as many orders at a time as gate lets
 // in, and as many of one member as limit, and writes dates in the shop's time zone.
-// now is the clock, time.Now outside of tests.
+// now is the clock, time.Now outside of tests. What is sold is counted in registry.
 func NewService(
 	pricer Pricer, store Store, gate *admission.Gate, limit *ratelimit.Limit, zone *time.Location, now func() time.Time,
+	registry prometheus.Registerer,
 ) *Service {
-	return &Service{pricer: pricer, store: store, gate: gate, limit: limit, zone: zone, now: now}
+	return &Service{pricer: pricer, store: store, gate: gate, limit: limit, zone: zone, now: now, sales: newSales(registry)}
 }
 
 // Place places an order for a member, and returns what receipt makes of it. It
@@ -169,7 +172,11 @@ func (s *Service) place(ctx context.Context, memberID string, n NewOrder, a *Ans
 	if a != nil {
 		a.Receipt = r
 	}
-	return r, s.store.Insert(ctx, o, a)
+	if err := s.store.Insert(ctx, o, a); err != nil {
+		return r, err
+	}
+	s.sales.count(o)
+	return r, nil
 }
 
 // priced joins what was asked for with the menu's answer.

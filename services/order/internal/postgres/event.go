@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"go.opentelemetry.io/otel/propagation"
 
+	"example.com/pizza/pkg/events"
 	"example.com/pizza/pkg/money"
 	"example.com/pizza/services/order/internal/order"
 )
@@ -20,6 +20,8 @@ type event struct {
 	data        []byte
 	traceparent *string // nil outside of a traced request
 }
+
+const orderCreatedType = "order.created"
 
 // orderCreated is the data of order.created, as api/asyncapi.yaml has it.
 type orderCreated struct {
@@ -51,10 +53,8 @@ func created(ctx context.Context, o order.Order) (event, error) {
 	if err != nil {
 		return event{}, fmt.Errorf("write order.created: %w", err)
 	}
-	e := event{id: id, name: "order.created", data: data}
-	trace := propagation.MapCarrier{}
-	propagation.TraceContext{}.Inject(ctx, trace)
-	if parent, ok := trace["traceparent"]; ok {
+	e := event{id: id, name: orderCreatedType, data: data}
+	if parent := events.TraceParent(ctx); parent != "" {
 		e.traceparent = &parent
 	}
 	return e, nil

@@ -5,6 +5,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/pgtest"
@@ -53,7 +54,7 @@ func openPool(t *testing.T, dsn, prepared string, conns int32) *pgxpool.Pool {
 	t.Helper()
 	c := pgtest.Config(t, dsn)
 	c.Prepared, c.MaxConns = prepared, conns
-	pool, err := postgres.Open(t.Context(), c, "order")
+	pool, err := postgres.Open(t.Context(), c, "order", prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

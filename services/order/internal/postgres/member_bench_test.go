@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/pizza/migrations"
 	"example.com/pizza/migrations/migrationstest"
@@ -41,7 +42,7 @@ func BenchmarkMember(b *testing.B) {
 	exec("ANALYZE")
 	c := pgtest.Config(b, d.URL("order_svc"))
 	c.MaxConns = 1
-	pool, err := postgres.Open(b.Context(), c, "order")
+	pool, err := postgres.Open(b.Context(), c, "order", prometheus.NewRegistry())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"example.com/pizza/pkg/events"
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/postgres"
 	"example.com/pizza/services/order/internal/order"
@@ -30,6 +31,8 @@ func NewStore(pool *pgxpool.Pool) *Store { return &Store{pool, db.New(pool)} }
 // pizza that left the menu meanwhile, ErrInWork where the key is in use, and
 // Unavailable.
 func (s *Store) Insert(ctx context.Context, o order.Order, a *order.Answer) error {
+	ctx, span := events.Create(ctx, orderCreatedType)
+	defer span.End()
 	e, err := created(ctx, o)
 	if err != nil {
 		return err

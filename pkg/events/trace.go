@@ -1,0 +1,88 @@
+package events
+
+import (
+	"context"
+
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// scope names this package among what makes spans.
+const scope = "example.com/pizza/pkg/events"
+
+// Create begins the span of making an event of a type known, within the trace of
+// ctx. Who writes the event into an outbox passes on TraceParent of the context
+// that it returns, and ends the span when it is written.
+func Create(ctx context.Context, eventType string) (context.Context, trace.Span) {
+	return trace.SpanFromContext(ctx).TracerProvider().Tracer(scope).Start(ctx, "create "+eventType,
+		trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(
+			semconv.MessagingOperationTypeCreate, semconv.MessagingOperationName("create"), semconv.MessagingDestinationName(eventType)))
+}
+
+// TraceParent returns the trace context of ctx as an Event carries it, or "".
+func TraceParent(ctx context.Context) string {
+	carrier := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, carrier)
+	return carrier[traceparent]
+}
+
+const traceparent = "traceparent"
+
+// Traced returns a transport on which each event stays in the trace of what
+// caused it: a span when it is published and one when a consumer handles it,
+// which is linked to where the event was created as well. Handlers run in that
+// trace also where nothing is recorded, so that their log lines carry its id.
+func Traced(t Transport, traces trace.TracerProvider) Transport {
+	return traced{t, traces.Tracer(scope)}
+}
+
+type traced struct {
+	Transport
+	tracer trace.Tracer
+}
+
+// Publish implements Transport.
+func (t traced) Publish(ctx context.Context, e Event) error {
+	ctx, span := t.start(ctx, e, "publish", trace.WithSpanKind(trace.SpanKindProducer),
+		trace.WithAttributes(semconv.MessagingOperationTypeSend))
+	defer span.End()
+	err := t.Transport.Publish(ctx, e)
+	note(span, err)
+	return err
+}
+
+// Subscribe implements Transport.
+func (t traced) Subscribe(ctx context.Context, consumer string, types []string, handle Handler) error {
+	return t.Transport.Subscribe(ctx, consumer, types, func(ctx context.Context, e Event) error {
+		options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
+			semconv.MessagingOperationTypeProcess, semconv.MessagingConsumerGroupName(consumer))}
+		if cause := trace.SpanContextFromContext(causedBy(ctx, e)); cause.IsValid() {
+			options = append(options, trace.WithLinks(trace.Link{SpanContext: cause}))
+		}
+		ctx, span := t.start(ctx, e, "process", options...)
+		defer span.End()
+		err := handle(ctx, e)
+		note(span, err)
+		return err
+	})
+}
+
+// start begins a span in the trace of what caused an event.
+func (t traced) start(ctx context.Context, e Event, operation string, options ...trace.SpanStartOption) (context.Context, trace.Span) {
+	return t.tracer.Start(causedBy(ctx, e), operation+" "+e.Type, append(options, trace.WithAttributes(
+		semconv.MessagingOperationName(operation), semconv.MessagingDestinationName(e.Type),
+		semconv.MessagingMessageID(e.ID), semconv.CloudEventsEventSubject(e.Subject)))...)
+}
+
+func causedBy(ctx context.Context, e Event) context.Context {
+	return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{traceparent: e.TraceParent})
+}
+
+func note(span trace.Span, err error) {
+	if err != nil {
+		span.RecordError(err)
+		span.SetStatus(codes.Error, err.Error())
+	}
+}

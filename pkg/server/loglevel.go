@@ -1,0 +1,61 @@
+package server
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/logging"
+)
+
+// longestLevel bounds how long a log may tell more than it is configured to: it
+// costs disk and attention.
+const longestLevel = 24 * time.Hour
+
+// levelAnswer is the level now.
+type levelAnswer struct {
+	Level string     `json:"level"`
+	Until *time.Time `json:"until,omitempty"` // when it falls back to the configured one
+}
+
+// routeLogLevel lets operators have this process tell more for a while. It asks
+// for no credential, as it can do no harm: the log never tells less than it is
+// configured to, and the port is not routed from outside.
+func (s *Server) routeLogLevel() {
+	level := logging.LevelOf(s.log)
+	if level == nil {
+		return // a log that is not ours
+	}
+	s.internal.GET(logLevelPath, func(c echo.Context) error { return answerLevel(c, level) })
+	s.internal.PUT(logLevelPath, func(c echo.Context) error {
+		var to slog.Level
+		var bad []fault.Field
+		if err := to.UnmarshalText([]byte(c.QueryParam("level"))); err != nil {
+			bad = append(bad, fault.Field{Field: "level", Message: "must be debug, info, warn or error"})
+		}
+		d, err := time.ParseDuration(c.QueryParam("for"))
+		if err != nil || d <= 0 || d > longestLevel {
+			bad = append(bad, fault.Field{Field: "for", Message: fmt.Sprintf("must be a time of at most %s, such as 15m", longestLevel)})
+		}
+		if len(bad) > 0 {
+			return fault.InvalidFields(bad...)
+		}
+		level.Set(to, d)
+		now, until := level.Current()
+		s.log.WarnContext(c.Request().Context(), "log level set", "log_level", now.String(), "until", until)
+		return answerLevel(c, level)
+	})
+}
+
+func answerLevel(c echo.Context, level *logging.Level) error {
+	now, until := level.Current()
+	a := levelAnswer{Level: now.String()}
+	if !until.IsZero() {
+		a.Until = &until
+	}
+	return c.JSON(http.StatusOK, a)
+}

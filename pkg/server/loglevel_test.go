@@ -1,0 +1,80 @@
+package server_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"example.com/pizza/pkg/fault"
+)
+
+// Operators have a process tell more for a while, such as why it refuses
+// requests, and see when that ends.
+func TestLogLevel(t *testing.T) {
+	t.Parallel()
+	s, log := start(config())
+	s.Router().GET("/pizza/", func(echo.Context) error { return fault.New(fault.Conflict, "the last one was sold") })
+	ask := func(method, query string) (answer struct {
+		Level string
+		Until time.Time
+	}) {
+		t.Helper()
+		resp := do(s.Internal(), method, "/log-level"+query)
+		defer func() { _ = resp.Body.Close() }()
+		if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || resp.StatusCode != http.StatusOK {
+			t.Errorf("%s %s: %d, %v", method, query, resp.StatusCode, err)
+		}
+		return answer
+	}
+	if a := ask("GET", ""); a.Level != "INFO" || !a.Until.IsZero() {
+		t.Errorf("at first %+v", a)
+	}
+	_ = do(s.Public(), "GET", "/pizza/").Body.Close()
+	if strings.Contains(log.String(), "the last one was sold") {
+		t.Error("told without being asked")
+	}
+	if a := ask("PUT", "?level=debug&for=15m"); a.Level != "DEBUG" || a.Until.IsZero() || time.Until(a.Until) > 15*time.Minute {
+		t.Errorf("then %+v", a)
+	}
+	_ = do(s.Public(), "GET", "/pizza/").Body.Close()
+	for _, want := range []string{"the last one was sold", `"msg":"log level set"`, `"log_level":"DEBUG"`} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("%s is not in %s", want, log)
+		}
+	}
+	if a := ask("PUT", "?level=error&for=1h"); a.Level != "INFO" || !a.Until.IsZero() {
+		t.Errorf("at last %+v", a)
+	}
+}
+
+func TestLogLevelRefuses(t *testing.T) {
+	t.Parallel()
+	s, _ := start(config())
+	for query, fields := range map[string][]string{
+		"":                         {"level", "for"},
+		"?level=loud&for=1m":       {"level"},
+		"?level=debug":             {"for"},
+		"?level=debug&for=-1s":     {"for"},
+		"?level=debug&for=24h0m1s": {"for"},
+	} {
+		resp := do(s.Internal(), "PUT", "/log-level"+query)
+		p := readProblem(t, resp)
+		var got []string
+		for _, e := range p.Errors {
+			got = append(got, e.Field)
+		}
+		if resp.StatusCode != http.StatusBadRequest || strings.Join(got, " ") != strings.Join(fields, " ") {
+			t.Errorf("%s: %d %v", query, resp.StatusCode, got)
+		}
+		_ = resp.Body.Close()
+	}
+	resp := do(s.Public(), "PUT", "/log-level?level=debug&for=1m")
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusNotFound {
+		t.Errorf("on the public port: %d", resp.StatusCode)
+	}
+}

@@ -1,0 +1,81 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// scope names this package among what makes spans.
+const scope = "example.com/pizza/pkg/server"
+
+// traceRequest takes up the caller's trace (W3C Trace Context), or starts one,
+// so that every log line and error answer of a request carries one trace_id, and
+// records the request as a span of it. Probes and scrapes are not recorded.
+func (s *Server) traceRequest(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+		caller := trace.SpanContextFromContext(ctx)
+		var span trace.Span
+		if quiet(c.Path()) {
+			ctx, span = identify(ctx, caller)
+		} else if ctx, span = s.tracer.Start(ctx, r.Method, trace.WithSpanKind(trace.SpanKindServer)); span.SpanContext().SpanID() == caller.SpanID() {
+			ctx, span = identify(ctx, caller) // nothing is recorded here, and so nothing has an id either
+		}
+		c.SetRequest(r.WithContext(ctx))
+		if !span.IsRecording() {
+			return next(c)
+		}
+		defer span.End() // also of a request whose connection is torn down
+		err := next(c)
+		describe(span, c)
+		return err
+	}
+}
+
+// identify gives a request that is not recorded its place in a trace.
+func identify(ctx context.Context, caller trace.SpanContext) (context.Context, trace.Span) {
+	if !caller.IsValid() {
+		var id trace.TraceID
+		_, _ = rand.Read(id[:]) // never fails: crypto/rand ends the process instead
+		caller = trace.NewSpanContext(trace.SpanContextConfig{TraceID: id})
+	}
+	var id trace.SpanID
+	_, _ = rand.Read(id[:])
+	ctx = trace.ContextWithSpanContext(ctx, caller.WithSpanID(id).WithRemote(false))
+	return ctx, trace.SpanFromContext(ctx)
+}
+
+// describe says what the request was and what became of it (OpenTelemetry,
+// "Semantic conventions for HTTP spans"). The name is of the document, not of
+// the path: paths are as many as there are callers. The query is left out, since
+// callers put there what they please.
+func describe(span trace.Span, c echo.Context) {
+	r, status := c.Request(), c.Response().Status
+	method := r.Method
+	if !known(method) {
+		method = "HTTP"
+	}
+	name := method
+	if route := c.Path(); route != "" {
+		name += " " + route
+		span.SetAttributes(semconv.HTTPRoute(route))
+	}
+	span.SetName(name)
+	span.SetAttributes(
+		semconv.HTTPRequestMethodKey.String(method), semconv.URLPath(r.URL.Path), semconv.HTTPResponseStatusCode(status),
+		semconv.UserAgentOriginal(r.UserAgent()), semconv.NetworkProtocolVersion(strconv.Itoa(r.ProtoMajor)+"."+strconv.Itoa(r.ProtoMinor)),
+	)
+	if status >= http.StatusInternalServerError {
+		span.SetStatus(codes.Error, "")
+		span.SetAttributes(semconv.ErrorTypeKey.String(strconv.Itoa(status)))
+	}
+}

@@ -1,0 +1,127 @@
+package server_test
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/health"
+	"example.com/pizza/pkg/logging"
+	"example.com/pizza/pkg/server"
+	"example.com/pizza/pkg/telemetry"
+	"example.com/pizza/pkg/telemetry/telemetrytest"
+)
+
+const (
+	callersTrace = "0af7651916cd43dd8448eb211c80319c"
+	callersSpan  = "b7ad6b7169203331"
+)
+
+// A request is a span by its route, in the caller's trace, which is the one that
+// the log and the answer tell; its error is in it if it is ours.
+func TestRequestsAreSpans(t *testing.T) {
+	t.Parallel()
+	to := telemetrytest.Start(t)
+	log := &lockedBuffer{}
+	logger := logging.New(logging.Config{Level: slog.LevelError}, log, "test")
+	traces, err := telemetry.Start(t.Context(), telemetry.Config{Endpoint: to.HTTP}, telemetry.Process{Service: "test"}, logger, prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := server.New(server.Config{RequestTimeout: 1 << 40}, logger, health.New(), server.NewRegistry(), traces)
+	s.Router().GET("/pizza/:id/", func(c echo.Context) error {
+		switch c.Param("id") {
+		case "burnt":
+			return errors.New("the oven is on fire")
+		case "unknown":
+			return fault.New(fault.NotFound, "no such pizza")
+		}
+		return c.NoContent(http.StatusNoContent)
+	})
+	for _, path := range []string{"/pizza/a/", "/api/pizza/burnt?secret=x", "/pizza/unknown", "/nothing/here", "/healthz", "/livez"} {
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		r.Header.Set("Traceparent", "00-"+callersTrace+"-"+callersSpan+"-01")
+		s.Public().ServeHTTP(httptest.NewRecorder(), r)
+	}
+	traces.Close()
+	type span struct {
+		Name, Kind, Trace, Parent, Path, Status string
+		Error                                   bool
+		Events                                  []string
+	}
+	var got []span
+	for _, s := range to.Await(t, func(all []telemetrytest.Span) bool { return len(all) >= 4 }) {
+		got = append(got, span{s.Name, s.Kind, s.TraceID, s.ParentID, s.Attributes["url.path"], s.Attributes["http.response.status_code"], s.Error, s.Events})
+	}
+	want := []span{
+		{"GET /pizza/:id/", "server", callersTrace, callersSpan, "/pizza/a/", "204", false, nil},
+		{"GET /pizza/:id/", "server", callersTrace, callersSpan, "/api/pizza/burnt", "500", true, []string{"exception"}},
+		{"GET /pizza/:id/", "server", callersTrace, callersSpan, "/pizza/unknown", "404", false, nil},
+		{"GET", "server", callersTrace, callersSpan, "/nothing/here", "404", false, nil},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if line := log.await(t, "trace_id"); line != callersTrace {
+		t.Errorf("the log tells trace %s", line)
+	}
+}
+
+// Where nothing is recorded each request still has a trace, the caller's or one
+// of its own, and passes on what the caller has decided.
+func TestTraceWithoutRecording(t *testing.T) {
+	t.Parallel()
+	s := server.New(server.Config{RequestTimeout: 1 << 40}, slog.New(slog.DiscardHandler), health.New(), server.NewRegistry(), noop.NewTracerProvider())
+	var sc trace.SpanContext
+	s.Router().GET("/x/", func(c echo.Context) error {
+		sc = trace.SpanContextFromContext(c.Request().Context())
+		return nil
+	})
+	for _, parent := range []string{"", "00-" + callersTrace + "-" + callersSpan + "-01", "00-" + callersTrace + "-" + callersSpan + "-00", "nonsense"} {
+		r := httptest.NewRequest(http.MethodGet, "/x/", nil)
+		r.Header.Set("Traceparent", parent)
+		s.Public().ServeHTTP(httptest.NewRecorder(), r)
+		if !sc.IsValid() || sc.SpanID().String() == callersSpan || sc.IsSampled() != strings.HasSuffix(parent, "-01") ||
+			(sc.TraceID().String() == callersTrace) != strings.HasPrefix(parent, "00-") {
+			t.Errorf("from %q came %+v", parent, sc)
+		}
+	}
+}
+
+// BenchmarkRequest is what tracing costs a request that does nothing else.
+func BenchmarkRequest(b *testing.B) {
+	for name, provider := range map[string]func(*testing.B) trace.TracerProvider{
+		"off": func(*testing.B) trace.TracerProvider { return telemetry.Off() },
+		"recorded": func(b *testing.B) trace.TracerProvider {
+			to := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+			b.Cleanup(to.Close)
+			t, err := telemetry.Start(b.Context(), telemetry.Config{Endpoint: to.URL}, telemetry.Process{Service: "test"}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(t.Close)
+			return t
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			s := server.New(server.Config{RequestTimeout: 1 << 40}, slog.New(slog.DiscardHandler), health.New(), server.NewRegistry(), provider(b))
+			s.Router().GET("/x/", func(c echo.Context) error { return c.NoContent(http.StatusNoContent) })
+			r := httptest.NewRequest(http.MethodGet, "/x/", nil)
+			b.ReportAllocs()
+			for b.Loop() {
+				s.Public().ServeHTTP(httptest.NewRecorder(), r)
+			}
+		})
+	}
+}
