@@ -38,12 +38,13 @@ vuln: $(BIN)/govulncheck ## Look for known vulnerabilities (VULN=required fails 
 	@tools/vuln.sh $(CURDIR)/$(BIN)/govulncheck $(MODULES)
 
 .PHONY: generate
-generate: $(BIN)/oapi-codegen $(BIN)/sqlc ## Generate code from the OpenAPI documents and the SQL
+generate: $(BIN)/oapi-codegen $(BIN)/sqlc ## Generate code from the OpenAPI documents and the SQL, and the dashboards
 	@for s in $(SERVICES); do \
 		(cd services/$$s/api && ../../../$(BIN)/oapi-codegen -config oapi-codegen.yaml openapi.yaml) || exit 1; \
 		(cd services/$$s/internal/postgres && ../../../../$(BIN)/sqlc generate) || exit 1; \
 	done
 	@cd services/order/internal/menuclient && ../../../../$(BIN)/oapi-codegen -config oapi-codegen.yaml ../../../menu/api/openapi.yaml
+	@go run ./deploy/observability/cmd/dashboards deploy/observability/dashboards
 
 .PHONY: verify
 verify: generate ## Check that generated code is current, go.mod files are tidy, and each service builds alone
