@@ -18,7 +18,7 @@ run: ## Run the whole system on http://localhost:8000 (make run PORT=8080 for an
 	@exec $(BIN)/local run
 
 .PHONY: test
-test: $(WITH_POSTGRES) $(BIN)/promtool ## Run all tests, with the race detector, on a real PostgreSQL
+test: $(WITH_POSTGRES) $(BIN)/promtool $(BIN)/prometheus ## Run all tests, with the race detector, on a real PostgreSQL
 	$(WITH_POSTGRES) go test -race $(PACKAGES)
 
 .PHONY: chaos

@@ -8,6 +8,10 @@ import (
 //go:embed metrics.txt
 var exposed string
 
+// MetricsFile returns metrics.txt: on each line the name of a metric, its type and
+// the services that expose it.
+func MetricsFile() string { return exposed }
+
 // Exposed returns the metrics of the services by name, each with the services
 // that have it, separated by spaces. A test holds them to what running services
 // answer a scrape with. Of the Go runtime and the process, it has what is used
