@@ -52,7 +52,6 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"example.com/pizza/pkg/fault"
-	"example.com/pizza/pkg/metric"
 )
 
 // Limits are the bounds of a Gate.
@@ -96,7 +95,7 @@ func (g *Gate) Enter(ctx context.Context) (leave func(), err error) {
 		g.log.InfoContext(ctx, "nobody has to wait any more")
 	}
 	g.metrics.admitted.Inc()
-	metric.Observe(ctx, g.metrics.wait, time.Since(came))
+	g.metrics.wait.Observe(time.Since(came).Seconds())
 	g.metrics.inWork.Inc()
 	return func() {
 		g.metrics.inWork.Dec()

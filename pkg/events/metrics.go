@@ -53,6 +53,14 @@ func NewConsumerMetrics(registry prometheus.Registerer) *ConsumerMetrics {
 	return m
 }
 
+// Start has the numbers of a consumer begin at 0, so that its first failure is an
+// increase.
+func (m *ConsumerMetrics) Start(consumer string) {
+	for _, outcome := range []string{handled, failed, parked} {
+		m.events.WithLabelValues(consumer, outcome)
+	}
+}
+
 // Handled counts an event that took effect.
 func (m *ConsumerMetrics) Handled(consumer string) { m.events.WithLabelValues(consumer, handled).Inc() }
 

@@ -138,7 +138,7 @@ func (t tracer) TraceAcquireStart(ctx context.Context, _ *pgxpool.Pool, _ pgxpoo
 func (t tracer) TraceAcquireEnd(ctx context.Context, _ *pgxpool.Pool, data pgxpool.TraceAcquireEndData) {
 	t.metrics.waiting.Dec()
 	if b, ok := ctx.Value(begunKey{}).(begun); ok {
-		metric.Observe(ctx, t.metrics.wait, time.Since(b.at))
+		t.metrics.wait.Observe(time.Since(b.at).Seconds())
 	}
 	t.metrics.failed(data.Err)
 }

@@ -203,6 +203,7 @@ func (t *Transport) Subscribe(ctx context.Context, consumer string, types []stri
 	if err := events.Subscription(consumer, types); err != nil {
 		return err
 	}
+	t.metrics.Start(consumer)
 	var all errgroup.Group
 	for p := range partitions {
 		s := subscription{Transport: t, consumer: consumer, handle: handle, log: t.log.With("consumer", consumer, "partition", p)}

@@ -105,6 +105,7 @@ func (t *Transport) Subscribe(ctx context.Context, consumer string, types []stri
 	if err := events.Subscription(consumer, types); err != nil {
 		return err
 	}
+	t.metrics.Start(consumer)
 	s := subscription{
 		Transport: t, consumer: consumer, handle: handle,
 		log: t.log.With("consumer", consumer), wake: make(chan struct{}, 1),

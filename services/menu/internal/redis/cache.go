@@ -53,6 +53,9 @@ func New(c pkgredis.Config, log *slog.Logger, registry prometheus.Registerer) (*
 		Name: "menu_cache_errors_total",
 		Help: "Failures of the shared cache by operation: get, put, or decode of what it had.",
 	}, []string{"operation"})}
+	for _, operation := range []string{"get", "put", "decode"} {
+		cache.errors.WithLabelValues(operation) // so that the first one is an increase
+	}
 	registry.MustRegister(cache.errors)
 	return cache, nil
 }

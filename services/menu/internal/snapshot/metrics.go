@@ -26,6 +26,9 @@ func newMetrics(r Registerer, k *Keeper) *metrics {
 			Help: "Reads of the menu that were answered from memory because the database did not answer.",
 		}),
 	}
+	for _, source := range []string{"database", "cache", "failed"} {
+		m.loads.WithLabelValues(source) // there from the start: a rate needs the zero
+	}
 	r.MustRegister(m.loads, m.stale,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "menu_snapshot_version", Help: "Version of the catalog in memory; 0 before the first load.",

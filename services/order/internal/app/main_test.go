@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -53,14 +54,22 @@ func startCached(t *testing.T, db *migrationstest.Database, menuURL string) *ser
 
 func startWith(t *testing.T, c app.Config) *service {
 	t.Helper()
+	if c.Token.SecretFile == "" {
+		c.Token.Secret = secret
+	}
+	log := logtest.New(t, secret, string(c.DB.Password))
+	a := newApp(t, c, log.Logger("order"))
+	return &service{apitest.Serve(t, a.Server, api.Document).Logging(log), token.NewKeys(c.Token, time.Now)}
+}
+
+// newApp wires the order service, with what a test leaves out as by default.
+func newApp(t testing.TB, c app.Config, log *slog.Logger) *app.App {
+	t.Helper()
 	if c.HTTP.RequestTimeout == 0 {
 		c.HTTP.RequestTimeout = 10 * time.Second
 	}
 	c.HTTP.ShutdownTimeout = 5 * time.Second
 	c.Shop = app.Shop{TimeZone: "Asia/Seoul"}
-	if c.Token.SecretFile == "" {
-		c.Token.Secret = secret
-	}
 	if c.Idempotency == (idempotency.Config{}) {
 		c.Idempotency = idempotency.Config{TTL: 24 * time.Hour, Every: time.Hour}
 	}
@@ -76,13 +85,12 @@ func startWith(t *testing.T, c app.Config) *service {
 	if c.Revocations == (revocation.Config{}) {
 		c.Revocations = revocation.Config{Refresh: 5 * time.Second, MaxAge: 30 * time.Second, WhenStale: "refuse"}
 	}
-	log := logtest.New(t, secret, string(c.DB.Password))
-	a, err := app.New(context.Background(), c, log.Logger("order"))
+	a, err := app.New(context.Background(), c, log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(a.Close)
-	return &service{apitest.Serve(t, a.Server, api.Document).Logging(log), token.NewKeys(c.Token, time.Now)}
+	return a
 }
 
 // as returns a good token of a member.

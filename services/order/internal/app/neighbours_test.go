@@ -42,14 +42,14 @@ func build(name string) (string, error) {
 
 // startMenu runs the menu service as a process of its own, and returns its
 // internal address. settings are more of its variables.
-func startMenu(t *testing.T, db *migrationstest.Database, settings ...string) string {
+func startMenu(t testing.TB, db *migrationstest.Database, settings ...string) string {
 	t.Helper()
 	_, internal := startNeighbour(t, buildMenu, append(pgtest.Environ(t, db.URL("menu_svc")), settings...))
 	return internal
 }
 
 // startNeighbour runs a service until the test ends, and returns its addresses.
-func startNeighbour(t *testing.T, build func() (string, error), environ []string) (public, internal string) {
+func startNeighbour(t testing.TB, build func() (string, error), environ []string) (public, internal string) {
 	t.Helper()
 	binary, err := build()
 	if err != nil {

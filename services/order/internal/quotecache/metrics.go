@@ -25,6 +25,9 @@ func newMetrics(r Registerer, c *Cache) *metrics {
 	for _, s := range []source{fromMemory, fromMenu, fromStale, fromNowhere} {
 		m.quotes.WithLabelValues(string(s)) // there from the start: a rate needs the zero
 	}
+	for _, outcome := range []string{"kept", "overtaken", "outdated", "abandoned", "failed"} {
+		m.loads.WithLabelValues(outcome)
+	}
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
 			c.mu.Lock()

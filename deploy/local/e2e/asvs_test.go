@@ -1,0 +1,70 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestThreatModel holds services/README.md to the tests: whatever test it names
+// is there, and its table has every requirement of level 1 once.
+func TestThreatModel(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(root(t), "services", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("\\| `([^`]+)` `((?:Test|Fuzz)[^/`]+)/?([^`]*)` \\|").FindAllStringSubmatch(string(text), -1)
+	if len(named) < 50 || len(named) != strings.Count(string(text), "` `Test")+strings.Count(string(text), "` `Fuzz") {
+		t.Errorf("%d tests can be read", len(named))
+	}
+	for _, row := range named {
+		if err := findTest(filepath.Join(root(t), row[1]), row[2], row[3]); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, path := range regexp.MustCompile("\\(`((?:pkg|services|migrations|deploy)/[^`]+)`").FindAllStringSubmatch(string(text), -1) {
+		if _, err := os.Stat(filepath.Join(root(t), path[1])); err != nil {
+			t.Error(err)
+		}
+	}
+
+	_, table, found := strings.Cut(string(text), "<!-- asvs -->\n")
+	table, _, closed := strings.Cut(table, "<!-- end -->")
+	if !found || !closed {
+		t.Fatal("there is no table of requirements")
+	}
+	list, err := os.ReadFile(filepath.Join("testdata", "asvs-level1.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	level1 := regexp.MustCompile(`(?m)\bV[0-9]+\.[0-9]+\.[0-9]+\b`).FindAllString(string(list), -1)
+	if len(level1) != 70 {
+		t.Errorf("level 1 has %d requirements, want 70", len(level1))
+	}
+	var rows []string
+	for line := range strings.Lines(table) {
+		row := regexp.MustCompile(`^\| (V[0-9.]+) [^|]+ \| ([^|]*) \| ([^|]*)\|\n$`).FindStringSubmatch(line)
+		if row == nil {
+			if !strings.HasPrefix(line, "| requirement") && !strings.HasPrefix(line, "|--") {
+				t.Errorf("not a row: %s", line)
+			}
+			continue
+		}
+		if slices.Contains(rows, row[1]) {
+			t.Errorf("%s is there twice", row[1])
+		}
+		rows = append(rows, row[1])
+		if excused := strings.HasPrefix(row[2], "not applicable") || strings.HasPrefix(row[2], "open") || strings.HasPrefix(row[1], "V15."); row[3] == "" && !excused {
+			t.Errorf("%s has neither a test nor a reason", row[1])
+		}
+	}
+	for _, id := range level1 {
+		if !slices.Contains(rows, id) {
+			t.Errorf("%s is missing", id)
+		}
+	}
+}
