@@ -2,8 +2,10 @@ package observability_test
 
 import (
 	"bytes"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,16 +13,14 @@ import (
 	"example.com/pizza/deploy/observability/dashboard"
 )
 
-// known returns all metrics that a query may name: exposed, or recorded by a rule.
-func known(t *testing.T) map[string]string {
+// known returns all metrics that a query may read: told by somebody, or recorded by a rule.
+func known(t *testing.T) map[string]observability.Metric {
 	t.Helper()
-	names := observability.Exposed()
-	for name, who := range observability.Foreign() {
-		if services := names[name]; services != "" {
-			t.Errorf("%s is of %s, not of %s", name, services, who)
-		}
-		names[name] = who
+	metrics := observability.Exposed()
+	if len(metrics) == 0 {
+		t.Fatal("metrics.md has no table")
 	}
+	maps.Copy(metrics, observability.Foreign())
 	files, err := observability.ReadRules("rules")
 	if err != nil {
 		t.Fatal(err)
@@ -29,16 +29,40 @@ func known(t *testing.T) map[string]string {
 		for _, g := range f.Groups {
 			for _, r := range g.Rules {
 				if r.Record != "" {
-					names[r.Record] = file
+					metrics[r.Record] = observability.Metric{ToldBy: file}
 				}
 			}
 		}
 	}
-	return names
+	return metrics
+}
+
+// mustRead checks that Prometheus takes a query, and that it reads only metrics that are
+// there, by labels that they have.
+func mustRead(t *testing.T, what, query string, there map[string]observability.Metric) {
+	t.Helper()
+	reads, err := observability.Reads(query)
+	if err != nil {
+		t.Errorf("%s: %v", what, err)
+	}
+	for _, r := range reads {
+		m, ok := there[r.Metric]
+		if !ok {
+			t.Errorf("%s: nobody tells %s", what, r.Metric)
+		}
+		if m.Labels == nil {
+			continue
+		}
+		for _, label := range r.Labels {
+			if !slices.Contains(m.Labels, label) && !slices.Contains([]string{"namespace", "job", "instance", "le"}, label) {
+				t.Errorf("%s: %s has no label %s", what, r.Metric, label)
+			}
+		}
+	}
 }
 
 // Rules read only what is there. (What they are evaluated to, promtool tests.)
-func TestRulesReadWhatIsExposed(t *testing.T) {
+func TestRulesReadWhatIsThere(t *testing.T) {
 	t.Parallel()
 	there := known(t)
 	files, err := observability.ReadRules("rules")
@@ -54,26 +78,11 @@ func TestRulesReadWhatIsExposed(t *testing.T) {
 	}
 }
 
-// mustRead checks that Prometheus takes a query, and that it names only metrics that are there.
-func mustRead(t *testing.T, what, query string, there map[string]string) {
-	t.Helper()
-	names, err := observability.Metrics(query)
-	if err != nil {
-		t.Errorf("%s: %v\n%s", what, err, query)
-	}
-	for _, name := range names {
-		if there[name] == "" {
-			t.Errorf("%s: nobody exposes %s", what, name)
-		}
-	}
-}
-
-// Each query of each dashboard is one that Prometheus takes, and names only metrics
-// that are there; the files are what the source says.
+// Each query of each dashboard is one that Prometheus takes, and reads only what is
+// there; the files are what the source says.
 func TestDashboards(t *testing.T) {
 	t.Parallel()
 	there := known(t)
-	grafana := strings.NewReplacer("$__rate_interval", "5m", "$namespace", "pizza-prod")
 	files := map[string]bool{}
 	for _, d := range dashboard.All() {
 		want, err := d.JSON()
@@ -85,15 +94,10 @@ func TestDashboards(t *testing.T) {
 		if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s is not what its source says (make generate): %v", path, err)
 		}
-		mustRead(t, d.Name+": roll-outs", grafana.Replace(dashboard.Rollouts), there)
-		for _, r := range d.Rows {
-			if len(r.Panels) == 0 || len(r.Panels) > 6 {
-				t.Errorf("%s: %d panels in the row %q", d.Name, len(r.Panels), r.Title)
-			}
-			for _, p := range r.Panels {
-				for _, q := range p.Queries {
-					mustRead(t, d.Name+": "+p.Title, grafana.Replace(q.Expr), there)
-				}
+		mustRead(t, d.Name+": roll-outs", dashboard.Fill(dashboard.Rollouts, "pizza-prod", "5m"), there)
+		for _, p := range panels(d) {
+			for _, q := range p.Queries {
+				mustRead(t, d.Name+": "+p.Title, dashboard.Fill(q.Expr, "pizza-prod", "5m"), there)
 			}
 		}
 	}
@@ -108,30 +112,33 @@ func TestDashboards(t *testing.T) {
 	}
 }
 
-// A service's own dashboard is asked for its own metrics: those of others are on other pages.
+// A panel that shows one service reads what this service tells.
 func TestDashboardsAskTheRightService(t *testing.T) {
 	t.Parallel()
 	exposed := observability.Exposed()
 	for _, d := range dashboard.All() {
-		for _, r := range d.Rows {
-			for _, p := range r.Panels {
-				for _, q := range p.Queries {
-					names, err := observability.Metrics(strings.NewReplacer("$__rate_interval", "5m").Replace(q.Expr))
-					if err != nil {
-						t.Fatal(err)
-					}
-					for _, job := range []string{"login", "menu", "order"} {
-						if !strings.Contains(q.Expr, `job="`+job+`"`) {
-							continue
-						}
-						for _, name := range names {
-							if services, ok := exposed[name]; ok && !strings.Contains(services, job) {
-								t.Errorf("%s: %s: %s has no %s", d.Name, p.Title, job, name)
-							}
-						}
+		for _, p := range panels(d) {
+			for _, q := range p.Queries {
+				reads, err := observability.Reads(dashboard.Fill(q.Expr, "pizza-prod", "5m"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range reads {
+					_, after, one := strings.Cut(q.Expr, `job="`)
+					job, _, _ := strings.Cut(after, `"`)
+					if m, ours := exposed[r.Metric]; one && ours && !strings.Contains(m.ToldBy, job) {
+						t.Errorf("%s: %s: %s does not tell %s", d.Name, p.Title, job, r.Metric)
 					}
 				}
 			}
 		}
 	}
+}
+
+func panels(d dashboard.Dashboard) []dashboard.Panel {
+	var all []dashboard.Panel
+	for _, r := range d.Rows {
+		all = append(all, r.Panels...)
+	}
+	return all
 }

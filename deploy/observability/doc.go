@@ -3,7 +3,7 @@
 // the dashboards (dashboards). These files are the product, which charts and
 // make observe ship as they are; the code here only reads them.
 //
-// Rules and dashboards name only metrics that somebody exposes (metrics.txt, and
+// Rules and dashboards name only metrics that somebody exposes (metrics.md, and
 // Foreign), so that a metric that gets another name fails a test, and not an alert
 // at night.
 package observability

@@ -2,61 +2,62 @@ package observability
 
 import (
 	_ "embed"
+	"regexp"
 	"strings"
 )
 
-//go:embed metrics.txt
-var exposed string
+//go:embed metrics.md
+var table string
 
-// MetricsFile returns metrics.txt: on each line the name of a metric, its type and
-// the services that expose it.
-func MetricsFile() string { return exposed }
+// Metric is a series that rules and dashboards may read.
+type Metric struct {
+	ToldBy string   // services, separated by commas, or what else tells it
+	Labels []string // of its own; nil is not known, because it is not ours
+}
 
-// Exposed returns the metrics of the services by name, each with the services
-// that have it, separated by spaces. A test holds them to what running services
-// answer a scrape with. Of the Go runtime and the process, it has what is used
-// here; the classic series of a histogram are in it one by one.
-func Exposed() map[string]string {
-	m := map[string]string{}
-	for line := range strings.Lines(exposed) {
-		fields := strings.Fields(line)
-		name, kind, services := fields[0], fields[1], strings.Join(fields[2:], " ")
-		if kind != "histogram" {
-			m[name] = services
+// Exposed returns the metrics of the services by name, as metrics.md has them; the
+// classic series of a histogram are in it one by one.
+func Exposed() map[string]Metric {
+	row := regexp.MustCompile("(?m)^\\| `(\\w+)` \\| (\\w+) \\| (.*?) \\| (.+?) \\|")
+	exposed := map[string]Metric{}
+	for _, cells := range row.FindAllStringSubmatch(table, -1) {
+		m := Metric{ToldBy: cells[4], Labels: []string{}}
+		for label := range strings.SplitSeq(cells[3], ",") {
+			if label = strings.Trim(label, " `"); label != "" {
+				m.Labels = append(m.Labels, label)
+			}
+		}
+		if cells[2] != "histogram" {
+			exposed[cells[1]] = m
 			continue
 		}
 		for _, suffix := range []string{"_bucket", "_count", "_sum"} {
-			m[name+suffix] = services
+			exposed[cells[1]+suffix] = m
 		}
 	}
-	return m
+	return exposed
 }
 
-// Foreign returns metrics that rules and dashboards read and services do not
-// expose, each with who does.
-func Foreign() map[string]string {
-	const (
-		prometheus  = "Prometheus itself"
-		consumers   = "consumers of events that use pkg/events, such as the kitchen of another team"
-		cluster     = "kube-state-metrics"
-		certManager = "cert-manager"
-		postgres    = "postgres_exporter"
-	)
-	return map[string]string{
-		"up":                    prometheus,
-		"ALERTS":                prometheus,
-		"events_consumed_total": consumers,
-		"kube_deployment_status_replicas_available":            cluster,
-		"kube_horizontalpodautoscaler_spec_max_replicas":       cluster,
-		"kube_horizontalpodautoscaler_status_desired_replicas": cluster,
-		"kube_job_failed":                                      cluster,
-		"kube_pod_container_status_restarts_total":             cluster,
-		"kube_pod_container_status_waiting_reason":             cluster,
-		"certmanager_certificate_expiration_timestamp_seconds": certManager,
-		"pg_settings_max_connections":                          postgres,
-		"pg_stat_activity_count":                               postgres,
-		"pg_stat_activity_max_tx_duration":                     postgres,
-		"pg_stat_database_xact_commit":                         postgres,
-		"pg_stat_database_xact_rollback":                       postgres,
+// Foreign returns the other metrics that rules and dashboards read, with who tells them.
+func Foreign() map[string]Metric {
+	foreign := map[string]Metric{}
+	for who, names := range map[string][]string{
+		"Prometheus itself": {"up", "ALERTS"},
+		"the Go client":     {"go_goroutines", "go_gc_gomemlimit_bytes", "process_cpu_seconds_total", "process_resident_memory_bytes"},
+		"kube-state-metrics": {
+			"kube_deployment_status_replicas_available", "kube_horizontalpodautoscaler_spec_max_replicas",
+			"kube_horizontalpodautoscaler_status_desired_replicas", "kube_job_failed", "kube_pod_container_status_restarts_total",
+			"kube_pod_container_status_waiting_reason",
+		},
+		"cert-manager": {"certmanager_certificate_expiration_timestamp_seconds"},
+		"postgres_exporter": {
+			"pg_settings_max_connections", "pg_stat_activity_count", "pg_stat_activity_max_tx_duration", "pg_stat_database_xact_commit",
+			"pg_stat_database_xact_rollback",
+		},
+	} {
+		for _, name := range names {
+			foreign[name] = Metric{ToldBy: who}
+		}
 	}
+	return foreign
 }

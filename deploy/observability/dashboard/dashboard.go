@@ -9,6 +9,7 @@ package dashboard
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 )
 
 // Dashboard is a page of Grafana.
@@ -149,4 +150,10 @@ func (p Panel) json(id int, pos object) object {
 	}
 	o["fieldConfig"] = object{"defaults": defaults, "overrides": []object{}}
 	return o
+}
+
+// Fill replaces the variables of Grafana in a query, as Grafana does: the namespace,
+// and the least window that a rate needs.
+func Fill(query, namespace, window string) string {
+	return strings.NewReplacer("$__rate_interval", window, "$namespace", namespace).Replace(query)
 }

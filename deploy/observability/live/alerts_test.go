@@ -74,8 +74,6 @@ func TestAlerts(t *testing.T) {
 		write(t, s.previousKeys(), "short")
 		return func() { write(t, s.previousKeys(), "") }
 	}, "TokenKeysRefused login", "TokenKeysRefused order")
-
-	t.Run("metrics", s.testMetrics)
 }
 
 func (s *system) signal(t *testing.T, service string, signal syscall.Signal) {
