@@ -1,6 +1,6 @@
 # Everything that people and CI do with this repository. `make` lists it.
 
-MODULES  := pkg migrations services/login services/menu services/order deploy/images deploy/local deploy/e2e
+MODULES  := pkg migrations services/login services/menu services/order deploy/images deploy/local deploy/observability deploy/e2e
 SERVICES := login menu order
 PACKAGES := $(MODULES:%=./%/...)
 BIN      := .local/bin
@@ -18,7 +18,7 @@ run: ## Run the whole system on http://localhost:8000 (make run PORT=8080 for an
 	@exec $(BIN)/local run
 
 .PHONY: test
-test: $(WITH_POSTGRES) ## Run all tests, with the race detector, on a real PostgreSQL
+test: $(WITH_POSTGRES) $(BIN)/promtool $(BIN)/prometheus ## Run all tests, with the race detector, on a real PostgreSQL
 	$(WITH_POSTGRES) go test -race $(PACKAGES)
 
 .PHONY: chaos
@@ -59,12 +59,13 @@ vuln: $(BIN)/govulncheck ## Look for known vulnerabilities (VULN=required fails 
 	@tools/vuln.sh $(CURDIR)/$(BIN)/govulncheck $(MODULES)
 
 .PHONY: generate
-generate: $(BIN)/oapi-codegen $(BIN)/sqlc ## Generate code from the OpenAPI documents and the SQL
+generate: $(BIN)/oapi-codegen $(BIN)/sqlc ## Generate code from the OpenAPI documents and the SQL, and the dashboards
 	@for s in $(SERVICES); do \
 		(cd services/$$s/api && ../../../$(BIN)/oapi-codegen -config oapi-codegen.yaml openapi.yaml) || exit 1; \
 		(cd services/$$s/internal/postgres && ../../../../$(BIN)/sqlc generate) || exit 1; \
 	done
 	@cd services/order/internal/menuclient && ../../../../$(BIN)/oapi-codegen -config oapi-codegen.yaml ../../../menu/api/openapi.yaml
+	@go run ./deploy/observability/cmd/dashboards deploy/observability/dashboards
 
 .PHONY: verify
 verify: generate ## Check that generated code is current, go.mod files are tidy, and each service builds alone
@@ -104,6 +105,11 @@ CHART_TOOLS := helm=helm.sh/helm/v4/cmd/helm helm-unittest=github.com/helm-unitt
 $(BIN)/helm $(BIN)/helm-unittest $(BIN)/helm-docs $(BIN)/kubeconform: tools/charts/go.mod tools/charts/go.sum
 	@echo "building $(@F) (a minute, once)"
 	@GOWORK=off go -C tools/charts build -o ../../$@ $(patsubst $(@F)=%,%,$(filter $(@F)=%,$(CHART_TOOLS)))
+
+# A module of its own, because what Prometheus needs would change the versions of the linter. Only discovery by files is built in.
+$(BIN)/promtool $(BIN)/prometheus: deploy/observability/tools/go.mod deploy/observability/tools/go.sum
+	@echo "building $(@F) (a few minutes, once)"
+	@GOWORK=off go -C deploy/observability/tools build -tags remove_all_sd -o ../../../$@ github.com/prometheus/prometheus/cmd/$(@F)
 
 $(BIN)/oapi-codegen: tools/go.mod tools/go.sum
 	@GOWORK=off go -C tools build -o ../$@ github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen

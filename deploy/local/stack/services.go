@@ -157,6 +157,9 @@ func (s *Stack) launch(ctx context.Context, name string, environ []string) (*Ser
 	if err := service.waitReady(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.writeTargets(); err != nil {
+		return nil, err
+	}
 	service.spec.Env = append(service.spec.Env, "HTTP_ADDR="+service.Public, "INTERNAL_ADDR="+service.Internal)
 	s.kept.Go(func() { s.keep(s.keeping, service) })
 	return service, nil

@@ -1,0 +1,42 @@
+package stack
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// TargetsFile is the file in the data folder that tells a Prometheus what to
+// scrape (file_sd_configs): each process, with its service as the job.
+const TargetsFile = "targets.json"
+
+// targets are processes with the same labels, as Prometheus reads them.
+type targets struct {
+	Targets []string          `json:"targets"`
+	Labels  map[string]string `json:"labels"`
+}
+
+// writeTargets writes the file anew. It is replaced at once, so that no reader
+// sees half of it.
+func (s *Stack) writeTargets() error {
+	groups := make([]targets, 0, len(s.services))
+	for _, service := range s.services {
+		groups = append(groups, targets{
+			Targets: []string{service.Internal},
+			Labels:  map[string]string{"job": service.Name, "namespace": "local"},
+		})
+	}
+	b, err := json.MarshalIndent(groups, "", "  ")
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(s.options.DataDir, TargetsFile)
+	if err := os.WriteFile(path+".new", b, 0o644); err != nil {
+		return fmt.Errorf("tell what to scrape: %w", err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return fmt.Errorf("tell what to scrape: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,142 @@
+package dashboard
+
+import "fmt"
+
+// members are the requests of members and services; probes and scrapes are none.
+const members = `route!~"/healthz|/livez|/metrics"`
+
+// All returns the dashboards.
+func All() []Dashboard {
+	return []Dashboard{overview(), login(), menu(), order(), postgresql(), business()}
+}
+
+// of selects the series of a service; more may begin with a comma.
+func of(job, more string) string {
+	return fmt.Sprintf(`{namespace="$namespace", job="%s"%s}`, job, more)
+}
+
+// per is a rate per second, summed by labels.
+func per(labels, selected string) string {
+	return fmt.Sprintf(`sum by (%s) (rate(%s[$__rate_interval]))`, labels, selected)
+}
+
+// quantile is one of a histogram, by labels.
+func quantile(q, labels, histogram, selected string) string {
+	if labels != "" {
+		labels = ", " + labels
+	}
+	return fmt.Sprintf(`histogram_quantile(%s, sum by (le%s) (rate(%s_bucket%s[$__rate_interval])))`, q, labels, histogram, selected)
+}
+
+const requests = "http_server_request_duration_seconds"
+
+func overview() Dashboard {
+	d := Dashboard{Name: "overview", Title: "overview", Rows: []Row{
+		{"What is promised", []Panel{
+			{Title: "Error budget left, of 28 days", Kind: "stat", Unit: "percentunit", About: "What follows from it: slo.md",
+				Queries: []Query{{`slo:error_budget_remaining:ratio{namespace="$namespace"}`, "{{job}} {{slo}}"}}},
+			{Title: "Burn rate over an hour", Unit: "short", About: "1 spends the budget exactly in 28 days; 13.4 wakes somebody.",
+				Queries: []Query{{`slo:bad:ratio_rate1h{namespace="$namespace"} / on (job, slo) group_left () (1 - slo:objective:ratio)`, "{{job}} {{slo}}"}}},
+			{Title: "Alerts that fire", Kind: "table", Queries: []Query{{`ALERTS{namespace="$namespace", alertstate="firing"}`, ""}}},
+		}},
+		{"What runs", []Panel{
+			{Title: "Replicas that answer", Unit: "short", Queries: []Query{{`sum by (job) (up{namespace="$namespace", job=~"login|menu|order"})`, "{{job}}"}}},
+			{Title: "Versions", Kind: "table", Queries: []Query{{`sum by (job, version, goversion) (build_info{namespace="$namespace"})`, ""}}},
+			{Title: "Outbox lag", Unit: "s", About: "How long the oldest event waits to be published.",
+				Queries: []Query{{`max by (job) (outbox_lag_seconds{namespace="$namespace"})`, "{{job}}"}}},
+		}},
+	}}
+	for _, job := range []string{"order", "menu", "login"} {
+		d.Rows = append(d.Rows, Row{job, []Panel{
+			{Title: "Requests", Unit: "reqps", Stacked: true, Queries: []Query{{per("status", requests+"_count"+of(job, ", "+members)), "{{status}}"}}},
+			{Title: "Bad, of all", Unit: "percentunit", About: "As the objectives count: 5xx, and slower than promised.",
+				Queries: []Query{{`slo:bad:ratio_rate5m` + of(job, ""), "{{slo}}"}}},
+			latency(job, ""),
+		}})
+	}
+	return d
+}
+
+// latency shows how long requests take. Its points are traces.
+func latency(job, labels string) Panel {
+	legend := ""
+	if labels != "" {
+		legend = " {{" + labels + "}}"
+	}
+	p := Panel{Title: "Duration", Unit: "s", About: "A point is a request: its trace_id finds its trace and its lines of the log."}
+	for _, q := range []string{"0.5", "0.95", "0.99"} {
+		p.Queries = append(p.Queries, Query{quantile(q, labels, requests, of(job, ", "+members)), q + legend})
+	}
+	return p
+}
+
+// service is what every service shows: its routes, its process, and its own rows in between.
+func service(job string, own ...Row) Dashboard {
+	d := Dashboard{Name: job, Title: job}
+	d.Rows = append(d.Rows, Row{"Requests", []Panel{
+		{Title: "By route", Unit: "reqps", Queries: []Query{{per("route, method", requests+"_count"+of(job, ", "+members)), "{{method}} {{route}}"}}},
+		{Title: "4xx and 5xx by route", Unit: "reqps", Queries: []Query{{per("route, method, status", requests+"_count"+of(job, ", "+members+`, status=~"4xx|5xx"`)), "{{status}} {{method}} {{route}}"}}},
+		latency(job, ""),
+		{Title: "95 % by route", Unit: "s", Queries: []Query{{quantile("0.95", "route, method", requests, of(job, ", "+members)), "{{method}} {{route}}"}}},
+	}})
+	d.Rows = append(d.Rows, own...)
+	d.Rows = append(d.Rows, Row{"Process", []Panel{
+		{Title: "Processor", Unit: "short", About: "Cores in use.", Queries: []Query{{per("instance", "process_cpu_seconds_total"+of(job, "")), "{{instance}}"}}},
+		{Title: "Memory", Unit: "bytes", Queries: []Query{
+			{"process_resident_memory_bytes" + of(job, ""), "{{instance}}"},
+			{"go_gc_gomemlimit_bytes" + of(job, "") + " < 1e15", "limit of {{instance}}"},
+		}},
+		{Title: "Goroutines", Unit: "short", Queries: []Query{{"go_goroutines" + of(job, ""), "{{instance}}"}}},
+		{Title: "In work", Unit: "short", Queries: []Query{{"http_server_active_requests" + of(job, ""), "{{instance}}"}}},
+	}})
+	return d
+}
+
+// admission is a gate that only so many pass at the same time.
+func admission(title, job, gate string) Row {
+	return Row{title, []Panel{
+		{Title: "Let in and refused", Unit: "reqps", Queries: []Query{
+			{per("job", gate+"_admission_admitted_total"+of(job, "")), "let in"},
+			{per("reason", gate+"_admission_rejected_total"+of(job, "")), "{{reason}}"},
+		}},
+		{Title: "In work and waiting", Unit: "short", Queries: []Query{
+			{"sum(" + gate + "_admission_in_work" + of(job, "") + ")", "in work"},
+			{"sum(" + gate + "_admission_queued" + of(job, "") + ")", "waiting"},
+		}},
+		{Title: "Wait of those let in", Unit: "s", Queries: []Query{
+			{quantile("0.5", "", gate+"_admission_wait_seconds", of(job, "")), "0.5"},
+			{quantile("0.99", "", gate+"_admission_wait_seconds", of(job, "")), "0.99"},
+		}},
+	}}
+}
+
+// tokens is what a service that checks tokens knows of them.
+func tokens(job string) Row {
+	return Row{"Tokens", []Panel{
+		{Title: "Age of revocations", Unit: "s", About: "More than 30 s: tokens are refused.", Queries: []Query{{"max by (instance) (token_revocations_age_seconds" + of(job, "") + ")", "{{instance}}"}}},
+		{Title: "Checked while too old", Unit: "reqps", Queries: []Query{{per("outcome", "token_revocations_stale_checks_total"+of(job, "")), "{{outcome}}"}}},
+		{Title: "Revocations", Unit: "short", Queries: []Query{{"max by (of) (token_revocations" + of(job, "") + ")", "of a {{of}}"}}},
+		{Title: "Keys", Unit: "short", About: "Two during a rotation, else one.", Queries: []Query{{"count by (kid, use) (token_key_info" + of(job, "") + ")", "{{kid}} {{use}}"}}},
+	}}
+}
+
+// events is the outbox of a service.
+func events(job string) Row {
+	return Row{"Events", []Panel{
+		{Title: "Outbox", Unit: "short", Queries: []Query{
+			{"max(outbox_depth" + of(job, "") + ")", "waiting"},
+			{"max(outbox_parked" + of(job, "") + ")", "parked"},
+		}},
+		{Title: "Oldest", Unit: "s", Queries: []Query{{"max(outbox_lag_seconds" + of(job, "") + ")", "lag"}}},
+		{Title: "Attempts to publish", Unit: "ops", Queries: []Query{{per("outcome", "outbox_events_total"+of(job, "")), "{{outcome}}"}}},
+	}}
+}
+
+// limits are the rate limits of a service.
+func limits(job string) Row {
+	return Row{"Rate limits", []Panel{
+		{Title: "Refused (429)", Unit: "reqps", Queries: []Query{{per("route, limit", "rate_limit_requests_total"+of(job, `, outcome="refused"`)), "{{route}} by {{limit}}"}}},
+		{Title: "Counted by each replica alone", Unit: "short", About: "1 while Redis does not answer; 0 too where there is none.", Queries: []Query{{"max by (instance) (rate_limit_fallback" + of(job, "") + ")", "{{instance}}"}}},
+		{Title: "Errors of Redis", Unit: "ops", Queries: []Query{{per("instance", "rate_limit_redis_errors_total"+of(job, "")), "{{instance}}"}}},
+	}}
+}

@@ -1,0 +1,84 @@
+package live
+
+import (
+	"context"
+	"net/http"
+	"syscall"
+	"testing"
+)
+
+// TestAlerts causes what alerts are about, sees them fire, and sees them end when it is over.
+func TestAlerts(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	// What goes on all the time: somebody orders, and somebody reads the menu.
+	s.clients(t, 1, s.order)
+	s.clients(t, 1, func(ctx context.Context) { s.send(ctx, http.MethodGet, "/menu/", nil, nil) })
+
+	// cause takes something away until each alert has fired; back is how it is given back.
+	cause := func(name string, do func(t *testing.T) (back func()), alerts ...string) {
+		t.Run(name, func(t *testing.T) {
+			s.await(t, true, alerts...)
+			back := do(t)
+			s.await(t, false, alerts...)
+			back()
+			s.await(t, true, alerts...)
+		})
+	}
+
+	cause("menu does not answer", func(t *testing.T) func() {
+		s.signal(t, "menu", syscall.SIGSTOP)
+		return func() { s.signal(t, "menu", syscall.SIGCONT) }
+	}, "ServiceDown menu", "BreakerOpen order", "PricesFromMemory order")
+
+	cause("the database is stopped", s.stopDatabase,
+		"DatabaseUnreachable order", "RevocationsStale order", "ChangesNotHeard menu", "ServerErrors order",
+		"ErrorBudgetBurnsFast order availability", "ErrorBudgetBurnsSteadily order availability", "ErrorBudgetBurnsSlowly order availability")
+
+	cause("somebody locks the orders", func(t *testing.T) func() {
+		conn := s.connect(t)
+		exec(t, conn, "BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+		stopWriting := s.clients(t, 10, s.order)
+		stopReading := s.clients(t, 16, func(ctx context.Context) { s.send(ctx, http.MethodGet, "/order/myorder/", nil, nil) })
+		return func() {
+			exec(t, conn, "ROLLBACK")
+			stopWriting()
+			stopReading()
+		}
+	}, "DatabasePoolExhausted order", "OrdersRefused order")
+
+	cause("orders are slow", func(t *testing.T) func() {
+		conn := s.connect(t)
+		return s.clients(t, 1, func(ctx context.Context) {
+			_, _ = conn.Exec(ctx, "BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(0.7); COMMIT") // the alert tells whether it worked
+		})
+	}, "ErrorBudgetBurnsFast order latency")
+
+	cause("events are not published", func(t *testing.T) func() {
+		conn := s.connect(t)
+		exec(t, conn, "BEGIN; LOCK TABLE event IN ACCESS EXCLUSIVE MODE")
+		return func() { exec(t, conn, "ROLLBACK") }
+	}, "OutboxLags order")
+
+	cause("an event is set aside", func(t *testing.T) func() {
+		conn := s.connect(t)
+		exec(t, conn, "INSERT INTO order_outbox (id, type, subject, data, parked_at) VALUES (gen_random_uuid(), 'order.created', 'x', '{}', now())")
+		return func() { exec(t, conn, "DELETE FROM order_outbox WHERE subject = 'x'") }
+	}, "EventsParked order")
+
+	cause("everybody logs in", func(t *testing.T) func() {
+		return s.clients(t, 12, func(ctx context.Context) { s.post(ctx, "/login/", object{"id": "guest", "pw": password}, nil) })
+	}, "LoginsRefused login")
+
+	cause("a file of keys is spoilt", func(t *testing.T) func() {
+		write(t, s.previousKeys(), "short")
+		return func() { write(t, s.previousKeys(), "") }
+	}, "TokenKeysRefused login", "TokenKeysRefused order")
+}
+
+func (s *system) signal(t *testing.T, service string, signal syscall.Signal) {
+	t.Helper()
+	if err := syscall.Kill(s.Service(service).Process().PID(), signal); err != nil {
+		t.Fatal(err)
+	}
+}

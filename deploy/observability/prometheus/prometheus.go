@@ -1,0 +1,204 @@
+// Package prometheus runs a Prometheus against the local stack, and asks it.
+//
+// The stack writes down what is to be scraped (stack.TargetsFile); Start adds
+// rules, and keeps the data in a folder.
+package prometheus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"sigs.k8s.io/yaml"
+)
+
+// Options say how to run it. All must be set but Log.
+type Options struct {
+	Program string        // the path of prometheus
+	Folder  string        // for its configuration and data; made if it is not there
+	Targets string        // file of what to scrape, as file_sd_configs reads it; it may be written later
+	Rules   string        // pattern of the files of rules, an absolute path
+	Every   time.Duration // pause between scrapes, and between evaluations
+	Address string        // host:port to listen on; a port of 0 picks a free one
+	Log     io.Writer     // what it says; nil is nowhere
+}
+
+// Server is a running Prometheus.
+type Server struct {
+	URL     string // without a last slash
+	process *exec.Cmd
+	ended   chan struct{}
+	client  *http.Client
+}
+
+// object keeps the configuration below readable.
+type object = map[string]any
+
+// Start starts it, and returns when it is ready.
+func Start(ctx context.Context, o Options) (*Server, error) {
+	if err := os.MkdirAll(o.Folder, 0o755); err != nil {
+		return nil, err
+	}
+	address, err := free(ctx, o.Address)
+	if err != nil {
+		return nil, err
+	}
+	configuration, err := yaml.Marshal(object{
+		"global":     object{"scrape_interval": milliseconds(o.Every), "scrape_timeout": milliseconds(o.Every), "evaluation_interval": milliseconds(o.Every)},
+		"rule_files": []string{o.Rules},
+		"scrape_configs": []object{{
+			"job_name": "pizza", "file_sd_configs": []object{{"files": []string{o.Targets}, "refresh_interval": "5s"}},
+		}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(o.Folder, "prometheus.yaml")
+	if err := os.WriteFile(file, configuration, 0o644); err != nil {
+		return nil, err
+	}
+	s := &Server{URL: "http://" + address, ended: make(chan struct{}), client: &http.Client{Timeout: 30 * time.Second}}
+	s.process = exec.Command(o.Program, //nolint:noctx // Stop ends it, in order
+		"--config.file="+file, "--storage.tsdb.path="+filepath.Join(o.Folder, "data"), "--storage.tsdb.retention.time=28d",
+		"--enable-feature=exemplar-storage", "--web.listen-address="+address, "--log.level=warn")
+	s.process.Stdout, s.process.Stderr = o.Log, o.Log
+	if err := s.process.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		_ = s.process.Wait() // that it ended is all that is to be known; why, it has said
+		close(s.ended)
+	}()
+	if err := s.waitReady(ctx); err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	return s, nil
+}
+
+// free replaces a port of 0 by a free one.
+func free(ctx context.Context, address string) (string, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) + "ms" }
+
+func (s *Server) waitReady(ctx context.Context) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if err := s.get(ctx, "/-/ready", nil); err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-s.ended:
+			return errors.New("prometheus ended by itself")
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// Ended is closed when it has ended, by Stop or by itself.
+func (s *Server) Ended() <-chan struct{} { return s.ended }
+
+// Stop ends it in order.
+func (s *Server) Stop() error {
+	select {
+	case <-s.ended:
+		return nil
+	default:
+	}
+	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	<-s.ended
+	s.client.CloseIdleConnections()
+	return nil
+}
+
+// Alert is an alert that is pending or fires.
+type Alert struct {
+	Labels      map[string]string `json:"labels"`
+	Annotations map[string]string `json:"annotations"`
+	State       string            `json:"state"` // pending or firing
+	ActiveAt    time.Time         `json:"activeAt"`
+}
+
+// Alerts returns what is pending or fires now.
+func (s *Server) Alerts(ctx context.Context) ([]Alert, error) {
+	var a struct {
+		Alerts []Alert `json:"alerts"`
+	}
+	err := s.ask(ctx, "/api/v1/alerts", &a)
+	return a.Alerts, err
+}
+
+// Series is a series of a query over a time.
+type Series struct {
+	Labels map[string]string `json:"metric"`
+	Values [][2]any          `json:"values"` // seconds since 1970, and the value as text
+}
+
+// Range asks for the values of a query between two moments.
+func (s *Server) Range(ctx context.Context, query string, from, to time.Time, step time.Duration) ([]Series, error) {
+	var r struct {
+		Result []Series `json:"result"`
+	}
+	q := url.Values{
+		"query": {query}, "start": {strconv.FormatInt(from.Unix(), 10)}, "end": {strconv.FormatInt(to.Unix(), 10)},
+		"step": {strconv.FormatFloat(step.Seconds(), 'f', 3, 64)},
+	}
+	err := s.ask(ctx, "/api/v1/query_range?"+q.Encode(), &r)
+	return r.Result, err
+}
+
+func (s *Server) ask(ctx context.Context, path string, into any) error {
+	var answer struct {
+		Status string          `json:"status"`
+		Error  string          `json:"error"`
+		Data   json.RawMessage `json:"data"`
+	}
+	if err := s.get(ctx, path, &answer); err != nil {
+		return err
+	}
+	if answer.Status != "success" {
+		return fmt.Errorf("prometheus: %s", answer.Error)
+	}
+	return json.Unmarshal(answer.Data, into)
+}
+
+// get decodes a JSON answer. Prometheus explains errors in it too.
+func (s *Server) get(ctx context.Context, path string, into any) error {
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+path, nil)
+	if err != nil {
+		return err
+	}
+	r, err := s.client.Do(q)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = r.Body.Close() }()
+	if into == nil {
+		if r.StatusCode != http.StatusOK {
+			return fmt.Errorf("prometheus: %s", r.Status)
+		}
+		return nil
+	}
+	return json.NewDecoder(r.Body).Decode(into)
+}

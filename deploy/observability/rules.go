@@ -1,0 +1,52 @@
+package observability
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"sigs.k8s.io/yaml"
+)
+
+// Rule is a rule of Prometheus: it records a series, or alerts.
+type Rule struct {
+	Record      string            `json:"record,omitempty"`
+	Alert       string            `json:"alert,omitempty"`
+	Expr        string            `json:"expr"`
+	For         string            `json:"for,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+// Group is rules that are evaluated one after the other.
+type Group struct {
+	Name     string `json:"name"`
+	Interval string `json:"interval,omitempty"`
+	Rules    []Rule `json:"rules"`
+}
+
+// RuleFile is a file of rules, as Prometheus reads it.
+type RuleFile struct {
+	Groups []Group `json:"groups"`
+}
+
+// ReadRules reads the files of rules in a folder, by their names.
+func ReadRules(folder string) (map[string]RuleFile, error) {
+	paths, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	files := map[string]RuleFile{}
+	for _, path := range paths {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		var f RuleFile
+		if err := yaml.UnmarshalStrict(b, &f); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		files[filepath.Base(path)] = f
+	}
+	return files, nil
+}

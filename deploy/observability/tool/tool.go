@@ -1,0 +1,48 @@
+// Package tool builds Prometheus and promtool, of the version that the module in
+// ../tools is pinned to. Only service discovery by files is built in: the others
+// are for clusters, and most of the program.
+package tool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// Build builds a tool, unless that was done before, and returns its path below
+// .local/bin of the repository. The first time takes minutes.
+func Build(ctx context.Context, name string) (string, error) {
+	root, err := Root()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(root, ".local", "bin", name)
+	cmd := exec.CommandContext(ctx, "go", "build", "-tags", "remove_all_sd", "-o", path, "github.com/prometheus/prometheus/cmd/"+name)
+	cmd.Dir = filepath.Join(root, "deploy", "observability", "tools")
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
+	}
+	return path, nil
+}
+
+// Root returns the folder of the repository that the working folder is in.
+func Root() (string, error) {
+	folder, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(folder, "go.work")); err == nil {
+			return folder, nil
+		}
+		parent := filepath.Dir(folder)
+		if parent == folder {
+			return "", errors.New("not in the repository: no go.work above the working folder")
+		}
+		folder = parent
+	}
+}
