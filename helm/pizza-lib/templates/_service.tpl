@@ -114,6 +114,10 @@ spec:
   selector:
     matchLabels:
       {{- include "pizza.selectorLabels" $ | nindent 6 }}
+  # What the rules of deploy/observability call a service.
+  jobLabel: app.kubernetes.io/name
+  # Rules read classic buckets, also where native histograms are scraped.
+  scrapeClassicHistograms: true
   endpoints:
     - port: internal
       path: /metrics
