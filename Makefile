@@ -17,6 +17,11 @@ run: ## Run the whole system on http://localhost:8000 (make run PORT=8080 for an
 	@go build -o $(BIN)/local ./deploy/local/cmd/local
 	@exec $(BIN)/local run
 
+.PHONY: observe
+observe: $(BIN)/prometheus ## Watch the running system: Prometheus with the alerts, dashboards and traces on http://localhost:9091
+	@go build -o $(BIN)/observe ./deploy/observability/cmd/observe
+	@exec $(BIN)/observe
+
 .PHONY: test
 test: $(WITH_POSTGRES) $(BIN)/promtool $(BIN)/prometheus ## Run all tests, with the race detector, on a real PostgreSQL
 	$(WITH_POSTGRES) go test -race $(PACKAGES)

@@ -12,7 +12,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -147,25 +146,6 @@ func (s *Server) Alerts(ctx context.Context) ([]Alert, error) {
 	}
 	err := s.ask(ctx, "/api/v1/alerts", &a)
 	return a.Alerts, err
-}
-
-// Series is a series of a query over a time.
-type Series struct {
-	Labels map[string]string `json:"metric"`
-	Values [][2]any          `json:"values"` // seconds since 1970, and the value as text
-}
-
-// Range asks for the values of a query between two moments.
-func (s *Server) Range(ctx context.Context, query string, from, to time.Time, step time.Duration) ([]Series, error) {
-	var r struct {
-		Result []Series `json:"result"`
-	}
-	q := url.Values{
-		"query": {query}, "start": {strconv.FormatInt(from.Unix(), 10)}, "end": {strconv.FormatInt(to.Unix(), 10)},
-		"step": {strconv.FormatFloat(step.Seconds(), 'f', 3, 64)},
-	}
-	err := s.ask(ctx, "/api/v1/query_range?"+q.Encode(), &r)
-	return r.Result, err
 }
 
 func (s *Server) ask(ctx context.Context, path string, into any) error {
