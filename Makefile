@@ -18,7 +18,7 @@ run: ## Run the whole system on http://localhost:8000 (make run PORT=8080 for an
 	@exec $(BIN)/local run
 
 .PHONY: observe
-observe: $(BIN)/prometheus ## Watch the running system: Prometheus with the alerts, dashboards and traces on http://localhost:9091
+observe: $(if $(PROMETHEUS),,$(BIN)/prometheus) ## Watch the running system: Prometheus with the alerts, dashboards and traces on http://localhost:9091
 	@go build -o $(BIN)/observe ./deploy/observability/cmd/observe
 	@exec $(BIN)/observe
 

@@ -9,6 +9,7 @@ package viewer
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
@@ -80,6 +81,9 @@ func (v *Viewer) index(q *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	slices.SortFunc(alerts, func(a, b prometheus.Alert) int { // critical before warning, firing before pending
+		return cmp.Or(cmp.Compare(a.State, b.State), cmp.Compare(a.Labels["severity"], b.Labels["severity"]), a.ActiveAt.Compare(b.ActiveAt))
+	})
 	failed := slices.DeleteFunc(v.Traces.Latest(), func(t traces.Trace) bool { return !t.Failed() })
 	return map[string]any{"Alerts": alerts, "Failed": failed[:min(len(failed), 20)], "URL": v.Prometheus.URL}, nil
 }
