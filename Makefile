@@ -1,6 +1,6 @@
 # Everything that people and CI do with this repository. `make` lists it.
 
-MODULES  := pkg migrations services/login services/menu services/order deploy/images deploy/local deploy/observability
+MODULES  := pkg migrations services/login services/menu services/order deploy/images deploy/local deploy/e2e deploy/observability
 SERVICES := login menu order
 PACKAGES := $(MODULES:%=./%/...)
 BIN      := .local/bin
@@ -10,7 +10,7 @@ WITH_POSTGRES := $(BIN)/withpostgres
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-11s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## Run the whole system on http://localhost:8000 (make run PORT=8080 for another port)
@@ -30,9 +30,30 @@ test: $(WITH_POSTGRES) $(BIN)/promtool $(BIN)/prometheus ## Run all tests, with 
 chaos: ## Break one part after the other while clients order, CHAOS (default 10) times as long as make test does
 	CHAOS=$(or $(CHAOS),10) go test -count=1 -v -timeout 2h -run TestChaos ./deploy/local/e2e
 
+.PHONY: e2e
+e2e: ## Break the system on the Kubernetes cluster of KUBECONFIG while customers order (deploy/e2e/README.md)
+	@go build -o $(BIN)/e2e ./deploy/e2e
+	@$(BIN)/e2e
+
+.PHONY: charts
+charts: $(BIN)/helm $(BIN)/helm-unittest $(BIN)/helm-docs $(BIN)/kubeconform ## Check the Helm charts: rules, schemas, and every scenario on every Kubernetes version
+	@tools/charts.sh $(CURDIR)/$(BIN)
+
 .PHONY: images
 images: ## Build the container images as OCI archives in .local/images (make images TAG=1.2.0 REGISTRY=ghcr.io/me/pizza)
 	@go run ./deploy/images/cmd/images $(if $(TAG),-tag $(TAG)) $(if $(REGISTRY),-registry $(REGISTRY))
+
+.PHONY: dockerfiles
+dockerfiles: ## Build the Dockerfiles with buildah, and check that their images are those of make images (PULL=1: on the real base images)
+	@go run ./deploy/images/cmd/dockerfiles $(if $(PULL),-pull)
+
+.PHONY: kind
+kind: ## Run the system on http://localhost:8000 in a Kubernetes cluster made by kind, with Docker (PORT=8080 for another port)
+	@deploy/kind/kind.sh $(PORT)
+
+.PHONY: kind-down
+kind-down: ## Take away what make kind made
+	@deploy/kind/kind.sh down
 
 .PHONY: lint
 lint: $(BIN)/golangci-lint vuln ## Check style, the rules between the packages, and for known vulnerabilities
@@ -84,9 +105,16 @@ $(BIN)/govulncheck: tools/go.mod tools/go.sum
 	@GOWORK=off go -C tools build -o ../$@ golang.org/x/vuln/cmd/govulncheck
 
 # A module of its own, because what Prometheus needs would change the versions of the linter. Only discovery by files is built in.
-$(BIN)/promtool $(BIN)/prometheus: deploy/observability/tools/go.mod deploy/observability/tools/go.sum
+$(BIN)/promtool $(BIN)/prometheus: tools/prometheus/go.mod tools/prometheus/go.sum
 	@echo "building $(@F) (a few minutes, once)"
-	@GOWORK=off go -C deploy/observability/tools build -tags remove_all_sd -o ../../../$@ github.com/prometheus/prometheus/cmd/$(@F)
+	@GOWORK=off go -C tools/prometheus build -tags remove_all_sd -o ../../$@ github.com/prometheus/prometheus/cmd/$(@F)
+
+CHART_TOOLS := helm=helm.sh/helm/v4/cmd/helm helm-unittest=github.com/helm-unittest/helm-unittest/cmd/helm-unittest \
+	helm-docs=github.com/norwoodj/helm-docs/cmd/helm-docs kubeconform=github.com/yannh/kubeconform/cmd/kubeconform
+
+$(BIN)/helm $(BIN)/helm-unittest $(BIN)/helm-docs $(BIN)/kubeconform: tools/charts/go.mod tools/charts/go.sum
+	@echo "building $(@F) (a minute, once)"
+	@GOWORK=off go -C tools/charts build -o ../../$@ $(patsubst $(@F)=%,%,$(filter $(@F)=%,$(CHART_TOOLS)))
 
 $(BIN)/oapi-codegen: tools/go.mod tools/go.sum
 	@GOWORK=off go -C tools build -o ../$@ github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen

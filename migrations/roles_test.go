@@ -96,6 +96,33 @@ func TestApplyRoles(t *testing.T) {
 			t.Error("the roles are as they were changed")
 		}
 	})
+	t.Run("connection_limits", func(t *testing.T) {
+		admin := s.URL("pizza")
+		limit := func(c migrations.Connections) {
+			if err := migrations.LimitConnections(t.Context(), admin, c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		check := func(c migrations.Connections) error {
+			return migrations.CheckConnections(t.Context(), as(t, dsn, "migrator"), c)
+		}
+		limit(migrations.Connections{Login: 1, Menu: 20})
+		connect(t, as(t, dsn, "login_svc"))
+		if _, err := pgx.Connect(t.Context(), as(t, dsn, "login_svc")); err == nil || !strings.Contains(err.Error(), "too many connections for role") {
+			t.Errorf("a connection beyond the limit: %v", err)
+		}
+		if err := check(migrations.Connections{Login: 1, Menu: 20, Order: 1000}); err != nil {
+			t.Errorf("as many as there may be: %v", err)
+		}
+		const want = "login_svc may open 1, and needs up to 2; menu_svc may open 20, and needs up to 21 (migrate roles raises them)"
+		if err := check(migrations.Connections{Login: 2, Menu: 21}); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("more than there may be: %v", err)
+		}
+		limit(migrations.Connections{})
+		if err := check(migrations.Connections{Login: 1000}); err != nil {
+			t.Errorf("without a limit: %v", err)
+		}
+	})
 	t.Run("mighty_role", func(t *testing.T) {
 		exec(t, admin, "ALTER ROLE menu_svc CREATEROLE")
 		err := apply(migrationstest.Passwords())

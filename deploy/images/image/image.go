@@ -44,6 +44,9 @@ type Spec struct {
 	Ports       []string
 }
 
+// Dockerfile is for those who build the image with Docker.
+func (s Spec) Dockerfile() string { return s.Sources[0] + "/Dockerfile" }
+
 // Specs are all images.
 func Specs() []Spec {
 	service := func(name, description string) Spec {
@@ -92,7 +95,7 @@ func build(ctx context.Context, root string, s Spec, r Revision, p v1.Platform) 
 	}
 	l, err := tarball.LayerFromOpener(
 		func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(files)), nil },
-		tarball.WithMediaType(types.OCILayer), tarball.WithCompressionLevel(9))
+		tarball.WithMediaType(types.OCILayer))
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,7 @@ func TestSystem(t *testing.T) {
 	t.Run("routes", s.testRoutes)
 	t.Run("input at the limits", s.testLimits)
 	t.Run("bad input", s.testBadInput)
+	t.Run("smoke", s.testSmoke)
 }
 
 type orderRow struct {

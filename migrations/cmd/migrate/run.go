@@ -36,6 +36,10 @@ Where the database is (environment):
 "roles" connects as a superuser, or as the owner of database and tables that may
 create roles; everything else as migrator. "roles" gives these passwords:
   MIGRATOR_DB_PASSWORD LOGIN_DB_PASSWORD MENU_DB_PASSWORD ORDER_DB_PASSWORD
+and to the role of each service, as the most connections of all its processes,
+  LOGIN_CONNECTIONS MENU_CONNECTIONS ORDER_CONNECTIONS
+                                 0, the default, is no limit; with these, "up"
+                                 stops where a role may open fewer
 
 "seed --history" reads dates and times in the zone
   SHOP_TIMEZONE                  Asia/Seoul by default
@@ -112,11 +116,14 @@ func (c command) roles(ctx context.Context, args []string) error {
 		return err
 	}
 	s := settings{getenv: c.getenv}
-	dsn, passwords := s.dsn(), s.passwords()
+	dsn, passwords, connections := s.dsn(), s.passwords(), s.connections()
 	if err := s.check(); err != nil {
 		return err
 	}
 	if err := migrations.ApplyRoles(ctx, dsn, passwords); err != nil {
+		return err
+	}
+	if err := migrations.LimitConnections(ctx, dsn, connections); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(c.stdout, "the roles pizza_owner, migrator, login_svc, menu_svc and order_svc are in place")
@@ -127,13 +134,17 @@ func (c command) up(ctx context.Context, args []string) error {
 	if _, err := parse(flag.NewFlagSet("up", flag.ContinueOnError), args, 0); err != nil {
 		return err
 	}
-	dsn, err := c.dsn()
-	if err != nil {
+	s := settings{getenv: c.getenv}
+	dsn, connections := s.dsn(), s.connections()
+	if err := s.check(); err != nil {
+		return err
+	}
+	if err := migrations.CheckConnections(ctx, dsn, connections); err != nil {
 		return err
 	}
 	out := newTable(c.stdout)
 	n := 0
-	err = migrations.Up(ctx, dsn, func(s migrations.Step) {
+	err := migrations.Up(ctx, dsn, func(s migrations.Step) {
 		n++
 		out.row("applied", string(s.Owner), version(s.Version), s.Name, s.Took.Round(time.Millisecond).String())
 	})

@@ -85,6 +85,13 @@ func (s *settings) passwords() migrations.Passwords {
 	}
 }
 
+// connections returns how many the services may have open.
+func (s *settings) connections() migrations.Connections {
+	return migrations.Connections{
+		Login: int(s.number("LOGIN_CONNECTIONS", 0)), Menu: int(s.number("MENU_CONNECTIONS", 0)), Order: int(s.number("ORDER_CONNECTIONS", 0)),
+	}
+}
+
 // hashing returns how passwords are hashed.
 func (s *settings) hashing() migrations.PasswordHashing {
 	cost := password.Recommended()

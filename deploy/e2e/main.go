@@ -1,0 +1,359 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"example.com/pizza/pkg/config"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		os.Exit(1)
+	}
+}
+
+// outcome is a line of the table.
+type outcome struct {
+	Scenario     string         `json:"scenario"`
+	Requests     int            `json:"requests"`
+	Failures     int            `json:"failures"`
+	Why          map[string]int `json:"why,omitempty"`
+	Tolerated    string         `json:"tolerated,omitempty"`
+	Restarts     int            `json:"restarts"`
+	Acknowledged int            `json:"acknowledged"`
+	Stored       int            `json:"stored"`
+	Double       int            `json:"double"`
+	Lost         int            `json:"lost"`
+	Seconds      float64        `json:"seconds"`
+	Error        string         `json:"error,omitempty"`
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+	flags := flag.NewFlagSet("e2e", flag.ContinueOnError)
+	root := flags.String("root", ".", "the repository")
+	asJSON := flags.Bool("json", false, "print the table as JSON")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	settings, err := config.Load[Settings](os.Environ())
+	if err != nil {
+		return err
+	}
+	work := filepath.Join(*root, ".local", "e2e")
+	if err := os.MkdirAll(work, 0o755); err != nil {
+		return err
+	}
+	log, err := os.Create(filepath.Join(work, "log"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	e := &experiment{stderr: stderr, system: &system{
+		cluster: cluster{settings.Namespace, log}, settings: settings, root: *root, work: work, key: rand.Text() + rand.Text(),
+	}}
+	runErr := e.run(ctx)
+	if *asJSON {
+		out := json.NewEncoder(stdout)
+		out.SetIndent("", "  ")
+		err = out.Encode(e.outcomes)
+	} else {
+		err = table(stdout, e.outcomes)
+	}
+	if runErr != nil {
+		runErr = fmt.Errorf("%w\n(every command and its answer: %s)", runErr, log.Name())
+	}
+	return errors.Join(runErr, err)
+}
+
+// experiment is one run through all scenarios.
+type experiment struct {
+	*system
+	stderr   io.Writer
+	outcomes []outcome
+	stored   map[string]bool // orders that were there before the scenario
+}
+
+func (e *experiment) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(e.stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)
+	logged(e.log, "--- "+format, args...)
+}
+
+func (e *experiment) run(ctx context.Context) (err error) {
+	if e.settings.Host == "" {
+		if e.settings.Host, err = e.hostAddress(ctx); err != nil {
+			return err
+		}
+	}
+	e.say("building the images and giving them to the nodes")
+	if err := e.loadImages(ctx); err != nil {
+		return err
+	}
+	e.say("starting PostgreSQL beside the cluster")
+	folder, err := os.MkdirTemp("", "pizza-e2e-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	if e.database, err = startDatabase(ctx, filepath.Join(folder, "postgres"), e.settings.Host, e.log); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.database.stop()) }()
+	if !e.settings.Keep {
+		defer func() { err = errors.Join(err, e.clean(context.WithoutCancel(ctx))) }()
+	}
+	e.customers = newCustomers(e.settings.Ingress, host, e.settings.Rate)
+	if err := e.step(ctx, "install from nothing, helm test", e.installFresh); err != nil {
+		return err
+	}
+	if err := e.customers.arrive(ctx); err != nil {
+		return err
+	}
+	var failed []error
+	for _, s := range scenarios() {
+		if e.chosen(s.name) {
+			failed = append(failed, e.suffer(ctx, s))
+		}
+	}
+	if e.chosen(networkPolicies) {
+		failed = append(failed, e.step(ctx, networkPolicies, e.policies))
+	}
+	if !e.settings.Keep {
+		failed = append(failed, e.step(ctx, "uninstall leaves nothing but data", e.uninstall))
+	}
+	return errors.Join(failed...)
+}
+
+func (e *experiment) chosen(name string) bool {
+	only := e.settings.only()
+	return only == nil || slices.Contains(only, name)
+}
+
+// step is a scenario without customers.
+func (e *experiment) step(ctx context.Context, name string, do func(context.Context) error) error {
+	e.say("%s", name)
+	start := time.Now()
+	err := do(ctx)
+	o := outcome{Scenario: name, Seconds: time.Since(start).Seconds()}
+	if err != nil {
+		o.Error = err.Error()
+		err = fmt.Errorf("%s: %w", name, err)
+	}
+	e.outcomes = append(e.outcomes, o)
+	return err
+}
+
+func (e *experiment) installFresh(ctx context.Context) error {
+	if err := e.clean(ctx); err != nil {
+		return err
+	}
+	if err := e.prepare(ctx); err != nil {
+		return err
+	}
+	if err := e.install(ctx, tagBefore); err != nil {
+		return err
+	}
+	if _, err := e.helm(ctx, "test", release, "--logs", "--timeout", "2m"); err != nil {
+		return err
+	}
+	return wait(ctx, "answers through the Ingress", time.Minute, e.customers.served)
+}
+
+// clean takes everything away that a run leaves.
+func (e *experiment) clean(ctx context.Context) error {
+	_, err := e.kubectl(ctx, "delete", "namespace", e.namespace, "--ignore-not-found", "--timeout=120s")
+	return err
+}
+
+// suffer lets customers shop while a scenario happens, and settles the books.
+func (e *experiment) suffer(ctx context.Context, s scenario) error {
+	e.say("%s", s.name)
+	start := time.Now()
+	var err error
+	if e.stored, err = e.database.orders(ctx, e.customers.prefix); err != nil {
+		return err
+	}
+	before, err := e.restartsByPod(ctx)
+	if err != nil {
+		return err
+	}
+	open, closing := context.WithCancel(ctx)
+	result := make(chan *books, 1)
+	go func() { result <- e.customers.shop(open) }()
+	pause(ctx, e.settings.Calm)
+	disturbed := s.disturb(ctx, e.system)
+	pause(ctx, e.settings.Calm)
+	closing()
+	o, err := e.settle(ctx, s, <-result, before)
+	o.Seconds = time.Since(start).Seconds()
+	if err = errors.Join(disturbed, err, o.judge(s)); err != nil {
+		o.Error = err.Error()
+		err = fmt.Errorf("%s: %w", s.name, err)
+	}
+	e.outcomes = append(e.outcomes, o)
+	for why, n := range o.Why {
+		logged(e.log, "%6d x %s", n, why)
+	}
+	return err
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+func (e *experiment) restartsByPod(ctx context.Context) (map[string]int, error) {
+	pods, err := e.pods(ctx, "")
+	n := map[string]int{}
+	for _, p := range pods {
+		n[p.Metadata.UID] = p.restarts()
+	}
+	return n, err
+}
+
+// settle compares what customers were told with what is there.
+func (e *experiment) settle(ctx context.Context, s scenario, b *books, before map[string]int) (outcome, error) {
+	o := outcome{Scenario: s.name, Requests: b.requests, Why: b.failures, Tolerated: s.tolerated, Acknowledged: len(b.acknowledged)}
+	for _, n := range b.failures {
+		o.Failures += n
+	}
+	after, err := e.restartsByPod(ctx)
+	if err != nil {
+		return o, err
+	}
+	for uid, n := range after {
+		o.Restarts += n - before[uid]
+	}
+	stored, err := e.database.orders(ctx, e.customers.prefix)
+	if err != nil {
+		return o, err
+	}
+	for id := range stored {
+		if e.stored[id] {
+			continue
+		}
+		o.Stored++
+		if !b.acknowledged[id] {
+			o.Double++
+		}
+	}
+	for id := range b.acknowledged {
+		if !stored[id] {
+			o.Lost++
+		}
+	}
+	if missing := b.orders - len(b.acknowledged); missing > 0 {
+		return o, fmt.Errorf("%d of %d orders were never acknowledged", missing, b.orders)
+	}
+	return o, nil
+}
+
+// judge says what no scenario may do, and what this one may not.
+func (o outcome) judge(s scenario) error {
+	var bad []error
+	if o.Lost > 0 || o.Double > 0 {
+		bad = append(bad, fmt.Errorf("%d orders are lost and %d double", o.Lost, o.Double))
+	}
+	if s.tolerated == "" && o.Failures > 0 {
+		worst := slices.SortedFunc(maps.Keys(o.Why), func(a, b string) int { return o.Why[b] - o.Why[a] })
+		bad = append(bad, fmt.Errorf("%d requests failed, such as %s", o.Failures, worst[0]))
+	}
+	if o.Restarts > s.restarts {
+		bad = append(bad, fmt.Errorf("%d containers were restarted, at most %d belong to it", o.Restarts, s.restarts))
+	}
+	if o.Acknowledged == 0 {
+		bad = append(bad, errors.New("nobody has ordered"))
+	}
+	return errors.Join(bad...)
+}
+
+// policies tries what only some pods may reach.
+func (e *experiment) policies(ctx context.Context) error {
+	db := fmt.Sprintf("%s:%d", e.settings.Host, e.database.door.port())
+	asService := func(name string) map[string]string {
+		return map[string]string{"app.kubernetes.io/name": name, "app.kubernetes.io/part-of": "pizza", "app.kubernetes.io/instance": release + "-not"}
+	}
+	var bad []error
+	for _, try := range []struct {
+		name   string
+		labels map[string]string
+		want   map[string]bool
+	}{
+		{"stranger", map[string]string{"app": "stranger"}, map[string]bool{db: false, "menu-svc:9000": false, "login-svc:9000": false, "order-svc:80": false}},
+		{"login", asService("login"), map[string]bool{"menu-svc:9000": false}},
+		{"test", map[string]string{"app.kubernetes.io/component": "test", "app.kubernetes.io/part-of": "pizza"}, map[string]bool{"order-svc:80": true, "order-svc:9000": false, db: false}},
+	} {
+		got, err := e.reach(ctx, try.name, try.labels, slices.Sorted(maps.Keys(try.want))...)
+		if err != nil {
+			return err
+		}
+		for address, want := range try.want {
+			if got[address] != want {
+				bad = append(bad, fmt.Errorf("a pod as %s reaches %s: %v, want %v", try.name, address, got[address], want))
+			}
+		}
+	}
+	return errors.Join(bad...)
+}
+
+func (e *experiment) uninstall(ctx context.Context) error {
+	if _, err := e.helm(ctx, "uninstall", release, "--wait", "--timeout", "2m"); err != nil {
+		return err
+	}
+	err := wait(ctx, "nothing left of the release", time.Minute, func(ctx context.Context) (bool, error) {
+		left, err := e.leftovers(ctx)
+		if left != "" {
+			err = errors.Join(err, fmt.Errorf("left are %s", left))
+		}
+		return left == "", err
+	})
+	if err != nil {
+		return err
+	}
+	orders, err := e.database.orders(ctx, e.customers.prefix)
+	if err == nil && len(orders) == 0 {
+		err = errors.New("the data is gone")
+	}
+	return err
+}
+
+// table is for people.
+func table(w io.Writer, outcomes []outcome) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(t, "SCENARIO\tREQUESTS\tFAILURES\tRESTARTS\tACKNOWLEDGED\tSTORED\tDOUBLE\tLOST\tSECONDS\t")
+	for _, o := range outcomes {
+		verdict := "ok"
+		if o.Error != "" {
+			verdict = "FAILED"
+		}
+		if o.Requests == 0 {
+			_, _ = fmt.Fprintf(t, "%s\t\t\t\t\t\t\t\t%.0f\t%s\n", o.Scenario, o.Seconds, verdict)
+			continue
+		}
+		failures := fmt.Sprint(o.Failures)
+		if o.Tolerated != "" {
+			failures += " (may)"
+		}
+		_, _ = fmt.Fprintf(t, "%s\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%.0f\t%s\n", o.Scenario, o.Requests, failures, o.Restarts, o.Acknowledged, o.Stored, o.Double, o.Lost, o.Seconds, verdict)
+	}
+	return t.Flush()
+}

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
+
+	"example.com/pizza/deploy/images/image"
+)
+
+const (
+	release   = "pizza"
+	host      = "pizza-e2e.test"
+	tagBefore = "e2e-1"
+	tagAfter  = "e2e-2"
+	registry  = "registry.example.com/pizza"
+	maxStale  = "20s" // of the prices that orders go on with
+)
+
+// system is the installed release, with what is outside of the cluster.
+type system struct {
+	cluster
+	settings  Settings
+	root      string // the repository
+	work      string // folder for what is made on the way
+	database  *database
+	customers *customers
+	key       string // that signs tokens
+}
+
+// loadImages builds the images, for nodes like this machine, and gives them to the
+// nodes under both tags.
+func (s *system) loadImages(ctx context.Context) error {
+	work, ctx := errgroup.WithContext(ctx)
+	for _, spec := range image.Specs() {
+		work.Go(func() error {
+			revision, err := image.RevisionOf(ctx, s.root, spec)
+			if err != nil {
+				return err
+			}
+			index, err := image.Build(ctx, s.root, spec, revision, []v1.Platform{{OS: "linux", Architecture: runtime.GOARCH}})
+			if err != nil {
+				return err
+			}
+			for _, tag := range []string{tagBefore, tagAfter} {
+				archive := filepath.Join(s.work, spec.Name+"-"+tag+".tar")
+				if err := image.Write(archive, registry+"/"+spec.Name+":"+tag, tag, index); err != nil {
+					return err
+				}
+				command := append(strings.Fields(s.settings.LoadImage), archive)
+				if _, err := s.run(ctx, "", command[0], command[1:]...); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return work.Wait()
+}
+
+// values are those by which this cluster differs from the environment dev.
+func (s *system) values() map[string]any {
+	type object = map[string]any
+	small := object{"requests": object{"cpu": "50m", "memory": "64Mi"}, "limits": object{"cpu": "1", "memory": "256Mi"}}
+	service := func(password string, config object) object {
+		return object{
+			"replicas": 2, "autoscaling": object{"enabled": false}, "resources": small, "config": config,
+			"secrets": object{"values": object{"DB_PASSWORD": password}},
+		}
+	}
+	// The node may be a laptop that does all of this at once: orders wait rather than
+	// being refused for it.
+	order := service(s.database.passwords.Order, object{"QUOTE_MAX_AGE": "2s", "QUOTE_MAX_STALE": maxStale, "ORDER_RATE_PER_MEMBER": "off", "ORDER_QUEUE_WAIT": "5s"})
+	order["database"] = object{"maxConnections": 10}
+	p := s.database.passwords
+	namespace := func(name string) object {
+		return object{"namespaceSelector": object{"matchLabels": object{"kubernetes.io/metadata.name": name}}}
+	}
+	dns := namespace("kube-system")
+	dns["podSelector"], dns["ports"] = nil, []int{53, 5353}
+	return object{
+		"global": object{
+			"image":      object{"registry": registry},
+			"postgresql": object{"host": s.settings.Host, "port": s.database.door.port(), "maxConnections": maxConnections},
+			"jwt":        object{"existingSecret": "jwt-keys"}, // which is changed without an upgrade
+			"networkPolicy": object{
+				"ingressController": namespace(s.settings.IngressNamespace), "dns": dns,
+				"database": object{"cidrs": []string{s.settings.Host + "/32"}},
+			},
+		},
+		// Few members, from one address, do as much as many would.
+		"login":     service(p.Login, object{"LOGIN_RATE_PER_ACCOUNT": "off", "LOGIN_RATE_PER_ACCOUNT_AND_ADDRESS": "off"}),
+		"menu":      service(p.Menu, object{}),
+		"order":     order,
+		"migration": object{"values": object{"DB_PASSWORD": p.Migrator}},
+		"ingress":   object{"hosts": []string{host}},
+	}
+}
+
+// install installs or upgrades the release and waits until it is there. more are
+// further arguments for helm.
+func (s *system) install(ctx context.Context, tag string, more ...string) error {
+	values, err := json.Marshal(s.values())
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(s.work, "values.json")
+	if err := os.WriteFile(file, values, 0o600); err != nil {
+		return err
+	}
+	args := []string{
+		"upgrade", "--install", release, filepath.Join(s.root, "helm/pizza"), "-f", filepath.Join(s.root, "deploy/environments/dev.yaml"), "-f", file,
+		"--set", "global.image.tag=" + tag, "--wait", "--timeout", "5m",
+	}
+	if _, err := s.helm(ctx, append(args, more...)...); err != nil {
+		return err
+	}
+	return s.rolledOut(ctx)
+}
+
+// prepare makes the namespace and the Secret that is there before the release.
+func (s *system) prepare(ctx context.Context) error {
+	for _, chart := range []string{"login", "menu", "order", "pizza"} {
+		if _, err := s.helm(ctx, "dependency", "build", filepath.Join(s.root, "helm", chart)); err != nil {
+			return err
+		}
+	}
+	if err := s.apply(ctx, fmt.Sprintf(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":%q}}`, s.namespace)); err != nil {
+		return err
+	}
+	return s.apply(ctx, fmt.Sprintf(`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"jwt-keys"},"stringData":{"current":%q,"previous":""}}`, s.key))
+}
+
+// allReady waits until every pod serves.
+func (s *system) allReady(ctx context.Context, limit time.Duration) error {
+	return wait(ctx, "every pod ready", limit, func(ctx context.Context) (bool, error) {
+		pods, err := s.pods(ctx, "")
+		serving := map[string]int{}
+		for _, p := range pods {
+			if p.Metadata.DeletionTimestamp == nil && !p.ready() {
+				return false, err
+			}
+			if p.ready() {
+				serving[p.Metadata.Labels["app.kubernetes.io/name"]]++
+			}
+		}
+		for _, name := range services() {
+			if serving[name] < 2 {
+				return false, err
+			}
+		}
+		return true, err
+	})
+}
+
+// leftovers are the objects in the namespace that were not there before.
+func (s *system) leftovers(ctx context.Context) (string, error) {
+	out, err := s.kubectl(ctx, "get", "-o", "name",
+		"all,configmaps,secrets,serviceaccounts,ingresses,networkpolicies,poddisruptionbudgets,horizontalpodautoscalers,roles,rolebindings")
+	var left []string
+	for name := range strings.Lines(out) {
+		switch name = strings.TrimSpace(name); name {
+		case "", "configmap/kube-root-ca.crt", "serviceaccount/default", "secret/jwt-keys":
+		default:
+			left = append(left, name)
+		}
+	}
+	return strings.Join(left, " "), err
+}
+
+// hostAddress is the address of the node, if it is one of this machine.
+func (c cluster) hostAddress(ctx context.Context) (string, error) {
+	out, err := c.kubectl(ctx, "get", "nodes", "-o", `jsonpath={.items[*].status.addresses[?(@.type=="InternalIP")].address}`)
+	if err != nil {
+		return "", err
+	}
+	mine, err := net.InterfaceAddrs()
+	if err != nil {
+		return "", err
+	}
+	for _, node := range strings.Fields(out) {
+		for _, a := range mine {
+			if n, ok := a.(*net.IPNet); ok && n.IP.String() == node {
+				return node, nil
+			}
+		}
+	}
+	return "", errors.New("the node is another machine: E2E_HOST must say at which address pods reach this one")
+}
+
+// reach runs a pod with some labels that tries addresses, and returns which of them
+// it reached.
+func (s *system) reach(ctx context.Context, name string, labels map[string]string, addresses ...string) (map[string]bool, error) {
+	reached := map[string]bool{}
+	for i, address := range addresses {
+		pod := fmt.Sprintf("reach-%s-%d", name, i)
+		manifest, err := json.Marshal(map[string]any{
+			"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"name": pod, "labels": labels},
+			"spec": map[string]any{
+				"restartPolicy": "Never", "automountServiceAccountToken": false,
+				"containers": []any{map[string]any{"name": "reach", "image": registry + "/order:" + tagBefore, "imagePullPolicy": "IfNotPresent", "args": []string{"smoke", address}}},
+			},
+		})
+		if err != nil {
+			return nil, err
+		}
+		if err := s.apply(ctx, string(manifest)); err != nil {
+			return nil, err
+		}
+		var phase string
+		err = wait(ctx, pod, time.Minute, func(ctx context.Context) (bool, error) {
+			phase, err = s.kubectl(ctx, "get", "pod", pod, "-o", "jsonpath={.status.phase}")
+			return phase == "Succeeded" || phase == "Failed", err
+		})
+		if err != nil {
+			return nil, err
+		}
+		reached[address] = phase == "Succeeded"
+		if _, err := s.kubectl(ctx, "delete", "pod", pod, "--wait=false"); err != nil {
+			return nil, err
+		}
+	}
+	return reached, nil
+}
+
+// logged writes to the log that a run leaves for whoever looks why it failed.
+func logged(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }

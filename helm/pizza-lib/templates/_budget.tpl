@@ -1,0 +1,33 @@
+{{/*
+Connections to the database that a service may have open at once: each pod its
+pool, and beyond it those that publish and hear events (listeners in the values of
+the chart); one pod more than the most, while an update replaces one.
+*/}}
+{{- define "pizza.connections" -}}
+{{- $pods := ternary .autoscaling.maxReplicas .replicas .autoscaling.enabled | int -}}
+{{- mul (add $pods 1) (add .database.maxConnections .database.eventConnections) -}}
+{{- end }}
+
+{{- define "pizza.connectionsInWords" -}}
+{{- $pods := ternary .autoscaling.maxReplicas .replicas .autoscaling.enabled | int -}}
+{{- printf "(%d pods + 1 while updating) x (%d in the pool + %d for events) = %s" $pods (int .database.maxConnections) (int .database.eventConnections) (include "pizza.connections" .) -}}
+{{- end }}
+
+{{/*
+A values file that could exhaust the database fails here, with the arithmetic.
+Takes a list: the context, and a dict of service name to its values.
+*/}}
+{{- define "pizza.checkConnections" -}}
+{{- $global := (index . 0).Values.global -}}
+{{- $limit := int $global.postgresql.maxConnections -}}
+{{- $reserved := int $global.postgresql.reservedConnections -}}
+{{- $total := $reserved -}}
+{{- $words := list (printf "  %d reserved for operators and the migration (global.postgresql.reservedConnections)" $reserved) -}}
+{{- range $name, $values := index . 1 -}}
+{{- $total = add $total (include "pizza.connections" $values | int) -}}
+{{- $words = append $words (printf "  %s: %s" $name (include "pizza.connectionsInWords" $values)) -}}
+{{- end -}}
+{{- if gt (int $total) $limit -}}
+{{- fail (printf "\n\nthe services could open %d connections to the database, which has %d (global.postgresql.maxConnections):\n%s\n\nlower autoscaling.maxReplicas, replicas or database.maxConnections of a service, or raise the database's limit first\n" (int $total) $limit (join "\n" $words)) -}}
+{{- end -}}
+{{- end }}

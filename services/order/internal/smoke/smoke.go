@@ -1,0 +1,181 @@
+// Package smoke places a real order with a system that runs, as a customer would:
+// it registers a member, logs in, reads the menu, orders, finds the order again and
+// logs out. `helm test` runs it inside the cluster (command `order smoke`).
+package smoke
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+const timeout = 10 * time.Second // of each call
+
+// Addresses are those of the services' public ports.
+type Addresses struct {
+	Login string `env:"LOGIN_URL,required,notEmpty" doc:"Address of login, such as http://login-svc"`
+	Menu  string `env:"MENU_URL,required,notEmpty" doc:"Address of menu"`
+	Order string `env:"ORDER_URL,required,notEmpty" doc:"Address of order"`
+}
+
+// Run places an order, and tells each step as it is done. It returns what went
+// wrong at the first step that fails.
+func Run(ctx context.Context, a Addresses, out io.Writer) error {
+	c := customer{client: &http.Client{Timeout: timeout}, out: out}
+	var err error
+	for _, address := range []string{a.Login, a.Menu, a.Order} {
+		if err := await(ctx, address); err != nil {
+			return err
+		}
+	}
+	do := func(step, method, address string, body, into any) {
+		if err == nil {
+			err = c.do(ctx, step, method, address, body, into)
+		}
+	}
+	type object = map[string]any
+	id, password := "smoke-"+uuid.NewString(), uuid.NewString()
+	do("register", http.MethodPost, a.Login+"/login/register/", object{"id": id, "pw": password, "name": "helm test"}, nil)
+	var session struct{ Token string }
+	do("log in", http.MethodPost, a.Login+"/login/", object{"id": id, "pw": password}, &session)
+	c.token = session.Token
+	var menu []struct {
+		ID    string      `json:"pizza_id"`
+		Price json.Number `json:"price"`
+	}
+	do("read the menu", http.MethodGet, a.Menu+"/menu/", nil, &menu)
+	var branches []struct {
+		ID string `json:"bran_id"`
+	}
+	do("read the branches", http.MethodGet, a.Order+"/order/branch/", nil, &branches)
+	if err == nil && (len(menu) == 0 || len(branches) == 0) {
+		err = errors.New("there is nothing to order: the menu or the list of branches is empty (`migrate seed` adds them)")
+	}
+	if err != nil {
+		return err
+	}
+	var placed struct {
+		ID    string      `json:"order_id"`
+		Total json.Number `json:"total_price"`
+	}
+	order := object{"branchId": branches[0].ID, "lines": []object{{"pizza_id": menu[0].ID, "quantity": 1}}}
+	do("place an order", http.MethodPost, a.Order+"/order/", order, &placed)
+	if err == nil && placed.Total != menu[0].Price {
+		err = fmt.Errorf("the order costs %s, the menu says %s", placed.Total, menu[0].Price)
+	}
+	do("find it again", http.MethodGet, a.Order+"/order/"+placed.ID+"/", nil, nil)
+	do("log out", http.MethodGet, a.Login+"/login/logout/", nil, nil)
+	return err
+}
+
+// A cluster takes a moment to let a new pod reach what its policies allow, and to
+// keep it from what they refuse.
+const (
+	tries = 60
+	pause = 500 * time.Millisecond
+	alike = 4 // ends in a row that are no moment any more
+)
+
+// Reach tells whether something accepts connections at an address, for tests of
+// network policies. It tries until several tries in a row have ended alike.
+func Reach(ctx context.Context, address string) error {
+	last := dial(ctx, address)
+	for n, same := 1, 1; n < tries && same < alike; n++ {
+		wait(ctx)
+		err := dial(ctx, address)
+		if same++; (err == nil) != (last == nil) {
+			same = 1
+		}
+		last = err
+	}
+	return last
+}
+
+// await returns when the service at a URL accepts connections.
+func await(ctx context.Context, address string) error {
+	u, err := url.Parse(address)
+	if err != nil {
+		return err
+	}
+	port := u.Port()
+	if port == "" {
+		port = u.Scheme // dialling knows the port of http
+	}
+	for range tries {
+		if err = dial(ctx, net.JoinHostPort(u.Hostname(), port)); err == nil {
+			return nil
+		}
+		wait(ctx)
+	}
+	return err
+}
+
+func dial(ctx context.Context, address string) error {
+	conn, err := (&net.Dialer{Timeout: timeout / 2}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+func wait(ctx context.Context) {
+	select {
+	case <-time.After(pause):
+	case <-ctx.Done():
+	}
+}
+
+// customer makes calls.
+type customer struct {
+	client *http.Client
+	out    io.Writer
+	token  string
+}
+
+// do makes a call, reads the answer into a value unless that is nil, and tells.
+func (c *customer) do(ctx context.Context, step, method, address string, body, into any) error {
+	if err := c.call(ctx, method, address, body, into); err != nil {
+		return fmt.Errorf("%s: %s %s: %w", step, method, address, err)
+	}
+	_, err := fmt.Fprintf(c.out, "ok  %s\n", step)
+	return err
+}
+
+func (c *customer) call(ctx context.Context, method, address string, body, into any) error {
+	content, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(content))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if c.token != "" {
+		r.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	answer, err := c.client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
+	switch {
+	case err != nil:
+		return err
+	case answer.StatusCode/100 != 2:
+		return fmt.Errorf("answer %d: %s", answer.StatusCode, bytes.TrimSpace(text))
+	case into == nil:
+		return nil
+	}
+	return json.Unmarshal(text, into)
+}

@@ -1,0 +1,40 @@
+#!/bin/sh
+# charts.sh BIN: check the charts with the tools in BIN. Schemas of their values are
+# current, rules hold (helm-unittest), and everything that they render in every
+# scenario is valid on every supported version of Kubernetes.
+set -eu
+bin=$1
+schemas=.local/schemas
+services="login menu order"
+charts="$services pizza"
+export HELM_DATA_HOME="$PWD/.local/helm" HELM_CACHE_HOME="$PWD/.local/helm/cache" HELM_CONFIG_HOME="$PWD/.local/helm/config"
+
+generated() { cat helm/*/values.schema.json helm/*/README.md | cksum; }
+before=$(generated 2> /dev/null || true)
+(cd tools/charts && GOWORK=off go run ./values ../../helm && GOWORK=off go run ./schemas "../../$schemas")
+"$bin/helm-docs" --chart-search-root helm --skip-version-footer --log-level warning
+[ "$before" = "$(generated)" ] || { echo "schemas or READMEs of the charts were not current: commit what was written" >&2; exit 1; }
+
+for chart in $charts; do
+    "$bin/helm" dependency build "helm/$chart" > /dev/null
+done
+"$bin/helm-unittest" --strict helm/pizza
+
+scenario() { # NAME CHART VALUES
+    "$bin/helm" lint --strict --quiet "helm/$2" -f "$3"
+    for version in $(cd "$schemas" && ls -d v1.*); do
+        "$bin/helm" template pizza "helm/$2" --namespace pizza -f "$3" --kube-version "$version" > .local/rendered.yaml
+        "$bin/kubeconform" -strict -summary -kubernetes-version "${version#v}" \
+            -schema-location "$schemas/{{ .NormalizedKubernetesVersion }}/{{ .ResourceKind }}{{ .KindSuffix }}.json" \
+            -schema-location "$schemas/crd/{{ .ResourceKind }}{{ .KindSuffix }}.json" < .local/rendered.yaml |
+            { read -r summary; echo "$1 on $version: $summary"; case $summary in *"Invalid: 0, Errors: 0, Skipped: 0"*) ;; *) cat; exit 1 ;; esac; }
+    done
+}
+for chart in $charts; do
+    for values in "helm/$chart"/ci/*-values.yaml; do
+        scenario "$chart, $(basename "$values" -values.yaml)" "$chart" "$values"
+    done
+done
+for values in deploy/environments/*.yaml; do
+    scenario "environment $(basename "$values" .yaml)" pizza "$values"
+done
