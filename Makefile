@@ -71,6 +71,8 @@ generate: $(BIN)/oapi-codegen $(BIN)/sqlc ## Generate code from the OpenAPI docu
 	done
 	@cd services/order/internal/menuclient && ../../../../$(BIN)/oapi-codegen -config oapi-codegen.yaml ../../../menu/api/openapi.yaml
 	@go run ./deploy/observability/cmd/dashboards deploy/observability/dashboards
+	@mkdir -p helm/pizza/files/rules helm/pizza/files/dashboards
+	@cp deploy/observability/rules/*.yaml helm/pizza/files/rules/ && cp deploy/observability/dashboards/*.json helm/pizza/files/dashboards/
 
 .PHONY: verify
 verify: generate ## Check that generated code is current, go.mod files are tidy, and each service builds alone

@@ -111,6 +111,8 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
 spec:
+  # The job of every series is login, menu or order: rules and dashboards ask for it.
+  jobLabel: app.kubernetes.io/name
   selector:
     matchLabels:
       {{- include "pizza.selectorLabels" $ | nindent 6 }}
