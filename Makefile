@@ -1,6 +1,6 @@
 # Everything that people and CI do with this repository. `make` lists it.
 
-MODULES  := pkg migrations services/login services/menu services/order deploy/images deploy/local deploy/e2e deploy/observability
+MODULES  := pkg migrations services/login services/menu services/order deploy/images deploy/local deploy/observability deploy/e2e
 SERVICES := login menu order
 PACKAGES := $(MODULES:%=./%/...)
 BIN      := .local/bin
@@ -71,8 +71,6 @@ generate: $(BIN)/oapi-codegen $(BIN)/sqlc ## Generate code from the OpenAPI docu
 	done
 	@cd services/order/internal/menuclient && ../../../../$(BIN)/oapi-codegen -config oapi-codegen.yaml ../../../menu/api/openapi.yaml
 	@go run ./deploy/observability/cmd/dashboards deploy/observability/dashboards
-	@mkdir -p helm/pizza/files/rules helm/pizza/files/dashboards
-	@cp deploy/observability/rules/*.yaml helm/pizza/files/rules/ && cp deploy/observability/dashboards/*.json helm/pizza/files/dashboards/
 
 .PHONY: verify
 verify: generate ## Check that generated code is current, go.mod files are tidy, and each service builds alone

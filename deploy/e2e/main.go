@@ -135,10 +135,12 @@ func (e *experiment) run(ctx context.Context) (err error) {
 	if e.chosen(networkPolicies) {
 		failed = append(failed, e.step(ctx, networkPolicies, e.policies))
 	}
-	if !e.settings.Keep {
-		failed = append(failed, e.step(ctx, "uninstall leaves nothing but data", e.uninstall))
+	if e.settings.Keep {
+		e.say("the release is there, with its database, until Ctrl-C")
+		<-ctx.Done()
+		return errors.Join(failed...)
 	}
-	return errors.Join(failed...)
+	return errors.Join(append(failed, e.step(ctx, "uninstall leaves nothing but data", e.uninstall))...)
 }
 
 func (e *experiment) chosen(name string) bool {

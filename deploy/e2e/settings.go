@@ -19,7 +19,7 @@ type Settings struct {
 	NodeExec         string        `env:"E2E_NODE_EXEC" doc:"Command that runs another one on the node, for kind: docker exec kind-control-plane; empty when this machine is the node"`
 	Rate             float64       `env:"E2E_RATE" envDefault:"20" doc:"Requests per second of all customers"`
 	Calm             time.Duration `env:"E2E_CALM" envDefault:"5s" doc:"Undisturbed time before and after each disturbance"`
-	Keep             bool          `env:"E2E_KEEP" doc:"Leave the release, to look at it"`
+	Keep             bool          `env:"E2E_KEEP" doc:"Leave the release and its database after the scenarios, to look at, until Ctrl-C"`
 	Only             string        `env:"E2E_ONLY" doc:"Run only the scenarios with these names, separated by commas"`
 }
 

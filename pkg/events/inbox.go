@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // InboxSchema is the table that an Inbox needs, for the migrations of the
@@ -26,6 +27,8 @@ CREATE INDEX inbox_received_at ON inbox (received_at);
 type Inbox struct {
 	Table    string // of InboxSchema; consumers may share one
 	Consumer string // durable name, as given to Subscribe
+
+	Duplicates *prometheus.CounterVec // NewDuplicates; nil counts nothing
 }
 
 // Once calls handle if the event is new to the consumer, and reports whether it
@@ -39,6 +42,9 @@ func (i Inbox) Once(ctx context.Context, tx pgx.Tx, e Event, handle func(ctx con
 		return false, fmt.Errorf("inbox: %w", err)
 	}
 	if tag.RowsAffected() == 0 {
+		if i.Duplicates != nil {
+			i.Duplicates.WithLabelValues(i.Consumer).Inc()
+		}
 		return false, nil
 	}
 	return true, handle(ctx)

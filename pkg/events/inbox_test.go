@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"example.com/pizza/pkg/events"
 	"example.com/pizza/pkg/pgtest"
@@ -55,7 +56,8 @@ func TestInbox(t *testing.T) {
 	t.Run("twenty copies at once take effect once", func(t *testing.T) {
 		t.Parallel()
 		pool := open(t, inboxTables)
-		handle := events.Inbox{Table: "inbox", Consumer: "kitchen"}.Handler(pool, effect)
+		duplicates := events.NewDuplicates(prometheus.NewRegistry())
+		handle := events.Inbox{Table: "inbox", Consumer: "kitchen", Duplicates: duplicates}.Handler(pool, effect)
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() {
@@ -67,6 +69,9 @@ func TestInbox(t *testing.T) {
 		all.Wait()
 		if n := count(t, pool, "SELECT count(*) FROM effect"); n != 1 {
 			t.Errorf("took effect %d times", n)
+		}
+		if n := testutil.ToFloat64(duplicates.WithLabelValues("kitchen")); n != 19 {
+			t.Errorf("%v copies were counted", n)
 		}
 	})
 	t.Run("a failed attempt is forgotten with what it did", func(t *testing.T) {

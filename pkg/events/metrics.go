@@ -53,6 +53,16 @@ func NewConsumerMetrics(registry prometheus.Registerer) *ConsumerMetrics {
 	return m
 }
 
+// NewDuplicates registers the number of events that an Inbox had had before; once
+// per registry.
+func NewDuplicates(registry prometheus.Registerer) *prometheus.CounterVec {
+	duplicates := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "events_duplicates_total", Help: "Events that came again after they had taken effect, and were left alone, by consumer.",
+	}, []string{"consumer"})
+	registry.MustRegister(duplicates)
+	return duplicates
+}
+
 // Start has the numbers of a consumer begin at 0, so that its first failure is an
 // increase.
 func (m *ConsumerMetrics) Start(consumer string) {

@@ -87,8 +87,23 @@ func Start(ctx context.Context, c Config, p Process, log *slog.Logger, registry 
 		batch = append(batch, sdktrace.WithBatchTimeout(time.Duration(c.DelayMS)*time.Millisecond))
 	}
 	provider := sdktrace.NewTracerProvider(
-		sdktrace.WithBatcher(watch(to, log, registry), batch...), sdktrace.WithResource(described), sdktrace.WithSampler(c.sampler()))
+		sdktrace.WithBatcher(watch(to, log, registry), batch...), sdktrace.WithResource(described), sdktrace.WithSampler(c.sampler()),
+		sdktrace.WithRawSpanLimits(limits()))
 	return &Tracing{TracerProvider: provider, shutdown: provider.Shutdown, log: log}, nil
+}
+
+// longestValue bounds, in bytes, what a caller can put into a span, such as its
+// User-Agent.
+const longestValue = 1024
+
+// limits are those of the environment (OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT and
+// others), or of the specification, which has no bound for values.
+func limits() sdktrace.SpanLimits {
+	l := sdktrace.NewSpanLimits()
+	if l.AttributeValueLengthLimit < 0 {
+		l.AttributeValueLengthLimit = longestValue
+	}
+	return l
 }
 
 func newExporter(ctx context.Context, protocol, endpoint string) (*otlptrace.Exporter, error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.opentelemetry.io/otel/attribute"
 	"go.uber.org/goleak"
 
 	"example.com/pizza/pkg/config"
@@ -143,6 +144,21 @@ func TestOff(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// What a caller says is not sent however long it is.
+func TestValuesAreCut(t *testing.T) {
+	t.Parallel()
+	to := telemetrytest.Start(t)
+	traces := start(t, load(t, "OTEL_EXPORTER_OTLP_ENDPOINT="+to.HTTP), io.Discard, prometheus.NewRegistry())
+	_, span := traces.Tracer("test").Start(t.Context(), "span")
+	span.SetAttributes(attribute.String("user_agent.original", strings.Repeat("x", 1<<20)))
+	span.End()
+	traces.Close()
+	spans := to.Await(t, func(all []telemetrytest.Span) bool { return len(all) > 0 })
+	if n := len(spans[0].Attributes["user_agent.original"]); n != 1024 {
+		t.Errorf("%d bytes were sent", n)
 	}
 }
 

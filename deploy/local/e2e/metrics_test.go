@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
@@ -24,6 +26,7 @@ import (
 
 	"example.com/pizza/deploy/local/stack"
 	"example.com/pizza/pkg/config"
+	"example.com/pizza/pkg/events"
 	"example.com/pizza/pkg/events/connect"
 	"example.com/pizza/pkg/events/eventstest"
 	"example.com/pizza/pkg/telemetry/telemetrytest"
@@ -71,7 +74,7 @@ func TestMetrics(t *testing.T) {
 }
 
 // consume takes all orders as another service would, and returns the numbers of
-// that after the first one.
+// that after the first one, which it takes twice.
 func (s *system) consume(t *testing.T) []*dto.MetricFamily {
 	t.Helper()
 	pool, err := pgxpool.New(t.Context(), s.AdminDSN())
@@ -93,7 +96,16 @@ func (s *system) consume(t *testing.T) []*dto.MetricFamily {
 	token := s.member(t, "bookkeeper")
 	s.postJSON(t, "/order/", token, js(t, object{"branchId": s.branch(t), "lines": []object{{"pizza_id": "hawaiian_m", "quantity": 1}}})).
 		want(t, http.StatusCreated)
-	<-seen
+	placed := <-seen
+	if _, err := pool.Exec(t.Context(), events.InboxSchema); err != nil {
+		t.Fatal(err)
+	}
+	inbox := events.Inbox{Table: "inbox", Consumer: "books", Duplicates: events.NewDuplicates(registry)}
+	for range 2 {
+		if err := inbox.Handler(pool, func(context.Context, pgx.Tx, events.Event) error { return nil })(t.Context(), placed); err != nil {
+			t.Fatal(err)
+		}
+	}
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)

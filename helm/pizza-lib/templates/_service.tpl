@@ -111,11 +111,13 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
 spec:
-  # The job of every series is login, menu or order: rules and dashboards ask for it.
-  jobLabel: app.kubernetes.io/name
   selector:
     matchLabels:
       {{- include "pizza.selectorLabels" $ | nindent 6 }}
+  # What the rules of deploy/observability call a service.
+  jobLabel: app.kubernetes.io/name
+  # Rules read classic buckets, also where native histograms are scraped.
+  scrapeClassicHistograms: true
   endpoints:
     - port: internal
       path: /metrics
