@@ -72,6 +72,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		"--config.file="+file, "--storage.tsdb.path="+filepath.Join(o.Folder, "data"), "--storage.tsdb.retention.time=28d",
 		"--enable-feature=exemplar-storage", "--web.listen-address="+address, "--log.level=warn")
 	s.process.Stdout, s.process.Stderr = o.Log, o.Log
+	s.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for who runs it, who then stops it
 	if err := s.process.Start(); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -25,13 +26,14 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "observe: "+err.Error())
 		os.Exit(1) //nolint:gocritic // the signals end with the process
 	}
 }
 
-func run(ctx context.Context, args []string) error {
+// run is the program without the process around it.
+func run(ctx context.Context, args []string, out io.Writer) error {
 	root, err := tool.Root()
 	if err != nil {
 		return err
@@ -49,7 +51,9 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	if *program == "" {
-		fmt.Println("building Prometheus, which takes minutes the first time")
+		if err := say(out, "building Prometheus, which takes minutes the first time\n"); err != nil {
+			return err
+		}
 		if *program, err = tool.Build(ctx, "prometheus"); err != nil {
 			return err
 		}
@@ -65,28 +69,35 @@ func run(ctx context.Context, args []string) error {
 	}
 	defer func() { _ = server.Stop() }() // it has ended, or is on its way
 	store := &traces.Store{}
-	hint := "Have the services send them: make run OTEL_EXPORTER_OTLP_ENDPOINT=http://" + *spans
-	v := &viewer.Viewer{Prometheus: server, Traces: store, Folder: folder, Namespace: "local", Hint: hint}
+	failed := make(chan error, 2)
 	take := http.NewServeMux()
 	take.Handle("POST /v1/traces", store)
-	failed := make(chan error, 2)
-	for address, handler := range map[string]http.Handler{*page: v.Handler(), *spans: take} {
-		stop, err := serve(ctx, address, handler, failed)
-		if err != nil {
-			return err
-		}
-		defer stop()
+	spansURL, stop, err := serve(ctx, *spans, take, failed)
+	if err != nil {
+		return err
 	}
-	fmt.Printf(`
-  alerts, dashboards, traces   http://%s
+	defer stop()
+	hint := "Have the services send them: make run OTEL_EXPORTER_OTLP_ENDPOINT=" + spansURL
+	pages := &viewer.Viewer{Prometheus: server, Traces: store, Folder: folder, Namespace: "local", Hint: hint}
+	pageURL, stop, err := serve(ctx, *page, pages.Handler(), failed)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if err := say(out, `
+  alerts, dashboards, traces   %s
   Prometheus                   %s
-  spans are taken at           http://%s   (%s)
+  spans are taken at           %s
+
+%s
 
 There is no Grafana here. One that you have can import deploy/observability/dashboards/*.json,
 with %s as its Prometheus.
 
 Ctrl-C stops it.
-`, *page, server.URL, *spans, hint, server.URL)
+`, pageURL, server.URL, spansURL, hint, server.URL); err != nil {
+		return err
+	}
 	select {
 	case <-ctx.Done():
 		return nil
@@ -97,11 +108,11 @@ Ctrl-C stops it.
 	}
 }
 
-// serve serves until the function that it returns is called.
-func serve(ctx context.Context, address string, handler http.Handler, failed chan<- error) (stop func(), err error) {
+// serve serves at an address until the function that it returns is called.
+func serve(ctx context.Context, address string, handler http.Handler, failed chan<- error) (url string, stop func(), err error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
 	go func() {
@@ -109,7 +120,12 @@ func serve(ctx context.Context, address string, handler http.Handler, failed cha
 			failed <- err
 		}
 	}()
-	return func() { _ = server.Close() }, nil
+	return "http://" + l.Addr().String(), func() { _ = server.Close() }, nil
+}
+
+func say(out io.Writer, format string, args ...any) error {
+	_, err := fmt.Fprintf(out, format, args...)
+	return err
 }
 
 func or(s, fallback string) string {
