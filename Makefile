@@ -17,6 +17,11 @@ run: ## Run the whole system on http://localhost:8000 (make run PORT=8080 for an
 	@go build -o $(BIN)/local ./deploy/local/cmd/local
 	@exec $(BIN)/local run
 
+.PHONY: observe
+observe: $(if $(PROMETHEUS),,$(BIN)/prometheus) ## Watch the running system: Prometheus with the alerts, dashboards and traces on http://localhost:9091
+	@go build -o $(BIN)/observe ./deploy/observability/cmd/observe
+	@exec $(BIN)/observe
+
 .PHONY: test
 test: $(WITH_POSTGRES) $(BIN)/promtool $(BIN)/prometheus ## Run all tests, with the race detector, on a real PostgreSQL
 	$(WITH_POSTGRES) go test -race $(PACKAGES)
@@ -99,17 +104,17 @@ $(BIN)/golangci-lint: tools/go.mod tools/go.sum
 $(BIN)/govulncheck: tools/go.mod tools/go.sum
 	@GOWORK=off go -C tools build -o ../$@ golang.org/x/vuln/cmd/govulncheck
 
+# A module of its own, because what Prometheus needs would change the versions of the linter. Only discovery by files is built in.
+$(BIN)/promtool $(BIN)/prometheus: tools/prometheus/go.mod tools/prometheus/go.sum
+	@echo "building $(@F) (a few minutes, once)"
+	@GOWORK=off go -C tools/prometheus build -tags remove_all_sd -o ../../$@ github.com/prometheus/prometheus/cmd/$(@F)
+
 CHART_TOOLS := helm=helm.sh/helm/v4/cmd/helm helm-unittest=github.com/helm-unittest/helm-unittest/cmd/helm-unittest \
 	helm-docs=github.com/norwoodj/helm-docs/cmd/helm-docs kubeconform=github.com/yannh/kubeconform/cmd/kubeconform
 
 $(BIN)/helm $(BIN)/helm-unittest $(BIN)/helm-docs $(BIN)/kubeconform: tools/charts/go.mod tools/charts/go.sum
 	@echo "building $(@F) (a minute, once)"
 	@GOWORK=off go -C tools/charts build -o ../../$@ $(patsubst $(@F)=%,%,$(filter $(@F)=%,$(CHART_TOOLS)))
-
-# A module of its own, because what Prometheus needs would change the versions of the linter. Only discovery by files is built in.
-$(BIN)/promtool $(BIN)/prometheus: deploy/observability/tools/go.mod deploy/observability/tools/go.sum
-	@echo "building $(@F) (a few minutes, once)"
-	@GOWORK=off go -C deploy/observability/tools build -tags remove_all_sd -o ../../../$@ github.com/prometheus/prometheus/cmd/$(@F)
 
 $(BIN)/oapi-codegen: tools/go.mod tools/go.sum
 	@GOWORK=off go -C tools build -o ../$@ github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen

@@ -195,3 +195,31 @@ func TestObjectives(t *testing.T) {
 		}
 	}
 }
+
+// The chart ships the same files: it can read only what is in its folder.
+func TestChart(t *testing.T) {
+	t.Parallel()
+	chart := filepath.Join("..", "..", "helm", "pizza", "files")
+	for pattern, copies := range map[string]string{"rules/*.yaml": "rules", "dashboards/*.json": "dashboards"} {
+		sources, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		there, err := os.ReadDir(filepath.Join(chart, copies))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(there) != len(sources) || len(sources) == 0 {
+			t.Errorf("the chart has %d %s of %d (make charts)", len(there), copies, len(sources))
+		}
+		for _, source := range sources {
+			want, err := os.ReadFile(source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := os.ReadFile(filepath.Join(chart, copies, filepath.Base(source))); err != nil || string(got) != string(want) {
+				t.Errorf("the chart has another %s (make charts): %v", source, err)
+			}
+		}
+	}
+}

@@ -129,7 +129,7 @@ func (p Panel) json(id int, pos object) object {
 	switch p.Kind {
 	case "stat":
 		o["type"] = "stat"
-		o["options"] = object{"reduceOptions": object{"calcs": []string{"lastNotNull"}}, "textMode": "value_and_name", "graphMode": "none"}
+		o["options"] = object{"reduceOptions": object{"calcs": []string{"lastNotNull"}}, "textMode": "auto", "graphMode": "none"}
 		delete(defaults, "min")
 		if p.Unit == "percentunit" { // of the error budget: how it stands to the policy
 			defaults["thresholds"] = object{"mode": "absolute", "steps": []object{

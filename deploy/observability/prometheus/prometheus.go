@@ -12,7 +12,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,6 +72,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		"--config.file="+file, "--storage.tsdb.path="+filepath.Join(o.Folder, "data"), "--storage.tsdb.retention.time=28d",
 		"--enable-feature=exemplar-storage", "--web.listen-address="+address, "--log.level=warn")
 	s.process.Stdout, s.process.Stderr = o.Log, o.Log
+	s.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for who runs it, who then stops it
 	if err := s.process.Start(); err != nil {
 		return nil, err
 	}
@@ -147,25 +147,6 @@ func (s *Server) Alerts(ctx context.Context) ([]Alert, error) {
 	}
 	err := s.ask(ctx, "/api/v1/alerts", &a)
 	return a.Alerts, err
-}
-
-// Series is a series of a query over a time.
-type Series struct {
-	Labels map[string]string `json:"metric"`
-	Values [][2]any          `json:"values"` // seconds since 1970, and the value as text
-}
-
-// Range asks for the values of a query between two moments.
-func (s *Server) Range(ctx context.Context, query string, from, to time.Time, step time.Duration) ([]Series, error) {
-	var r struct {
-		Result []Series `json:"result"`
-	}
-	q := url.Values{
-		"query": {query}, "start": {strconv.FormatInt(from.Unix(), 10)}, "end": {strconv.FormatInt(to.Unix(), 10)},
-		"step": {strconv.FormatFloat(step.Seconds(), 'f', 3, 64)},
-	}
-	err := s.ask(ctx, "/api/v1/query_range?"+q.Encode(), &r)
-	return r.Result, err
 }
 
 func (s *Server) ask(ctx context.Context, path string, into any) error {

@@ -1,5 +1,5 @@
 // Package tool builds Prometheus and promtool, of the version that the module in
-// ../tools is pinned to. Only service discovery by files is built in: the others
+// tools/prometheus is pinned to. Only service discovery by files is built in: the others
 // are for clusters, and most of the program.
 package tool
 
@@ -21,7 +21,7 @@ func Build(ctx context.Context, name string) (string, error) {
 	}
 	path := filepath.Join(root, ".local", "bin", name)
 	cmd := exec.CommandContext(ctx, "go", "build", "-tags", "remove_all_sd", "-o", path, "github.com/prometheus/prometheus/cmd/"+name)
-	cmd.Dir = filepath.Join(root, "deploy", "observability", "tools")
+	cmd.Dir = filepath.Join(root, "tools", "prometheus")
 	cmd.Env = append(os.Environ(), "GOWORK=off")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build %s: %w\n%s", name, err, out)

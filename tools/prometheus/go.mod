@@ -1,4 +1,4 @@
-module example.com/pizza/deploy/observability/tools
+module example.com/pizza/tools/prometheus
 
 go 1.26.0
 

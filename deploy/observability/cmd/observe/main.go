@@ -1,0 +1,136 @@
+// Command observe watches the system of `make run`: a Prometheus with the rules of
+// this folder scrapes it, spans are taken by OTLP, and both are shown in a browser.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"example.com/pizza/deploy/local/stack"
+	"example.com/pizza/deploy/observability/prometheus"
+	"example.com/pizza/deploy/observability/tool"
+	"example.com/pizza/deploy/observability/traces"
+	"example.com/pizza/deploy/observability/viewer"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "observe: "+err.Error())
+		os.Exit(1) //nolint:gocritic // the signals end with the process
+	}
+}
+
+// run is the program without the process around it.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	root, err := tool.Root()
+	if err != nil {
+		return err
+	}
+	flags := flag.NewFlagSet("observe", flag.ContinueOnError)
+	data := flags.String("data", or(os.Getenv("DATA"), filepath.Join(root, ".local")), "folder of the data of make run")
+	program := flags.String("prometheus", os.Getenv("PROMETHEUS"), "path of an installed prometheus, whose pages come with it; empty builds one")
+	page := flags.String("page", "localhost:9091", "address of the pages")
+	metrics := flags.String("metrics", "localhost:9090", "address of Prometheus")
+	spans := flags.String("spans", "localhost:4318", "address that takes spans, by OTLP over HTTP")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if *data, err = filepath.Abs(*data); err != nil {
+		return err
+	}
+	if *program == "" {
+		if err := say(out, "building Prometheus, which takes minutes the first time\n"); err != nil {
+			return err
+		}
+		if *program, err = tool.Build(ctx, "prometheus"); err != nil {
+			return err
+		}
+	}
+
+	folder := filepath.Join(root, "deploy", "observability")
+	server, err := prometheus.Start(ctx, prometheus.Options{
+		Program: *program, Folder: filepath.Join(*data, "prometheus"), Targets: filepath.Join(*data, stack.TargetsFile),
+		Rules: filepath.Join(folder, "rules", "*.yaml"), Every: 5 * time.Second, Address: *metrics, Log: os.Stderr,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = server.Stop() }() // it has ended, or is on its way
+	store := &traces.Store{}
+	failed := make(chan error, 2)
+	take := http.NewServeMux()
+	take.Handle("POST /v1/traces", store)
+	spansURL, stop, err := serve(ctx, *spans, take, failed)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	hint := "Have the services send them: make run OTEL_EXPORTER_OTLP_ENDPOINT=" + spansURL
+	pages := &viewer.Viewer{Prometheus: server, Traces: store, Folder: folder, Namespace: "local", Hint: hint}
+	pageURL, stop, err := serve(ctx, *page, pages.Handler(), failed)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if err := say(out, `
+  alerts, dashboards, traces   %s
+  Prometheus                   %s
+  spans are taken at           %s
+
+%s
+
+There is no Grafana here. One that you have can import deploy/observability/dashboards/*.json,
+with %s as its Prometheus.
+
+Ctrl-C stops it.
+`, pageURL, server.URL, spansURL, hint, server.URL); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-server.Ended():
+		return errors.New("prometheus ended by itself")
+	case err := <-failed:
+		return err
+	}
+}
+
+// serve serves at an address until the function that it returns is called.
+func serve(ctx context.Context, address string, handler http.Handler, failed chan<- error) (url string, stop func(), err error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return "", nil, err
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	go func() {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			failed <- err
+		}
+	}()
+	return "http://" + l.Addr().String(), func() { _ = server.Close() }, nil
+}
+
+func say(out io.Writer, format string, args ...any) error {
+	_, err := fmt.Fprintf(out, format, args...)
+	return err
+}
+
+func or(s, fallback string) string {
+	if s == "" {
+		return fallback
+	}
+	return s
+}

@@ -1,0 +1,177 @@
+// Package traces takes spans by OTLP over HTTP (http/protobuf, the default of the
+// services) and keeps the latest traces in memory, for someone to look at. It is no
+// more than a developer's machine needs; a cluster has a real one.
+package traces
+
+import (
+	"encoding/hex"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	common "go.opentelemetry.io/proto/otlp/common/v1"
+	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
+)
+
+// Kept is how many traces are kept; the oldest goes first.
+const Kept = 1000
+
+// largest is the most bytes of one request: many times what a service sends.
+const largest = 16 << 20
+
+// Span is one step of a trace.
+type Span struct {
+	ID, Parent string // in hexadecimal digits; a root has no parent
+	Service    string
+	Name       string
+	Begin, End time.Time
+	Failed     bool
+	Told       []string // its attributes, and what happened in it, as text
+	Links      []string // traces that it is linked to
+}
+
+// Trace is the spans that have come of one trace, by their beginning.
+type Trace struct {
+	ID    string
+	Spans []Span
+}
+
+// Begin is when its first span began.
+func (t Trace) Begin() time.Time { return t.Spans[0].Begin }
+
+// Took is the time from its first beginning to its last end.
+func (t Trace) Took() time.Duration {
+	end := t.Spans[0].End
+	for _, s := range t.Spans {
+		if s.End.After(end) {
+			end = s.End
+		}
+	}
+	return end.Sub(t.Begin())
+}
+
+// Failed tells whether one of its spans has failed.
+func (t Trace) Failed() bool {
+	return slices.ContainsFunc(t.Spans, func(s Span) bool { return s.Failed })
+}
+
+// Store keeps traces. The zero value is empty and ready; it may be used by several goroutines.
+type Store struct {
+	mu     sync.Mutex
+	traces map[string][]Span
+	order  []string // of arrival
+}
+
+// Trace returns a trace by its id, in the order in which its spans began.
+func (s *Store) Trace(id string) (Trace, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	spans, ok := s.traces[id]
+	return Trace{ID: id, Spans: slices.Clone(spans)}, ok
+}
+
+// Latest returns the latest traces, the newest first.
+func (s *Store) Latest() []Trace {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	latest := make([]Trace, 0, len(s.order))
+	for _, id := range slices.Backward(s.order) {
+		latest = append(latest, Trace{ID: id, Spans: slices.Clone(s.traces[id])})
+	}
+	return latest
+}
+
+// ServeHTTP takes spans, as OTLP/HTTP says: POST /v1/traces.
+func (s *Store) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, q.Body, largest))
+	var sent collector.ExportTraceServiceRequest
+	if err == nil {
+		err = proto.Unmarshal(body, &sent)
+	}
+	if err != nil || q.Header.Get("Content-Type") != "application/x-protobuf" {
+		http.Error(w, "no spans: this takes http/protobuf alone", http.StatusBadRequest)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, process := range sent.ResourceSpans {
+		service := process.Resource.GetAttributes()
+		for _, scope := range process.ScopeSpans {
+			for _, span := range scope.Spans {
+				s.add(hex.EncodeToString(span.TraceId), read(span, text(service, "service.name")))
+			}
+		}
+	}
+	w.Header().Set("Content-Type", "application/x-protobuf") // and nothing in it: all were taken
+}
+
+func (s *Store) add(trace string, span Span) {
+	if s.traces == nil {
+		s.traces = map[string][]Span{}
+	}
+	if _, known := s.traces[trace]; !known {
+		s.order = append(s.order, trace)
+		if len(s.order) > Kept {
+			delete(s.traces, s.order[0])
+			s.order = s.order[1:]
+		}
+	}
+	s.traces[trace] = append(s.traces[trace], span)
+	slices.SortStableFunc(s.traces[trace], func(a, b Span) int { return a.Begin.Compare(b.Begin) })
+}
+
+func read(s *otlp.Span, service string) Span {
+	span := Span{
+		ID: hex.EncodeToString(s.SpanId), Parent: hex.EncodeToString(s.ParentSpanId), Service: service, Name: s.Name,
+		Begin: moment(s.StartTimeUnixNano), End: moment(s.EndTimeUnixNano), Failed: s.Status.GetCode() == otlp.Status_STATUS_CODE_ERROR,
+		Told: texts(s.Attributes),
+	}
+	for _, e := range s.Events {
+		span.Told = append(append(span.Told, e.Name), texts(e.Attributes)...)
+	}
+	for _, l := range s.Links {
+		span.Links = append(span.Links, hex.EncodeToString(l.TraceId))
+	}
+	return span
+}
+
+func moment(nanoseconds uint64) time.Time {
+	return time.Unix(0, int64(nanoseconds)) // it fits until the year 2262
+}
+
+func texts(attributes []*common.KeyValue) []string {
+	var all []string
+	for _, a := range attributes {
+		all = append(all, a.Key+"="+value(a.Value))
+	}
+	return all
+}
+
+func text(attributes []*common.KeyValue, key string) string {
+	for _, a := range attributes {
+		if a.Key == key {
+			return value(a.Value)
+		}
+	}
+	return ""
+}
+
+func value(v *common.AnyValue) string {
+	switch v := v.GetValue().(type) {
+	case *common.AnyValue_StringValue:
+		return v.StringValue
+	case *common.AnyValue_IntValue:
+		return strconv.FormatInt(v.IntValue, 10)
+	case *common.AnyValue_BoolValue:
+		return strconv.FormatBool(v.BoolValue)
+	case *common.AnyValue_DoubleValue:
+		return strconv.FormatFloat(v.DoubleValue, 'g', -1, 64)
+	default:
+		return "…"
+	}
+}

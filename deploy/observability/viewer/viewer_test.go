@@ -1,0 +1,100 @@
+package viewer_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
+
+	"example.com/pizza/deploy/observability/dashboard"
+	"example.com/pizza/deploy/observability/prometheus"
+	"example.com/pizza/deploy/observability/tool"
+	"example.com/pizza/deploy/observability/traces"
+	"example.com/pizza/deploy/observability/viewer"
+)
+
+// Every page is served, with what a real Prometheus (which has nothing to scrape but
+// evaluates every query) and the traces have for it.
+func TestPages(t *testing.T) {
+	t.Parallel()
+	program, err := tool.Build(t.Context(), "prometheus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := tool.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(root, "deploy", "observability")
+	server, err := prometheus.Start(t.Context(), prometheus.Options{
+		Program: program, Folder: t.TempDir(), Targets: filepath.Join(t.TempDir(), "targets.json"),
+		Rules: filepath.Join(folder, "rules", "*.yaml"), Every: time.Second, Address: "127.0.0.1:0", Log: t.Output(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	store := failedTrace(t)
+	pages := (&viewer.Viewer{Prometheus: server, Traces: store, Folder: folder, Namespace: "local", Hint: "none yet"}).Handler()
+
+	want := map[string]string{
+		"/":                         "POST /order/",
+		"/traces":                   "POST /order/",
+		"/traces/" + traceID:        "InsertOrder",
+		"/runbooks/ServiceDown.md":  "## Mitigation",
+		"/dashboards/unheard-of":    "no such page",
+		"/traces/unheard-of":        "no such page",
+		"/runbooks/unheard-of.md":   "404",
+		"/dashboards/..%2Foverview": "no such page",
+	}
+	for _, d := range dashboard.All() {
+		want["/dashboards/"+d.Name] = "<h1>" + d.Title
+	}
+	for path, text := range want {
+		w := httptest.NewRecorder()
+		pages.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		found := text != "404" && text != "no such page"
+		if !strings.Contains(w.Body.String(), text) || (w.Code == http.StatusOK) != found {
+			t.Errorf("%s: %d without %q:\n%s", path, w.Code, text, w.Body)
+		}
+	}
+}
+
+const traceID = "000102030405060708090a0b0c0d0e0f"
+
+// failedTrace returns a store with one trace of two spans, of which the second failed.
+func failedTrace(t *testing.T) *traces.Store {
+	t.Helper()
+	id := make([]byte, 16)
+	for i := range id {
+		id[i] = byte(i)
+	}
+	root, child := []byte{7: 1}, []byte{7: 2}
+	body, err := proto.Marshal(&collector.ExportTraceServiceRequest{ResourceSpans: []*otlp.ResourceSpans{{ScopeSpans: []*otlp.ScopeSpans{{
+		Spans: []*otlp.Span{
+			{TraceId: id, SpanId: root, Name: "POST /order/", StartTimeUnixNano: 1, EndTimeUnixNano: 9e6},
+			{
+				TraceId: id, SpanId: child, ParentSpanId: root, Name: "InsertOrder", StartTimeUnixNano: 2, EndTimeUnixNano: 8e6,
+				Status: &otlp.Status{Code: otlp.Status_STATUS_CODE_ERROR},
+			},
+		},
+	}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := httptest.NewRequest(http.MethodPost, "/v1/traces", strings.NewReader(string(body)))
+	q.Header.Set("Content-Type", "application/x-protobuf")
+	var store traces.Store
+	store.ServeHTTP(httptest.NewRecorder(), q)
+	return &store
+}
