@@ -74,6 +74,8 @@ func TestAlerts(t *testing.T) {
 		write(t, s.previousKeys(), "short")
 		return func() { write(t, s.previousKeys(), "") }
 	}, "TokenKeysRefused login", "TokenKeysRefused order")
+
+	t.Run("every panel shows something", s.testPanels)
 }
 
 func (s *system) signal(t *testing.T, service string, signal syscall.Signal) {
