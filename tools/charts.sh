@@ -35,6 +35,27 @@ scenario() { # NAME CHART VALUES
             { read -r summary; echo "$1 on $version: $summary"; case $summary in *"Invalid: 0, Errors: 0, Skipped: 0"*) ;; *) cat; exit 1 ;; esac; }
     done
 }
+# What no value may be, the schemas refuse, each with its name.
+while read -r set; do
+    if "$bin/helm" template pizza helm/order -f helm/order/ci/alone-values.yaml --set "$set" > .local/rendered.yaml 2> .local/refused.txt ||
+        ! grep -q "don't meet the specifications" .local/refused.txt; then
+        echo "helm/order takes $set" >&2
+        exit 1
+    fi
+done << BAD
+typo=1
+global.typo=1
+replicas=0
+global.environment=production
+global.postgresql.sslmode=on
+global.corsAllowedOrigins[0]=https://pizza.example/
+global.trustedProxies[0]=10.0.0.1
+global.image.registry=registry.example/
+image.digest=sha256:abc
+resources.limits.memory=null
+config.ORDER_QUEUE=100
+config.lower=x
+BAD
 for chart in $charts; do
     for values in "helm/$chart"/ci/*-values.yaml; do
         scenario "$chart, $(basename "$values" -values.yaml)" "$chart" "$values"

@@ -36,6 +36,13 @@ data:
   {{- if .Values.menuBaseURL }}
   {{- $_ := set $settings "MENU_BASE_URL" .Values.menuBaseURL }}
   {{- end }}
+  {{- range $where, $more := dict "config" .Values.config "secrets.values" .Values.secrets.values }}
+  {{- range $name, $_ := $more }}
+  {{- if hasKey $settings $name }}
+  {{- fail (printf "%s.%s.%s must be left out: another value of the chart sets it" (include "pizza.name" $) $where $name) }}
+  {{- end }}
+  {{- end }}
+  {{- end }}
   {{- range $name, $value := merge (dict) .Values.config $settings }}
   {{ $name }}: {{ $value | toString | quote }}
   {{- end }}

@@ -51,7 +51,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- define "pizza.requireDev" -}}
 {{- $context := index . 0 -}}
 {{- $what := index . 1 -}}
-{{- if and (ne $context.Values.global.environment "dev") (ne $context.Values.global.environment "local") -}}
+{{- if ne $context.Values.global.environment "dev" -}}
 {{- fail (printf "%s must not be in values where global.environment is %q: name an existing Secret instead" $what $context.Values.global.environment) -}}
 {{- end -}}
 {{- end }}

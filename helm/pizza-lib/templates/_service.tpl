@@ -63,6 +63,9 @@ spec:
 {{- if gt (int .minReplicas) (int .maxReplicas) -}}
 {{- fail (printf "%s.autoscaling.minReplicas (%d) must not be above maxReplicas (%d)" (include "pizza.name" $) (int .minReplicas) (int .maxReplicas)) -}}
 {{- end -}}
+{{- if not (or .targetCPU .targetMemory .metrics) -}}
+{{- fail (printf "%s.autoscaling needs targetCPU, targetMemory or metrics to scale by" (include "pizza.name" $)) -}}
+{{- end -}}
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
 metadata:
