@@ -85,7 +85,7 @@ func TestMigrate(t *testing.T) {
 	migrator.mustRun(t, []string{"seed", "--history=../../seed/history"}, "the orders are there already; nothing loaded")
 
 	migrator.mustRun(t, []string{"down", "--yes"}, "taken back  order  ")
-	migrator.mustRun(t, []string{"down", "login", "--yes"}, "taken back  login  00003  revocations")
+	migrator.mustRun(t, []string{"down", "login", "--yes"}, "taken back  login  00004  member_gone")
 	migrator.mustRun(t, []string{"status"}, "2 pending")
 	migrator.mustRun(t, []string{"up"}, "after 2 migrations")
 }

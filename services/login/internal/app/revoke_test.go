@@ -67,6 +67,24 @@ func TestRevokeMember(t *testing.T) {
 	apitest.Decode[api.Revoked](t, s.revoke(t, asJSON, `{"member_id":"nobody"}`), http.StatusOK)
 }
 
+// A member whose row is deleted, by whoever may, has no session left on any
+// replica; the next one with its id has.
+func TestDeletedMember(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.New(t)
+	s, replica := start(t, db), start(t, db)
+	s.register(t, "minji", "correct horse")
+	s.register(t, "mina", "correct horse")
+	gone, other := s.login(t, "minji", "correct horse"), s.login(t, "mina", "correct horse")
+	exec(t, superuser(t, db), "DELETE FROM member WHERE member_id = 'minji'")
+	s.waitRevoked(t, gone)
+	replica.waitRevoked(t, gone)
+	apitest.Decode[api.GoodToken](t, replica.verify(t, other), http.StatusOK)
+	s.register(t, "minji", "battery staple")
+	apitest.Decode[api.GoodToken](t, replica.verify(t, s.login(t, "minji", "battery staple")), http.StatusOK)
+	replica.waitRevoked(t, gone)
+}
+
 func TestRevokeMemberRefuses(t *testing.T) {
 	t.Parallel()
 	s := start(t, migrationstest.New(t))
