@@ -22,7 +22,7 @@ const maxConnections = 200
 
 // connections are the limits of the roles: just what the charts say that the pods
 // may come to need, menu when it is scaled.
-var connections = migrations.Connections{Login: 27, Menu: 45, Order: 48}
+var connections = migrations.Connections{Login: 28, Menu: 56, Order: 60}
 
 // database is a PostgreSQL server on this machine, outside of the cluster. It
 // listens on the machine itself alone; a door on the address that pods see leads

@@ -120,7 +120,7 @@ func (s *system) install(ctx context.Context, tag string, more ...string) error 
 		return err
 	}
 	args := []string{
-		"upgrade", "--install", release, filepath.Join(s.root, "helm/pizza"), "-f", filepath.Join(s.root, "deploy/environments/dev.yaml"), "-f", file,
+		"upgrade", "--install", release, filepath.Join(s.root, "helm/pizza"), "-f", filepath.Join(s.root, "deploy/environments/dev/values.yaml"), "-f", file,
 		"--set", "global.image.tag=" + tag, "--wait", "--timeout", "5m",
 	}
 	if _, err := s.helm(ctx, append(args, more...)...); err != nil {

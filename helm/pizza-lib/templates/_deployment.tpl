@@ -20,7 +20,7 @@ spec:
   strategy:
     type: RollingUpdate
     rollingUpdate:
-      # One pod more, and never one less: and the budget of connections counts the one.
+      # One pod more, and never one less.
       maxSurge: 1
       maxUnavailable: 0
   template:
