@@ -115,7 +115,7 @@ func (e *experiment) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	if err := os.Chmod(folder, 0o755); err != nil { //nolint:gosec // PostgreSQL does not run as root, and reaches its own folder below
+	if err := os.Chmod(folder, 0o755); err != nil { // the server does not run as root, and reaches its own folder below
 		return err
 	}
 	if e.database, err = startDatabase(ctx, filepath.Join(folder, "postgres"), e.settings.Host, e.log); err != nil {
