@@ -40,8 +40,12 @@ charts: $(BIN)/helm $(BIN)/helm-unittest $(BIN)/helm-docs $(BIN)/kubeconform ## 
 	@tools/charts.sh $(CURDIR)/$(BIN)
 
 .PHONY: images
-images: ## Build the container images as OCI archives in .local/images (make images TAG=1.2.0 REGISTRY=ghcr.io/me/pizza)
-	@go run ./deploy/images/cmd/images $(if $(TAG),-tag $(TAG)) $(if $(REGISTRY),-registry $(REGISTRY))
+images: ## Build the container images as OCI archives in .local/images (make images IMAGES="login menu" TAG=1.2.0 REGISTRY=ghcr.io/me/pizza)
+	@go run ./deploy/images/cmd/images $(if $(TAG),-tag $(TAG)) $(if $(REGISTRY),-registry $(REGISTRY)) $(IMAGES)
+
+.PHONY: changed
+changed: ## Tell which images HEAD changes, and by which files (make changed BASE=main)
+	@go run ./deploy/images/cmd/changed $(if $(GITHUB_OUTPUT),-github $(GITHUB_OUTPUT)) $(or $(BASE),main)
 
 .PHONY: dockerfiles
 dockerfiles: ## Build the Dockerfiles with buildah, and check that their images are those of make images (PULL=1: on the real base images)
