@@ -44,8 +44,20 @@ images: ## Build the container images as OCI archives in .local/images (make ima
 	@go run ./deploy/images/cmd/images $(if $(TAG),-tag $(TAG)) $(if $(REGISTRY),-registry $(REGISTRY)) $(IMAGES)
 
 .PHONY: changed
-changed: ## Tell which images HEAD changes, and by which files (make changed BASE=main)
-	@go run ./deploy/images/cmd/changed $(if $(GITHUB_OUTPUT),-github $(GITHUB_OUTPUT)) $(or $(BASE),main)
+changed: ## Tell which images are not what dev runs, and why; or which HEAD changes, and by which files (make changed BASE=main)
+	@go run ./deploy/images/cmd/changed $(if $(GITHUB_OUTPUT),-github $(GITHUB_OUTPUT)) $(BASE)
+
+.PHONY: push
+push: ## Push the images of make images to REGISTRY (make push IMAGES=order REGISTRY=ghcr.io/me/pizza), as who is logged in
+	@go run ./deploy/images/cmd/push $(if $(GITHUB_OUTPUT),-github $(GITHUB_OUTPUT)) -registry $(REGISTRY) $(IMAGES)
+
+.PHONY: sign
+sign: $(BIN)/cosign ## Sign what was pushed, with its bill of materials: without keys in GitHub Actions, with COSIGN_KEY elsewhere
+	@tools/sign.sh $(CURDIR)/$(BIN)/cosign .local/images
+
+.PHONY: push-charts
+push-charts: $(BIN)/helm ## Push the charts to REGISTRY/charts, those whose version is not there yet
+	@tools/push-charts.sh $(CURDIR)/$(BIN)/helm $(REGISTRY)/charts
 
 .PHONY: dockerfiles
 dockerfiles: ## Build the Dockerfiles with buildah, and check that their images are those of make images (PULL=1: on the real base images)

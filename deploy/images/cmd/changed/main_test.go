@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"example.com/pizza/deploy/images/image"
 )
 
 const root = "../../../.."
@@ -18,7 +20,8 @@ const root = "../../../.."
 // one before the first push of a branch.
 func TestRun(t *testing.T) {
 	t.Parallel()
-	for base, want := range map[string]string{"HEAD": "images=\n", strings.Repeat("0", 40): "images=login menu order migrate\n"} {
+	none, all := "images=\nmatrix=[]\n", "images=login menu order migrate\nmatrix=[\"login\",\"menu\",\"order\",\"migrate\"]\n"
+	for base, want := range map[string]string{"HEAD": none, strings.Repeat("0", 40): all} {
 		path := filepath.Join(t.TempDir(), "output")
 		var out bytes.Buffer
 		if err := run(t.Context(), []string{"-root", root, "-json", "-github", path, base}, &out, io.Discard); err != nil {
@@ -28,13 +31,37 @@ func TestRun(t *testing.T) {
 		if err != nil || string(got) != want {
 			t.Errorf("since %s: %q, want %q, %v", base, got, want, err)
 		}
-		var all []answer
-		if err := json.Unmarshal(out.Bytes(), &all); err != nil || len(all) != 4 || all[3].Name != "migrate" || all[3].Changed != (len(want) > 8) {
-			t.Errorf("since %s: %+v, %v", base, all, err)
+		var answers []answer
+		if err := json.Unmarshal(out.Bytes(), &answers); err != nil || len(answers) != 4 || answers[3].Name != "migrate" || answers[3].Changed != (want == all) {
+			t.Errorf("since %s: %+v, %v", base, answers, err)
 		}
 	}
-	if err := run(t.Context(), nil, io.Discard, io.Discard); err == nil {
-		t.Error("runs without a base")
+	if err := run(t.Context(), []string{"-root", root, "-environment", "nowhere"}, io.Discard, io.Discard); err == nil {
+		t.Error("compares with an environment that is not there")
+	}
+}
+
+// An image is new to an environment if its version is not the tag that runs there.
+func TestNotRunning(t *testing.T) {
+	t.Parallel()
+	tags, err := running(filepath.Join(root, "deploy/environments/dev/images.yaml"))
+	if err != nil || len(tags) != len(image.Specs()) {
+		t.Fatalf("dev runs %q, %v", tags, err)
+	}
+	for _, s := range image.Specs() {
+		if tags[s.Name] == "" {
+			t.Errorf("dev runs no %s: %q", s.Name, tags)
+		}
+		r, err := image.RevisionOf(t.Context(), root, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for tag, changed := range map[string]bool{r.Version(): false, "01234567": true} {
+			got, err := notRunning(root, "dev", map[string]string{s.Name: tag})(t.Context(), s)
+			if err != nil || (len(got) > 0) != changed {
+				t.Errorf("%s where dev runs %s: %q, %v", r.Version(), tag, got, err)
+			}
+		}
 	}
 }
 
