@@ -1,0 +1,218 @@
+package contract
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"example.com/pizza/pkg/apitest"
+)
+
+const oven = `
+consumer: waiter
+provider: oven
+interactions:
+  - name: what is baked
+    given: one is in
+    with: {key: k-1}
+    request: {method: POST, path: '/bake/?fast=1', headers: {Authorization: 'Bearer ${key}'}, body: {sort: margherita}}
+    response:
+      status: 200
+      headers: {Content-Type: application/json, Location: /bake/1}
+      body: {id: 1, sort: margherita, at: '18:30:05', slices: [{cut: true}], toppings: [basil, salt]}
+      match: {headers.Location: '^/bake/', body.id: integer, body.sort: exact, body.at: time, body.slices: each}
+`
+
+const good = `{"id":7,"sort":"margherita","at":"09:00:00","slices":[{"cut":true},{"cut":false}],"toppings":["a","b"],"more":null}`
+
+func baking(t *testing.T) *Interaction {
+	t.Helper()
+	c, err := parse([]byte(oven))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &c.Interactions[0]
+}
+
+// TestVerify: what the consumer reads must be there as written, and what it does
+// not read may be anything.
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ from, to, want string }{
+		"as written":            {"", "", ""},
+		"a field more":          {`"id"`, `"new":1,"id"`, ""},
+		"another list":          {`"slices":[{"cut":true},`, `"slices":[`, ""},
+		"a field less":          {`"sort"`, `"kind"`, `body.sort: is missing: the answer has ["at" "id" "kind" "more" "slices" "toppings"]`},
+		"another type":          {`"id":7`, `"id":"7"`, "body.id: is text, want a number"},
+		"null":                  {`"id":7`, `"id":null`, "body.id: is null, want a number"},
+		"no whole number":       {`"id":7`, `"id":7.5`, "body.id: is 7.5, want a whole number"},
+		"another value":         {`"margherita"`, `"funghi"`, `body.sort: is "funghi", want "margherita"`},
+		"another form":          {`09:00:00`, `9 a.m.`, `body.at: is "9 a.m.", which ^\d{2}:\d{2}:\d{2}$ does not match`},
+		"a list of none":        {`[{"cut":true},{"cut":false}]`, `[]`, "body.slices: is empty"},
+		"an element less":       {`["a","b"]`, `["a"]`, "body.toppings: has 1 elements, want 2"},
+		"a field of an element": {`"cut":false`, `"c":false`, `body.slices[].cut: is missing: the answer has ["c"]`},
+		"no JSON":               {`{`, ``, "body: invalid character ':' after top-level value"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+				w.Header().Set("Location", "/bake/7")
+				_, _ = w.Write([]byte(strings.Replace(good, test.from, test.to, 1)))
+			}))
+			t.Cleanup(server.Close)
+			provider := Provider{&apitest.Service{Public: server.URL, Client: server.Client()}, map[string]string{"key": "k-2"}}
+			want := test.want
+			if want != "" {
+				want = `waiter → oven, "what is baked": ` + want
+			}
+			if got := text(baking(t).Verify(t.Context(), provider)); got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+		})
+	}
+}
+
+// TestVerifyStatusAndHeaders: of an answer with another status, nothing more is
+// said than that.
+func TestVerifyStatusAndHeaders(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(http.StatusBadGateway)
+		_, _ = w.Write([]byte("<html>"))
+	}))
+	t.Cleanup(server.Close)
+	provider := Provider{&apitest.Service{Public: server.URL, Client: server.Client()}, map[string]string{"key": "k-2"}}
+	got := strings.Split(text(baking(t).Verify(t.Context(), provider)), "\n")
+	who := `waiter → oven, "what is baked": `
+	want := []string{
+		who + "status: is 502, want 200: <html>",
+		who + `headers.Content-Type: is "text/html", want "application/json"`,
+		who + "headers.Location: is missing",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q\nwant %q", got, want)
+	}
+	provider.Values = nil
+	if got, want := text(baking(t).Verify(t.Context(), provider)), who+`given "one is in" has no value for ${key}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestServe: a consumer that sends what is written gets what is written, and any
+// other request is refused.
+func TestServe(t *testing.T) {
+	t.Parallel()
+	const path, body = "/bake/?fast=1", `{"sort":"margherita"}`
+	for name, test := range map[string]struct{ method, path, key, contentType, body, want string }{
+		"as written":     {"POST", path, "k-1", "application/json", body, ""},
+		"another method": {"PUT", path, "k-1", "application/json", body, "request: is PUT /bake/?fast=1, want POST /bake/?fast=1"},
+		"another path":   {"POST", "/fry/?fast=1", "k-1", "application/json", body, "request: is POST /fry/?fast=1, want POST /bake/?fast=1"},
+		"another query":  {"POST", "/bake/", "k-1", "application/json", body, "request: is POST /bake/, want POST /bake/?fast=1"},
+		"another key":    {"POST", path, "k-2", "application/json", body, `request: headers.Authorization: is "Bearer k-2", want "Bearer k-1"`},
+		"a form":         {"POST", path, "k-1", "application/x-www-form-urlencoded", "a=b", `request: is no JSON but "application/x-www-form-urlencoded": a=b`},
+		"another body":   {"POST", path, "k-1", "application/json", `{"sort":"funghi"}`, "request: body: is map[sort:funghi], want map[sort:margherita]"},
+		"a field more":   {"POST", path, "k-1", "application/json", `{"sort":"margherita","n":1}`, "request: body: is map[n:1 sort:margherita], want map[sort:margherita]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			filled, err := baking(t).fill(map[string]string{"key": "k-1"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := httptest.NewRequestWithContext(t.Context(), test.method, test.path, strings.NewReader(test.body))
+			r.Header.Set("Authorization", "Bearer "+test.key)
+			r.Header.Set("Content-Type", test.contentType)
+			if got := text(filled.Request.compare(r)); got != test.want {
+				t.Errorf("%s, want %s", got, test.want)
+			}
+		})
+	}
+	t.Run("the answer", func(t *testing.T) {
+		t.Parallel()
+		i := baking(t)
+		served := Provider{&apitest.Service{Public: i.Serve(t), Client: &http.Client{}}, i.With}
+		if err := i.Verify(t.Context(), served); err != nil {
+			t.Error("what is served is not what is written: ", err)
+		}
+	})
+}
+
+// TestReadRefuses: a file that could pass for the wrong reason is refused.
+func TestReadRefuses(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ from, to, want string }{
+		"no consumer":              {"consumer: waiter", "", "consumer, provider or interactions are missing"},
+		"a field nobody knows":     {"status:", "stats:", `unknown field "stats"`},
+		"no state":                 {"given: one is in", "", `interaction 0, "what is baked", needs a given state, and a name of its own`},
+		"a rule nobody knows":      {"exact", "exactly", `body.sort: there is no rule "exactly"`},
+		"a rule about nothing":     {"body.sort:", "body.kind:", "body.kind: the example does not have what this rule is about"},
+		"an example of two":        {"[{cut: true}]", "[{cut: true}, {cut: true}]", "body.slices: the example of a list of any length has 1 element, not 2"},
+		"a rule against its field": {"'18:30:05'", "half past six", `body.at: is "half past six", which ^\d{2}:\d{2}:\d{2}$ does not match`},
+		"no regular expression":    {"'^/bake/'", "'^('", "headers.Location: error parsing regexp"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			changed := strings.Replace(oven, test.from, test.to, 1)
+			if _, err := parse([]byte(changed)); changed == oven || !strings.Contains(text(err), test.want) {
+				t.Errorf("%v, want %s", err, test.want)
+			}
+		})
+	}
+}
+
+// TestDocumented: what the document does not promise, nobody may rely on.
+func TestDocumented(t *testing.T) {
+	t.Parallel()
+	const document = `
+openapi: 3.0.3
+info: {title: oven, version: 1.0.0}
+paths:
+  /bake/:
+    post:
+      responses:
+        '200':
+          description: It is in.
+          headers: {Location: {schema: {type: string}}}
+          content:
+            application/json:
+              schema:
+                allOf:
+                  - {type: object, properties: {id: {type: integer}, sort: {type: string, enum: [margherita]}, at: {type: string}}}
+                  - type: object
+                    properties:
+                      slices: {type: array, items: {$ref: '#/components/schemas/Slice'}}
+                      toppings: {type: array, items: {type: string}}
+components:
+  schemas:
+    Slice: {type: object, properties: {cut: {type: boolean}}}
+`
+	for name, test := range map[string]struct{ from, to, want string }{
+		"as written":     {"", "", ""},
+		"another path":   {"/bake/:", "/fry/:", "the document has no POST /bake/?fast=1"},
+		"another status": {"'200'", "'201'", "the document has no status 200"},
+		"no header":      {"Location", "Place", "headers.Location: the document does not have it"},
+		"no field":       {"cut:", "whole:", "body.slices[].cut: the document does not have it"},
+		"another type":   {"id: {type: integer}", "id: {type: string}", "body.id: 1 is nothing that the document has here"},
+		"another enum":   {"[margherita]", "[funghi]", `body.sort: "margherita" is nothing that the document has here`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			i := baking(t)
+			got := text(i.documented(t, []byte(strings.Replace(document, test.from, test.to, 1))))
+			if (got == "") != (test.want == "") || !strings.Contains(got, test.want) {
+				t.Errorf("%s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
