@@ -36,7 +36,7 @@ func (i *Interaction) documented(t *testing.T, document []byte) error {
 	d := undocumented{}
 	for name := range filled.Response.Headers {
 		if _, known := response.Value.Headers[name]; !known && http.CanonicalHeaderKey(name) != "Content-Type" {
-			d.add("headers."+name, "the document does not have it")
+			d.problems.add("headers."+name, "the document does not have it")
 		}
 	}
 	if filled.Response.Body != nil {
@@ -49,11 +49,7 @@ func (i *Interaction) documented(t *testing.T, document []byte) error {
 	return i.failure(d.problems...)
 }
 
-type undocumented struct{ problems []error }
-
-func (d *undocumented) add(path, format string, args ...any) {
-	d.problems = append(d.problems, fmt.Errorf(path+": "+format, args...))
-}
+type undocumented struct{ problems problems }
 
 // value looks for a value of the example in the schemas of its place, of which it
 // has to be one.
@@ -66,7 +62,7 @@ func (d *undocumented) value(path string, value any, schemas []*openapi3.Schema)
 				inner = append(inner, parts(s.Properties[name])...)
 			}
 			if len(inner) == 0 {
-				d.add(path+"."+name, "the document does not have it")
+				d.problems.add(path+"."+name, "the document does not have it")
 				continue
 			}
 			d.value(path+"."+name, value[name], inner)
@@ -86,7 +82,7 @@ func (d *undocumented) value(path string, value any, schemas []*openapi3.Schema)
 				return
 			}
 		}
-		d.add(path, "%s is nothing that the document has here: %v", show(value), refused)
+		d.problems.add(path, "%s is nothing that the document has here: %v", show(value), refused)
 	}
 }
 

@@ -33,7 +33,7 @@ type matcher struct {
 	rules    map[string]string         // exact, each or integer, by path
 	patterns map[string]*regexp.Regexp // by path
 	used     map[string]bool
-	problems []error
+	problems problems
 }
 
 func newMatcher(match map[string]string) (*matcher, error) {
@@ -58,14 +58,17 @@ func newMatcher(match map[string]string) (*matcher, error) {
 	return m, nil
 }
 
-func (m *matcher) wrong(path, format string, args ...any) {
+func (m *matcher) wrong(path, format string, args ...any) { m.problems.add(path, format, args...) }
+
+// problems are what is wrong, each with its path in front. What is wrong with many
+// elements of a list is one problem.
+type problems []error
+
+func (p *problems) add(path, format string, args ...any) {
 	problem := fmt.Errorf(path+": "+format, args...)
-	for _, known := range m.problems { // the same of many elements is one problem
-		if known.Error() == problem.Error() {
-			return
-		}
+	if !slices.ContainsFunc(*p, func(known error) bool { return known.Error() == problem.Error() }) {
+		*p = append(*p, problem)
 	}
-	m.problems = append(m.problems, problem)
 }
 
 // unused adds the rules that were about nothing.
