@@ -6,7 +6,7 @@ PACKAGES := $(MODULES:%=./%/...)
 BIN      := .local/bin
 
 # Where consumers and providers are held to what is expected of them.
-EXPECTATIONS := ./services/menu/internal/app ./services/order/internal/menuclient
+EXPECTATIONS := $(SERVICES:%=./services/%/internal/app) ./services/order/internal/menuclient ./deploy/local/internal/guide
 
 # Tests share one PostgreSQL, which is started for them and thrown away.
 WITH_POSTGRES := $(BIN)/withpostgres

@@ -43,26 +43,57 @@ func (c *Contract) Consume(t *testing.T, checks map[string]func(t *testing.T, ur
 // Serve answers as written until the test ends, and returns the address.
 func (i *Interaction) Serve(t testing.TB) (address string) {
 	t.Helper()
-	filled, err := i.fill(i.With)
-	if err != nil {
-		t.Fatal(i.failure(err))
-	}
 	var asked atomic.Bool
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked.Store(true)
-		if err := filled.Request.compare(r); err != nil {
-			t.Error(i.failure(err))
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		filled.Response.write(w)
-	}))
 	t.Cleanup(func() {
-		server.Close()
 		if !asked.Load() {
 			t.Error(i.failure(errors.New("the consumer did not ask")))
 		}
 	})
+	return serve(t, []*Interaction{i}, func() { asked.Store(true) })
+}
+
+// Serve answers for the providers of all these contracts until the test ends, for
+// a consumer that asks one thing after the other. Where the same request is
+// written several times, the first answer is given.
+func Serve(t testing.TB, contracts ...*Contract) (address string) {
+	t.Helper()
+	var all []*Interaction
+	for _, c := range contracts {
+		for n := range c.Interactions {
+			all = append(all, &c.Interactions[n])
+		}
+	}
+	return serve(t, all, func() {})
+}
+
+func serve(t testing.TB, interactions []*Interaction, asked func()) string {
+	t.Helper()
+	written := make([]*Interaction, len(interactions))
+	for n, i := range interactions {
+		var err error
+		if written[n], err = i.fill(i.With); err != nil {
+			t.Fatal(i.failure(err))
+		}
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked()
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		var differs []error
+		for _, i := range written {
+			err := i.Request.compare(r, body)
+			if err == nil {
+				i.Response.write(w)
+				return
+			}
+			differs = append(differs, i.failure(err))
+		}
+		t.Errorf("%s %s is not written: %v", r.Method, r.URL, errors.Join(differs...))
+		http.Error(w, "this request is not written", http.StatusBadRequest)
+	}))
+	t.Cleanup(server.Close)
 	return server.URL
 }
 
@@ -83,7 +114,7 @@ func (r *Response) write(w http.ResponseWriter) {
 
 // compare returns what is different in a request from what is written. Headers
 // that are not written are the client's own business.
-func (r *Request) compare(got *http.Request) error {
+func (r *Request) compare(got *http.Request, body []byte) error {
 	want, err := url.Parse(r.Path)
 	if err != nil {
 		return err
@@ -95,10 +126,6 @@ func (r *Request) compare(got *http.Request) error {
 		if value := got.Header.Get(name); value != r.Headers[name] {
 			return fmt.Errorf("request: headers.%s: is %q, want %q", name, value, r.Headers[name])
 		}
-	}
-	body, err := io.ReadAll(got.Body)
-	if err != nil {
-		return err
 	}
 	return r.compareBody(media(got.Header.Get("Content-Type")), body)
 }

@@ -84,6 +84,9 @@ func Read(file string) (*Contract, error) {
 		return nil, fmt.Errorf("contract: %w", err)
 	}
 	c, err := parse(text)
+	if err == nil && filepath.Base(file) != c.Consumer+".yaml" {
+		err = fmt.Errorf("the consumer is %s, and so is the file to be called", c.Consumer)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("contract %s: %w", file, err)
 	}

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -123,10 +124,10 @@ func TestServe(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := httptest.NewRequestWithContext(t.Context(), test.method, test.path, strings.NewReader(test.body))
+			r := httptest.NewRequestWithContext(t.Context(), test.method, test.path, http.NoBody)
 			r.Header.Set("Authorization", "Bearer "+test.key)
 			r.Header.Set("Content-Type", test.contentType)
-			if got := text(filled.Request.compare(r)); got != test.want {
+			if got := text(filled.Request.compare(r, []byte(test.body))); got != test.want {
 				t.Errorf("%s, want %s", got, test.want)
 			}
 		})
@@ -139,6 +140,44 @@ func TestServe(t *testing.T) {
 			t.Error("what is served is not what is written: ", err)
 		}
 	})
+}
+
+// verdict keeps what a test would fail with.
+type verdict struct {
+	testing.TB
+	said []string
+}
+
+func (v *verdict) Error(args ...any) { v.said = append(v.said, fmt.Sprint(args...)) }
+func (v *verdict) Errorf(format string, args ...any) {
+	v.said = append(v.said, fmt.Sprintf(format, args...))
+}
+
+// TestServeSaysWhatIsNotWritten: a consumer whose requests are others than it
+// wrote down fails, and so does one that asks for nothing.
+func TestServeSaysWhatIsNotWritten(t *testing.T) {
+	t.Parallel()
+	v := &verdict{TB: t}
+	c, err := parse([]byte(oven))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := Provider{&apitest.Service{Public: Serve(v, c), Client: &http.Client{}}, nil}
+	if a := request.Call(t, http.MethodPost, "/fry/", ""); a.Status != http.StatusBadRequest {
+		t.Errorf("status %d", a.Status)
+	}
+	want := `POST /fry/ is not written: waiter → oven, "what is baked": request: is POST /fry/, want POST /bake/?fast=1`
+	if len(v.said) != 1 || v.said[0] != want {
+		t.Errorf("%q", v.said)
+	}
+	v = &verdict{TB: t}
+	t.Run("nothing is asked", func(t *testing.T) {
+		v.TB = t
+		baking(t).Serve(v)
+	})
+	if want := `waiter → oven, "what is baked": the consumer did not ask`; len(v.said) != 1 || v.said[0] != want {
+		t.Errorf("%q", v.said)
+	}
 }
 
 // TestReadRefuses: a file that could pass for the wrong reason is refused.
