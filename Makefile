@@ -6,7 +6,8 @@ PACKAGES := $(MODULES:%=./%/...)
 BIN      := .local/bin
 
 # Where consumers and providers are held to what is expected of them.
-EXPECTATIONS := $(SERVICES:%=./services/%/internal/app) ./services/order/internal/menuclient ./deploy/local/internal/guide
+EXPECTATIONS := $(SERVICES:%=./services/%/internal/app) ./services/order/internal/menuclient ./deploy/local/internal/guide \
+	./deploy/local/internal/kitchen
 
 # Tests share one PostgreSQL, which is started for them and thrown away.
 WITH_POSTGRES := $(BIN)/withpostgres

@@ -9,7 +9,7 @@
 //	          for everything that the consumer reads
 //
 // So neither can drift from the other without a test failing, and none of the
-// two needs the other to run.
+// two needs the other to run. Events have the same two sides, Hear and Announce.
 //
 // The answer in a file is an example. Of the real answer, every field of the
 // example is looked for, and must have the same JSON type; further fields are
@@ -39,7 +39,8 @@ import (
 type Contract struct {
 	Consumer     string        `json:"consumer"`
 	Provider     string        `json:"provider"`
-	Interactions []Interaction `json:"interactions"`
+	Interactions []Interaction `json:"interactions,omitempty"`
+	Events       []Event       `json:"events,omitempty"`
 }
 
 // Interaction is one request, and what is read of its answer.
@@ -98,25 +99,44 @@ func parse(text []byte) (*Contract, error) {
 	if err := yaml.UnmarshalStrict(text, c); err != nil {
 		return nil, err
 	}
-	if c.Consumer == "" || c.Provider == "" || len(c.Interactions) == 0 {
-		return nil, errors.New("consumer, provider or interactions are missing")
+	if c.Consumer == "" || c.Provider == "" || len(c.Interactions)+len(c.Events) == 0 {
+		return nil, errors.New("consumer, provider, or interactions and events, are missing")
 	}
-	names := map[string]bool{}
+	if err := c.readable(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// readable checks all that is written, and that each has a name of its own.
+func (c *Contract) readable() error {
+	between, names := c.Consumer+" → "+c.Provider, map[string]bool{}
 	for n := range c.Interactions {
 		i := &c.Interactions[n]
-		i.between = c.Consumer + " → " + c.Provider
+		i.between = between
 		if i.Name == "" || i.Given == "" || names[i.Name] {
-			return nil, fmt.Errorf("interaction %d, %q, needs a given state, and a name of its own", n, i.Name)
+			return fmt.Errorf("interaction %d, %q, needs a given state, and a name of its own", n, i.Name)
 		}
 		names[i.Name] = true
 		if i.Request.Body != nil && i.Request.Form != nil {
-			return nil, fmt.Errorf("%w: a request has a body or a form", i.failure())
+			return i.failure(errors.New("a request has a body or a form"))
 		}
 		if err := i.readable(); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return c, nil
+	for n := range c.Events {
+		e := &c.Events[n]
+		e.between = between
+		if e.Name == "" || e.Type == "" || names[e.Name] {
+			return fmt.Errorf("event %d, %q, needs a type, and a name of its own", n, e.Name)
+		}
+		names[e.Name] = true
+		if err := e.readable(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readable checks that the example is as its own rules say, and that each rule
@@ -132,12 +152,16 @@ func (i *Interaction) readable() error {
 	return i.failure(m.problems...)
 }
 
-// failure puts who is concerned before what is wrong. It is nil for nothing.
 func (i *Interaction) failure(problems ...error) error {
+	return failure(i.between, i.Name, problems...)
+}
+
+// failure puts who is concerned before what is wrong. It is nil for nothing.
+func failure(between, name string, problems ...error) error {
 	all := make([]error, 0, len(problems))
 	for _, p := range problems {
 		if p != nil {
-			all = append(all, fmt.Errorf("%s, %q: %w", i.between, i.Name, p))
+			all = append(all, fmt.Errorf("%s, %q: %w", between, name, p))
 		}
 	}
 	return errors.Join(all...)

@@ -45,7 +45,7 @@ func TestVerify(t *testing.T) {
 		"as written":            {"", "", ""},
 		"a field more":          {`"id"`, `"new":1,"id"`, ""},
 		"another list":          {`"slices":[{"cut":true},`, `"slices":[`, ""},
-		"a field less":          {`"sort"`, `"kind"`, `body.sort: is missing: the answer has ["at" "id" "kind" "more" "slices" "toppings"]`},
+		"a field less":          {`"sort"`, `"kind"`, `body.sort: is missing: there is ["at" "id" "kind" "more" "slices" "toppings"]`},
 		"another type":          {`"id":7`, `"id":"7"`, "body.id: is text, want a number"},
 		"null":                  {`"id":7`, `"id":null`, "body.id: is null, want a number"},
 		"no whole number":       {`"id":7`, `"id":7.5`, "body.id: is 7.5, want a whole number"},
@@ -53,7 +53,7 @@ func TestVerify(t *testing.T) {
 		"another form":          {`09:00:00`, `9 a.m.`, `body.at: is "9 a.m.", which ^\d{2}:\d{2}:\d{2}$ does not match`},
 		"a list of none":        {`[{"cut":true},{"cut":false}]`, `[]`, "body.slices: is empty"},
 		"an element less":       {`["a","b"]`, `["a"]`, "body.toppings: has 1 elements, want 2"},
-		"a field of an element": {`"cut":false`, `"c":false`, `body.slices[].cut: is missing: the answer has ["c"]`},
+		"a field of an element": {`"cut":false`, `"c":false`, `body.slices[].cut: is missing: there is ["c"]`},
 		"no JSON":               {`{`, ``, "body: invalid character ':' after top-level value"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -184,7 +184,7 @@ func TestServeSaysWhatIsNotWritten(t *testing.T) {
 func TestReadRefuses(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ from, to, want string }{
-		"no consumer":              {"consumer: waiter", "", "consumer, provider or interactions are missing"},
+		"no consumer":              {"consumer: waiter", "", "consumer, provider, or interactions and events, are missing"},
 		"a field nobody knows":     {"status:", "stats:", `unknown field "stats"`},
 		"no state":                 {"given: one is in", "", `interaction 0, "what is baked", needs a given state, and a name of its own`},
 		"a rule nobody knows":      {"exact", "exactly", `body.sort: there is no rule "exactly"`},
@@ -254,4 +254,47 @@ func text(err error) string {
 		return ""
 	}
 	return err.Error()
+}
+
+// TestEvents: of an event, too, what the consumer reads must be there as written.
+func TestEvents(t *testing.T) {
+	t.Parallel()
+	const written = `
+consumer: waiter
+provider: oven
+events:
+  - name: a pizza is baked
+    type: pizza.baked
+    body: {id: e-1, data: {pizza: 7, slices: [{grams: 80}]}}
+    match: {body.data.pizza: integer, body.data.slices: each}
+`
+	c, err := parse([]byte(written))
+	if err != nil {
+		t.Fatal(err)
+	}
+	who := `waiter → oven, "a pizza is baked": `
+	for name, test := range map[string]struct{ body, want string }{
+		"as written":   {`{"id":"x","type":"y","data":{"pizza":1,"slices":[{"grams":1},{"grams":2}]}}`, ""},
+		"a field less": {`{"id":"x","data":{"pizza":1,"slices":[{"weight":1}]}}`, who + `body.data.slices[].grams: is missing: there is ["weight"]`},
+		"no JSON":      {`x`, who + `body: invalid character 'x' looking for beginning of value`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := text(c.Events[0].Verify([]byte(test.body))); got != test.want {
+				t.Errorf("%s, want %s", got, test.want)
+			}
+		})
+	}
+	if got, want := text(c.Events[0].Verify(nil)), who+"body: no pizza.baked was heard"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	c.Hear(t, map[string]func(*testing.T, []byte){"a pizza is baked": func(t *testing.T, body []byte) {
+		if err := c.Events[0].Verify(body); err != nil {
+			t.Error("what is heard is not what is written: ", err)
+		}
+	}})
+	const want = `event 0, "a pizza is baked", needs a type, and a name of its own`
+	if _, err := parse([]byte(strings.Replace(written, "type: pizza.baked", "", 1))); text(err) != want {
+		t.Errorf("%v, want %s", err, want)
+	}
 }

@@ -165,7 +165,7 @@ func (m *matcher) object(path string, want, got map[string]any) {
 		if value, there := got[name]; there {
 			m.value(inner, want[name], value)
 		} else {
-			m.wrong(inner, "is missing: the answer has %q", slices.Sorted(maps.Keys(got)))
+			m.wrong(inner, "is missing: there is %q", slices.Sorted(maps.Keys(got)))
 		}
 	}
 }
