@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"slices"
 	"strings"
 )
 
@@ -14,49 +13,55 @@ import (
 type base struct {
 	Commit string `json:"commit"`
 	Why    string `json:"why"` // how it was chosen
+
+	// Merged is up to where the history was reviewed: what breaks there already was
+	// accepted when it was merged.
+	Merged string `json:"merged"`
 }
 
 // findBase returns the given revision, else the last release. While nothing is
-// released, nobody can rely on more than what is on main: then it is where this
-// branch left it, and on main itself the commit before.
+// released, nobody can rely on more than what is merged. It refuses a shallow
+// clone, where releases and what is merged are not seen and all would pass.
 func findBase(ctx context.Context, dir, revision string) (base, error) {
-	if revision != "" {
-		return resolve(ctx, dir, revision, "as asked for")
+	if shallow, err := git(ctx, dir, "rev-parse", "--is-shallow-repository"); err != nil || shallow == "true" {
+		return base{}, errors.Join(err, errors.New("the history is needed whole, with its tags, and this is a shallow clone"))
 	}
-	if tag, err := git(ctx, dir, "describe", "--tags", "--abbrev=0", "--match", "v*"); err == nil {
-		return resolve(ctx, dir, tag, "the last release")
-	}
-	head, err := git(ctx, dir, "rev-parse", "HEAD")
+	merged, err := findMerged(ctx, dir)
 	if err != nil {
 		return base{}, err
 	}
-	for _, branch := range []string{"origin/main", "main"} {
-		left, err := git(ctx, dir, "merge-base", "HEAD", branch)
-		if err == nil && left != head {
-			return resolve(ctx, dir, left, "nothing is released yet; where this branch left "+branch)
+	why := "as asked for"
+	if revision == "" {
+		why = "the last release"
+		if revision, err = git(ctx, dir, "describe", "--tags", "--abbrev=0", "--match", "v*"); err != nil {
+			revision, why = merged, "nothing is released yet, so with what is merged"
 		}
 	}
-	return resolve(ctx, dir, "HEAD~1", "nothing is released yet; the commit before")
-}
-
-func resolve(ctx context.Context, dir, revision, why string) (base, error) {
 	commit, err := git(ctx, dir, "rev-parse", "--verify", "--quiet", "--end-of-options", revision+"^{commit}")
 	if err != nil {
-		return base{}, fmt.Errorf("there is no revision %s (in a shallow clone: fetch it, or all of the history with its tags)", revision)
+		return base{}, fmt.Errorf("there is no revision %s", revision)
 	}
-	return base{commit, fmt.Sprintf("%s (%s)", revision[:min(len(revision), 12)], why)}, nil
+	return base{commit, fmt.Sprintf("%s (%s)", revision[:min(len(revision), 12)], why), merged}, nil
 }
 
-// documentsAt returns the paths of all documents in a revision.
-func documentsAt(ctx context.Context, dir, commit string) ([]string, error) {
-	listed, err := git(ctx, dir, "ls-tree", "-r", "--name-only", commit, "--", "services")
-	if err != nil {
-		return nil, err
+// findMerged returns where this branch left the main one: that of the origin, else
+// the local one. Who works on the local main branch, without an origin, is asked
+// about the last commit.
+func findMerged(ctx context.Context, dir string) (string, error) {
+	if left, err := git(ctx, dir, "merge-base", "HEAD", "origin/main"); err == nil {
+		return left, nil
 	}
-	return slices.DeleteFunc(strings.Split(listed, "\n"), func(path string) bool {
-		parts := strings.Split(path, "/")
-		return len(parts) != 4 || parts[2] != "api" || parts[3] != openAPI && parts[3] != asyncAPI
-	}), nil
+	head, err := git(ctx, dir, "rev-parse", "HEAD")
+	if err != nil {
+		return "", err
+	}
+	if left, err := git(ctx, dir, "merge-base", "HEAD", "main"); err == nil && left != head {
+		return left, nil
+	}
+	if before, err := git(ctx, dir, "rev-parse", "--verify", "--quiet", "HEAD~1"); err == nil {
+		return before, nil
+	}
+	return head, nil // the first commit
 }
 
 func git(ctx context.Context, dir string, args ...string) (string, error) {

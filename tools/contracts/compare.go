@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,59 +14,54 @@ import (
 	"github.com/oasdiff/oasdiff/load"
 )
 
-// Names of documents, in services/<service>/api.
-const (
-	openAPI  = "openapi.yaml"
-	asyncAPI = "asyncapi.yaml"
-)
-
-// compare compares all documents of the working tree with those of a revision.
+// compare compares the working tree with a revision.
 func compare(ctx context.Context, dir string, with base) (*report, error) {
-	before, err := documentsAt(ctx, dir, with.Commit)
+	var all [3]documents
+	var err error
+	if all[0], err = committed(ctx, dir, with.Commit); err != nil {
+		return nil, err
+	}
+	if all[1], err = committed(ctx, dir, with.Merged); err != nil {
+		return nil, err
+	}
+	if all[2], err = working(dir); err != nil {
+		return nil, err
+	}
+	before, err := changes(all[0], all[1])
 	if err != nil {
 		return nil, err
 	}
-	files, err := filepath.Glob(filepath.Join(dir, "services", "*", "api", "*api.yaml"))
+	now, err := changes(all[0], all[2])
 	if err != nil {
 		return nil, err
 	}
-	old, now := map[string]string{}, map[string]string{}
-	for _, path := range before {
-		if old[path], err = git(ctx, dir, "show", with.Commit+":"+path); err != nil {
-			return nil, err
-		}
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file) //nolint:gosec // it is a document of this repository
-		if err != nil {
-			return nil, err
-		}
-		path, err := filepath.Rel(dir, file)
-		if err != nil {
-			return nil, err
-		}
-		now[filepath.ToSlash(path)] = string(text)
-	}
-	if len(now) == 0 {
-		return nil, errors.New("there are no documents in services/*/api")
-	}
-	r := &report{Base: with, Tell: []string{}, Changes: []change{}}
-	all := maps.Clone(old)
-	maps.Copy(all, now)
-	for _, path := range slices.Sorted(maps.Keys(all)) {
-		changes, err := document(path, old, now)
+	r := &report{Base: with, Tell: []string{}, Changes: now}
+	return r, r.judge(dir, before)
+}
+
+// changes returns what is different in all documents.
+func changes(old, now documents) ([]change, error) {
+	paths := maps.Clone(old)
+	maps.Copy(paths, now)
+	all := []change{}
+	for _, path := range slices.Sorted(maps.Keys(paths)) {
+		found, err := document(path, old, now)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		if err := r.add(dir, path, changes); err != nil {
-			return nil, err
+		for _, c := range found {
+			c.Service, c.Document = strings.Split(path, "/")[1], filepath.Base(path)
+			if c.Document == asyncAPI {
+				c.ofEvent()
+			}
+			all = append(all, c)
 		}
 	}
-	return r, nil
+	return all, nil
 }
 
-// document returns what has changed in one document.
-func document(path string, before, after map[string]string) ([]change, error) {
+// document returns what is different in one document.
+func document(path string, before, after documents) ([]change, error) {
 	old, was := before[path]
 	now, is := after[path]
 	switch {
@@ -76,7 +69,9 @@ func document(path string, before, after map[string]string) ([]change, error) {
 		return []change{{Rule: "document-added", Text: "the document is new"}}, nil
 	case !is:
 		return []change{{Rule: "document-removed", Text: "the document is gone", Breaking: true}}, nil
-	case strings.HasSuffix(path, asyncAPI):
+	case old == now:
+		return nil, nil
+	case filepath.Base(path) == asyncAPI:
 		return judge(old, now, answersOfEvents)
 	default:
 		return judge(old, now, func(text string) ([]byte, error) { return []byte(text), nil })

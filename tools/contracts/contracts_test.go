@@ -128,35 +128,87 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestBase: the last release, else where the branch left main, else the commit
-// before; or what is asked for.
+// TestBase: the last release, else what is merged; or what is asked for.
 func TestBase(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	must(t, dir, "init", "--quiet", "--initial-branch=main")
-	first := commit(t, dir, "first")
-	second := commit(t, dir, "second")
-	is := func(revision, commit, why string) {
+	is := func(revision, commit, why, merged string) {
 		t.Helper()
 		got, err := findBase(t.Context(), dir, revision)
-		if err != nil || got.Commit != commit || !strings.Contains(got.Why, why) {
-			t.Errorf("%+v, %v, want %s: %s", got, err, commit, why)
+		if err != nil || got.Commit != commit || !strings.Contains(got.Why, why) || got.Merged != merged {
+			t.Errorf("%+v, %v, want %s: %s, merged %s", got, err, commit, why, merged)
 		}
 	}
-	is("", first, "the commit before")
+	const unreleased, released = "nothing is released yet", "v1.0.0 (the last release)"
+	first := commit(t, dir, "first")
+	is("", first, unreleased, first)
+	second := commit(t, dir, "second")
+	is("", first, unreleased, first)
 	must(t, dir, "switch", "--quiet", "--create", "branch")
-	commit(t, dir, "third")
-	commit(t, dir, "fourth")
-	is("", second, "where this branch left main")
+	third := commit(t, dir, "third")
+	fourth := commit(t, dir, "fourth")
+	is("", second, unreleased, second)
 	must(t, dir, "tag", "v1.0.0", first)
 	must(t, dir, "tag", "chart-9", second)
-	is("", first, "v1.0.0 (the last release)")
-	is("HEAD~1", must(t, dir, "rev-parse", "HEAD~1"), "as asked for")
+	is("", first, released, second)
+	is("HEAD~1", third, "as asked for", second)
+	must(t, dir, "update-ref", "refs/remotes/origin/main", third)
+	is("", first, released, third)
+	must(t, dir, "update-ref", "refs/remotes/origin/main", fourth) // as where CI looks at the main branch
+	is("", first, released, fourth)
 	for _, revision := range []string{"v2.0.0", "--output=x", "HEAD:services"} {
 		if got, err := findBase(t.Context(), dir, revision); err == nil {
 			t.Errorf("%s is %+v", revision, got)
 		}
 	}
+}
+
+func TestShallowClone(t *testing.T) {
+	t.Parallel()
+	dir, clone := repository(t), t.TempDir()
+	commit(t, dir, "another")
+	must(t, clone, "clone", "--quiet", "--depth=1", "file://"+dir, "pizza")
+	if got, err := findBase(t.Context(), filepath.Join(clone, "pizza"), ""); err == nil {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestAcceptedOnce: what was accepted with one branch stops no other, and what
+// another adds is not accepted with it.
+func TestAcceptedOnce(t *testing.T) {
+	t.Parallel()
+	dir := repository(t)
+	must(t, dir, "tag", "v1.0.0")
+	file := filepath.Join(dir, "services/oven/api", openAPI)
+	remove := func(field string) {
+		t.Helper()
+		text, err := os.ReadFile(file)
+		if err != nil || !strings.Contains(string(text), field) {
+			t.Fatal(field, err)
+		}
+		write(t, file, strings.Replace(string(text), field, "", 1))
+	}
+	breaks := func(want bool, table ...string) {
+		t.Helper()
+		var out bytes.Buffer
+		if err := run(t.Context(), dir, &out, "", false, false); errors.Is(err, errBreaking) != want || err != nil && !want {
+			t.Errorf("%v, want broken %t", err, want)
+		}
+		for _, line := range table {
+			if !strings.Contains(out.String(), line) {
+				t.Errorf("no %q in\n%s", line, &out)
+			}
+		}
+	}
+	remove("        hint: {type: string}\n")
+	breaks(true, "YES       POST /bake/: removed the optional property `hint`")
+	commit(t, dir, "remove the hint")
+	must(t, dir, "switch", "--quiet", "--create", "branch")
+	commit(t, dir, "another change")
+	breaks(false, "accepted  POST /bake/: removed the optional property `hint`", "was accepted. Tell waiter of oven, web of oven, before")
+	remove("        id: {type: string}\n")
+	breaks(true, "accepted  POST /bake/: removed the optional property `hint`", "YES       POST /bake/: removed the required property `id`")
 }
 
 // TestRun: a break fails, and passes when it was accepted. What cannot be compared

@@ -24,7 +24,7 @@ import (
 var errBreaking = errors.New("somebody could break")
 
 func main() {
-	base := flag.String("base", "", "the `revision` to compare with; else the last tag v*, else where the branch left main, else the commit before")
+	base := flag.String("base", "", "the `revision` to compare with; else the last tag v*, else where the branch left the main one")
 	asJSON := flag.Bool("json", false, "print JSON instead of a table")
 	accept := flag.Bool("accept", false, "say the same, but do not fail")
 	flag.Parse()

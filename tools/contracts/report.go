@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,9 +13,9 @@ import (
 // report is what has changed since the base.
 type report struct {
 	Base     base     `json:"base"`
-	Breaking bool     `json:"breaking"`
-	Accepted bool     `json:"accepted"`
-	Tell     []string `json:"tell"` // consumers of the services that break, as consumer of service
+	Breaking bool     `json:"breaking"` // something that was not accepted breaks
+	Accepted bool     `json:"accepted"` // whatever breaks now is accepted
+	Tell     []string `json:"tell"`     // consumers of the services that break, as consumer of service
 	Changes  []change `json:"changes"`
 }
 
@@ -28,34 +27,28 @@ type change struct {
 	Rule     string `json:"rule"`  // oasdiff's name of it
 	Text     string `json:"text"`
 	Breaking bool   `json:"breaking"`
+	Accepted bool   `json:"accepted"`         // when it was merged
 	Advice   string `json:"advice,omitempty"` // how to do it without breaking
 }
 
-// add adds the changes of one document, services/<service>/api/<document>.
-func (r *report) add(dir, document string, changes []change) error {
-	folder, name := path.Split(document)
-	service := strings.Split(document, "/")[1]
-	breaks := false
-	for _, c := range changes {
-		c.Service, c.Document = service, name
-		if name == asyncAPI {
-			c.ofEvent()
+// judge says of each change whether it was accepted before, what else to do, and
+// of all who has to know.
+func (r *report) judge(dir string, before []change) error {
+	for n := range r.Changes {
+		c := &r.Changes[n]
+		if !c.Breaking {
+			continue
 		}
-		if c.Breaking {
-			breaks, c.Advice = true, advice(c.Rule)
+		c.Accepted = slices.Contains(before, *c)
+		c.Advice = advice(c.Rule)
+		r.Breaking = r.Breaking || !c.Accepted
+		consumers, err := filepath.Glob(filepath.Join(dir, "services", c.Service, "api", "consumers", "*.yaml"))
+		if err != nil {
+			return err
 		}
-		r.Changes = append(r.Changes, c)
-	}
-	if !breaks {
-		return nil
-	}
-	r.Breaking = true
-	consumers, err := filepath.Glob(filepath.Join(dir, filepath.FromSlash(folder), "consumers", "*.yaml"))
-	if err != nil {
-		return err
-	}
-	for _, file := range consumers {
-		r.Tell = append(r.Tell, strings.TrimSuffix(filepath.Base(file), ".yaml")+" of "+service)
+		for _, file := range consumers {
+			r.Tell = append(r.Tell, strings.TrimSuffix(filepath.Base(file), ".yaml")+" of "+c.Service)
+		}
 	}
 	slices.Sort(r.Tell)
 	r.Tell = slices.Compact(r.Tell)
@@ -111,7 +104,10 @@ func (r *report) table(w io.Writer) error {
 	_, _ = fmt.Fprintln(table, "service\tdocument\tbreaking\tchange\twhat to do")
 	for _, c := range r.Changes {
 		breaking, text := "no", c.Text
-		if c.Breaking {
+		switch {
+		case c.Accepted:
+			breaking = "accepted"
+		case c.Breaking:
 			breaking = "YES"
 		}
 		if c.Where != "" {
@@ -123,9 +119,9 @@ func (r *report) table(w io.Writer) error {
 		return err
 	}
 	switch {
-	case !r.Breaking:
+	case !slices.ContainsFunc(r.Changes, func(c change) bool { return c.Breaking }):
 		b.WriteString("\nNobody who relied on the old documents breaks.\n")
-	case r.Accepted:
+	case !r.Breaking || r.Accepted:
 		fmt.Fprintf(&b, "\nSomebody could break, which was accepted. Tell %s, before it is released.\n", r.whom())
 	default:
 		fmt.Fprintf(&b, "\nSomebody could break: %s. To do it nevertheless, agree with them, and set BREAKING=accepted\n"+
