@@ -61,6 +61,6 @@ for chart in $charts; do
         scenario "$chart, $(basename "$values" -values.yaml)" "$chart" "$values"
     done
 done
-for values in deploy/environments/*.yaml; do
-    scenario "environment $(basename "$values" .yaml)" pizza "$values"
+for environment in dev stg prod; do
+    scenario "environment $environment" pizza "deploy/environments/$environment/values.yaml,deploy/environments/$environment/images.yaml"
 done

@@ -50,7 +50,7 @@ for _ in $(seq 60); do
     sleep 1
 done
 address=$(docker inspect --format '{{.NetworkSettings.Networks.kind.IPAddress}}' "$database")
-# The passwords are those of deploy/environments/dev.yaml.
+# The passwords are those of deploy/environments/dev/values.yaml.
 DATABASE_URL="postgres://postgres:postgres@$(docker port "$database" 5432/tcp | head -n 1)/pizza?sslmode=disable" \
     MIGRATOR_DB_PASSWORD=dev-migrator LOGIN_DB_PASSWORD=dev-login MENU_DB_PASSWORD=dev-menu ORDER_DB_PASSWORD=dev-order \
     go run ./migrations/cmd/migrate roles
@@ -66,7 +66,7 @@ for chart in login menu order pizza; do
     "${helm[@]}" dependency build "helm/$chart" >/dev/null
 done
 "${helm[@]}" upgrade --install pizza helm/pizza --namespace "$namespace" --create-namespace --wait --timeout 5m \
-    --values deploy/environments/dev.yaml --values deploy/kind/values.yaml \
+    --values deploy/environments/dev/values.yaml --values deploy/kind/values.yaml \
     --set global.image.tag="$tag" --set global.postgresql.host="$address"
 
 url=http://localhost:$(docker port "$cluster-control-plane" 30080/tcp | head -n 1 | sed 's/.*://')

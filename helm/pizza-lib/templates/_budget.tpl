@@ -1,16 +1,17 @@
 {{/*
 Connections to the database that a service may have open at once: each pod its
-pool, and beyond it those that publish and hear events (listeners in the values of
-the chart); one pod more than the most, while an update replaces one.
+pool, and beyond it those that publish and hear events. Twice the pods: those that an
+update has replaced keep their connections until they have drained, and Kubernetes
+does not wait for that before it starts the next.
 */}}
 {{- define "pizza.connections" -}}
 {{- $pods := ternary .autoscaling.maxReplicas .replicas .autoscaling.enabled | int -}}
-{{- mul (add $pods 1) (add .database.maxConnections .database.eventConnections) -}}
+{{- mul $pods 2 (add .database.maxConnections .database.eventConnections) -}}
 {{- end }}
 
 {{- define "pizza.connectionsInWords" -}}
 {{- $pods := ternary .autoscaling.maxReplicas .replicas .autoscaling.enabled | int -}}
-{{- printf "(%d pods + 1 while updating) x (%d in the pool + %d for events) = %s" $pods (int .database.maxConnections) (int .database.eventConnections) (include "pizza.connections" .) -}}
+{{- printf "%d pods x 2 while updating x (%d in the pool + %d for events) = %s" $pods (int .database.maxConnections) (int .database.eventConnections) (include "pizza.connections" .) -}}
 {{- end }}
 
 {{/*

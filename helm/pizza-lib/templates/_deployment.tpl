@@ -20,7 +20,7 @@ spec:
   strategy:
     type: RollingUpdate
     rollingUpdate:
-      # One pod more, and never one less: and the budget of connections counts the one.
+      # One pod more, and never one less.
       maxSurge: 1
       maxUnavailable: 0
   template:
@@ -101,6 +101,7 @@ spec:
               valueFrom:
                 resourceFieldRef:
                   resource: limits.cpu
+                  divisor: "1" # what is left out comes back as "0", which Argo CD would call a difference
           {{- if .Values.jwt }}
           volumeMounts:
             - name: jwt-keys

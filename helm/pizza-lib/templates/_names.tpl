@@ -3,6 +3,14 @@
 {{- .Chart.Name -}}
 {{- end }}
 
+{{/* An object of a service, unless another part alone is wanted. Takes the context and the kind of object. */}}
+{{- define "pizza.part" -}}
+{{- $context := index . 0 -}}
+{{- if has $context.Values.global.only (list "" (include "pizza.name" $context)) -}}
+{{- include (printf "pizza.%s" (index . 1)) $context -}}
+{{- end -}}
+{{- end }}
+
 {{- define "pizza.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "pizza.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}

@@ -17,5 +17,5 @@ helm.sh/chart: {{ $context.Chart.Name }}-{{ $context.Chart.Version }}
 {{- end }}
 
 {{- define "pizza.migrationSecretName" -}}
-{{- .Values.migration.existingSecret | default "migrate-secrets" -}}
+{{- .Values.migration.existingSecret | default (printf "%s-secrets" (include "pizza.migrationName" .)) -}}
 {{- end }}

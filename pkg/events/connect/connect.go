@@ -85,9 +85,9 @@ func open(
 }
 
 // Connections is how many connections to the database a Publisher opens at most:
-// one to hold a batch, one to publish or delete, one to measure. They are its
-// own, so that requests and events never wait for each other; one more listens.
-const Connections = 3
+// one to hold a batch, one to publish, delete or measure. They are its own, so
+// that requests and events never wait for each other; one more listens.
+const Connections = 2
 
 // Publisher moves what is in an outbox to the transport.
 type Publisher struct {
