@@ -1,7 +1,10 @@
 package app_test
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"example.com/pizza/migrations/migrationstest"
@@ -10,6 +13,8 @@ import (
 	"example.com/pizza/services/login/api"
 	"example.com/pizza/services/login/internal/limits"
 )
+
+const consumers = "../../api/consumers"
 
 // TestContracts holds login to what its consumers wrote down.
 func TestContracts(t *testing.T) {
@@ -24,7 +29,7 @@ func TestContracts(t *testing.T) {
 	provided := func(s *service, token string) contract.Provider {
 		return contract.Provider{Service: s.Service, Values: map[string]string{"token": token}}
 	}
-	contract.Provide(t, "../../api/consumers", api.Document, map[string]contract.State{
+	contract.Provide(t, consumers, api.Document, map[string]contract.State{
 		"nobody is registered": func(t *testing.T) contract.Provider { return provided(none(t), "") },
 		"kim is a member":      func(t *testing.T) contract.Provider { return provided(kim(t), "") },
 		"kim is logged in": func(t *testing.T) contract.Provider {
@@ -43,4 +48,46 @@ func TestContracts(t *testing.T) {
 			return provided(s, "")
 		},
 	})
+}
+
+// TestContractOfGateways: who asks as these gateways do, asks what login answers,
+// and lets through whom login lets through.
+func TestContractOfGateways(t *testing.T) {
+	t.Parallel()
+	c, err := contract.Read(consumers + "/gateway.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.Header.Get("X-User-Id"))
+	}))
+	t.Cleanup(upstream.Close)
+	for name, gateway := range map[string]gateway{"nginx": nginx, "traefik": traefik} {
+		// through sends a request through the gateway, which asks login at url.
+		through := func(t *testing.T, url, authorization string) apitest.Answer {
+			s := apitest.Service{Public: gateway.before(t, url, upstream).URL, Client: upstream.Client()}
+			if authorization == "" {
+				return s.Get(t, "/api/order/")
+			}
+			return s.Get(t, "/api/order/", "Authorization", authorization)
+		}
+		kim := "Bearer " + c.Interactions[0].With["token"]
+		refused := func(t *testing.T, a apitest.Answer) {
+			if a.Status != http.StatusUnauthorized || !strings.HasPrefix(a.Header.Get("WWW-Authenticate"), "Bearer") {
+				t.Errorf("%d %v", a.Status, a.Header)
+			}
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.Consume(t, map[string]func(*testing.T, string){
+				"a request with a good token": func(t *testing.T, url string) {
+					if a := through(t, url, kim); a.Status != http.StatusOK || string(a.Body) != "kim" {
+						t.Errorf("%d %s", a.Status, a.Body)
+					}
+				},
+				"a request with a token that was revoked": func(t *testing.T, url string) { refused(t, through(t, url, kim)) },
+				"a request without a token":               func(t *testing.T, url string) { refused(t, through(t, url, "")) },
+			})
+		})
+	}
 }
