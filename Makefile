@@ -5,6 +5,10 @@ SERVICES := login menu order
 PACKAGES := $(MODULES:%=./%/...)
 BIN      := .local/bin
 
+# Where consumers and providers are held to what is expected of them.
+EXPECTATIONS := $(SERVICES:%=./services/%/internal/app) ./services/order/internal/menuclient ./deploy/local/internal/guide \
+	./deploy/local/internal/kitchen
+
 # Tests share one PostgreSQL, which is started for them and thrown away.
 WITH_POSTGRES := $(BIN)/withpostgres
 
@@ -34,6 +38,17 @@ chaos: ## Break one part after the other while clients order, CHAOS (default 10)
 e2e: ## Break the system on the Kubernetes cluster of KUBECONFIG while customers order (deploy/e2e/README.md)
 	@go build -o $(BIN)/e2e ./deploy/e2e
 	@$(BIN)/e2e
+
+# Whatever fails, the rest is run too, so that everything is said at once. The tests are not taken from the cache, which
+# does not see files of other modules, and write to stderr, so that JSON=1 gives JSON alone.
+.PHONY: contracts
+contracts: $(WITH_POSTGRES) ## Check that nobody who relies on a service breaks (BASE=v1.2.0; BREAKING=accepted; JSON=1)
+	@GOWORK=off go -C tools/contracts build -o ../../$(BIN)/contracts .
+	@failed=; \
+	$(WITH_POSTGRES) go test -count=1 -run '^TestContract' $(EXPECTATIONS) >&2 || failed=1; \
+	GOWORK=off go -C tools/contracts test -count=1 ./... >&2 || failed=1; \
+	$(BIN)/contracts $(if $(BASE),-base $(BASE)) $(if $(filter accepted,$(BREAKING)),-accept) $(if $(JSON),-json) || failed=1; \
+	test -z "$$failed"
 
 .PHONY: charts
 charts: $(BIN)/helm $(BIN)/helm-unittest $(BIN)/helm-docs $(BIN)/kubeconform ## Check the Helm charts: rules, schemas, and every scenario on every Kubernetes version
