@@ -80,6 +80,20 @@ verify: generate ## Check that generated code is current, go.mod files are tidy,
 	@for m in $(MODULES); do (cd $$m && GOWORK=off go build -o /dev/null ./...) || exit 1; done
 	@echo "generated code, go.mod files and stand-alone builds are in order"
 
+.PHONY: pre-commit
+pre-commit: ## Check in seconds what differs from HEAD: texts, generated code, and the modules that are touched
+	@tools/precommit.sh $(BIN) $(STAGED)
+
+.PHONY: hooks
+hooks: ## Have git run make pre-commit before each commit, on what is staged
+	@was=$$(git config core.hooksPath || true); [ -z "$$was" ] || [ "$$was" = tools/hooks ] \
+		|| { echo "git runs the hooks of $$was already: call tools/hooks/pre-commit from there" >&2; exit 1; }
+	@git config core.hooksPath tools/hooks
+
+.PHONY: hooks-off
+hooks-off: ## Take back make hooks
+	@[ "$$(git config core.hooksPath)" != tools/hooks ] || git config --unset core.hooksPath
+
 .PHONY: cover
 cover: $(WITH_POSTGRES) ## Measure the coverage of each module, with HTML in coverage/
 	@mkdir -p coverage
