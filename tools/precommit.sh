@@ -56,8 +56,8 @@ if touched "$inputs"; then
 fi
 
 # Documents that tests hold to the code.
-if touched '^(README\.md|services/README\.md|deploy/decisions/.*)$'; then
-    go test -count=1 -run '^(TestPlan|TestThreatModel|TestDecisions)$' ./deploy/local/e2e
+if touched '(\.md|^\.github/.*)$'; then
+    go test -count=1 -run '^(TestPlan|TestThreatModel|TestDecisions|TestDocuments|TestOwners|TestForms)$' ./deploy/local/e2e
 fi
 
 # Code, module by module.

@@ -22,8 +22,7 @@ var page = regexp.MustCompile(`^# (\d{4})\. (.+)\n
 const onePage = 50 // lines
 
 // TestDecisions holds the pages of deploy/decisions to their form and their
-// index, and to the repository: what they link to is there, and where the text of
-// a link is code, so is that.
+// index. TestDocuments holds them to the tests that they name.
 func TestDecisions(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(root(t), "deploy", "decisions")
@@ -64,40 +63,5 @@ func TestDecisions(t *testing.T) {
 				t.Errorf("%s is held by nothing: %s", name, line)
 			}
 		}
-		for _, err := range deadLinks(file, string(text)) {
-			t.Errorf("%s: %v", name, err)
-		}
 	}
-}
-
-// deadLinks returns the links of a document in the repository that lead nowhere.
-// [`name`](file) leads somewhere if the file has that name; a test, if it is there.
-func deadLinks(file, text string) (dead []error) {
-	for _, link := range regexp.MustCompile("\\[(`?)([^]]+?)`?\\]\\(([^)#]+)[^)]*\\)").FindAllStringSubmatch(text, -1) {
-		code, name, target := link[1] != "", link[2], link[3]
-		if strings.Contains(target, "://") {
-			continue
-		}
-		path := filepath.Join(filepath.Dir(file), target)
-		info, err := os.Stat(path)
-		switch {
-		case err != nil:
-			dead = append(dead, err)
-			continue
-		case !code || info.IsDir():
-			continue
-		}
-		content, err := os.ReadFile(path)
-		if err != nil {
-			dead = append(dead, err)
-			continue
-		}
-		if test := regexp.MustCompile(`^(?:Test|Fuzz)\w+$`).FindString(name); test != "" {
-			name = "\nfunc " + test + "("
-		}
-		if !strings.Contains(string(content), name) {
-			dead = append(dead, fmt.Errorf("%s has no %s", target, strings.TrimSpace(name)))
-		}
-	}
-	return dead
 }

@@ -18,7 +18,7 @@ func TestHooks(t *testing.T) {
 		afterwards   string // in the working tree, not staged; as it is staged where empty
 		refused      string // why; "" if it is committed
 	}{
-		"text":                {file: "notes.md", staged: "=======\nTitle\n=======\n"},
+		"text":                {file: "notes.txt", staged: "=======\nTitle\n=======\n"},
 		"conflict_marker":     {file: "notes.md", staged: "a\n" + strings.Repeat("<", 7) + " HEAD\nb\n", refused: "conflict markers"},
 		"secret":              {file: "notes.md", staged: "key: AKIA" + strings.Repeat("Q", 16) + "\n", refused: "secrets"},
 		"private_key":         {file: "cosign.key", staged: "x\n", refused: "no repository"},
