@@ -123,6 +123,15 @@ $(BIN)/promtool $(BIN)/prometheus: tools/prometheus/go.mod tools/prometheus/go.s
 	@echo "building $(@F) (a few minutes, once)"
 	@GOWORK=off go -C tools/prometheus build -tags remove_all_sd -o ../../$@ github.com/prometheus/prometheus/cmd/$(@F)
 
+# Argo CD's controllers, for make gitops; the versions of Kubernetes' modules that they need would change everybody else's.
+$(BIN)/argocd: tools/argocd/go.mod tools/argocd/go.sum tools/argocd/main.go
+	@echo "building Argo CD (a few minutes, once)"
+	@GOWORK=off go -C tools/argocd build -ldflags "-s -w" -o ../../$@ .
+
+$(BIN)/cosign: tools/cosign/go.mod tools/cosign/go.sum
+	@echo "building cosign (a few minutes, once)"
+	@GOWORK=off go -C tools/cosign build -ldflags "-s -w" -o ../../$@ github.com/sigstore/cosign/v3/cmd/cosign
+
 CHART_TOOLS := helm=helm.sh/helm/v4/cmd/helm helm-unittest=github.com/helm-unittest/helm-unittest/cmd/helm-unittest \
 	helm-docs=github.com/norwoodj/helm-docs/cmd/helm-docs kubeconform=github.com/yannh/kubeconform/cmd/kubeconform
 

@@ -62,5 +62,5 @@ for chart in $charts; do
     done
 done
 for environment in dev stg prod; do
-    scenario "environment $environment" pizza "deploy/environments/$environment/values.yaml"
+    scenario "environment $environment" pizza "deploy/environments/$environment/values.yaml,deploy/environments/$environment/images.yaml"
 done

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 
@@ -76,12 +78,15 @@ func (d *database) start(ctx context.Context, log io.Writer) (err error) {
 // url is the superuser's address of the database.
 func (d *database) url() string { return d.server.URL("pizza") }
 
-func (d *database) stop() error {
+// stop ends the server, and keeps what it has logged.
+func (d *database) stop(log string) error {
 	var err error
 	if d.door != nil {
 		err = d.door.close()
 	}
-	return errors.Join(err, d.server.Stop())
+	err = errors.Join(err, d.server.Stop())
+	said, readErr := os.ReadFile(filepath.Join(d.dir, "log"))
+	return errors.Join(err, readErr, os.WriteFile(log, said, 0o600))
 }
 
 // orders returns the ids of all orders whose member begins with prefix.

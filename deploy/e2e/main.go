@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"example.com/pizza/pkg/config"
+	"example.com/pizza/pkg/pgserver"
 )
 
 func main() {
@@ -78,7 +79,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		err = table(stdout, e.outcomes)
 	}
 	if runErr != nil {
-		runErr = fmt.Errorf("%w\n(every command and its answer: %s)", runErr, log.Name())
+		runErr = fmt.Errorf("%w\n(every command and its answer: %s; what PostgreSQL says: postgres.log beside it)", runErr, log.Name())
 	}
 	return errors.Join(runErr, err)
 }
@@ -107,15 +108,20 @@ func (e *experiment) run(ctx context.Context) (err error) {
 		return err
 	}
 	e.say("starting PostgreSQL beside the cluster")
-	folder, err := os.MkdirTemp("", "pizza-e2e-")
+	// In memory where that can be: a disk that is still busy with the images would let
+	// the database stall in the middle of a scenario.
+	folder, err := os.MkdirTemp(pgserver.TemporaryRoot(), "pizza-e2e-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	if err := os.Chmod(folder, 0o755); err != nil { // the server does not run as root, and reaches its own folder below
+		return err
+	}
 	if e.database, err = startDatabase(ctx, filepath.Join(folder, "postgres"), e.settings.Host, e.log); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, e.database.stop()) }()
+	defer func() { err = errors.Join(err, e.database.stop(filepath.Join(e.work, "postgres.log"))) }()
 	if !e.settings.Keep {
 		defer func() { err = errors.Join(err, e.clean(context.WithoutCancel(ctx))) }()
 	}
@@ -211,7 +217,11 @@ func (e *experiment) suffer(ctx context.Context, s scenario) error {
 	}
 	e.outcomes = append(e.outcomes, o)
 	for why, n := range o.Why {
-		logged(e.log, "%6d x %s", n, why)
+		if o.Error != "" {
+			e.say("%6d x %s", n, why)
+		} else {
+			logged(e.log, "%6d x %s", n, why)
+		}
 	}
 	return err
 }

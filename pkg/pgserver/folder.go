@@ -44,7 +44,7 @@ type folder struct {
 func openFolder(ctx context.Context, path string) (*folder, error) {
 	var f folder
 	if path == "" {
-		root := temporaryRoot()
+		root := TemporaryRoot()
 		sweep(ctx, root)
 		temporary, err := os.MkdirTemp(root, temporaryPrefix)
 		if err != nil {

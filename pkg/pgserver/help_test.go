@@ -18,7 +18,7 @@ func folderFor(t *testing.T) string {
 // reachable returns a temporary folder that every user can enter.
 func reachable(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp(temporaryRoot(), "pgserver-test-") //nolint:usetesting // t.TempDir's parent is closed to other users
+	dir, err := os.MkdirTemp(TemporaryRoot(), "pgserver-test-") //nolint:usetesting // t.TempDir's parent is closed to other users
 	if err != nil {
 		t.Fatal(err)
 	}

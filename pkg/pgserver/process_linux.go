@@ -27,10 +27,10 @@ func mayWorkIn(pid int, folder string) bool {
 // the child is gone.
 func endWithParent(a *syscall.SysProcAttr, signal syscall.Signal) { a.Pdeathsig = signal }
 
-// temporaryRoot returns the folder for temporary data: in memory, where a
+// TemporaryRoot returns the folder for temporary data: in memory, where a
 // database is copied several times quicker than on a disk, if there is plenty
 // of room. A container often has only 64 MB there.
-func temporaryRoot() string {
+func TemporaryRoot() string {
 	const inMemory, plenty = "/dev/shm", 2 << 30
 	var s syscall.Statfs_t
 	if os.Getenv("TMPDIR") == "" && syscall.Statfs(inMemory, &s) == nil && s.Bavail*uint64(s.Bsize) >= plenty {

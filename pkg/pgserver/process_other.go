@@ -15,5 +15,5 @@ func mayWorkIn(pid int, _ string) bool { return syscall.Kill(pid, 0) == nil }
 // until the next start on its folder.
 func endWithParent(*syscall.SysProcAttr, syscall.Signal) {}
 
-// temporaryRoot returns the folder for temporary data.
-func temporaryRoot() string { return os.TempDir() }
+// TemporaryRoot returns the folder for temporary data.
+func TemporaryRoot() string { return os.TempDir() }
