@@ -43,17 +43,23 @@ in_tree grep -rnIE -e '-----BEGIN [A-Z ]*PRIVATE KEY-----' -e 'AKIA[0-9A-Z]{16}'
 in_tree gofmt -l . 2>&1 | refuse "not formatted (gofmt -w)"
 end
 
-# Generated code. It is written anew: what then differs was not current, or is not staged.
-inputs='^services/.*/(api|menuclient|postgres)/([a-z-]+\.yaml|queries/.*)$|^services/[a-z]+/api/|^services/.*/(db|menuapi)/|^migrations/sql/|^deploy/observability/(dashboard|cmd/dashboards)/'
-if touched "$inputs"; then
-    state() { git ls-files --cached --others --exclude-standard services deploy/observability/dashboards | sort -u | while read -r f; do [ ! -f "$f" ] || cksum "$f"; done; }
-    state > "$work/was"
+# What is generated is written anew: what then differs was not current, or is not staged.
+state() { git ls-files --cached --others --exclude-standard services deploy/observability helm | sort -u | while read -r f; do [ ! -f "$f" ] || cksum "$f"; done; }
+state > "$work/was"
+if touched '^services/[a-z]+/(api/|internal/.*\.(ya?ml|sql)$|internal/.*/(db|menuapi)/)|^migrations/sql/|^deploy/observability/(dashboard|cmd/dashboards)/'; then
     make -s generate
-    state > "$work/is"
-    diff "$work/was" "$work/is" | sed -n 's/^> [0-9]* [0-9]* //p' | refuse "generated code was not current, and is now"
-    [ -z "$staged" ] || git diff --name-only | { grep -E '\.gen\.go$|/postgres/db/|/dashboards/.*\.json$' || true; } | refuse "generated code is not staged (git add)"
-    end
 fi
+if touched '^helm/|^deploy/observability/(rules|dashboards?|cmd/dashboards)/'; then
+    make -s "$bin/helm-docs"
+    tools/charts-generate.sh "$bin"
+fi
+state > "$work/is"
+if ! diff "$work/was" "$work/is" > "$work/written"; then
+    sed -n 's/^> [0-9]* [0-9]* //p' "$work/written" | refuse "was not current, and is now"
+elif [ -n "$staged" ]; then
+    git diff --name-only | { grep -E '\.gen\.go$|/postgres/db/|/dashboards/.*\.json$|^helm/.*(/README\.md|\.schema\.json)$|^helm/pizza/files/' || true; } | refuse "is generated, and not staged"
+fi
+end
 
 # Documents that tests hold to the code.
 if touched '(\.md|^\.github/.*)$'; then
@@ -76,4 +82,5 @@ while read -r module <&3; do
     make -s "$bin/golangci-lint"
     (cd "$module" && "$root/$bin/golangci-lint" run --allow-serial-runners ./...)
 done 3< "$work/modules"
-echo "in order: $(wc -l < "$work/touched") files, modules: $(paste -sd' ' "$work/modules")"
+modules=$(paste -sd' ' "$work/modules")
+echo "in order: $(wc -l < "$work/touched") files, modules: ${modules:-none}"
