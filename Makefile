@@ -23,8 +23,14 @@ observe: $(if $(PROMETHEUS),,$(BIN)/prometheus) ## Watch the running system: Pro
 	@exec $(BIN)/observe
 
 .PHONY: test
-test: $(WITH_POSTGRES) $(BIN)/promtool $(BIN)/prometheus ## Run all tests, with the race detector, on a real PostgreSQL
+test: documents $(WITH_POSTGRES) $(BIN)/promtool $(BIN)/prometheus ## Run all tests, with the race detector, on a real PostgreSQL
 	$(WITH_POSTGRES) go test -race $(PACKAGES)
+
+# Always anew: go test does not notice a change of a file outside of the module, and would repeat that all was well.
+.PHONY: documents
+documents: ## Hold what people read to the code: settings, links, make targets, decisions, and the tests that are named
+	@go test -count=1 -run '^Test(Plan|ThreatModel|Decisions|Documents|Owners|Forms|Readme.*)$$' \
+		./deploy/local/e2e ./deploy/e2e ./pkg/audit $(SERVICES:%=./services/%/internal/app)
 
 .PHONY: chaos
 chaos: ## Break one part after the other while clients order, CHAOS (default 10) times as long as make test does

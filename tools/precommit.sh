@@ -61,9 +61,9 @@ elif [ -n "$staged" ]; then
 fi
 end
 
-# Documents that tests hold to the code.
-if touched '(\.md|^\.github/.*)$'; then
-    go test -count=1 -run '^(TestPlan|TestThreatModel|TestDecisions|TestDocuments|TestOwners|TestForms)$' ./deploy/local/e2e
+# Documents, which tests hold to the code.
+if touched '(\.md|^\.github/.*)$' || git diff HEAD | grep -qE '^[-+].*[ `]env:"'; then
+    make --no-print-directory documents
 fi
 
 # Code, module by module.
