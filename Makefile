@@ -27,8 +27,14 @@ observe: $(if $(PROMETHEUS),,$(BIN)/prometheus) ## Watch the running system: Pro
 	@exec $(BIN)/observe
 
 .PHONY: test
-test: $(WITH_POSTGRES) $(BIN)/promtool $(BIN)/prometheus ## Run all tests, with the race detector, on a real PostgreSQL
+test: documents $(WITH_POSTGRES) $(BIN)/promtool $(BIN)/prometheus ## Run all tests, with the race detector, on a real PostgreSQL
 	$(WITH_POSTGRES) go test -race $(PACKAGES)
+
+# Always anew: go test does not notice a change of a file outside of the module, and would repeat that all was well.
+.PHONY: documents
+documents: ## Hold what people read to the code: settings, links, make targets, decisions, and the tests that are named
+	@go test -count=1 -run '^Test(Plan|ThreatModel|Decisions|Documents|Owners|Forms|Readme.*)$$' \
+		./deploy/local/e2e ./deploy/e2e ./pkg/audit $(SERVICES:%=./services/%/internal/app)
 
 .PHONY: chaos
 chaos: ## Break one part after the other while clients order, CHAOS (default 10) times as long as make test does
@@ -94,6 +100,20 @@ verify: generate ## Check that generated code is current, go.mod files are tidy,
 	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff) || exit 1; done
 	@for m in $(MODULES); do (cd $$m && GOWORK=off go build -o /dev/null ./...) || exit 1; done
 	@echo "generated code, go.mod files and stand-alone builds are in order"
+
+.PHONY: pre-commit
+pre-commit: ## Check in seconds what differs from HEAD: texts, generated code, and the modules that are touched
+	@tools/precommit.sh $(BIN) $(STAGED)
+
+.PHONY: hooks
+hooks: ## Have git run make pre-commit before each commit, on what is staged
+	@was=$$(git config core.hooksPath || true); [ -z "$$was" ] || [ "$$was" = tools/hooks ] \
+		|| { echo "git runs the hooks of $$was already: call tools/hooks/pre-commit from there" >&2; exit 1; }
+	@git config core.hooksPath tools/hooks
+
+.PHONY: hooks-off
+hooks-off: ## Take back make hooks
+	@[ "$$(git config core.hooksPath)" != tools/hooks ] || git config --unset core.hooksPath
 
 .PHONY: cover
 cover: $(WITH_POSTGRES) ## Measure the coverage of each module, with HTML in coverage/
