@@ -5,6 +5,10 @@ SERVICES := login menu order
 PACKAGES := $(MODULES:%=./%/...)
 BIN      := .local/bin
 
+# Where consumers and providers are held to what is expected of them.
+EXPECTATIONS := $(SERVICES:%=./services/%/internal/app) ./services/order/internal/menuclient ./deploy/local/internal/guide \
+	./deploy/local/internal/kitchen
+
 # Tests share one PostgreSQL, which is started for them and thrown away.
 WITH_POSTGRES := $(BIN)/withpostgres
 
@@ -23,8 +27,14 @@ observe: $(if $(PROMETHEUS),,$(BIN)/prometheus) ## Watch the running system: Pro
 	@exec $(BIN)/observe
 
 .PHONY: test
-test: $(WITH_POSTGRES) $(BIN)/promtool $(BIN)/prometheus ## Run all tests, with the race detector, on a real PostgreSQL
+test: documents $(WITH_POSTGRES) $(BIN)/promtool $(BIN)/prometheus ## Run all tests, with the race detector, on a real PostgreSQL
 	$(WITH_POSTGRES) go test -race $(PACKAGES)
+
+# Always anew: go test does not notice a change of a file outside of the module, and would repeat that all was well.
+.PHONY: documents
+documents: ## Hold what people read to the code: settings, links, make targets, decisions, and the tests that are named
+	@go test -count=1 -run '^Test(Plan|ThreatModel|Decisions|Documents|Owners|Forms|Readme.*)$$' \
+		./deploy/local/e2e ./deploy/e2e ./pkg/audit $(SERVICES:%=./services/%/internal/app)
 
 .PHONY: chaos
 chaos: ## Break one part after the other while clients order, CHAOS (default 10) times as long as make test does
@@ -34,6 +44,17 @@ chaos: ## Break one part after the other while clients order, CHAOS (default 10)
 e2e: ## Break the system on the Kubernetes cluster of KUBECONFIG while customers order (deploy/e2e/README.md)
 	@go build -o $(BIN)/e2e ./deploy/e2e
 	@$(BIN)/e2e
+
+# Whatever fails, the rest is run too, so that everything is said at once. The tests are not taken from the cache, which
+# does not see files of other modules, and write to stderr, so that JSON=1 gives JSON alone.
+.PHONY: contracts
+contracts: $(WITH_POSTGRES) ## Check that nobody who relies on a service breaks (BASE=v1.2.0; BREAKING=accepted; JSON=1)
+	@GOWORK=off go -C tools/contracts build -o ../../$(BIN)/contracts .
+	@failed=; \
+	$(WITH_POSTGRES) go test -count=1 -run '^TestContract' $(EXPECTATIONS) >&2 || failed=1; \
+	GOWORK=off go -C tools/contracts test -count=1 ./... >&2 || failed=1; \
+	$(BIN)/contracts $(if $(BASE),-base $(BASE)) $(if $(filter accepted,$(BREAKING)),-accept) $(if $(JSON),-json) || failed=1; \
+	test -z "$$failed"
 
 .PHONY: charts
 charts: $(BIN)/helm $(BIN)/helm-unittest $(BIN)/helm-docs $(BIN)/kubeconform ## Check the Helm charts: rules, schemas, and every scenario on every Kubernetes version
@@ -120,6 +141,20 @@ verify: generate ## Check that generated code is current, go.mod files are tidy,
 	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff) || exit 1; done
 	@for m in $(MODULES); do (cd $$m && GOWORK=off go build -o /dev/null ./...) || exit 1; done
 	@echo "generated code, go.mod files and stand-alone builds are in order"
+
+.PHONY: pre-commit
+pre-commit: ## Check in seconds what differs from HEAD: texts, generated code, and the modules that are touched
+	@tools/precommit.sh $(BIN) $(STAGED)
+
+.PHONY: hooks
+hooks: ## Have git run make pre-commit before each commit, on what is staged
+	@was=$$(git config core.hooksPath || true); [ -z "$$was" ] || [ "$$was" = tools/hooks ] \
+		|| { echo "git runs the hooks of $$was already: call tools/hooks/pre-commit from there" >&2; exit 1; }
+	@git config core.hooksPath tools/hooks
+
+.PHONY: hooks-off
+hooks-off: ## Take back make hooks
+	@[ "$$(git config core.hooksPath)" != tools/hooks ] || git config --unset core.hooksPath
 
 .PHONY: cover
 cover: $(WITH_POSTGRES) ## Measure the coverage of each module, with HTML in coverage/

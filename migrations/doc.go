@@ -19,7 +19,8 @@ package migrations
 
 import "embed"
 
-// files holds the SQL and the menu.
+// files holds the SQL, the menu, and the licence of the menu, which has to go
+// wherever the menu goes.
 //
-//go:embed sql seed/menu/*.csv
+//go:embed sql seed/menu/*.csv seed/LICENSE-gt-MIT.txt
 var files embed.FS

@@ -97,6 +97,12 @@ func inTransaction(ctx context.Context, dsn string, do func(pgx.Tx) error) (err 
 	}))
 }
 
+// SeedLicence returns the notice under which the menu may be copied.
+func SeedLicence() (string, error) {
+	text, err := files.ReadFile("seed/LICENSE-gt-MIT.txt")
+	return string(text), err
+}
+
 // menuRows reads the catalog: see seed/README.md.
 func menuRows() ([]addition, error) {
 	dir, err := fs.Sub(files, "seed/menu")

@@ -11,14 +11,9 @@ export HELM_DATA_HOME="$PWD/.local/helm" HELM_CACHE_HOME="$PWD/.local/helm/cache
 
 generated() { cat helm/*/values.schema.json helm/*/README.md helm/pizza/files/*/* | cksum; }
 before=$(generated 2> /dev/null || true)
-(cd tools/charts && GOWORK=off go run ./values ../../helm && GOWORK=off go run ./schemas "../../$schemas")
-# A chart reaches nothing outside of its folder, so it has a copy.
-rm -rf helm/pizza/files
-mkdir -p helm/pizza/files/rules helm/pizza/files/dashboards
-cp deploy/observability/rules/*.yaml helm/pizza/files/rules
-cp deploy/observability/dashboards/*.json helm/pizza/files/dashboards
-"$bin/helm-docs" --chart-search-root helm --skip-version-footer --log-level warning
+tools/charts-generate.sh "$bin"
 [ "$before" = "$(generated)" ] || { echo "schemas or READMEs of the charts were not current: commit what was written" >&2; exit 1; }
+(cd tools/charts && GOWORK=off go run ./schemas "../../$schemas")
 
 for chart in $charts; do
     "$bin/helm" dependency build "helm/$chart" > /dev/null

@@ -43,13 +43,16 @@ func (c cluster) helm(ctx context.Context, args ...string) (string, error) {
 	return c.run(ctx, "", "helm", append([]string{"--namespace", c.namespace}, args...)...)
 }
 
-// pod is what the scenarios look at.
+// pod is what is looked at of one.
 type pod struct {
 	Metadata struct {
 		Name              string
 		UID               string
 		DeletionTimestamp *time.Time
 		Labels            map[string]string
+	}
+	Spec struct {
+		Containers []struct{ Image string }
 	}
 	Status struct {
 		Phase             string

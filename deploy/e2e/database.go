@@ -24,7 +24,9 @@ const maxConnections = 200
 
 // connections are the limits of the roles: just what the charts say that the pods
 // may come to need, menu when it is scaled.
-var connections = migrations.Connections{Login: 28, Menu: 56, Order: 60}
+func connections() *migrations.Connections {
+	return &migrations.Connections{Login: 28, Menu: 56, Order: 60}
+}
 
 // database is a PostgreSQL server on this machine, outside of the cluster. It
 // listens on the machine itself alone; a door on the address that pods see leads
@@ -37,8 +39,9 @@ type database struct {
 	passwords migrations.Passwords
 }
 
-// startDatabase starts the server, with the roles of the services.
-func startDatabase(ctx context.Context, dir, host string, log io.Writer) (*database, error) {
+// startDatabase starts the server, with the roles of the services and the limits
+// of their connections, where there are any.
+func startDatabase(ctx context.Context, dir, host string, limits *migrations.Connections, log io.Writer) (*database, error) {
 	d := &database{dir: dir, passwords: migrations.Passwords{Migrator: rand.Text(), Login: rand.Text(), Menu: rand.Text(), Order: rand.Text()}}
 	if err := d.start(ctx, log); err != nil {
 		return nil, err
@@ -61,8 +64,10 @@ func startDatabase(ctx context.Context, dir, host string, log io.Writer) (*datab
 	if err := migrations.ApplyRoles(ctx, d.url(), d.passwords); err != nil {
 		return nil, err
 	}
-	if err := migrations.LimitConnections(ctx, d.url(), connections); err != nil {
-		return nil, err
+	if limits != nil {
+		if err := migrations.LimitConnections(ctx, d.url(), *limits); err != nil {
+			return nil, err
+		}
 	}
 	d.door, err = openDoor(ctx, net.JoinHostPort(host, "0"), net.JoinHostPort("127.0.0.1", strconv.Itoa(d.port)))
 	return d, err

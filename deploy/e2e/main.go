@@ -48,6 +48,9 @@ type outcome struct {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+	if len(args) > 0 && args[0] == "gitops" {
+		return runGitOps(ctx, args[1:], stdout, stderr)
+	}
 	flags := flag.NewFlagSet("e2e", flag.ContinueOnError)
 	root := flags.String("root", ".", "the repository")
 	asJSON := flags.Bool("json", false, "print the table as JSON")
@@ -118,7 +121,7 @@ func (e *experiment) run(ctx context.Context) (err error) {
 	if err := os.Chmod(folder, 0o755); err != nil { // the server does not run as root, and reaches its own folder below
 		return err
 	}
-	if e.database, err = startDatabase(ctx, filepath.Join(folder, "postgres"), e.settings.Host, e.log); err != nil {
+	if e.database, err = startDatabase(ctx, filepath.Join(folder, "postgres"), e.settings.Host, connections(), e.log); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.database.stop(filepath.Join(e.work, "postgres.log"))) }()

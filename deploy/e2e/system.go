@@ -72,10 +72,9 @@ func (s *system) loadImages(ctx context.Context) error {
 // values are those by which this cluster differs from the environment dev.
 func (s *system) values() map[string]any {
 	type object = map[string]any
-	small := object{"requests": object{"cpu": "50m", "memory": "64Mi"}, "limits": object{"cpu": "1", "memory": "256Mi"}}
 	service := func(password string, config object) object {
 		return object{
-			"replicas": 2, "autoscaling": object{"enabled": false}, "resources": small, "config": config,
+			"replicas": 2, "autoscaling": object{"enabled": false}, "resources": small(), "config": config,
 			"secrets": object{"values": object{"DB_PASSWORD": password}},
 		}
 	}
@@ -84,20 +83,12 @@ func (s *system) values() map[string]any {
 	order := service(s.database.passwords.Order, object{"QUOTE_MAX_AGE": "2s", "QUOTE_MAX_STALE": maxStale, "ORDER_RATE_PER_MEMBER": "off", "ORDER_QUEUE_WAIT": "5s"})
 	order["database"] = object{"maxConnections": 10}
 	p := s.database.passwords
-	namespace := func(name string) object {
-		return object{"namespaceSelector": object{"matchLabels": object{"kubernetes.io/metadata.name": name}}}
-	}
-	dns := namespace("kube-system")
-	dns["podSelector"], dns["ports"] = nil, []int{53, 5353}
 	return object{
 		"global": object{
-			"image":      object{"registry": registry},
-			"postgresql": object{"host": s.settings.Host, "port": s.database.door.port(), "maxConnections": maxConnections},
-			"jwt":        object{"existingSecret": "jwt-keys"}, // which is changed without an upgrade
-			"networkPolicy": object{
-				"ingressController": namespace(s.settings.IngressNamespace), "dns": dns,
-				"database": object{"cidrs": []string{s.settings.Host + "/32"}},
-			},
+			"image":         object{"registry": registry},
+			"postgresql":    object{"host": s.settings.Host, "port": s.database.door.port(), "maxConnections": maxConnections},
+			"jwt":           object{"existingSecret": "jwt-keys"}, // which is changed without an upgrade
+			"networkPolicy": networkPolicy(s.settings),
 		},
 		// Few members, from one address, do as much as many would.
 		"login":     service(p.Login, object{"LOGIN_RATE_PER_ACCOUNT": "off", "LOGIN_RATE_PER_ACCOUNT_AND_ADDRESS": "off"}),
@@ -105,6 +96,25 @@ func (s *system) values() map[string]any {
 		"order":     order,
 		"migration": object{"values": object{"DB_PASSWORD": p.Migrator}},
 		"ingress":   object{"hosts": []string{host}},
+	}
+}
+
+// small is what a pod gets on a node that may be a laptop.
+func small() map[string]any {
+	return map[string]any{"requests": map[string]any{"cpu": "50m", "memory": "64Mi"}, "limits": map[string]any{"cpu": "1", "memory": "256Mi"}}
+}
+
+// networkPolicy says where what pods may reach is on this cluster.
+func networkPolicy(s Settings) map[string]any {
+	type object = map[string]any
+	namespace := func(name string) object {
+		return object{"namespaceSelector": object{"matchLabels": object{"kubernetes.io/metadata.name": name}}}
+	}
+	dns := namespace("kube-system")
+	dns["podSelector"], dns["ports"] = nil, []int{53, 5353}
+	return object{
+		"ingressController": namespace(s.IngressNamespace), "dns": dns,
+		"database": object{"cidrs": []string{s.Host + "/32"}},
 	}
 }
 

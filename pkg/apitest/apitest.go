@@ -57,6 +57,15 @@ func New(tb testing.TB, next http.RoundTripper, documents ...[]byte) *Transport 
 	return t
 }
 
+// Operation returns what the documents say about a request without a body, or
+// nil where they do not know its path or method.
+func (t *Transport) Operation(r *http.Request) *openapi3.Operation {
+	if found := t.input(r, nil); found != nil {
+		return found.Route.Operation
+	}
+	return nil
+}
+
 // RoundTrip sends the request, and fails the test where request or answer break
 // the document.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -101,6 +101,7 @@ spec:
               valueFrom:
                 resourceFieldRef:
                   resource: limits.cpu
+                  divisor: "1" # what is left out comes back as "0", which Argo CD would call a difference
           {{- if .Values.jwt }}
           volumeMounts:
             - name: jwt-keys

@@ -24,6 +24,7 @@ const help = `migrate prepares the database of the pizza services.
   migrate passwords --yes        hash the passwords that are in clear text; after
                                  that the old system logs nobody in any more.
                                  --dry-run only counts; --json reports as JSON
+  migrate licence                print the licence of the menu that "seed" adds
 
 Every command may be run again, and does only what is left to do.
 
@@ -86,6 +87,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return c.seed(ctx, args)
 	case "passwords":
 		return c.passwords(ctx, args)
+	case "licence":
+		return c.licence(args)
 	default:
 		return usageError{fmt.Sprintf("there is no command %q", name)}
 	}
@@ -109,6 +112,18 @@ func parse(flags *flag.FlagSet, args []string, most int) ([]string, error) {
 		return nil, usageError{fmt.Sprintf("%s: unexpected argument %q", flags.Name(), rest[most])}
 	}
 	return rest, nil
+}
+
+func (c command) licence(args []string) error {
+	if _, err := parse(flag.NewFlagSet("licence", flag.ContinueOnError), args, 0); err != nil {
+		return err
+	}
+	text, err := migrations.SeedLicence()
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(c.stdout, text)
+	return err
 }
 
 func (c command) roles(ctx context.Context, args []string) error {

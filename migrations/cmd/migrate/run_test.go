@@ -109,6 +109,12 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// The licence asks for its notice in all copies: the image has one of the menu.
+func TestLicence(t *testing.T) {
+	t.Parallel()
+	program{}.mustRun(t, []string{"licence"}, "MIT License", "Copyright (c) 2022-2026 Posit Software, PBC", "shall be included in all")
+}
+
 func TestWrongUsage(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"testing"
 	"time"
 
@@ -99,6 +100,24 @@ func (s *service) as(t *testing.T, memberID string) string {
 	raw, err := s.keys.Issue(memberID, 0, time.Hour)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return raw
+}
+
+// revoked returns a token of a member that was revoked, as the service knows.
+func (s *service) revoked(t *testing.T, db *migrationstest.Database, memberID string) string {
+	t.Helper()
+	raw := s.as(t, memberID)
+	claims, err := s.keys.Verify(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const logout = "INSERT INTO revoked_token (jti, member_id, expires_at) VALUES ($1, $2, now() + interval '1 hour')"
+	if _, err := admin(t, db).Exec(t.Context(), logout, claims.ID, memberID); err != nil {
+		t.Fatal(err)
+	}
+	for s.get(t, "/order/myorder/", raw).Status != http.StatusUnauthorized {
+		time.Sleep(time.Millisecond) // until the database has told it
 	}
 	return raw
 }

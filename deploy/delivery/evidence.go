@@ -1,0 +1,160 @@
+package delivery
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// PredicateType names the attestation that an image has passed the checks of a stage.
+const PredicateType = "https://example.com/pizza/stage-checks/v1"
+
+// Checks is the predicate of that attestation.
+type Checks struct {
+	Environment string    `json:"environment"`
+	Revision    string    `json:"revision"` // the commit by which the environment ran the image
+	Checks      []string  `json:"checks"`
+	Time        time.Time `json:"time"`
+}
+
+// Evidence is what is kept of images in their registry, read and written by cosign.
+type Evidence struct {
+	Cosign   string // the program
+	Registry string // what comes before the name of each image
+	// Key is a file with the public key, or with the private one to attest. Without
+	// one, signatures are keyless: of an identity, which an issuer vouches for.
+	Key      string
+	Identity string // regular expression
+	Issuer   string
+}
+
+func (e Evidence) reference(i Image) string { return e.Registry + "/" + i.Repository() + "@" + i.Digest }
+
+// trust are the flags that say whose signatures count. With a key of one's own
+// nothing is written to a public log, and nothing asked of one.
+func (e Evidence) trust() []string {
+	if e.Key != "" {
+		return []string{"--key", e.Key, "--insecure-ignore-tlog=true"}
+	}
+	return []string{"--certificate-identity-regexp", e.Identity, "--certificate-oidc-issuer", e.Issuer}
+}
+
+func (e Evidence) cosign(ctx context.Context, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, e.Cosign, args...)
+	cmd.Env = append(os.Environ(), "COSIGN_YES=true")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		if text := strings.TrimSpace(stderr.String()); text != "" {
+			last := text[strings.LastIndexByte(text, '\n')+1:]
+			err = errors.New(strings.TrimPrefix(last, "error during command execution: "))
+		}
+		return nil, err
+	}
+	return out, nil
+}
+
+// Signed reports an image without a signature that counts.
+func (e Evidence) Signed(ctx context.Context, i Image) error {
+	if _, err := e.cosign(ctx, append(append([]string{"verify"}, e.trust()...), e.reference(i))...); err != nil {
+		return fmt.Errorf("%s is not signed by whom we trust: %w", e.reference(i), err)
+	}
+	return nil
+}
+
+// Passed reports an image that has not passed the checks of an environment.
+func (e Evidence) Passed(ctx context.Context, i Image, environment string) error {
+	out, err := e.cosign(ctx, append(append([]string{"verify-attestation", "--type", PredicateType}, e.trust()...), e.reference(i))...)
+	if err != nil {
+		return fmt.Errorf("%s has passed no checks of %s: %w", e.reference(i), environment, err)
+	}
+	var elsewhere []string
+	for line := range bytes.Lines(out) {
+		checks, digest, err := statement(line)
+		if err != nil {
+			return fmt.Errorf("attestation of %s: %w", e.reference(i), err)
+		}
+		if checks.Environment == environment && "sha256:"+digest == i.Digest && len(checks.Checks) > 0 {
+			return nil
+		}
+		elsewhere = append(elsewhere, checks.Environment)
+	}
+	return fmt.Errorf("%s has passed no checks of %s, only of %s", e.reference(i), environment, strings.Join(elsewhere, ", "))
+}
+
+// statement reads an in-toto statement in its DSSE envelope, as cosign prints it.
+func statement(line []byte) (c Checks, digest string, err error) {
+	var envelope struct{ Payload string }
+	if err := json.Unmarshal(line, &envelope); err != nil {
+		return c, "", err
+	}
+	payload, err := base64.StdEncoding.DecodeString(envelope.Payload)
+	if err != nil {
+		return c, "", err
+	}
+	var s struct {
+		Subject []struct {
+			Digest struct{ SHA256 string }
+		}
+		Predicate Checks
+	}
+	if err := json.Unmarshal(payload, &s); err != nil {
+		return c, "", err
+	}
+	if len(s.Subject) != 1 {
+		return c, "", fmt.Errorf("%d subjects", len(s.Subject))
+	}
+	return s.Predicate, s.Subject[0].Digest.SHA256, nil
+}
+
+// Sign signs an image, Attest that it has passed checks. With a key of one's own,
+// whose password is in COSIGN_PASSWORD, neither reaches anything but the registry.
+func (e Evidence) Sign(ctx context.Context, i Image) error {
+	return e.with(func(flags []string) error {
+		_, err := e.cosign(ctx, append(append([]string{"sign"}, flags...), e.reference(i))...)
+		return err
+	})
+}
+
+// Attest writes down that an image has passed checks.
+func (e Evidence) Attest(ctx context.Context, i Image, c Checks) error {
+	return e.with(func(flags []string) error {
+		predicate, err := os.CreateTemp("", "stage-checks-*.json")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = os.Remove(predicate.Name()) }()
+		if err := errors.Join(json.NewEncoder(predicate).Encode(c), predicate.Close()); err != nil {
+			return err
+		}
+		_, err = e.cosign(ctx, append(append([]string{"attest", "--type", PredicateType, "--predicate", predicate.Name()}, flags...), e.reference(i))...)
+		return err
+	})
+}
+
+// with calls do with the flags that say how to sign.
+func (e Evidence) with(do func(flags []string) error) error {
+	if e.Key == "" {
+		return do(nil)
+	}
+	folder, err := os.MkdirTemp("", "signing-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	config := filepath.Join(folder, "config.json") // without a transparency log or a time stamp
+	const none = `{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json","rekorTlogConfig":{},"tsaConfig":{}}`
+	if err := os.WriteFile(config, []byte(none), 0o600); err != nil {
+		return err
+	}
+	return do([]string{"--key", e.Key, "--signing-config", config})
+}

@@ -1,0 +1,109 @@
+package delivery
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"example.com/pizza/deploy/images/image"
+)
+
+// Repository is a checkout of this repository.
+type Repository struct{ Root string }
+
+// Commit is one of git's.
+type Commit struct {
+	ID      string    `json:"commit"`
+	Time    time.Time `json:"time"`
+	Author  string    `json:"author"`
+	Subject string    `json:"subject"`
+}
+
+func (r Repository) git(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "git", args...)
+	cmd.Dir = r.Root
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("git %s: %w: %s", strings.Join(args, " "), err, bytes.TrimSpace(stderr.Bytes()))
+	}
+	return string(out), nil
+}
+
+// images reads what an environment runs at a revision.
+func (r Repository) images(ctx context.Context, environment, revision string) ([]Image, error) {
+	text, err := r.git(ctx, "show", revision+":"+Path(environment))
+	if err != nil {
+		return nil, err
+	}
+	return Parse(Path(environment), []byte(text))
+}
+
+// write changes the lines of images in the checkout, whose file must be as committed:
+// what somebody else has begun there is not swept along.
+func (r Repository) write(ctx context.Context, environment string, images []Image) error {
+	changed, err := r.git(ctx, "status", "--porcelain", "--", Path(environment))
+	if err != nil {
+		return err
+	}
+	if changed != "" {
+		return fmt.Errorf("%s has changes that are not committed: commit them, or git checkout %[1]s", Path(environment))
+	}
+	file := filepath.Join(r.Root, Path(environment))
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, Replace(text, images), 0o644) //nolint:gosec // as git has it
+}
+
+// log returns commits, the newest first.
+func (r Repository) log(ctx context.Context, args ...string) ([]Commit, error) {
+	out, err := r.git(ctx, append([]string{"log", "--format=%H%x1f%cI%x1f%an%x1f%s%x1e"}, args...)...)
+	if err != nil {
+		return nil, err
+	}
+	var all []Commit
+	for entry := range strings.SplitSeq(out, "\x1e") {
+		fields := strings.Split(strings.TrimSpace(entry), "\x1f")
+		if len(fields) != 4 {
+			continue
+		}
+		at, err := time.Parse(time.RFC3339, fields[1])
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, Commit{fields[0], at, fields[2], fields[3]})
+	}
+	return all, nil
+}
+
+// sources are the paths that an image is built of.
+func sources(key string) []string {
+	for _, s := range image.Specs() {
+		if s.Name == (Image{Key: key}).Repository() {
+			return append([]string{"go.work", "go.work.sum"}, s.Sources...)
+		}
+	}
+	return nil
+}
+
+// between returns the commits that lead from one image to another.
+func (r Repository) between(ctx context.Context, from, to Image) ([]Commit, error) {
+	for _, tag := range []string{from.Tag, to.Tag} {
+		if _, err := r.git(ctx, "rev-parse", "--verify", "--quiet", tag+"^{commit}"); err != nil {
+			return nil, errUnknown
+		}
+	}
+	return r.log(ctx, append([]string{from.Tag + ".." + to.Tag, "--"}, sources(to.Key)...)...)
+}
+
+// errUnknown: a tag is of no commit in this clone, which may be a shallow one.
+var errUnknown = errors.New("commits unknown in this clone")

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// argocd is Argo CD beside the cluster: its own controllers, as processes on this
+// machine that act by KUBECONFIG, with their objects in the namespace argocd.
+type argocd struct {
+	cluster
+	bin, work string
+	processes []*exec.Cmd
+	team      *httptest.Server // hears the notifications
+	mu        sync.Mutex
+	heard     []string
+}
+
+// The ports that the controllers listen on, on this machine alone.
+const (
+	redisAddress      = "127.0.0.1:16379"
+	repoServerAddress = "127.0.0.1:18081"
+)
+
+func (a *argocd) start(ctx context.Context, root string) error {
+	module, err := a.run(ctx, "", "env", "GOWORK=off", "go", "-C", filepath.Join(root, "tools", "argocd"), "list", "-m", "-f", "{{.Dir}}", "github.com/argoproj/argo-cd/v3")
+	if err != nil {
+		return err
+	}
+	module = strings.TrimSpace(module)
+	// The repo server calls a script of its image.
+	script, err := os.ReadFile(filepath.Join(module, "hack", "git-verify-wrapper.sh"))
+	if err != nil {
+		return err
+	}
+	for _, folder := range []string{"bin", "tls", "ssh", "plugins"} {
+		if err := os.MkdirAll(filepath.Join(a.work, folder), 0o750); err != nil {
+			return err
+		}
+	}
+	if err := os.WriteFile(filepath.Join(a.work, "bin", "git-verify-wrapper.sh"), script, 0o700); err != nil { //nolint:gosec // a program
+		return err
+	}
+	crds := filepath.Join(module, "manifests", "crds")
+	if _, err := a.kubectl(ctx, "apply", "--server-side", "--force-conflicts", "-k", crds); err != nil {
+		return err
+	}
+	err = wait(ctx, "the API of Argo CD", time.Minute, func(ctx context.Context) (bool, error) {
+		_, err := a.kubectl(ctx, "get", "applicationsets,applications,appprojects")
+		return err == nil, err
+	})
+	if err != nil {
+		return err
+	}
+	a.team = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var message struct{ Text string }
+		if json.NewDecoder(r.Body).Decode(&message) == nil {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			a.heard = append(a.heard, message.Text)
+		}
+	}))
+	const labels = `"labels":{"app.kubernetes.io/part-of":"argocd"}`
+	if err := a.makeNamespace(ctx); err != nil {
+		return err
+	}
+	for _, object := range []string{
+		`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"argocd-cm",` + labels + `}}`,
+		`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"argocd-secret",` + labels + `},"stringData":{"server.secretkey":"of no server"}}`,
+		`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"argocd-notifications-secret",` + labels + `},"stringData":{"team-webhook":"` + a.team.URL + `"}}`,
+	} {
+		if err := a.apply(ctx, object); err != nil {
+			return err
+		}
+	}
+	const wide = "--namespace=argocd"
+	for _, args := range [][]string{
+		{"redis", redisAddress},
+		{"repo-server", "--redis=" + redisAddress, "--address=127.0.0.1", "--port=18081", "--metrics-address=127.0.0.1", "--metrics-port=18084", "--disable-tls", "--client-ca-path="},
+		{"application-controller", wide, "--redis=" + redisAddress, "--repo-server=" + repoServerAddress, "--repo-server-plaintext", "--metrics-port=18082", "--self-heal-timeout-seconds=1"},
+		{"applicationset-controller", wide, "--argocd-repo-server=" + repoServerAddress, "--repo-server-plaintext", "--metrics-addr=127.0.0.1:18085", "--probe-addr=127.0.0.1:18086", "--webhook-addr=127.0.0.1:18087"},
+		{"notifications-controller", wide, "--argocd-repo-server=" + repoServerAddress, "--argocd-repo-server-plaintext", "--metrics-port=18088"},
+	} {
+		if err := a.process(ctx, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// process starts a controller, whose log is in a file of its name.
+func (a *argocd) process(ctx context.Context, args ...string) (err error) {
+	log, err := os.Create(filepath.Join(a.work, args[0]+".log"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }() // the process has its own
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(a.bin, "argocd"), args...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(os.Environ(),
+		"PATH="+strings.Join([]string{filepath.Join(a.work, "bin"), a.bin, os.Getenv("PATH")}, string(os.PathListSeparator)), // helm
+		"ARGOCD_FAKE_IN_CLUSTER=true", // the cluster is that of KUBECONFIG
+		"ARGOCD_GPG_ENABLED=false", "ARGOCD_TLS_DATA_PATH="+filepath.Join(a.work, "tls"), "ARGOCD_SSH_DATA_PATH="+filepath.Join(a.work, "ssh"),
+		"ARGOCD_PLUGINSOCKFILEPATH="+filepath.Join(a.work, "plugins"), "TMPDIR="+a.work,
+		"XDG_DATA_HOME="+a.work, "XDG_CACHE_HOME="+a.work, "XDG_CONFIG_HOME="+a.work)
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("%s: %w", args[0], err)
+	}
+	a.processes = append(a.processes, cmd)
+	return nil
+}
+
+// stop ends the controllers; their objects stay.
+func (a *argocd) stop() error {
+	var err error
+	for _, p := range slices.Backward(a.processes) {
+		err = errors.Join(err, p.Process.Signal(syscall.SIGTERM))
+		if waitErr := p.Wait(); !errors.As(waitErr, new(*exec.ExitError)) { // they say 1, or the signal
+			err = errors.Join(err, waitErr)
+		}
+	}
+	if a.team != nil {
+		a.team.Close()
+	}
+	return err
+}
+
+// notified waits for a message to the team.
+func (a *argocd) notified(ctx context.Context, about string) error {
+	return wait(ctx, "a message about "+about, time.Minute, func(context.Context) (bool, error) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return slices.ContainsFunc(a.heard, func(text string) bool { return strings.Contains(text, about) }), nil
+	})
+}
+
+// application is what is looked at of one.
+type application struct {
+	Metadata struct{ Name string }
+	Spec     struct {
+		SyncPolicy struct{ SyncOptions []string }
+	}
+	Status struct {
+		Sync           struct{ Status, Revision string }
+		Health         struct{ Status string }
+		OperationState *struct {
+			Phase, Message string
+			SyncResult     struct{ Revision string }
+		}
+		Conditions []struct{ Type, Message string }
+	}
+}
+
+func (p application) String() string {
+	text := fmt.Sprintf("%s %s at %.8s, %s", p.Metadata.Name, p.Status.Sync.Status, p.Status.Sync.Revision, p.Status.Health.Status)
+	if o := p.Status.OperationState; o != nil {
+		text += ", " + o.Phase + ": " + o.Message
+	}
+	for _, c := range p.Status.Conditions {
+		text += fmt.Sprintf(", %s: %s", c.Type, c.Message)
+	}
+	return text
+}
+
+// runs tells whether the Application has brought a revision about.
+func (p application) runs(revision string) bool {
+	return p.Status.Sync.Revision == revision && p.Status.Sync.Status == "Synced" && p.Status.Health.Status == "Healthy" &&
+		(p.Status.OperationState == nil || p.Status.OperationState.Phase != "Running")
+}
+
+func (a *argocd) application(ctx context.Context, name string) (application, error) {
+	var p application
+	out, err := a.kubectl(ctx, "get", "application", name, "-o", "json")
+	if err != nil {
+		return p, err
+	}
+	return p, json.Unmarshal([]byte(out), &p)
+}
+
+// applications returns those of an environment.
+func (a *argocd) applications(ctx context.Context, environment string) ([]application, error) {
+	out, err := a.kubectl(ctx, "get", "applications", "-l", "environment="+environment, "-o", "json")
+	if err != nil {
+		return nil, err
+	}
+	var list struct{ Items []application }
+	return list.Items, json.Unmarshal([]byte(out), &list)
+}
+
+// refresh has Argo CD look at the repository now, as a webhook of the git server does.
+func (a *argocd) refresh(ctx context.Context) error {
+	_, err := a.kubectl(ctx, "annotate", "applications", "--all", "--overwrite", "argocd.argoproj.io/refresh=normal")
+	return err
+}
+
+// brought waits until every Application of an environment runs a revision.
+func (a *argocd) brought(ctx context.Context, environment, revision string) error {
+	return wait(ctx, environment+" at "+revision[:8], 5*time.Minute, func(ctx context.Context) (bool, error) {
+		all, err := a.applications(ctx, environment)
+		if err == nil && len(all) < 4 {
+			err = fmt.Errorf("there are %d Applications", len(all))
+		}
+		for _, p := range all {
+			if !p.runs(revision) {
+				return false, errors.Join(err, errors.New(p.String()))
+			}
+		}
+		return err == nil, err
+	})
+}
+
+// sync is what somebody who may does by hand.
+func (a *argocd) sync(ctx context.Context, name, revision string) error {
+	p, err := a.application(ctx, name)
+	if err != nil {
+		return err
+	}
+	operation, err := json.Marshal(map[string]any{"operation": map[string]any{
+		"initiatedBy": map[string]any{"username": "operator"},
+		"sync":        map[string]any{"revision": revision, "prune": true, "syncOptions": p.Spec.SyncPolicy.SyncOptions},
+	}})
+	if err != nil {
+		return err
+	}
+	_, err = a.kubectl(ctx, "patch", "application", name, "--type=merge", "-p", string(operation))
+	return err
+}
+
+// localRepository puts another repository in the place of the real one.
+func localRepository(manifest, url string) string {
+	return strings.ReplaceAll(manifest, "https://github.com/example/pizza", url)
+}
+
+func (a *argocd) applyFile(ctx context.Context, path, repository string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	return a.apply(ctx, localRepository(string(text), repository))
+}

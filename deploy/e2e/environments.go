@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+)
+
+// environment is one of those that a change passes through, with a database of its own.
+type environment struct {
+	cluster
+	name     string
+	host     string // by which the Ingress knows it
+	database *database
+}
+
+func (w *walk) environment(ctx context.Context, name string, folder string) (*environment, error) {
+	e := &environment{cluster: cluster{"pizza-" + name, w.log}, name: name, host: name + ".pizza-gitops.test"}
+	var err error
+	e.database, err = startDatabase(ctx, filepath.Join(folder, name), w.settings.Host, nil, w.log)
+	return e, err
+}
+
+// prepare makes what is there before the first sync: the namespace with its Secrets,
+// which outside of dev no values hold.
+func (e *environment) prepare(ctx context.Context, key string) error {
+	if err := e.makeNamespace(ctx); err != nil {
+		return err
+	}
+	p := e.database.passwords
+	for name, content := range map[string]map[string]string{
+		"jwt-keys":        {"current": key, "previous": ""},
+		"login-secrets":   {"DB_PASSWORD": p.Login},
+		"menu-secrets":    {"DB_PASSWORD": p.Menu},
+		"order-secrets":   {"DB_PASSWORD": p.Order},
+		"migrate-secrets": {"DB_USER": "migrator", "DB_PASSWORD": p.Migrator},
+	} {
+		secret, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": name}, "stringData": content})
+		if err != nil {
+			return err
+		}
+		if err := e.apply(ctx, string(secret)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ours marks the namespaces of a walk: what is not, is somebody's.
+const ours = "pizza.example.com/of"
+
+func (c cluster) makeNamespace(ctx context.Context) error {
+	return c.apply(ctx, fmt.Sprintf(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":%q,"labels":{%q:"gitops"}}}`, c.namespace, ours))
+}
+
+// dropNamespace takes the namespace away, if it is of a walk.
+func (c cluster) dropNamespace(ctx context.Context) error {
+	out, err := c.kubectl(ctx, "get", "namespace", c.namespace, "--ignore-not-found", "-o", "json")
+	if err != nil || out == "" {
+		return err
+	}
+	var n struct {
+		Metadata struct{ Labels map[string]string }
+	}
+	if err := json.Unmarshal([]byte(out), &n); err != nil {
+		return err
+	}
+	if n.Metadata.Labels[ours] != "gitops" {
+		return fmt.Errorf("there is a namespace %s on this cluster, which is not of an earlier walk: nothing was touched", c.namespace)
+	}
+	_, err = c.kubectl(ctx, "delete", "namespace", c.namespace, "--timeout=120s")
+	return err
+}
+
+// values are those by which the cluster of a walk differs from what the repository
+// says of an environment: where the database is, and how little there is of it all.
+func (w *walk) values(e *environment) map[string]any {
+	type object = map[string]any
+	service := func(name string, pool int) object {
+		return object{
+			"autoscaling": object{"enabled": e.name != "dev", "minReplicas": 2, "maxReplicas": 3}, "resources": small(),
+			"database": object{"maxConnections": pool}, "secrets": object{"existingSecret": name + "-secrets", "values": object{}},
+		}
+	}
+	order := service("order", 4)
+	order["config"] = object{"ORDER_RATE_PER_MEMBER": "off", "ORDER_QUEUE_WAIT": "5s"}
+	return object{
+		"global": object{
+			"postgresql":    object{"host": w.settings.Host, "port": e.database.door.port(), "sslmode": "prefer", "maxConnections": maxConnections},
+			"jwt":           object{"existingSecret": "jwt-keys"},
+			"networkPolicy": networkPolicy(w.settings),
+			"monitoring":    object{"serviceMonitor": object{"enabled": false}, "prometheusRule": object{"enabled": false}},
+		},
+		"login": service("login", 3), "menu": service("menu", 3), "order": order,
+		"migration": object{"existingSecret": "migrate-secrets", "seed": true},
+		"ingress":   object{"hosts": []string{e.host}, "tls": []string{}},
+	}
+}

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"example.com/pizza/pkg/config"
+	"example.com/pizza/pkg/pgserver"
+)
+
+// walk follows changes from their commit to prod, as Argo CD brings them there.
+//
+//	developer ─▶ commit ─▶ images ─▶ images.yaml ─▶ Argo CD ─▶ dev ─▶ stg ─▶ prod ◀─ customers
+type walk struct {
+	settings     Settings
+	root, work   string
+	log, stderr  io.Writer
+	argocd       *argocd
+	repository   repository
+	builder      *builder
+	environments map[string]*environment
+	steps        []step
+}
+
+// step is a line of the table.
+type step struct {
+	What    string  `json:"step"`
+	Seen    string  `json:"seen"`
+	Seconds float64 `json:"seconds"`
+	Error   string  `json:"error,omitempty"`
+}
+
+// step does one thing, which says what was seen.
+func (w *walk) step(what string, do func() (string, error)) error {
+	_, _ = fmt.Fprintf(w.stderr, "%s %s\n", time.Now().Format(time.TimeOnly), what)
+	logged(w.log, "--- %s", what)
+	start := time.Now()
+	seen, err := do()
+	s := step{What: what, Seen: seen, Seconds: time.Since(start).Seconds()}
+	if err != nil {
+		s.Error = err.Error()
+		err = fmt.Errorf("%s: %w", what, err)
+	}
+	w.steps = append(w.steps, s)
+	return err
+}
+
+func runGitOps(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+	flags := flag.NewFlagSet("e2e gitops", flag.ContinueOnError)
+	root := flags.String("root", ".", "the repository")
+	asJSON := flags.Bool("json", false, "print the table as JSON")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	settings, err := config.Load[Settings](os.Environ())
+	if err != nil {
+		return err
+	}
+	w := &walk{settings: settings, stderr: stderr}
+	if w.root, err = filepath.Abs(*root); err != nil {
+		return err
+	}
+	w.work = filepath.Join(w.root, ".local", "gitops")
+	if err := os.MkdirAll(w.work, 0o755); err != nil {
+		return err
+	}
+	log, err := os.Create(filepath.Join(w.work, "log"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	w.log = log
+	walked := w.run(ctx)
+	if *asJSON {
+		out := json.NewEncoder(stdout)
+		out.SetIndent("", "  ")
+		err = out.Encode(w.steps)
+	} else {
+		err = stepTable(stdout, w.steps)
+	}
+	if walked != nil {
+		walked = fmt.Errorf("%w\n(every command and its answer: %s, beside it what each part of Argo CD says)", walked, log.Name())
+	}
+	return errors.Join(walked, err)
+}
+
+func (w *walk) run(ctx context.Context) (err error) {
+	here := cluster{"default", w.log}
+	if w.settings.Host == "" {
+		if w.settings.Host, err = here.hostAddress(ctx); err != nil {
+			return err
+		}
+	}
+	w.repository = repository{cluster: here, bare: filepath.Join(w.work, "pizza.git"), checkout: filepath.Join(w.work, "pizza")}
+	w.argocd = &argocd{cluster: cluster{"argocd", w.log}, bin: filepath.Join(w.root, ".local", "bin"), work: w.work}
+	if err := w.clean(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		if !w.settings.Keep {
+			err = errors.Join(err, w.clean(context.WithoutCancel(ctx)))
+		}
+	}()
+	folder, err := os.MkdirTemp(pgserver.TemporaryRoot(), "pizza-gitops-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	if err := os.Chmod(folder, 0o755); err != nil { // the server does not run as root, and reaches its own folder below
+		return err
+	}
+	key := rand.Text() + rand.Text()
+	w.environments = map[string]*environment{}
+	for _, name := range environments() {
+		e, err := w.environment(ctx, name, folder)
+		if err != nil {
+			return err
+		}
+		w.environments[name] = e
+		defer func() { err = errors.Join(err, e.database.stop(filepath.Join(w.work, "postgres-"+name+".log"))) }()
+		if err := e.prepare(ctx, key); err != nil {
+			return err
+		}
+	}
+	if w.builder, err = newBuilder(ctx, w); err != nil {
+		return err
+	}
+	defer w.builder.close()
+	defer func() { err = errors.Join(err, w.argocd.stop()) }()
+	err = w.story(ctx)
+	if w.settings.Keep {
+		_, _ = fmt.Fprintln(w.stderr, "all of it is there until Ctrl-C")
+		<-ctx.Done()
+	}
+	return err
+}
+
+// clean takes everything away that a walk leaves, but for the API of Argo CD.
+func (w *walk) clean(ctx context.Context) error {
+	var all []error
+	for _, namespace := range []string{"argocd", "pizza-dev", "pizza-stg", "pizza-prod"} {
+		all = append(all, cluster{namespace, w.log}.dropNamespace(ctx))
+	}
+	return errors.Join(all...)
+}
+
+// until says what was seen of a change that waits for nobody.
+func (w *walk) until(ctx context.Context, environment, commit string) (string, error) {
+	if err := w.argocd.refresh(ctx); err != nil {
+		return "", err
+	}
+	if err := w.argocd.brought(ctx, environment, commit); err != nil {
+		return "", err
+	}
+	return w.running(ctx, environment)
+}
+
+// running compares the pods with what the repository says should run, and says it.
+func (w *walk) running(ctx context.Context, environment string) (string, error) {
+	var seen []string
+	err := wait(ctx, "the pods of "+environment, 2*time.Minute, func(ctx context.Context) (bool, error) {
+		seen = nil
+		for _, service := range services() {
+			want, err := w.builder.wanted(environment, service)
+			if err != nil {
+				return false, err
+			}
+			pods, err := w.environments[environment].pods(ctx, service)
+			if err != nil {
+				return false, err
+			}
+			n := 0
+			for _, p := range pods {
+				switch {
+				case p.Metadata.DeletionTimestamp != nil:
+				case !p.ready():
+					return false, fmt.Errorf("%s is not ready", p.Metadata.Name)
+				case !strings.HasSuffix(p.Spec.Containers[0].Image, want):
+					return false, fmt.Errorf("%s runs %s, want %s", p.Metadata.Name, p.Spec.Containers[0].Image, want)
+				default:
+					n++
+				}
+			}
+			if n == 0 {
+				return false, errors.New("no pod of " + service)
+			}
+			seen = append(seen, fmt.Sprintf("%s %d x %s", service, n, short(want)))
+		}
+		return true, nil
+	})
+	return strings.Join(seen, ", "), err
+}
+
+// short is enough of a digest to tell it from others.
+func short(digest string) string { return strings.TrimPrefix(digest, "sha256:")[:8] }
+
+// unchanged tells whether the pods of before still serve.
+func (e *environment) unchanged(ctx context.Context, before []pod) error {
+	after, err := e.pods(ctx, "")
+	if err != nil {
+		return err
+	}
+	for _, p := range before {
+		if !slices.ContainsFunc(after, func(q pod) bool { return q.Metadata.UID == p.Metadata.UID && q.ready() }) {
+			return fmt.Errorf("%s does not serve any more", p.Metadata.Name)
+		}
+	}
+	return nil
+}
+
+// stepTable is for people.
+func stepTable(w io.Writer, steps []step) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(t, "STEP\tSECONDS\tSEEN")
+	for _, s := range steps {
+		seen := s.Seen
+		if s.Error != "" {
+			seen = "FAILED " + seen
+		}
+		_, _ = fmt.Fprintf(t, "%s\t%.0f\t%s\n", s.What, s.Seconds, seen)
+	}
+	return t.Flush()
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+)
+
+// repository is a copy of this repository for one walk: the source of truth that
+// Argo CD reads, and a checkout beside it in which developers work.
+type repository struct {
+	cluster  // runs git
+	bare     string
+	checkout string
+}
+
+func (r repository) url() string { return "file://" + r.bare }
+
+func (r repository) git(ctx context.Context, args ...string) (string, error) {
+	args = append([]string{"-C", r.checkout, "-c", "user.name=A developer", "-c", "user.email=developer@example.com", "-c", "commit.gpgsign=false"}, args...)
+	out, err := r.run(ctx, "", "git", args...)
+	return strings.TrimSpace(out), err
+}
+
+// clone makes both from the newest commit of root.
+func (r repository) clone(ctx context.Context, root string) error {
+	for _, folder := range []string{r.bare, r.checkout} {
+		if err := os.RemoveAll(folder); err != nil {
+			return err
+		}
+	}
+	if _, err := r.run(ctx, "", "git", "clone", "--quiet", "--bare", root, r.bare); err != nil {
+		return err
+	}
+	if _, err := r.run(ctx, "", "git", "clone", "--quiet", r.bare, r.checkout); err != nil {
+		return err
+	}
+	if _, err := r.git(ctx, "checkout", "--quiet", "-B", "main"); err != nil {
+		return err
+	}
+	_, err := r.git(ctx, "push", "--quiet", "--force", "origin", "main")
+	return err
+}
+
+// push commits all changes, and returns the commit.
+func (r repository) push(ctx context.Context, message string) (string, error) {
+	for _, args := range [][]string{{"add", "--all"}, {"commit", "--quiet", "--message", message}, {"push", "--quiet", "origin", "main"}} {
+		if _, err := r.git(ctx, args...); err != nil {
+			return "", err
+		}
+	}
+	return r.git(ctx, "rev-parse", "HEAD")
+}
+
+// merge adds settings to the values of an environment.
+func (r repository) merge(environment string, settings map[string]any) error {
+	path := filepath.Join(r.checkout, "deploy", "environments", environment, "values.yaml")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var values map[string]any
+	if err := yaml.Unmarshal(text, &values); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if text, err = json.Marshal(settings); err != nil {
+		return err
+	}
+	var plain map[string]any
+	if err := json.Unmarshal(text, &plain); err != nil {
+		return err
+	}
+	overlay(values, plain)
+	if text, err = yaml.Marshal(values); err != nil {
+		return err
+	}
+	return os.WriteFile(path, text, 0o600)
+}
+
+// overlay is what Helm does with the second of two values files.
+func overlay(values, more map[string]any) {
+	for key, value := range maps.All(more) {
+		into, isMap := values[key].(map[string]any)
+		if from, both := value.(map[string]any); isMap && both {
+			overlay(into, from)
+			continue
+		}
+		values[key] = value
+	}
+}
+
+// edit replaces a text that is in a file once.
+func (r repository) edit(path, was, is string) error {
+	path = filepath.Join(r.checkout, path)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if n := strings.Count(string(text), was); n != 1 {
+		return fmt.Errorf("%q is in %s %d times", was, path, n)
+	}
+	return os.WriteFile(path, []byte(strings.Replace(string(text), was, is, 1)), 0o600)
+}

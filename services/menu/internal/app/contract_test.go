@@ -1,0 +1,68 @@
+package app_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/apitest"
+	"example.com/pizza/pkg/contract"
+	"example.com/pizza/services/menu/api"
+	"example.com/pizza/services/menu/internal/app"
+)
+
+const consumers = "../../api/consumers"
+
+// TestContracts holds menu to what its consumers wrote down.
+func TestContracts(t *testing.T) {
+	contract.Provide(t, consumers, api.Document, map[string]contract.State{
+		"the menu is the seeded one": seeded,
+		"the database is away": func(t *testing.T) contract.Provider {
+			a := newApp(t, migrationstest.New(t), func(c *app.Config) { c.DB.Port = 1 }) // where nobody listens
+			return contract.Provider{Service: apitest.Serve(t, a.Server, api.Document)}
+		},
+	})
+}
+
+func seeded(t *testing.T) contract.Provider {
+	t.Helper()
+	s := start(t, migrationstest.NewSeeded(t))
+	return contract.Provider{Service: s.Service, Values: map[string]string{"etag": s.Get(t, "/menu/").Header.Get("ETag")}}
+}
+
+// TestContractsAreBroken: a menu that gives a field another name is caught, and
+// it is said who would miss which field in which answer.
+func TestContractsAreBroken(t *testing.T) {
+	t.Parallel()
+	order, err := contract.Read(consumers + "/order.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	menu := seeded(t)
+	menu.Client = &http.Client{Transport: renaming{from: `"unit_price"`, to: `"price"`, next: menu.Client.Transport}}
+	got := order.Interactions[0].Verify(t.Context(), menu)
+	want := `order → menu, "prices in the order of the lines, and why a line has none": body.lines[].unit_price: is missing`
+	if got == nil || !strings.HasPrefix(got.Error(), want) {
+		t.Errorf("got %v\nwant %s", got, want)
+	}
+}
+
+// renaming is a change of a provider: in its answers, text is other text.
+type renaming struct {
+	from, to string
+	next     http.RoundTripper
+}
+
+func (r renaming) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := r.next.RoundTrip(request)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(response.Body)
+	response.Body = io.NopCloser(bytes.NewReader(bytes.ReplaceAll(body, []byte(r.from), []byte(r.to))))
+	response.ContentLength = -1
+	return response, err
+}

@@ -1,0 +1,80 @@
+package menuclient_test
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"example.com/pizza/pkg/contract"
+	"example.com/pizza/pkg/money"
+	"example.com/pizza/services/order/internal/menuclient"
+	"example.com/pizza/services/order/internal/order"
+)
+
+// TestContract holds the client to what is written down in menu's folder, where
+// menu is held to the same. So what the client sends here, menu accepts, and what
+// it understands here is what menu answers.
+func TestContract(t *testing.T) {
+	t.Parallel()
+	menu, err := contract.Read("../../../menu/api/consumers/order.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bbq := []order.NewLine{{PizzaID: "bbq_ckn_l"}}
+	menu.Consume(t, map[string]func(*testing.T, string){
+		"prices in the order of the lines, and why a line has none": func(t *testing.T, url string) {
+			got, err := client(t, url).Quote(t.Context(), []order.NewLine{
+				{PizzaID: "bbq_ckn_l"}, {Name: "The Hawaiian Pizza", Size: "S"}, {Name: "The Hawaiian Pizza", Size: "XXL"}, {PizzaID: "durian_l"},
+			})
+			want := []order.Price{
+				{PizzaID: "bbq_ckn_l", Unit: money.MustParse("20.75")}, {PizzaID: "hawaiian_s", Unit: money.MustParse("10.5")},
+				{Refused: order.UnknownSize}, {Refused: order.UnknownPizza},
+			}
+			if diff := cmp.Diff(want, got); diff != "" || err != nil {
+				t.Errorf("%v\n%s", err, diff)
+			}
+		},
+		"everything that prices are made of": func(t *testing.T, url string) {
+			catalog, err := client(t, url).Catalog(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := catalog.Quote(bbq)
+			if catalog.Version != 7 || !cmp.Equal(got, []order.Price{{PizzaID: "bbq_ckn_l", Unit: money.MustParse("20.75")}}) {
+				t.Errorf("version %d, %v", catalog.Version, got)
+			}
+		},
+		"prices while there are none, and when to ask again": func(t *testing.T, url string) {
+			_, err := client(t, url).Quote(t.Context(), bbq)
+			mustWait(t, err)
+		},
+		"the catalog while there is none, and when to ask again": func(t *testing.T, url string) {
+			_, err := client(t, url).Catalog(t.Context())
+			mustWait(t, err)
+		},
+	})
+}
+
+func client(t *testing.T, url string) *menuclient.Client {
+	t.Helper()
+	c := menuclient.Config{BaseURL: url, Timeout: time.Minute, Concurrency: 1, Attempts: 1}
+	made, err := menuclient.New(c, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(made.Close)
+	return made
+}
+
+// mustWait checks that it is menu that is away, and that its words on how long
+// are heard.
+func mustWait(t *testing.T, err error) {
+	t.Helper()
+	mustBeAway(t, err)
+	if f := told(t, err); f.RetryAfter != 5*time.Second {
+		t.Errorf("retry after %s", f.RetryAfter)
+	}
+}

@@ -1,0 +1,86 @@
+#!/bin/sh
+# precommit.sh BIN [staged]: check what differs from HEAD: the working tree or, as the
+# hook does, what is staged. What can be found in seconds should not come back from CI
+# minutes later; what takes longer is left to it.
+#
+# Texts are read as they would be committed. Code is compiled, linted and generated as
+# it is in the working tree, and only in the modules that are touched.
+set -eu
+bin=$1
+staged=${2:-}
+most=512 # KiB
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+git() { command git -c core.quotePath=false "$@"; }
+
+refuse() { # TEXT: what is wrong with what standard input lists; nothing, where it is empty
+    list=$(cat)
+    [ -z "$list" ] || { printf '%s:\n%s\n' "$1" "$list" >&2; touch "$work/refused"; }
+}
+end() { [ ! -e "$work/refused" ] || exit 1; }
+
+# A copy of the files as they would be committed, and the names of all that is touched.
+mkdir "$work/tree"
+if [ -n "$staged" ]; then
+    git diff --cached --name-only --diff-filter=d > "$work/there"
+    git diff --cached --name-only --no-renames > "$work/touched"
+    git checkout-index --prefix="$work/tree/" --stdin < "$work/there"
+else
+    { git diff HEAD --name-only --diff-filter=d; git ls-files --others --exclude-standard; } > "$work/there"
+    { git diff HEAD --name-only --no-renames; git ls-files --others --exclude-standard; } > "$work/touched"
+    tar -cf - -T "$work/there" | tar -xf - -C "$work/tree"
+fi
+touched() { grep -qE "$1" "$work/touched"; }
+
+# Texts. What a pattern finds is only secrets that look like nothing else.
+in_tree() { (cd "$work/tree" && "$@" | sed 's|^\./||'); }
+in_tree grep -rnIE '^(<{7}|>{7}|[|]{7}) ' . | refuse "conflict markers"
+in_tree find . -type f -size "+${most}k" | refuse "larger than $most KiB, which every clone would pay for"
+in_tree find . -type f '(' -name '*.key' -o -name '*.pem' -o -name '*.p12' -o -name .env ')' | refuse "keys and credentials belong in no repository"
+in_tree grep -rnIE -e '-----BEGIN [A-Z ]*PRIVATE KEY-----' -e 'AKIA[0-9A-Z]{16}' -e 'gh[pousr]_[A-Za-z0-9]{36}' -e 'github_pat_[A-Za-z0-9_]{22}' \
+    -e 'xox[abprs]-[A-Za-z0-9-]{10}' -e 'AIza[0-9A-Za-z_-]{35}' . | refuse "secrets; once pushed, they have to be replaced"
+in_tree gofmt -l . 2>&1 | refuse "not formatted (gofmt -w)"
+end
+
+# What is generated is written anew: what then differs was not current, or is not staged.
+state() { git ls-files --cached --others --exclude-standard services deploy/observability helm | sort -u | while read -r f; do [ ! -f "$f" ] || cksum "$f"; done; }
+state > "$work/was"
+if touched '^services/[a-z]+/(api/|internal/.*\.(ya?ml|sql)$|internal/.*/(db|menuapi)/)|^migrations/sql/|^deploy/observability/(dashboard|cmd/dashboards)/'; then
+    make -s generate
+fi
+if touched '^helm/|^deploy/observability/(rules|dashboards?|cmd/dashboards)/'; then
+    make -s "$bin/helm-docs"
+    tools/charts-generate.sh "$bin"
+fi
+state > "$work/is"
+if ! diff "$work/was" "$work/is" > "$work/written"; then
+    sed -n 's/^> [0-9]* [0-9]* //p' "$work/written" | refuse "was not current, and is now"
+elif [ -n "$staged" ]; then
+    git diff --name-only | { grep -E '\.gen\.go$|/postgres/db/|/dashboards/.*\.json$|^helm/.*(/README\.md|\.schema\.json)$|^helm/pizza/files/' || true; } | refuse "is generated, and not staged"
+fi
+end
+
+# Documents, which tests hold to the code.
+if touched '(\.md|^\.github/.*)$' || git diff HEAD | grep -qE '^[-+].*[ `]env:"'; then
+    make --no-print-directory documents
+fi
+
+# Code, module by module.
+grep -E '(\.go|/go\.mod|/go\.sum)$' "$work/touched" | while read -r file; do
+    folder=$(dirname "$file")
+    while [ ! -e "$folder/go.mod" ] && [ "$folder" != . ]; do folder=$(dirname "$folder"); done
+    [ ! -e "$folder/go.mod" ] || echo "$folder"
+done | sort -u > "$work/modules"
+root=$PWD
+while read -r module <&3; do
+    # Tools are outside of the workspace, and of the rules for the product.
+    case $module in tools/*) export GOWORK=off ;; *) unset GOWORK ;; esac
+    (cd "$module" && go vet ./...)
+    ! touched "^$module/go\.(mod|sum)$" || (cd "$module" && GOWORK=off go mod tidy -diff)
+    case $module in tools/*) continue ;; esac
+    make -s "$bin/golangci-lint"
+    (cd "$module" && "$root/$bin/golangci-lint" run --allow-serial-runners ./...)
+done 3< "$work/modules"
+modules=$(paste -sd' ' "$work/modules")
+echo "in order: $(wc -l < "$work/touched") files, modules: ${modules:-none}"
