@@ -42,9 +42,9 @@ func Push(ctx context.Context, archive, repository string, options ...remote.Opt
 		return Pushed{}, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	index, version, err := read(archive, folder)
+	index, version, err := Read(archive, folder)
 	if err != nil {
-		return Pushed{}, fmt.Errorf("%s: %w", archive, err)
+		return Pushed{}, err
 	}
 	if strings.HasSuffix(version, "-dirty") {
 		return Pushed{}, fmt.Errorf("%s was built of changes that are not committed", archive)
@@ -75,9 +75,14 @@ func missing(err error) bool {
 	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
 }
 
-// read unpacks an archive into a folder and returns the one index in it, and the
-// version that its images carry.
-func read(archive, folder string) (v1.ImageIndex, string, error) {
+// Read unpacks an archive into a folder and returns the one index in it, which reads
+// from there, and the version that its images carry.
+func Read(archive, folder string) (index v1.ImageIndex, version string, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%s: %w", archive, err)
+		}
+	}()
 	if err := unpack(archive, folder); err != nil {
 		return nil, "", err
 	}
@@ -92,7 +97,7 @@ func read(archive, folder string) (v1.ImageIndex, string, error) {
 	if len(manifest.Manifests) != 1 {
 		return nil, "", fmt.Errorf("it holds %d images", len(manifest.Manifests))
 	}
-	index, err := outer.ImageIndex(manifest.Manifests[0].Digest)
+	index, err = outer.ImageIndex(manifest.Manifests[0].Digest)
 	if err != nil {
 		return nil, "", err
 	}
@@ -111,7 +116,7 @@ func read(archive, folder string) (v1.ImageIndex, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	version := config.Config.Labels["org.opencontainers.image.version"]
+	version = config.Config.Labels["org.opencontainers.image.version"]
 	if version == "" {
 		return nil, "", errors.New("its image says no version")
 	}
@@ -125,6 +130,9 @@ func unpack(archive, folder string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
 	for r := tar.NewReader(in); ; {
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) {
