@@ -101,8 +101,8 @@ kind: ## Run the system on http://localhost:8000 in a Kubernetes cluster made by
 	@deploy/kind/kind.sh $(PORT)
 
 .PHONY: kind-e2e
-kind-e2e: ## Break the system in a Kubernetes cluster made by kind while customers order, as make e2e does
-	@deploy/kind/kind.sh e2e
+kind-e2e: $(BIN)/helm ## Break the system in a Kubernetes cluster made by kind while customers order, as make e2e does
+	@PATH="$(CURDIR)/$(BIN):$$PATH" deploy/kind/kind.sh e2e
 
 .PHONY: kind-down
 kind-down: ## Take away what make kind made
