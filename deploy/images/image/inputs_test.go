@@ -11,37 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/pizza/deploy/images/image"
+	"example.com/pizza/deploy/images/image/imagetest"
 )
-
-// workspace is the smallest repository with the programs of all images. All of them
-// log, login alone has secrets, and migrate has SQL within.
-func workspace() map[string]string {
-	files := map[string]string{
-		"README.md":                      "",
-		"go.work":                        "go 1.26.0\n\nuse (\n\t./deploy/images\n\t./migrations\n\t./pkg\n\t./services/login\n\t./services/menu\n\t./services/order\n)\n",
-		"deploy/images/image/image.go":   "package image\n",
-		"pkg/logging/logging.go":         "package logging\n",
-		"pkg/logging/logging_windows.go": "package logging\n",
-		"pkg/logging/logging_test.go":    "package logging\n",
-		"pkg/secret/secret.go":           "package secret\n",
-		"migrations/sql/login/1.sql":     "",
-		"migrations/embed.go":            "package migrations\n\nimport \"embed\"\n\n//go:embed all:sql\nvar _ embed.FS\n",
-	}
-	for folder, imports := range map[string][]string{
-		"migrations/cmd/migrate": {"migrations", "pkg/logging"}, "services/menu/cmd/menu": {"pkg/logging"},
-		"services/login/cmd/login": {"pkg/logging", "pkg/secret"}, "services/order/cmd/order": {"pkg/logging"},
-	} {
-		main := "package main\n\nimport (\n"
-		for _, i := range imports {
-			main += "\t_ \"example.com/pizza/" + i + "\"\n"
-		}
-		files[folder+"/main.go"] = main + ")\n\nfunc main() {}\n"
-	}
-	for _, module := range []string{"deploy/images", "migrations", "pkg", "services/login", "services/menu", "services/order"} {
-		files[module+"/go.mod"] = "module example.com/pizza/" + module + "\n\ngo 1.26.0\n"
-	}
-	return files
-}
 
 // repository is a git repository with a workspace in one commit.
 func repository(t *testing.T) (root string, git func(args ...string) string) {
@@ -57,7 +28,7 @@ func repository(t *testing.T) (root string, git func(args ...string) string) {
 		return strings.TrimSpace(string(out))
 	}
 	git("init", "-q", "-b", "feature/new_oven")
-	for name, content := range workspace() {
+	for name, content := range imagetest.Workspace() {
 		write(t, root, name, content)
 	}
 	git("add", ".")
@@ -98,7 +69,7 @@ func TestChanged(t *testing.T) {
 		}, []string{"migrate"}},
 		"versions_of_menu":  {func() { write(t, root, "services/menu/go.sum", "") }, []string{"menu"}},
 		"versions_of_pkg":   {func() { write(t, root, "pkg/go.mod", "module example.com/pizza/pkg\n\ngo 1.26.0 // !\n") }, all},
-		"compiler":          {func() { write(t, root, "go.work", workspace()["go.work"]+"// !\n") }, all},
+		"compiler":          {func() { write(t, root, "go.work", imagetest.Workspace()["go.work"]+"// !\n") }, all},
 		"maker_of_images":   {func() { write(t, root, "deploy/images/image/image.go", "package image // !\n") }, all},
 		"command_of_images": {func() { write(t, root, "deploy/images/cmd/images/main.go", "package main\n") }, nil},
 		"Dockerfile":        {func() { write(t, root, "services/login/Dockerfile", "FROM scratch\n") }, []string{"login"}},
