@@ -1,6 +1,6 @@
 # Everything that people and CI do with this repository. `make` lists it.
 
-MODULES  := pkg migrations services/login services/menu services/order deploy/images deploy/local deploy/observability deploy/e2e deploy/workflows
+MODULES  := pkg migrations services/login services/menu services/order deploy/images deploy/local deploy/observability deploy/e2e deploy/delivery deploy/workflows
 SERVICES := login menu order
 PACKAGES := $(MODULES:%=./%/...)
 BIN      := .local/bin
@@ -27,7 +27,7 @@ observe: $(if $(PROMETHEUS),,$(BIN)/prometheus) ## Watch the running system: Pro
 	@exec $(BIN)/observe
 
 .PHONY: test
-test: documents $(WITH_POSTGRES) $(BIN)/promtool $(BIN)/prometheus ## Run all tests, with the race detector, on a real PostgreSQL
+test: documents $(WITH_POSTGRES) $(BIN)/promtool $(BIN)/prometheus $(BIN)/cosign $(BIN)/helm ## Run all tests, with the race detector, on a real PostgreSQL
 	$(WITH_POSTGRES) go test -race $(PACKAGES)
 
 # Always anew: go test does not notice a change of a file outside of the module, and would repeat that all was well.
@@ -107,6 +107,43 @@ kind-e2e: $(BIN)/helm ## Break the system in a Kubernetes cluster made by kind w
 .PHONY: kind-down
 kind-down: ## Take away what make kind made
 	@deploy/kind/kind.sh down
+
+DELIVERY := go run ./deploy/delivery/cmd/delivery
+SHOWN     = $(if $(JSON),-json) $(if $(MARKDOWN),-markdown)
+
+.PHONY: publish
+publish: $(BIN)/cosign ## Have dev run the images that make images has built and make push and sign have pushed and signed
+	@$(DELIVERY) publish $(SHOWN)
+
+.PHONY: attest
+attest: $(BIN)/cosign ## Sign that what ENV runs has passed CHECKS (make attest ENV=dev CHECKS=sync,smoke SERVICE=order)
+	@$(DELIVERY) attest -env "$(ENV)" -checks "$(CHECKS)" -service "$(SERVICE)"
+
+.PHONY: promote
+promote: $(BIN)/cosign ## Have an environment run what the one before it runs (make promote FROM=dev TO=stg SERVICE=order)
+	@$(DELIVERY) promote -from "$(FROM)" -to "$(TO)" -service "$(SERVICE)" $(SHOWN)
+
+.PHONY: rollback
+rollback: $(BIN)/cosign ## Have an environment run what it ran before, or at a commit (make rollback ENV=prod TO=1a2b3c4d SERVICE=order)
+	@$(DELIVERY) rollback -env "$(ENV)" $(if $(TO),-to "$(TO)") -service "$(SERVICE)" $(SHOWN)
+
+.PHONY: history
+history: ## Tell what runs where since when (make history ENV=prod ALL=1 for what ran before, too)
+	@$(DELIVERY) history -env "$(ENV)" $(if $(ALL),-all) $(if $(JSON),-json)
+
+.PHONY: changelog
+changelog: ## List the commits of RANGE by the part that they change (make changelog RANGE=v1.0.0..HEAD)
+	@$(DELIVERY) changelog $(if $(RANGE),-range "$(RANGE)") $(if $(JSON),-json)
+
+.PHONY: delivery-test
+delivery-test: $(BIN)/cosign $(BIN)/helm ## Test what brings images to the environments, with real signatures and no network
+	go test -race -count=1 ./deploy/delivery/... ./deploy/e2e/...
+
+.PHONY: gitops
+gitops: $(BIN)/argocd $(BIN)/cosign $(BIN)/helm ## Follow a commit from dev to prod, and a bad one back, with Argo CD on the cluster of KUBECONFIG (deploy/README.md)
+	@go build -o $(BIN)/e2e ./deploy/e2e
+	@go build -o $(BIN)/delivery ./deploy/delivery/cmd/delivery
+	@$(BIN)/e2e gitops
 
 .PHONY: lint
 lint: $(BIN)/golangci-lint $(BIN)/actionlint vuln ## Check style, the rules between the packages, the workflows, and for known vulnerabilities

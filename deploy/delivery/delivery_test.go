@@ -375,14 +375,23 @@ func TestRollback(t *testing.T) {
 		}
 		w.commit("Back")
 	})
-	t.Run("a commit, but not the migration", func(t *testing.T) {
-		_, err := delivery.Rollback(t.Context(), w.Repository, w.Evidence, "prod", w.git("rev-list", "--max-parents=0", "HEAD"), "")
+	begin := w.git("rev-list", "--max-parents=0", "HEAD")
+	t.Run("one service at a commit, but not the migration", func(t *testing.T) {
+		_, err := delivery.Rollback(t.Context(), w.Repository, w.Evidence, "prod", begin, "order")
 		w.must(err)
 		want := []delivery.Image{first[0], first[1], first[2], second[3]}
 		if diff := cmp.Diff(want, w.images("prod")); diff != "" {
 			t.Error(diff)
 		}
 		w.commit("Further back")
+	})
+	t.Run("all at a commit", func(t *testing.T) {
+		_, err := delivery.Rollback(t.Context(), w.Repository, w.Evidence, "prod", begin, "")
+		w.must(err)
+		if diff := cmp.Diff(first, w.images("prod")); diff != "" {
+			t.Error(diff)
+		}
+		w.commit("To the beginning")
 	})
 	t.Run("nothing to go back to", func(t *testing.T) {
 		if _, err := delivery.Rollback(t.Context(), w.Repository, w.Evidence, "stg", delivery.Previous, ""); err == nil || !strings.Contains(err.Error(), "has run nothing else before") {

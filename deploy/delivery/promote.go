@@ -118,13 +118,15 @@ func (r Repository) change(ctx context.Context, p *Plan, source []Image, chosen 
 }
 
 // Rollback has an environment run what it ran at an older commit, of one service or
-// of all. Previous means before its last change. The migration stays: a schema goes
-// forward only, and services of before run on it (design: expand first).
+// of all. Previous means before its last change. The schema goes forward only, and
+// services of before run on it (design: expand first): a migration of before finds a
+// newer schema and leaves it. With one service alone the line of the migration stays,
+// which the others may need.
 func Rollback(ctx context.Context, r Repository, e Evidence, environment, revision, service string) (Plan, error) {
 	if !slices.Contains(Environments(), environment) {
 		return Plan{}, fmt.Errorf("there is no environment %q, but %s", environment, strings.Join(Environments(), ", "))
 	}
-	chosen, err := choose(service, false)
+	chosen, err := choose(service, service == "")
 	if err != nil {
 		return Plan{}, err
 	}

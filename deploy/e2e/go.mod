@@ -3,6 +3,7 @@ module example.com/pizza/deploy/e2e
 go 1.26.0
 
 require (
+	example.com/pizza/deploy/delivery v0.0.0
 	example.com/pizza/deploy/images v0.0.0
 	example.com/pizza/migrations v0.0.0
 	example.com/pizza/pkg v0.0.0
@@ -46,6 +47,7 @@ require (
 )
 
 replace (
+	example.com/pizza/deploy/delivery => ../delivery
 	example.com/pizza/deploy/images => ../images
 	example.com/pizza/migrations => ../../migrations
 	example.com/pizza/pkg => ../../pkg

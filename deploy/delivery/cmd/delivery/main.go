@@ -160,7 +160,7 @@ func (c *command) promote(ctx context.Context, args []string) error {
 func (c *command) rollback(ctx context.Context, args []string) error {
 	environment := c.flags.String("env", "", "dev, stg or prod")
 	to := c.flags.String("to", delivery.Previous, "commit whose images shall run again")
-	service := c.flags.String("service", "", "login, menu or order alone (default all); the migration stays")
+	service := c.flags.String("service", "", "login, menu or order alone, without the migration (default all)")
 	c.trusting()
 	if err := c.parse(args, environment); err != nil {
 		return err
