@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"example.com/pizza/deploy/delivery"
+	"example.com/pizza/deploy/images/image/imagetest"
 )
 
 // keys are public ones, ours and a stranger's, with the private ones beside them.
@@ -70,6 +71,11 @@ func newWorld(t *testing.T) *world {
 	w.stranger = w.Evidence
 	w.stranger.Key = theirs
 	w.git("init", "--quiet", "--initial-branch=main")
+	for name, content := range imagetest.Workspace() {
+		file := filepath.Join(w.Root, name)
+		w.must(os.MkdirAll(filepath.Dir(file), 0o755))
+		w.must(os.WriteFile(file, []byte(content), 0o600))
+	}
 	first := []delivery.Image{w.image("login"), w.image("menu"), w.image("order"), w.image("migration")}
 	for _, e := range delivery.Environments() {
 		w.write(e, first...)
@@ -191,9 +197,17 @@ func (w *world) must(err error) {
 // touch commits a change of a file.
 func (w *world) touch(file, message string) string {
 	w.Helper()
+	content := message
+	if filepath.Ext(file) == ".go" {
+		name := filepath.Base(filepath.Dir(file))
+		if strings.Contains(file, "/cmd/") {
+			name = "main"
+		}
+		content = "package " + name + " // " + message + "\n"
+	}
 	path := filepath.Join(w.Root, file)
 	w.must(os.MkdirAll(filepath.Dir(path), 0o750))
-	w.must(os.WriteFile(path, []byte(message), 0o600))
+	w.must(os.WriteFile(path, []byte(content), 0o600))
 	return w.commit(message)
 }
 
@@ -320,11 +334,12 @@ func TestPromote(t *testing.T) {
 func TestPromoteTellsCommits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.touch("services/order/a.go", "the image of before")
+	w.touch("services/order/cmd/order/a.go", "the image of before")
 	w.runs("stg", true, "order")
-	w.touch("services/order/a.go", "price the crust")
-	w.touch("services/menu/a.go", "nothing of order's")
-	w.touch("pkg/a.go", "log less")
+	w.touch("services/order/cmd/order/a.go", "price the crust")
+	w.touch("services/menu/cmd/menu/a.go", "nothing of order's")
+	w.touch("pkg/logging/a.go", "log less")
+	w.touch("pkg/secret/a.go", "nothing of order's, too")
 	w.runs("dev", true, "order", "migration")
 	w.passed("dev")
 	plan, err := delivery.Promote(t.Context(), w.Repository, w.Evidence, "dev", "stg", "order")
@@ -432,7 +447,7 @@ func TestChangelog(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	from := w.touch("README.md", "before")
-	w.touch("services/order/a.go", "price the crust")
+	w.touch("services/order/cmd/order/a.go", "price the crust")
 	w.touch("helm/pizza/values.yaml", "ask for less memory")
 	w.touch("README.md", "say more")
 	groups, err := delivery.Changelog(t.Context(), w.Repository, from+"..HEAD")
