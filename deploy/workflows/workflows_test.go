@@ -186,8 +186,7 @@ func TestCommandsAreTargets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Of the command delivery, which is made beside this.
-	targets := map[string]bool{"contracts": true, "delivery-test": true, "publish": true, "promote": true, "attest": true, "changelog": true}
+	targets := map[string]bool{}
 	for _, m := range regexp.MustCompile(`(?m)^\.PHONY: (\S+)$`).FindAllStringSubmatch(string(makefile), -1) {
 		targets[m[1]] = true
 	}
