@@ -1,6 +1,6 @@
 # Everything that people and CI do with this repository. `make` lists it.
 
-MODULES  := pkg migrations services/login services/menu services/order deploy/images deploy/local deploy/observability deploy/e2e deploy/policy
+MODULES  := pkg migrations services/login services/menu services/order deploy/images deploy/local deploy/observability deploy/e2e deploy/delivery deploy/policy deploy/workflows
 SERVICES := login menu order
 PACKAGES := $(MODULES:%=./%/...)
 BIN      := .local/bin
@@ -14,7 +14,7 @@ WITH_POSTGRES := $(BIN)/withpostgres
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-11s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## Run the whole system on http://localhost:8000 (make run PORT=8080 for another port)
@@ -27,7 +27,7 @@ observe: $(if $(PROMETHEUS),,$(BIN)/prometheus) ## Watch the running system: Pro
 	@exec $(BIN)/observe
 
 .PHONY: test
-test: documents $(WITH_POSTGRES) $(BIN)/promtool $(BIN)/prometheus ## Run all tests, with the race detector, on a real PostgreSQL
+test: documents $(WITH_POSTGRES) $(BIN)/promtool $(BIN)/prometheus $(BIN)/cosign $(BIN)/helm ## Run all tests, with the race detector, on a real PostgreSQL
 	$(WITH_POSTGRES) go test -race $(PACKAGES)
 
 # Always anew: go test does not notice a change of a file outside of the module, and would repeat that all was well.
@@ -67,8 +67,36 @@ policy-test: $(BIN)/helm $(BIN)/kyverno $(BIN)/cosign ## Try the gate of stg and
 	@$(BIN)/policy
 
 .PHONY: images
-images: ## Build the container images as OCI archives in .local/images (make images TAG=1.2.0 REGISTRY=ghcr.io/me/pizza)
-	@go run ./deploy/images/cmd/images $(if $(TAG),-tag $(TAG)) $(if $(REGISTRY),-registry $(REGISTRY))
+images: ## Build the container images as OCI archives in .local/images (make images IMAGES="login menu" TAG=1.2.0 REGISTRY=ghcr.io/me/pizza)
+	@go run ./deploy/images/cmd/images $(if $(TAG),-tag $(TAG)) $(if $(REGISTRY),-registry $(REGISTRY)) $(IMAGES)
+
+.PHONY: changed
+changed: ## Tell which images are not what dev runs, and why; or which HEAD changes, and by which files (make changed BASE=main)
+	@go run ./deploy/images/cmd/changed $(if $(GITHUB_OUTPUT),-github $(GITHUB_OUTPUT)) $(BASE)
+
+.PHONY: push
+push: ## Push the images of make images to REGISTRY (make push IMAGES=order REGISTRY=ghcr.io/me/pizza), as who is logged in
+	@go run ./deploy/images/cmd/push $(if $(GITHUB_OUTPUT),-github $(GITHUB_OUTPUT)) -registry $(REGISTRY) $(IMAGES)
+
+.PHONY: sign
+sign: $(BIN)/cosign ## Sign what was pushed, with its bill of materials: without keys in GitHub Actions, with COSIGN_KEY elsewhere
+	@tools/sign.sh $(CURDIR)/$(BIN)/cosign .local/images
+
+.PHONY: push-charts
+push-charts: $(BIN)/helm ## Push the charts to REGISTRY/charts, those whose version is not there yet
+	@tools/push-charts.sh $(CURDIR)/$(BIN)/helm $(REGISTRY)/charts
+
+.PHONY: scan
+scan: $(BIN)/grype ## Look for known vulnerabilities in the images of make images (VULN=required fails where the database cannot be reached)
+	@tools/scan.sh $(CURDIR)/$(BIN)/grype .local/images
+
+.PHONY: propose
+propose: ## Open a pull request with what WHAT changes in deploy/environments (make propose WHAT=promote FROM=dev TO=stg)
+	@tools/propose.sh $(WHAT)
+
+.PHONY: announce
+announce: ## Publish the release TAG on GitHub with its part of the changelog
+	@tools/announce.sh $(TAG)
 
 .PHONY: dockerfiles
 dockerfiles: ## Build the Dockerfiles with buildah, and check that their images are those of make images (PULL=1: on the real base images)
@@ -78,13 +106,64 @@ dockerfiles: ## Build the Dockerfiles with buildah, and check that their images 
 kind: ## Run the system on http://localhost:8000 in a Kubernetes cluster made by kind, with Docker (PORT=8080 for another port)
 	@deploy/kind/kind.sh $(PORT)
 
+.PHONY: kind-e2e
+kind-e2e: $(BIN)/helm ## Break the system in a Kubernetes cluster made by kind while customers order, as make e2e does
+	@PATH="$(CURDIR)/$(BIN):$$PATH" deploy/kind/kind.sh e2e
+
 .PHONY: kind-down
 kind-down: ## Take away what make kind made
 	@deploy/kind/kind.sh down
 
+DELIVERY := go run ./deploy/delivery/cmd/delivery
+SHOWN     = $(if $(JSON),-json) $(if $(MARKDOWN),-markdown)
+
+.PHONY: publish
+publish: $(BIN)/cosign ## Have dev run the images that make images has built and make push and sign have pushed and signed
+	@$(DELIVERY) publish $(SHOWN)
+
+.PHONY: attest
+attest: $(BIN)/cosign ## Sign that what ENV runs has passed CHECKS (make attest ENV=dev CHECKS=sync,smoke SERVICE=order)
+	@$(DELIVERY) attest -env "$(ENV)" -checks "$(CHECKS)" -service "$(SERVICE)"
+
+.PHONY: promote
+promote: $(BIN)/cosign ## Have an environment run what the one before it runs (make promote FROM=dev TO=stg SERVICE=order)
+	@$(DELIVERY) promote -from "$(FROM)" -to "$(TO)" -service "$(SERVICE)" $(SHOWN)
+
+.PHONY: rollback
+rollback: $(BIN)/cosign ## Have an environment run what it ran before, or at a commit (make rollback ENV=prod TO=1a2b3c4d SERVICE=order)
+	@$(DELIVERY) rollback -env "$(ENV)" $(if $(TO),-to "$(TO)") -service "$(SERVICE)" $(SHOWN)
+
+.PHONY: history
+history: ## Tell what runs where since when (make history ENV=prod ALL=1 for what ran before, too)
+	@$(DELIVERY) history -env "$(ENV)" $(if $(ALL),-all) $(if $(JSON),-json)
+
+.PHONY: changelog
+changelog: ## List the commits of RANGE by the part that they change (make changelog RANGE=v1.0.0..HEAD)
+	@$(DELIVERY) changelog $(if $(RANGE),-range "$(RANGE)") $(if $(JSON),-json)
+
+.PHONY: delivery-test
+delivery-test: $(BIN)/cosign $(BIN)/helm ## Test what brings images to the environments, with real signatures and no network
+	go test -race -count=1 ./deploy/delivery/... ./deploy/e2e/...
+	@$(MAKE) --no-print-directory policy-test
+
+.PHONY: gitops
+gitops: $(BIN)/argocd $(BIN)/cosign $(BIN)/helm ## Follow a commit from dev to prod, and a bad one back, with Argo CD on the cluster of KUBECONFIG (deploy/README.md)
+	@go build -o $(BIN)/e2e ./deploy/e2e
+	@go build -o $(BIN)/delivery ./deploy/delivery/cmd/delivery
+	@$(BIN)/e2e gitops
+
 .PHONY: lint
-lint: $(BIN)/golangci-lint vuln ## Check style, the rules between the packages, and for known vulnerabilities
+lint: $(BIN)/golangci-lint $(BIN)/actionlint vuln ## Check style, the rules between the packages, the workflows, and for known vulnerabilities
 	$(BIN)/golangci-lint run --allow-serial-runners $(PACKAGES)
+	$(BIN)/actionlint
+
+.PHONY: secrets
+secrets: $(BIN)/gitleaks ## Look for secrets in all that was ever committed
+	@$(BIN)/gitleaks git . --config .github/gitleaks.toml --redact --no-banner --verbose
+
+.PHONY: packages
+packages: ## Install what the tests need of a Debian or Ubuntu, if it is not there
+	@tools/packages.sh
 
 .PHONY: vuln
 vuln: $(BIN)/govulncheck ## Look for known vulnerabilities (VULN=required fails where their database cannot be reached)
@@ -144,6 +223,16 @@ $(BIN)/golangci-lint: tools/go.mod tools/go.sum
 
 $(BIN)/govulncheck: tools/go.mod tools/go.sum
 	@GOWORK=off go -C tools build -o ../$@ golang.org/x/vuln/cmd/govulncheck
+
+$(BIN)/actionlint: tools/actionlint/go.mod tools/actionlint/go.sum
+	@GOWORK=off go -C tools/actionlint build -o ../../$@ github.com/rhysd/actionlint/cmd/actionlint
+
+$(BIN)/gitleaks: tools/gitleaks/go.mod tools/gitleaks/go.sum
+	@GOWORK=off go -C tools/gitleaks build -o ../../$@ github.com/zricethezav/gitleaks/v8
+
+$(BIN)/grype: tools/grype/go.mod tools/grype/go.sum
+	@echo "building grype (a few minutes, once)"
+	@GOWORK=off go -C tools/grype build -ldflags "-s -w" -o ../../$@ github.com/anchore/grype/cmd/grype
 
 # A module of its own, because what Prometheus needs would change the versions of the linter. Only discovery by files is built in.
 $(BIN)/promtool $(BIN)/prometheus: tools/prometheus/go.mod tools/prometheus/go.sum

@@ -29,14 +29,17 @@ type Checks struct {
 type Evidence struct {
 	Cosign   string // the program
 	Registry string // what comes before the name of each image
-	// Key is a file with the public key, or with the private one to attest. Without
-	// one, signatures are keyless: of an identity, which an issuer vouches for.
+	// Key is the file of a public key, such as cosign.pub, with the private one beside
+	// it as cosign.key where something is to be signed. Without one, signatures are
+	// keyless: of an identity, which an issuer vouches for.
 	Key      string
 	Identity string // regular expression
 	Issuer   string
 }
 
-func (e Evidence) reference(i Image) string { return e.Registry + "/" + i.Repository() + "@" + i.Digest }
+func (e Evidence) reference(i Image) string {
+	return e.Registry + "/" + i.Repository() + "@" + i.Digest
+}
 
 // trust are the flags that say whose signatures count. With a key of one's own
 // nothing is written to a public log, and nothing asked of one.
@@ -156,5 +159,5 @@ func (e Evidence) with(do func(flags []string) error) error {
 	if err := os.WriteFile(config, []byte(none), 0o600); err != nil {
 		return err
 	}
-	return do([]string{"--key", e.Key, "--signing-config", config})
+	return do([]string{"--key", strings.TrimSuffix(e.Key, ".pub") + ".key", "--signing-config", config})
 }

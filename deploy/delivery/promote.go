@@ -118,13 +118,15 @@ func (r Repository) change(ctx context.Context, p *Plan, source []Image, chosen 
 }
 
 // Rollback has an environment run what it ran at an older commit, of one service or
-// of all. Previous means before its last change. The migration stays: a schema goes
-// forward only, and services of before run on it (design: expand first).
+// of all. Previous means before its last change. The schema goes forward only, and
+// services of before run on it (design: expand first): a migration of before finds a
+// newer schema and leaves it. With one service alone the line of the migration stays,
+// which the others may need.
 func Rollback(ctx context.Context, r Repository, e Evidence, environment, revision, service string) (Plan, error) {
 	if !slices.Contains(Environments(), environment) {
 		return Plan{}, fmt.Errorf("there is no environment %q, but %s", environment, strings.Join(Environments(), ", "))
 	}
-	chosen, err := choose(service, false)
+	chosen, err := choose(service, service == "")
 	if err != nil {
 		return Plan{}, err
 	}
@@ -168,21 +170,29 @@ func Publish(ctx context.Context, r Repository, e Evidence, images []Image) (Pla
 	return p, err
 }
 
-// AttestAll writes down that what an environment runs has passed checks.
-func AttestAll(ctx context.Context, r Repository, e Evidence, c Checks) ([]Image, error) {
+// Attest writes down that what an environment runs has passed checks: a service with
+// the migration that its sync has applied, or all of it.
+func Attest(ctx context.Context, r Repository, e Evidence, c Checks, service string) ([]Image, error) {
 	if len(c.Checks) == 0 {
 		return nil, errors.New("no checks are named that were passed")
+	}
+	chosen, err := choose(service, true)
+	if err != nil {
+		return nil, err
 	}
 	head, err := r.git(ctx, "rev-parse", "HEAD")
 	if err != nil {
 		return nil, err
 	}
 	c.Revision = strings.TrimSpace(head)
-	images, err := r.images(ctx, c.Environment, c.Revision)
+	all, err := r.images(ctx, c.Environment, c.Revision)
 	if err != nil {
 		return nil, err
 	}
-	for _, i := range images {
+	var images []Image
+	for _, key := range chosen {
+		i := of(all, key)
+		images = append(images, i)
 		if err := errors.Join(e.Signed(ctx, i), e.Attest(ctx, i, c)); err != nil {
 			return nil, err
 		}

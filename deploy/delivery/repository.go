@@ -85,14 +85,14 @@ func (r Repository) log(ctx context.Context, args ...string) ([]Commit, error) {
 	return all, nil
 }
 
-// sources are the paths that an image is built of.
-func sources(key string) []string {
+// inputs are the paths that an image is made of.
+func (r Repository) inputs(ctx context.Context, i Image) ([]string, error) {
 	for _, s := range image.Specs() {
-		if s.Name == (Image{Key: key}).Repository() {
-			return append([]string{"go.work", "go.work.sum"}, s.Sources...)
+		if s.Name == i.Repository() {
+			return image.Inputs(ctx, r.Root, s)
 		}
 	}
-	return nil
+	return nil, fmt.Errorf("there is no image %s", i.Repository())
 }
 
 // between returns the commits that lead from one image to another.
@@ -102,7 +102,11 @@ func (r Repository) between(ctx context.Context, from, to Image) ([]Commit, erro
 			return nil, errUnknown
 		}
 	}
-	return r.log(ctx, append([]string{from.Tag + ".." + to.Tag, "--"}, sources(to.Key)...)...)
+	inputs, err := r.inputs(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	return r.log(ctx, append([]string{from.Tag + ".." + to.Tag, "--"}, inputs...)...)
 }
 
 // errUnknown: a tag is of no commit in this clone, which may be a shallow one.

@@ -65,8 +65,14 @@ func (a *argocd) start(ctx context.Context, root string) error {
 		return err
 	}
 	a.team = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		var message struct{ Text string }
+		var message struct {
+			Text    string
+			Payload struct{ Environment, Service, Revision string } `json:"client_payload"`
+		}
 		if json.NewDecoder(r.Body).Decode(&message) == nil {
+			if message.Text == "" { // what GitHub would hear
+				message.Text = "deployed " + message.Payload.Service + " in " + message.Payload.Environment + " at " + message.Payload.Revision
+			}
 			a.mu.Lock()
 			defer a.mu.Unlock()
 			a.heard = append(a.heard, message.Text)
@@ -79,7 +85,7 @@ func (a *argocd) start(ctx context.Context, root string) error {
 	for _, object := range []string{
 		`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"argocd-cm",` + labels + `}}`,
 		`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"argocd-secret",` + labels + `},"stringData":{"server.secretkey":"of no server"}}`,
-		`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"argocd-notifications-secret",` + labels + `},"stringData":{"team-webhook":"` + a.team.URL + `"}}`,
+		`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"argocd-notifications-secret",` + labels + `},"stringData":{"team-webhook":"` + a.team.URL + `","github-token":"none"}}`,
 	} {
 		if err := a.apply(ctx, object); err != nil {
 			return err
@@ -238,15 +244,13 @@ func (a *argocd) sync(ctx context.Context, name, revision string) error {
 	return err
 }
 
-// localRepository puts another repository in the place of the real one.
-func localRepository(manifest, url string) string {
-	return strings.ReplaceAll(manifest, "https://github.com/example/pizza", url)
-}
-
+// applyFile applies a manifest of the repository, with what is here in the place of
+// GitHub.
 func (a *argocd) applyFile(ctx context.Context, path, repository string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	return a.apply(ctx, localRepository(string(text), repository))
+	here := strings.NewReplacer("https://github.com/example/pizza", repository, "https://api.github.com", a.team.URL)
+	return a.apply(ctx, here.Replace(string(text)))
 }

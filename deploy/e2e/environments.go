@@ -87,6 +87,7 @@ func (w *walk) values(e *environment) map[string]any {
 	order["config"] = object{"ORDER_RATE_PER_MEMBER": "off", "ORDER_QUEUE_WAIT": "5s"}
 	return object{
 		"global": object{
+			"image":         object{"registry": w.builder.evidence.Registry},
 			"postgresql":    object{"host": w.settings.Host, "port": e.database.door.port(), "sslmode": "prefer", "maxConnections": maxConnections},
 			"jwt":           object{"existingSecret": "jwt-keys"},
 			"networkPolicy": networkPolicy(w.settings),
@@ -94,7 +95,7 @@ func (w *walk) values(e *environment) map[string]any {
 			"monitoring":    object{"serviceMonitor": object{"enabled": false}, "prometheusRule": object{"enabled": false}},
 		},
 		"login": service("login", 3), "menu": service("menu", 3), "order": order,
-		"migration": object{"existingSecret": "migrate-secrets", "seed": true},
+		"migration": object{"existingSecret": "migrate-secrets", "seed": true, "backoffLimit": 0},
 		"ingress":   object{"hosts": []string{e.host}, "tls": []string{}},
 	}
 }

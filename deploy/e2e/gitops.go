@@ -15,6 +15,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"example.com/pizza/deploy/delivery"
 	"example.com/pizza/pkg/config"
 	"example.com/pizza/pkg/pgserver"
 )
@@ -30,6 +31,7 @@ type walk struct {
 	repository   repository
 	builder      *builder
 	environments map[string]*environment
+	commit       string // the newest
 	steps        []step
 }
 
@@ -122,7 +124,7 @@ func (w *walk) run(ctx context.Context) (err error) {
 	}
 	key := rand.Text() + rand.Text()
 	w.environments = map[string]*environment{}
-	for _, name := range environments() {
+	for _, name := range delivery.Environments() {
 		e, err := w.environment(ctx, name, folder)
 		if err != nil {
 			return err
@@ -153,17 +155,6 @@ func (w *walk) clean(ctx context.Context) error {
 		all = append(all, cluster{namespace, w.log}.dropNamespace(ctx))
 	}
 	return errors.Join(all...)
-}
-
-// until says what was seen of a change that waits for nobody.
-func (w *walk) until(ctx context.Context, environment, commit string) (string, error) {
-	if err := w.argocd.refresh(ctx); err != nil {
-		return "", err
-	}
-	if err := w.argocd.brought(ctx, environment, commit); err != nil {
-		return "", err
-	}
-	return w.running(ctx, environment)
 }
 
 // running compares the pods with what the repository says should run, and says it.

@@ -95,6 +95,11 @@ func overlay(values, more map[string]any) {
 	}
 }
 
+// add makes a file.
+func (r repository) add(path, text string) error {
+	return os.WriteFile(filepath.Join(r.checkout, path), []byte(text), 0o600)
+}
+
 // edit replaces a text that is in a file once.
 func (r repository) edit(path, was, is string) error {
 	path = filepath.Join(r.checkout, path)

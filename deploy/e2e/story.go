@@ -8,40 +8,35 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"example.com/pizza/deploy/delivery"
 )
 
 // story is what happens: each step waits until it is seen.
 func (w *walk) story(ctx context.Context) error {
-	var commit string // the newest
-	var good string   // of dev, to which it goes back
-	dev, prod := w.environments["dev"], w.environments["prod"]
 	for _, s := range []struct {
 		what string
-		do   func() (string, error)
+		do   func(context.Context) (string, error)
 	}{
-		{"images built, pushed, signed; dev, stg and prod named to run them", func() (_ string, err error) {
-			commit, err = w.first(ctx)
-			return "commit " + commit[:min(8, len(commit))], err
-		}},
-		{"Argo CD started, with its projects and Applications", func() (string, error) { return w.install(ctx) }},
-		{"first sync of dev, by itself", func() (string, error) { return w.until(ctx, "dev", commit) }},
-		{"first sync of stg, by itself", func() (string, error) { return w.until(ctx, "stg", commit) }},
-		{"prod waits for somebody", func() (string, error) {
-			pods, err := prod.pods(ctx, "")
-			if len(pods) > 0 {
-				err = errors.Join(err, errors.New("there are pods in prod"))
-			}
-			return "no pod", err
-		}},
-		{"first sync of prod, by hand", func() (string, error) { return w.byHand(ctx, commit) }},
-		{"somebody scales order and deletes a network policy in dev: healed", func() (string, error) { return w.drift(ctx, dev) }},
-		{"the autoscaler scales order in stg: left alone", func() (string, error) { return w.autoscaled(ctx) }},
+		{"images built, pushed, signed; each environment is told to run them", w.first},
+		{"Argo CD started, with its projects and Applications", w.install},
+		{"first sync of dev and stg, by themselves", w.firstSyncs},
+		{"prod waits for somebody, who syncs it", w.firstOfProd},
+		{"scaled and a network policy deleted by hand in dev: healed", w.drift},
+		{"scaled by the autoscaler in stg: left alone", w.autoscaled},
+		{"a commit changes order: built, signed, published, in dev", w.change},
+		{"its promotion to stg is refused before dev has passed it", w.tooEarly},
+		{"passed in dev, promoted: in stg", w.toStg},
+		{"passed in stg, promoted: prod shows it and waits", w.toProd},
+		{"synced by hand in the closed window: not before it opens", w.window},
+		{"in prod, while customers order", w.inProd},
+		{"a commit whose migration fails: dev stays as it is", w.badMigration},
+		{"rolled back: in dev", w.back},
 	} {
-		if err := w.step(s.what, s.do); err != nil {
+		if err := w.step(s.what, func() (string, error) { return s.do(ctx) }); err != nil {
 			return err
 		}
 	}
-	_ = good
 	return nil
 }
 
@@ -55,17 +50,19 @@ func (w *walk) first(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, name := range environments() {
+	for _, name := range delivery.Environments() {
 		values := w.values(w.environments[name])
-		values["global"].(map[string]any)["image"] = map[string]any{"registry": w.builder.registry}
-		if err := w.repository.merge(name, values); err != nil {
-			return "", err
-		}
-		if err := w.builder.name(name, images); err != nil {
+		if err := errors.Join(w.repository.merge(name, values), w.builder.name(name, images)); err != nil {
 			return "", err
 		}
 	}
-	return w.repository.push(ctx, "Settings of this cluster, and its first images")
+	return "", w.push(ctx, "Settings of this cluster, and its first images")
+}
+
+// push makes a commit the newest, and has Argo CD see it, as a webhook does.
+func (w *walk) push(ctx context.Context, message string) (err error) {
+	w.commit, err = w.repository.push(ctx, message)
+	return err
 }
 
 func (w *walk) install(ctx context.Context) (string, error) {
@@ -77,10 +74,13 @@ func (w *walk) install(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
+	if err := w.windows(ctx, "[]"); err != nil { // it may be dinner time now
+		return "", err
+	}
 	var names []string
 	err := wait(ctx, "the Applications", 2*time.Minute, func(ctx context.Context) (bool, error) {
 		names = nil
-		for _, environment := range environments() {
+		for _, environment := range delivery.Environments() {
 			all, err := w.argocd.applications(ctx, environment)
 			if err != nil {
 				return false, err
@@ -94,53 +94,264 @@ func (w *walk) install(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%d Applications", len(names)), err
 }
 
-// byHand brings prod to a commit, as an operator does.
-func (w *walk) byHand(ctx context.Context, commit string) (string, error) {
+// until says what was seen when an environment has come to the newest commit.
+func (w *walk) until(ctx context.Context, environment string) (string, error) {
 	if err := w.argocd.refresh(ctx); err != nil {
 		return "", err
 	}
-	all, err := w.argocd.applications(ctx, "prod")
-	if err != nil {
+	if err := w.argocd.brought(ctx, environment, w.commit); err != nil {
 		return "", err
 	}
-	for _, p := range all {
-		if err := w.argocd.sync(ctx, p.Metadata.Name, commit); err != nil {
-			return "", err
-		}
+	return w.running(ctx, environment)
+}
+
+func (w *walk) firstSyncs(ctx context.Context) (string, error) {
+	dev, err := w.until(ctx, "dev")
+	if err != nil {
+		return dev, err
 	}
-	return w.until(ctx, "prod", commit)
+	stg, err := w.until(ctx, "stg")
+	return "dev: " + dev + "; stg: " + stg, err
+}
+
+func (w *walk) firstOfProd(ctx context.Context) (string, error) {
+	pods, err := w.environments["prod"].pods(ctx, "")
+	if err != nil || len(pods) > 0 {
+		return "", errors.Join(err, fmt.Errorf("%d pods in prod before anybody has synced it", len(pods)))
+	}
+	if err := w.sync(ctx); err != nil {
+		return "", err
+	}
+	return w.until(ctx, "prod")
+}
+
+// sync brings prod to the newest commit by hand.
+func (w *walk) sync(ctx context.Context) error {
+	all, err := w.argocd.applications(ctx, "prod")
+	for _, p := range all {
+		err = errors.Join(err, w.argocd.sync(ctx, p.Metadata.Name, w.commit))
+	}
+	return err
 }
 
 // drift is what should not have been done by hand.
-func (w *walk) drift(ctx context.Context, e *environment) (string, error) {
-	if _, err := e.kubectl(ctx, "scale", "deploy/order-deploy", "--replicas=3"); err != nil {
+func (w *walk) drift(ctx context.Context) (string, error) {
+	dev := w.environments["dev"]
+	if _, err := dev.kubectl(ctx, "scale", "deploy/order-deploy", "--replicas=3"); err != nil {
 		return "", err
 	}
-	if _, err := e.kubectl(ctx, "delete", "networkpolicy", "order"); err != nil {
+	if _, err := dev.kubectl(ctx, "delete", "networkpolicy", "order"); err != nil {
 		return "", err
 	}
-	err := wait(ctx, "dev as it was", time.Minute, func(ctx context.Context) (bool, error) {
-		out, err := e.kubectl(ctx, "get", "deploy/order-deploy", "networkpolicy/order", "-o", "jsonpath={.items[*].spec.replicas}")
+	return "1 pod, and the policy", wait(ctx, "dev as it was", time.Minute, func(ctx context.Context) (bool, error) {
+		out, err := dev.kubectl(ctx, "get", "deploy/order-deploy", "networkpolicy/order", "-o", "jsonpath={.items[*].spec.replicas}")
 		return strings.TrimSpace(out) == "1", err
 	})
-	return "1 pod, and the policy", err
 }
 
-// autoscaled raises the number of pods as the autoscaler does, by changing what it
-// aims at for a moment.
+// autoscaled: the Deployments of stg say nothing of a number of pods; the autoscaler does.
 func (w *walk) autoscaled(ctx context.Context) (string, error) {
-	p, err := w.argocd.application(ctx, "pizza-stg-order")
-	if err != nil {
+	if err := w.argocd.refresh(ctx); err != nil {
+		return "", err
+	}
+	if err := w.argocd.brought(ctx, "stg", w.commit); err != nil {
 		return "", err
 	}
 	out, err := w.environments["stg"].kubectl(ctx, "get", "deploy/order-deploy", "-o", "jsonpath={.spec.replicas}")
-	if err == nil && (out != "2" || p.Status.Sync.Status != "Synced") {
-		err = fmt.Errorf("%s pods, want the 2 of the autoscaler: %s", out, p)
+	if err == nil && out != "2" {
+		err = fmt.Errorf("%s pods of order in stg, want the 2 of the autoscaler", out)
 	}
 	return out + " pods, and Synced", err
 }
 
-// environments are all, in the order of promotion.
-func environments() []string { return []string{"dev", "stg", "prod"} }
+// change is a developer's day: a change, what the release workflow makes of it, and dev.
+func (w *walk) change(ctx context.Context) (string, error) {
+	dev := w.environments["dev"]
+	before, err := dev.pods(ctx, "")
+	if err != nil {
+		return "", err
+	}
+	if err := w.repository.edit("services/order/cmd/order/main.go", "// Command order serves the order service.", "// Command order serves the order service, one pizza at a time."); err != nil {
+		return "", err
+	}
+	if err := w.publish(ctx, "Serve one pizza at a time"); err != nil {
+		return "", err
+	}
+	seen, err := w.until(ctx, "dev")
+	if err != nil {
+		return seen, err
+	}
+	others := slices.DeleteFunc(before, func(p pod) bool { return p.Metadata.Labels["app.kubernetes.io/name"] == "order" })
+	return seen, dev.unchanged(ctx, others)
+}
 
-var _ = slices.Contains[[]string]
+// publish commits a change, builds its images, and has dev run them.
+func (w *walk) publish(ctx context.Context, message string) error {
+	if err := w.push(ctx, message); err != nil {
+		return err
+	}
+	if _, err := w.builder.build(ctx); err != nil {
+		return err
+	}
+	if _, err := w.builder.delivery(ctx, "publish"); err != nil {
+		return err
+	}
+	return w.push(ctx, "dev: "+message)
+}
+
+// refused runs a command of delivery that must be refused.
+func (w *walk) refused(ctx context.Context, why string, args ...string) error {
+	out, err := w.builder.delivery(ctx, args...)
+	if err == nil || !strings.Contains(err.Error(), why) {
+		return fmt.Errorf("want %q: %w %s", why, err, out)
+	}
+	return nil
+}
+
+func (w *walk) tooEarly(ctx context.Context) (string, error) {
+	return "has passed no checks of dev; from dev to prod would skip stg", errors.Join(
+		w.refused(ctx, "has passed no checks of dev", "promote", "-from", "dev", "-to", "stg", "-service", "order"),
+		w.refused(ctx, "would skip stg", "promote", "-from", "dev", "-to", "prod"))
+}
+
+// promote takes order from one environment to the next, when Argo CD has said that it
+// serves there.
+func (w *walk) promote(ctx context.Context, from, to string) error {
+	if err := w.argocd.notified(ctx, "deployed order in "+from+" at "+w.commit); err != nil {
+		return err
+	}
+	if _, err := w.builder.delivery(ctx, "attest", "-env", from, "-service", "order", "-checks", "sync,smoke"); err != nil {
+		return err
+	}
+	if _, err := w.builder.delivery(ctx, "promote", "-from", from, "-to", to, "-service", "order"); err != nil {
+		return err
+	}
+	return w.push(ctx, to+": order of "+from)
+}
+
+func (w *walk) toStg(ctx context.Context) (string, error) {
+	if err := w.promote(ctx, "dev", "stg"); err != nil {
+		return "", err
+	}
+	return w.until(ctx, "stg")
+}
+
+func (w *walk) toProd(ctx context.Context) (string, error) {
+	prod := w.environments["prod"]
+	before, err := prod.pods(ctx, "")
+	if err != nil {
+		return "", err
+	}
+	if err := w.promote(ctx, "stg", "prod"); err != nil {
+		return "", err
+	}
+	if err := w.argocd.refresh(ctx); err != nil {
+		return "", err
+	}
+	var p application
+	err = wait(ctx, "the difference", time.Minute, func(ctx context.Context) (bool, error) {
+		p, err = w.argocd.application(ctx, "pizza-prod-order")
+		return err == nil && p.Status.Sync.Revision == w.commit && p.Status.Sync.Status == "OutOfSync", err
+	})
+	return p.Metadata.Name + " " + p.Status.Sync.Status, errors.Join(err, prod.unchanged(ctx, before))
+}
+
+// window closes prod now, asks for a sync, and opens it again.
+func (w *walk) window(ctx context.Context) (string, error) {
+	before, err := w.environments["prod"].pods(ctx, "")
+	if err != nil {
+		return "", err
+	}
+	const closed = `[{"kind":"deny","schedule":"* * * * *","duration":"1h","applications":["*"],"manualSync":false}]`
+	if err := w.windows(ctx, closed); err != nil {
+		return "", err
+	}
+	if err := w.sync(ctx); err != nil {
+		return "", err
+	}
+	var p application
+	err = wait(ctx, "the sync held up", time.Minute, func(ctx context.Context) (bool, error) {
+		p, err = w.argocd.application(ctx, "pizza-prod-order")
+		return err == nil && p.Status.OperationState != nil && strings.Contains(p.Status.OperationState.Message, "sync window"), errors.Join(err, errors.New(p.String()))
+	})
+	return p.Status.OperationState.Message, errors.Join(err, w.environments["prod"].unchanged(ctx, before))
+}
+
+// windows replaces the times at which prod may change.
+func (w *walk) windows(ctx context.Context, windows string) error {
+	_, err := w.argocd.kubectl(ctx, "patch", "appproject", "pizza-prod", "--type=merge", "-p", `{"spec":{"syncWindows":`+windows+`}}`)
+	return err
+}
+
+// inProd opens the window while customers order, who notice nothing.
+func (w *walk) inProd(ctx context.Context) (string, error) {
+	prod := w.environments["prod"]
+	customers := newCustomers(w.settings.Ingress, prod.host, w.settings.Rate)
+	if err := wait(ctx, "answers through the Ingress", time.Minute, customers.served); err != nil {
+		return "", err
+	}
+	if err := customers.arrive(ctx); err != nil {
+		return "", err
+	}
+	open, closing := context.WithCancel(ctx)
+	result := make(chan *books, 1)
+	go func() { result <- customers.shop(open) }()
+	pause(ctx, w.settings.Calm)
+	seen, err := "", w.windows(ctx, "[]")
+	if err == nil {
+		seen, err = w.until(ctx, "prod")
+	}
+	pause(ctx, w.settings.Calm)
+	closing()
+	b := <-result
+	stored, readErr := prod.database.orders(ctx, customers.prefix)
+	for why, n := range b.failures {
+		err = errors.Join(err, fmt.Errorf("%d requests failed: %s", n, why))
+	}
+	if len(stored) != len(b.acknowledged) || len(stored) != b.orders || len(stored) == 0 {
+		err = errors.Join(err, fmt.Errorf("%d orders placed, %d acknowledged, %d there", b.orders, len(b.acknowledged), len(stored)))
+	}
+	return fmt.Sprintf("%s; %d requests, none failed, %d orders, none lost", seen, b.requests, len(stored)), errors.Join(err, readErr)
+}
+
+// badMigration is a release that must go nowhere: its migration cannot be applied.
+func (w *walk) badMigration(ctx context.Context) (string, error) {
+	dev := w.environments["dev"]
+	before, err := dev.pods(ctx, "")
+	if err != nil {
+		return "", err
+	}
+	const migration = "-- +goose Up\nALTER TABLE order_detail ADD COLUMN slice integer REFERENCES slices (slice_id);\n-- +goose Down\nALTER TABLE order_detail DROP COLUMN slice;\n"
+	if err := w.repository.add("migrations/sql/order/99999_slices.sql", migration); err != nil {
+		return "", err
+	}
+	if err := w.repository.edit("services/order/cmd/order/main.go", "one pizza at a time", "one slice at a time"); err != nil {
+		return "", err
+	}
+	if err := w.publish(ctx, "Serve one slice at a time"); err != nil {
+		return "", err
+	}
+	if err := w.argocd.refresh(ctx); err != nil {
+		return "", err
+	}
+	if err := w.argocd.notified(ctx, "pizza-dev-order was not brought to "+w.commit); err != nil {
+		return "", err
+	}
+	why, err := dev.kubectl(ctx, "logs", "job/migrate-order", "--all-containers")
+	if !strings.Contains(why, `relation "slices" does not exist`) {
+		return "", fmt.Errorf("the migration does not say why it failed: %w: %s", err, why)
+	}
+	return `relation "slices" does not exist; the team is told; the pods are those of before`, errors.Join(
+		dev.unchanged(ctx, before),
+		w.refused(ctx, "has passed no checks of dev", "promote", "-from", "dev", "-to", "stg", "-service", "order"))
+}
+
+func (w *walk) back(ctx context.Context) (string, error) {
+	if _, err := w.builder.delivery(ctx, "rollback", "-env", "dev"); err != nil {
+		return "", err
+	}
+	if err := w.push(ctx, "dev: back to one pizza at a time"); err != nil {
+		return "", err
+	}
+	return w.until(ctx, "dev")
+}

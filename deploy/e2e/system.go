@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"example.com/pizza/deploy/images/image"
+	images "example.com/pizza/deploy/images/registry"
 )
 
 const (
@@ -39,17 +40,12 @@ type system struct {
 	key       string // that signs tokens
 }
 
-// loadImages builds the images, for nodes like this machine, and gives them to the
-// nodes under both tags.
+// loadImages gives the images to the nodes under both tags.
 func (s *system) loadImages(ctx context.Context) error {
 	work, ctx := errgroup.WithContext(ctx)
 	for _, spec := range image.Specs() {
 		work.Go(func() error {
-			revision, err := image.RevisionOf(ctx, s.root, spec)
-			if err != nil {
-				return err
-			}
-			index, err := image.Build(ctx, s.root, spec, revision, []v1.Platform{{OS: "linux", Architecture: runtime.GOARCH}})
+			index, err := s.image(ctx, spec)
 			if err != nil {
 				return err
 			}
@@ -67,6 +63,20 @@ func (s *system) loadImages(ctx context.Context) error {
 		})
 	}
 	return work.Wait()
+}
+
+// image is the one that is there, or one built for nodes like this machine.
+func (s *system) image(ctx context.Context, spec image.Spec) (v1.ImageIndex, error) {
+	archive := filepath.Join(s.settings.Images, spec.Name+".tar")
+	if _, err := os.Stat(archive); err == nil && s.settings.Images != "" {
+		index, _, err := images.Read(archive, filepath.Join(s.work, spec.Name))
+		return index, err
+	}
+	revision, err := image.RevisionOf(ctx, s.root, spec)
+	if err != nil {
+		return nil, err
+	}
+	return image.Build(ctx, s.root, spec, revision, []v1.Platform{{OS: "linux", Architecture: runtime.GOARCH}})
 }
 
 // values are those by which this cluster differs from the environment dev.

@@ -3,6 +3,9 @@
 # environment dev, on http://localhost:PORT (8000). PostgreSQL is a container
 # beside the cluster, as it is outside of it in production. Once more, it upgrades
 # what runs to the sources as they are now. `kind.sh down` takes all of it away.
+#
+# `kind.sh e2e` makes the same cluster and runs make e2e there, which brings its own
+# database and takes ready images from E2E_IMAGES.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -10,6 +13,10 @@ cluster=pizza
 database=pizza-postgres
 namespace=pizza-dev
 port=${1:-8000}
+e2e=
+if [ "$port" = e2e ]; then
+    e2e=yes port=8000
+fi
 
 if [ "$port" = down ]; then
     kind delete cluster --name "$cluster"
@@ -41,6 +48,15 @@ kubectl=(kubectl --context "kind-$cluster")
     --namespace kube-system --set 'args={--kubelet-insecure-tls}'
 "${kubectl[@]}" --namespace traefik rollout status deployment/traefik --timeout 5m
 
+url=http://localhost:$(docker port "$cluster-control-plane" 30080/tcp | head -n 1 | sed 's/.*://')
+mkdir -p .local
+kind get kubeconfig --name "$cluster" > .local/kind.kubeconfig
+gateway=$(docker network inspect kind --format '{{range .IPAM.Config}}{{println .Gateway}}{{end}}' | grep -F . | head -n 1)
+if [ -n "$e2e" ]; then
+    KUBECONFIG=$PWD/.local/kind.kubeconfig E2E_HOST=$gateway E2E_INGRESS=$url E2E_INGRESS_NAMESPACE=traefik \
+        E2E_LOAD_IMAGE="kind load image-archive --name $cluster" E2E_NODE_EXEC="docker exec $cluster-control-plane" exec make e2e
+fi
+
 # In the network of the nodes, so that pods reach it.
 docker start "$database" 2>/dev/null || docker run --detach --name "$database" --network kind --publish 127.0.0.1::5432 \
     --env POSTGRES_PASSWORD=postgres --env POSTGRES_DB=pizza postgres:17-bookworm
@@ -69,9 +85,6 @@ done
     --values deploy/environments/dev/values.yaml --values deploy/kind/values.yaml \
     --set global.image.tag="$tag" --set global.postgresql.host="$address"
 
-url=http://localhost:$(docker port "$cluster-control-plane" 30080/tcp | head -n 1 | sed 's/.*://')
-kind get kubeconfig --name "$cluster" > .local/kind.kubeconfig
-gateway=$(docker network inspect kind --format '{{range .IPAM.Config}}{{println .Gateway}}{{end}}' | grep -F . | head -n 1)
 cat <<SAY
 
 The menu:        curl $url/api/menu/

@@ -20,9 +20,17 @@ import (
 const root = "../../.."
 
 // Every image has a Dockerfile, and all of them stand on the same two base images,
-// each named by its content.
+// each named by its content. Their compiler is that of the workspace.
 func TestBases(t *testing.T) {
 	t.Parallel()
+	work, err := os.ReadFile(filepath.Join(root, "go.work"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	toolchain := regexp.MustCompile(`(?m)^toolchain go(.+)$`).FindSubmatch(work)
+	if toolchain == nil {
+		t.Fatal("go.work says no version of the compiler")
+	}
 	pinned := regexp.MustCompile(`^[a-z0-9./-]+:[a-z0-9.-]+@sha256:[0-9a-f]{64}$`)
 	var first []string
 	for _, s := range image.Specs() {
@@ -36,6 +44,9 @@ func TestBases(t *testing.T) {
 		}
 		if diff := cmp.Diff(first, bases); diff != "" || len(bases) != 2 {
 			t.Errorf("%s has other bases: %s", s.Dockerfile(), diff)
+		}
+		if !strings.HasPrefix(bases[0], "golang:"+string(toolchain[1])+"-") {
+			t.Errorf("%s: %s, go.work says %s", s.Dockerfile(), bases[0], toolchain[1])
 		}
 		if i := slices.IndexFunc(bases, func(base string) bool { return !pinned.MatchString(base) }); i >= 0 {
 			t.Errorf("%s: %s has no digest", s.Dockerfile(), bases[i])
@@ -108,7 +119,7 @@ func TestComparePrograms(t *testing.T) {
 
 func spec() image.Spec {
 	return image.Spec{
-		Name: "hello", Package: "deploy/images/image/hello", Sources: []string{"deploy/images"},
+		Name: "hello", Package: "deploy/images/image/hello", Folder: "deploy/images",
 		Title: "hello", Description: "says hello", Ports: []string{"8000/tcp"},
 	}
 }

@@ -5,8 +5,8 @@
 //
 // The same sources give the same digest, on any machine with the same Go: nothing
 // in an image is of the moment or of the place of its making. What names a commit
-// is the last one that touched the sources of this image, so that a commit leaves
-// the images of other services as they are.
+// is the last one that touched what this image is made of (Inputs), so that a commit
+// leaves the images of other services as they are.
 package image
 
 import (
@@ -36,22 +36,22 @@ const User = "65532"
 
 // Spec says what an image is made of.
 type Spec struct {
-	Name        string   // the last part of the repository's name
-	Package     string   // of the program, below the root of the repository
-	Sources     []string // folders that it is built of
+	Name        string // the last part of the repository's name
+	Package     string // of the program, below the root of the repository
+	Folder      string // of the module of the program, where its Dockerfile is
 	Title       string
 	Description string
 	Ports       []string
 }
 
 // Dockerfile is for those who build the image with Docker.
-func (s Spec) Dockerfile() string { return s.Sources[0] + "/Dockerfile" }
+func (s Spec) Dockerfile() string { return s.Folder + "/Dockerfile" }
 
 // Specs are all images.
 func Specs() []Spec {
 	service := func(name, description string) Spec {
 		return Spec{
-			Name: name, Package: "services/" + name + "/cmd/" + name, Sources: []string{"services/" + name, "pkg"},
+			Name: name, Package: "services/" + name + "/cmd/" + name, Folder: "services/" + name,
 			Title: "pizza " + name, Description: description, Ports: []string{"8000/tcp", "9000/tcp"},
 		}
 	}
@@ -60,7 +60,7 @@ func Specs() []Spec {
 		service("menu", "The catalog of the pizza backend"),
 		service("order", "Orders of the pizza backend"),
 		{
-			Name: "migrate", Package: "migrations/cmd/migrate", Sources: []string{"migrations", "pkg"},
+			Name: "migrate", Package: "migrations/cmd/migrate", Folder: "migrations",
 			Title: "pizza migrate", Description: "Roles, schema and seed data of the pizza backend",
 		},
 	}
@@ -146,13 +146,20 @@ func compile(ctx context.Context, root, pkg string, p v1.Platform) ([]byte, erro
 	defer func() { _ = os.RemoveAll(folder) }()
 	program := filepath.Join(folder, "program")
 	// The commit is not stamped into the program: it would differ with every one.
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags=timetzdata", "-ldflags=-s -w -buildid=", "-o", program, "./"+pkg)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", tags, "-ldflags=-s -w -buildid=", "-o", program, "./"+pkg)
 	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.OS, "GOARCH="+p.Architecture, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=")
+	cmd.Env = append(os.Environ(), environment(p)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("go build ./%s: %w\n%s", pkg, err, bytes.TrimSpace(out))
 	}
 	return os.ReadFile(program)
+}
+
+// tags are those of programs in images, which have no other time zones.
+const tags = "-tags=timetzdata"
+
+func environment(p v1.Platform) []string {
+	return []string{"CGO_ENABLED=0", "GOOS=" + p.OS, "GOARCH=" + p.Architecture, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS="}
 }
 
 const certificates = "/etc/ssl/certs/ca-certificates.crt"

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// Revision is the state of some sources.
+// Revision is the state of what an image is made of.
 type Revision struct {
-	Commit string    // that touched them last; with "-dirty" when they differ from it
+	Commit string    // that touched it last; with "-dirty" when it differs from that
 	Time   time.Time // of that commit
 }
 
@@ -29,19 +29,20 @@ func (r Revision) Version() string {
 // short is how much of a commit is in a tag.
 const short = 8
 
-// shared are files that every image is built of.
-func shared() []string { return []string{"go.work", "go.work.sum", "deploy/images"} }
-
-// RevisionOf reads the revision of an image's sources.
+// RevisionOf reads the revision of an image's inputs.
 func RevisionOf(ctx context.Context, root string, s Spec) (Revision, error) {
-	paths := append([]string{"--"}, append(shared(), s.Sources...)...)
+	inputs, err := Inputs(ctx, root, s)
+	if err != nil {
+		return Revision{}, err
+	}
+	paths := append([]string{"--"}, inputs...)
 	out, err := git(ctx, root, append([]string{"log", "-1", "--format=%H %ct"}, paths...)...)
 	if err != nil {
 		return Revision{}, err
 	}
 	commit, seconds, ok := strings.Cut(out, " ")
 	if !ok {
-		return Revision{}, fmt.Errorf("no commit has touched the sources of %s", s.Name)
+		return Revision{}, fmt.Errorf("no commit has touched what is in %s", s.Name)
 	}
 	unix, err := strconv.ParseInt(seconds, 10, 64)
 	if err != nil {

@@ -28,6 +28,7 @@ func TestHooks(t *testing.T) {
 		"unformatted_since":   {file: "notes.go.txt", staged: "text\n", afterwards: strings.Repeat(">", 7) + " theirs\n"},
 		"no_go":               {file: "pkg/kit.go", staged: "package kit\n\nfunc {\n", refused: "not formatted"},
 		"what_vet_finds":      {file: "pkg/kit.go", staged: strings.ReplaceAll(format, "WHAT", `"text"`), refused: "Printf format %d has arg"},
+		"tool_without_code":   {file: "tools/go.mod", staged: "module x\n\ngo 1.26.0\n"},
 		"spaces_in_its_name":  {file: "some notes.md", staged: strings.Repeat(">", 7) + " theirs\n", refused: "some notes.md:1"},
 		"letters_in_its_name": {file: "메뉴.md", staged: strings.Repeat(">", 7) + " theirs\n", refused: "메뉴.md:1"},
 	} {

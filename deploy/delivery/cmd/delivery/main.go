@@ -35,7 +35,7 @@ const usage = `usage: delivery promote   -from dev -to stg [-service order]
        delivery rollback  -env prod [-to COMMIT] [-service order]
        delivery history   [-env prod] [-all]
        delivery publish   [-images .local/images]
-       delivery attest    -env dev -checks sync,smoke
+       delivery attest    -env dev -checks sync,smoke [-service order]
        delivery changelog [-range v1.0.0..HEAD]
 
 Each takes -h. What changes an environment changes lines of its images.yaml in the
@@ -71,7 +71,7 @@ func (c *command) trusting() {
 	c.flags.BoolVar(&c.markdown, "markdown", false, "print the text of a pull request")
 	c.flags.StringVar(&c.evidence.Cosign, "cosign", "", "the program (default .local/bin/cosign of the repository)")
 	c.flags.StringVar(&c.evidence.Registry, "registry", "", "what comes before the name of each image (default: what the values of the environment say)")
-	c.flags.StringVar(&c.evidence.Key, "key", os.Getenv("COSIGN_KEY"), "file of the key whose signatures count, instead of an identity (COSIGN_KEY)")
+	c.flags.StringVar(&c.evidence.Key, "key", os.Getenv("COSIGN_KEY"), "file of the public key whose signatures count, instead of an identity (COSIGN_KEY)")
 	c.flags.StringVar(&c.evidence.Identity, "identity", identity, "regular expression of whose signatures count")
 	c.flags.StringVar(&c.evidence.Issuer, "issuer", issuer, "who vouches for the identity")
 }
@@ -160,7 +160,7 @@ func (c *command) promote(ctx context.Context, args []string) error {
 func (c *command) rollback(ctx context.Context, args []string) error {
 	environment := c.flags.String("env", "", "dev, stg or prod")
 	to := c.flags.String("to", delivery.Previous, "commit whose images shall run again")
-	service := c.flags.String("service", "", "login, menu or order alone (default all); the migration stays")
+	service := c.flags.String("service", "", "login, menu or order alone, without the migration (default all)")
 	c.trusting()
 	if err := c.parse(args, environment); err != nil {
 		return err
@@ -186,6 +186,7 @@ func (c *command) publish(ctx context.Context, args []string) error {
 
 func (c *command) attest(ctx context.Context, args []string) error {
 	environment := c.flags.String("env", "", "dev or stg")
+	service := c.flags.String("service", "", "login, menu or order alone (default all); the migration comes along")
 	checks := c.flags.String("checks", "", "what was passed, such as sync,smoke")
 	c.trusting()
 	if err := c.parse(args, environment); err != nil {
@@ -193,7 +194,7 @@ func (c *command) attest(ctx context.Context, args []string) error {
 	}
 	passed := delivery.Checks{Environment: *environment, Time: time.Now().UTC().Truncate(time.Second)}
 	passed.Checks = strings.FieldsFunc(*checks, func(r rune) bool { return r == ',' })
-	images, err := delivery.AttestAll(ctx, c.repository, c.evidence, passed)
+	images, err := delivery.Attest(ctx, c.repository, c.evidence, passed, *service)
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func plan(w io.Writer, p delivery.Plan) error {
 		return err
 	}
 	if p.Back {
-		text.WriteString("\nThe migration stays as it is: a schema goes forward only.\n")
+		text.WriteString("\nThe schema stays as it is: a migration of before finds it newer, and leaves it.\n")
 	}
 	fmt.Fprintf(&text, "\n%s is changed in this checkout. Look at it and commit it:\n\n  git diff\n  git commit -m %q %[1]s\n", delivery.Path(p.Environment), title(p))
 	_, err := io.WriteString(w, text.String())
@@ -80,7 +80,7 @@ func pullRequest(w io.Writer, p delivery.Plan) error {
 		fmt.Fprintf(&text, "| %s | %s | %s | `%s` |\n", c.To.Key, c.From.Tag, c.To.Tag, c.To.Digest)
 	}
 	if p.Back {
-		text.WriteString("\nEvery image is signed. The migration stays as it is: a schema goes forward only.\n")
+		text.WriteString("\nEvery image is signed. The schema stays as it is: a migration of before finds it newer, and leaves it.\n")
 	} else if p.Source != "release" {
 		fmt.Fprintf(&text, "\nEvery image is signed, and has passed the checks of %s.\n", p.Source)
 	}

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"example.com/pizza/deploy/images/image"
+	"example.com/pizza/deploy/images/materials"
 )
 
 func main() {
@@ -50,7 +51,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("images", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
-		_, _ = fmt.Fprintln(stderr, "usage: images [flags] [login|menu|order|migrate ...]\n\nBuilds the images, all of them by default, as OCI archives.")
+		_, _ = fmt.Fprintln(stderr, "usage: images [flags] [login|menu|order|migrate ...]\n\nBuilds the images, all of them by default, as OCI archives, each with its bill of materials.")
 		flags.PrintDefaults()
 	}
 	root := flags.String("root", ".", "the repository")
@@ -138,7 +139,20 @@ func build(ctx context.Context, root, folder, registry, tag string, s image.Spec
 		Name: s.Name, Reference: strings.TrimSuffix(registry, "/") + "/" + s.Name + ":" + tag, Digest: digest.String(),
 		Revision: revision.Commit, Archive: filepath.Join(folder, s.Name+".tar"), Bytes: sizes,
 	}
-	return b, image.Write(b.Archive, b.Reference, tag, index)
+	if err := image.Write(b.Archive, b.Reference, tag, index); err != nil {
+		return built{}, err
+	}
+	return b, list(filepath.Join(folder, s.Name+".cdx.json"), index, s.Name)
+}
+
+// list writes the bill of materials beside the archive.
+func list(path string, index v1.ImageIndex, name string) (err error) {
+	out, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	return materials.Write(out, index, name)
 }
 
 // sizes are what a node downloads, by platform.

@@ -1,0 +1,520 @@
+package delivery_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"example.com/pizza/deploy/delivery"
+	"example.com/pizza/deploy/images/image/imagetest"
+)
+
+// keys are public ones, ours and a stranger's, with the private ones beside them.
+var ours, theirs string
+
+// cosign is built by the targets of the Makefile that run these tests.
+const cosign = "../../.local/bin/cosign"
+
+func TestMain(m *testing.M) { os.Exit(withKeys(m)) }
+
+func withKeys(m *testing.M) int {
+	folder, err := os.MkdirTemp("", "delivery-test-")
+	if err == nil {
+		err = os.Setenv("COSIGN_PASSWORD", "")
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	for name, key := range map[string]*string{"ours": &ours, "theirs": &theirs} {
+		*key = filepath.Join(folder, name+".pub")
+		out, keyErr := exec.CommandContext(context.Background(), cosign, "generate-key-pair", "--output-key-prefix", filepath.Join(folder, name)).CombinedOutput()
+		if keyErr != nil {
+			err = fmt.Errorf("%w (make .local/bin/cosign builds it): %s", keyErr, out)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// world is a repository with images in a registry, and a key that signs them.
+type world struct {
+	*testing.T
+	delivery.Repository
+	delivery.Evidence
+	stranger delivery.Evidence // has a key that nobody trusts
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	t.Cleanup(server.Close)
+	w := &world{T: t, Repository: delivery.Repository{Root: t.TempDir()}}
+	program, err := filepath.Abs(cosign)
+	w.must(err)
+	w.Evidence = delivery.Evidence{Cosign: program, Registry: strings.TrimPrefix(server.URL, "http://") + "/pizza", Key: ours}
+	w.stranger = w.Evidence
+	w.stranger.Key = theirs
+	w.git("init", "--quiet", "--initial-branch=main")
+	for name, content := range imagetest.Workspace() {
+		file := filepath.Join(w.Root, name)
+		w.must(os.MkdirAll(filepath.Dir(file), 0o755))
+		w.must(os.WriteFile(file, []byte(content), 0o600))
+	}
+	first := []delivery.Image{w.image("login"), w.image("menu"), w.image("order"), w.image("migration")}
+	for _, e := range delivery.Environments() {
+		w.write(e, first...)
+	}
+	w.commit("The first images")
+	return w
+}
+
+func (w *world) git(args ...string) string {
+	w.Helper()
+	cmd := exec.CommandContext(w.Context(), "git", append([]string{"-c", "user.name=Dev", "-c", "user.email=dev@example.com", "-c", "commit.gpgsign=false"}, args...)...)
+	cmd.Dir = w.Root
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		w.Fatalf("git %q: %v: %s", args, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// commit commits everything, and returns the tag of images that are built of it.
+func (w *world) commit(message string) string {
+	w.Helper()
+	w.git("add", "--all")
+	w.git("commit", "--quiet", "--allow-empty", "--message", message)
+	return w.git("rev-parse", "--short=8", "HEAD")
+}
+
+// image pushes a new image.
+func (w *world) image(key string) delivery.Image {
+	w.Helper()
+	index, err := random.Index(64, 1, 1)
+	if err != nil {
+		w.Fatal(err)
+	}
+	digest, err := index.Digest()
+	if err != nil {
+		w.Fatal(err)
+	}
+	i := delivery.Image{Key: key, Tag: "00000000", Digest: digest.String()}
+	ref, err := name.NewDigest(w.Registry + "/" + i.Repository() + "@" + i.Digest)
+	if err != nil {
+		w.Fatal(err)
+	}
+	if err := remote.WriteIndex(ref, index); err != nil {
+		w.Fatal(err)
+	}
+	return i
+}
+
+const comment = "# What runs.\n\n"
+
+func (w *world) write(environment string, images ...delivery.Image) {
+	w.Helper()
+	file := filepath.Join(w.Root, delivery.Path(environment))
+	if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
+		w.Fatal(err)
+	}
+	text := comment
+	for _, i := range images {
+		text += i.Key + `: {image: {tag: "` + i.Tag + `", digest: "` + i.Digest + "\"}}\n"
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *world) read(environment string) string {
+	w.Helper()
+	text, err := os.ReadFile(filepath.Join(w.Root, delivery.Path(environment)))
+	if err != nil {
+		w.Fatal(err)
+	}
+	return string(text)
+}
+
+func (w *world) images(environment string) []delivery.Image {
+	w.Helper()
+	all, err := delivery.Parse(environment, []byte(w.read(environment)))
+	if err != nil {
+		w.Fatal(err)
+	}
+	return all
+}
+
+// runs has an environment run a new image of some keys.
+func (w *world) runs(environment string, signed bool, changed ...string) {
+	w.Helper()
+	all := w.images(environment)
+	for i := range all {
+		for _, key := range changed {
+			if all[i].Key == key {
+				all[i] = w.image(key)
+				all[i].Tag = w.git("rev-parse", "--short=8", "HEAD")
+			}
+		}
+	}
+	for _, i := range all {
+		if signed {
+			w.must(w.Sign(w.Context(), i))
+		}
+	}
+	w.write(environment, all...)
+	w.commit("New images of " + strings.Join(changed, ", "))
+}
+
+func (w *world) passed(environment string) {
+	w.Helper()
+	_, err := delivery.Attest(w.Context(), w.Repository, w.Evidence, delivery.Checks{Environment: environment, Checks: []string{"smoke"}, Time: time.Now()}, "")
+	w.must(err)
+}
+
+func (w *world) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+// touch commits a change of a file.
+func (w *world) touch(file, message string) string {
+	w.Helper()
+	content := message
+	if filepath.Ext(file) == ".go" {
+		name := filepath.Base(filepath.Dir(file))
+		if strings.Contains(file, "/cmd/") {
+			name = "main"
+		}
+		content = "package " + name + " // " + message + "\n"
+	}
+	path := filepath.Join(w.Root, file)
+	w.must(os.MkdirAll(filepath.Dir(path), 0o750))
+	w.must(os.WriteFile(path, []byte(content), 0o600))
+	return w.commit(message)
+}
+
+func TestPromote(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name              string
+		given             func(*world)
+		from, to, service string
+		changes           string // keys
+		refused           string
+	}{
+		{
+			name: "everything that differs", from: "dev", to: "stg", changes: "menu order",
+			given: func(w *world) { w.runs("dev", true, "menu", "order"); w.passed("dev") },
+		},
+		{
+			name: "one service with the migration", from: "dev", to: "stg", service: "order", changes: "order migration",
+			given: func(w *world) { w.runs("dev", true, "menu", "order", "migration"); w.passed("dev") },
+		},
+		{
+			name: "to prod after stg", from: "stg", to: "prod", changes: "login",
+			given: func(w *world) { w.runs("stg", true, "login"); w.passed("stg") },
+		},
+		{name: "nothing differs", from: "dev", to: "stg", refused: delivery.ErrNothing.Error()},
+		{name: "skips a stage", from: "dev", to: "prod", refused: "from dev to prod would skip stg"},
+		{name: "goes back", from: "stg", to: "dev", refused: "stg does not come before dev"},
+		{name: "unknown environment", from: "dev", to: "test", refused: `there is no environment "test", but dev, stg, prod`},
+		{name: "unknown service", from: "dev", to: "stg", service: "payment", refused: `there is no service "payment", but login, menu, order`},
+		{
+			name: "unsigned", from: "dev", to: "stg", refused: "is not signed by whom we trust: no signatures found",
+			given: func(w *world) { w.runs("dev", false, "order") },
+		},
+		{
+			name: "signed by a stranger", from: "dev", to: "stg", refused: "is not signed by whom we trust",
+			given: func(w *world) {
+				w.runs("dev", false, "order")
+				w.must(w.stranger.Sign(w.Context(), w.images("dev")[2]))
+			},
+		},
+		{
+			name: "checks missing", from: "dev", to: "stg", refused: "has passed no checks of dev",
+			given: func(w *world) { w.runs("dev", true, "order") },
+		},
+		{
+			name: "checks of another stage", from: "stg", to: "prod", refused: "has passed no checks of stg, only of dev",
+			given: func(w *world) {
+				w.runs("dev", true, "order")
+				w.passed("dev")
+				w.write("stg", w.images("dev")...)
+				w.commit("By hand")
+			},
+		},
+		{
+			name: "checks attested by a stranger", from: "dev", to: "stg", refused: "has passed no checks of dev",
+			given: func(w *world) {
+				w.runs("dev", true, "order")
+				w.must(w.stranger.Attest(w.Context(), w.images("dev")[2], delivery.Checks{Environment: "dev", Checks: []string{"smoke"}}))
+			},
+		},
+		{
+			name: "one of two refused changes neither", from: "dev", to: "stg", refused: "has passed no checks of dev",
+			given: func(w *world) { w.runs("dev", true, "menu"); w.passed("dev"); w.runs("dev", true, "order") },
+		},
+		{
+			name: "somebody is at work on the file", from: "dev", to: "stg", refused: "has changes that are not committed",
+			given: func(w *world) {
+				w.runs("dev", true, "menu")
+				w.passed("dev")
+				w.write("stg", w.images("dev")...)
+			},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			if c.given != nil {
+				c.given(w)
+			}
+			before := map[string]string{}
+			for _, e := range delivery.Environments() {
+				before[e] = w.read(e)
+			}
+			plan, err := delivery.Promote(t.Context(), w.Repository, w.Evidence, c.from, c.to, c.service)
+			if c.refused != "" {
+				if err == nil || !strings.Contains(err.Error(), c.refused) {
+					t.Errorf("error %v, want %q", err, c.refused)
+				}
+				for _, e := range delivery.Environments() {
+					if diff := cmp.Diff(before[e], w.read(e)); diff != "" {
+						t.Errorf("%s is changed all the same:\n%s", e, diff)
+					}
+				}
+				return
+			}
+			w.must(err)
+			var changed []string
+			for _, change := range plan.Changes {
+				changed = append(changed, change.To.Key)
+			}
+			if got := strings.Join(changed, " "); got != c.changes {
+				t.Errorf("changes %q, want %q", got, c.changes)
+			}
+			// The lines of these images are those of the source, and all else is as before.
+			for i, image := range w.images(c.to) {
+				want := w.images(c.to)[i]
+				if strings.Contains(c.changes, image.Key) {
+					want = w.images(c.from)[i]
+				} else if all, err := delivery.Parse("", []byte(before[c.to])); err == nil {
+					want = all[i]
+				}
+				if diff := cmp.Diff(want, image); diff != "" {
+					t.Error(diff)
+				}
+			}
+			if !strings.HasPrefix(w.read(c.to), comment) || w.read(c.from) != before[c.from] {
+				t.Errorf("more is changed than the lines:\n%s", w.read(c.to))
+			}
+		})
+	}
+}
+
+// The commits between two images are those that touch what the image is built of.
+func TestPromoteTellsCommits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.touch("services/order/cmd/order/a.go", "the image of before")
+	w.runs("stg", true, "order")
+	w.touch("services/order/cmd/order/a.go", "price the crust")
+	w.touch("services/menu/cmd/menu/a.go", "nothing of order's")
+	w.touch("pkg/logging/a.go", "log less")
+	w.touch("pkg/secret/a.go", "nothing of order's, too")
+	w.runs("dev", true, "order", "migration")
+	w.passed("dev")
+	plan, err := delivery.Promote(t.Context(), w.Repository, w.Evidence, "dev", "stg", "order")
+	w.must(err)
+	var subjects []string
+	for _, c := range plan.Changes[0].Commits {
+		subjects = append(subjects, c.Subject)
+	}
+	if diff := cmp.Diff([]string{"log less", "price the crust"}, subjects); diff != "" {
+		t.Error(diff)
+	}
+	if !plan.Changes[1].Unknown { // of the migration, whose tag is of no commit here
+		t.Errorf("%+v", plan.Changes[1])
+	}
+}
+
+func TestRollback(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.images("prod")
+	for _, i := range first {
+		w.must(w.Sign(t.Context(), i))
+	}
+	w.runs("prod", true, "order", "migration")
+	second := w.images("prod")
+	w.runs("prod", true, "menu")
+
+	t.Run("previous", func(t *testing.T) {
+		plan, err := delivery.Rollback(t.Context(), w.Repository, w.Evidence, "prod", delivery.Previous, "")
+		w.must(err)
+		if diff := cmp.Diff(second, w.images("prod")); diff != "" || len(plan.Changes) != 1 || !plan.Back {
+			t.Errorf("%+v\n%s", plan, diff)
+		}
+		w.commit("Back")
+	})
+	begin := w.git("rev-list", "--max-parents=0", "HEAD")
+	t.Run("one service at a commit, but not the migration", func(t *testing.T) {
+		_, err := delivery.Rollback(t.Context(), w.Repository, w.Evidence, "prod", begin, "order")
+		w.must(err)
+		want := []delivery.Image{first[0], first[1], first[2], second[3]}
+		if diff := cmp.Diff(want, w.images("prod")); diff != "" {
+			t.Error(diff)
+		}
+		w.commit("Further back")
+	})
+	t.Run("all at a commit", func(t *testing.T) {
+		_, err := delivery.Rollback(t.Context(), w.Repository, w.Evidence, "prod", begin, "")
+		w.must(err)
+		if diff := cmp.Diff(first, w.images("prod")); diff != "" {
+			t.Error(diff)
+		}
+		w.commit("To the beginning")
+	})
+	t.Run("nothing to go back to", func(t *testing.T) {
+		if _, err := delivery.Rollback(t.Context(), w.Repository, w.Evidence, "stg", delivery.Previous, ""); err == nil || !strings.Contains(err.Error(), "has run nothing else before") {
+			t.Errorf("error %v", err)
+		}
+	})
+	t.Run("to what nobody signed", func(t *testing.T) {
+		w.runs("dev", true, "menu")
+		if _, err := delivery.Rollback(t.Context(), w.Repository, delivery.Evidence{Cosign: w.Cosign, Registry: w.Registry, Key: w.stranger.Key}, "dev", delivery.Previous, "menu"); err == nil || !strings.Contains(err.Error(), "is not signed") {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
+func TestPublish(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.image("order")
+	if _, err := delivery.Publish(t.Context(), w.Repository, w.Evidence, []delivery.Image{i}); err == nil || !strings.Contains(err.Error(), "is not signed") {
+		t.Errorf("error %v", err)
+	}
+	w.must(w.Sign(t.Context(), i))
+	_, err := delivery.Publish(t.Context(), w.Repository, w.Evidence, []delivery.Image{i})
+	w.must(err)
+	if diff := cmp.Diff(i, w.images("dev")[2]); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestHistory(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.runs("dev", true, "order")
+	w.runs("dev", true, "order", "menu")
+	now, err := delivery.History(t.Context(), w.Repository, "dev", false)
+	w.must(err)
+	var got []string
+	for _, r := range now {
+		got = append(got, r.Image.Key+" since "+r.Commit.Subject)
+	}
+	want := []string{"login since The first images", "menu since New images of order, menu", "order since New images of order, menu", "migration since The first images"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	all, err := delivery.History(t.Context(), w.Repository, "dev", true)
+	w.must(err)
+	if len(all) != 4+1+2 {
+		t.Errorf("%d changes in all", len(all))
+	}
+}
+
+func TestChangelog(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	from := w.touch("README.md", "before")
+	w.touch("services/order/cmd/order/a.go", "price the crust")
+	w.touch("helm/pizza/values.yaml", "ask for less memory")
+	w.touch("README.md", "say more")
+	groups, err := delivery.Changelog(t.Context(), w.Repository, from+"..HEAD")
+	w.must(err)
+	var got []string
+	for _, g := range groups {
+		for _, c := range g.Commits {
+			got = append(got, g.Part+": "+c.Subject)
+		}
+	}
+	want := []string{"order: price the crust", "charts and environments: ask for less memory", "everything else: say more"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+	line := func(key string) string {
+		return key + `: {image: {tag: "0a1b2c3d", digest: "sha256:` + strings.Repeat("0f", 32) + "\"}}\n"
+	}
+	good := line("login") + line("menu") + line("order") + line("migration")
+	for name, c := range map[string]struct{ text, want string }{
+		"good":              {comment + good, ""},
+		"no last line end":  {strings.TrimSuffix(good, "\n"), ""},
+		"a tag as a number": {strings.Replace(good, `"0a1b2c3d"`, "12345678", 1), "f:1: want NAME"},
+		"no digest":         {strings.Replace(good, "0f0f", "", 1), "f:1: want NAME"},
+		"missing":           {line("login") + line("menu") + line("order"), "f: migration is missing"},
+		"twice":             {good + line("menu"), "f:5: menu is there twice"},
+		"unknown":           {good + line("payment"), `f:5: there is no image "payment", but login, menu, order, migration`},
+		"more YAML":         {good + "global: {logLevel: debug}\n", "f:5: want NAME"},
+		"empty":             {"", "f: login is missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := delivery.Parse("f", []byte(c.text))
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+// Whatever Parse takes, Replace changes in the lines that it is told and nowhere else.
+func FuzzReplace(f *testing.F) {
+	line := `: {image: {tag: "0a1b2c3d", digest: "sha256:` + strings.Repeat("0f", 32) + "\"}}\n"
+	f.Add([]byte("# c\nlogin" + line + "menu" + line + "\norder" + line + "migration" + line))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		before, err := delivery.Parse("f", text)
+		if err != nil {
+			return
+		}
+		if got := delivery.Replace(text, before); !bytes.Equal(got, text) {
+			t.Fatalf("%q is not %q", got, text)
+		}
+		other := delivery.Image{Key: "order", Tag: "other", Digest: "sha256:" + strings.Repeat("a1", 32)}
+		changed := delivery.Replace(text, []delivery.Image{other})
+		after, err := delivery.Parse("f", changed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before[2] = other
+		if diff := cmp.Diff(before, after); diff != "" {
+			t.Error(diff)
+		}
+		if back := delivery.Replace(changed, nil); bytes.Count(back, []byte("\n")) != bytes.Count(text, []byte("\n")) {
+			t.Error("lines have come or gone")
+		}
+	})
+}

@@ -1,0 +1,160 @@
+package workflows
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// run runs a program in a folder with variables, and returns all that it said.
+func run(t *testing.T, folder string, variables []string, name string, args ...string) (string, error) {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir = folder
+	cmd.Env = append(append(os.Environ(), "MAKEFLAGS=", "GH_TOKEN="), variables...)
+	out, err := cmd.CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
+func git(t *testing.T, folder string, args ...string) string {
+	t.Helper()
+	out, err := run(t, folder, nil, "git", args...)
+	if err != nil {
+		t.Fatalf("git %v: %v\n%s", args, err, out)
+	}
+	return out
+}
+
+func write(t *testing.T, path, content string, mode os.FileMode) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// checkout is a clone of a repository whose make promote changes stg, with the
+// scripts of this one.
+func checkout(t *testing.T) (folder, origin string) {
+	t.Helper()
+	origin, folder = t.TempDir(), t.TempDir()
+	git(t, origin, "init", "-q", "--bare", "-b", "main")
+	git(t, folder, "clone", "-q", origin, ".")
+	git(t, folder, "checkout", "-q", "-B", "main")
+	write(t, filepath.Join(folder, ".gitignore"), "/.local/\n", 0o600)
+	write(t, filepath.Join(folder, "other"), "1\n", 0o600)
+	write(t, filepath.Join(folder, "deploy/environments/stg/images.yaml"), "old\n", 0o600)
+	write(t, filepath.Join(folder, "Makefile"), ""+
+		"promote:\n\t@echo $(FROM) > deploy/environments/$(TO)/images.yaml; echo 2 > other\n"+
+		"\t@echo 'stg: order of $(FROM)'; echo; echo '| $(MARKDOWN) |'\n"+
+		"idle:\n\t@echo nothing\n"+
+		"refused:\n\t@echo not signed >&2; exit 1\n", 0o600)
+	git(t, folder, "add", ".")
+	git(t, folder, "-c", "user.name=x", "-c", "user.email=x@example.com", "commit", "-q", "-m", "first")
+	git(t, folder, "push", "-q", "origin", "main")
+	return folder, origin
+}
+
+// A change of an environment becomes a branch of one commit that changes nothing else,
+// and where GitHub is, a pull request with the same text.
+func TestPropose(t *testing.T) {
+	t.Parallel()
+	script, err := filepath.Abs(filepath.Join(root, "tools/propose.sh"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What GitHub's own command line would do is written down.
+	gh := t.TempDir()
+	write(t, filepath.Join(gh, "gh"), "#!/bin/sh\necho \"$*\" >> "+gh+"/said\n", 0o700)
+	onGitHub := []string{"PATH=" + gh + ":" + os.Getenv("PATH"), "GH_TOKEN=x"}
+
+	folder, origin := checkout(t)
+	variables := []string{"FROM=dev", "TO=stg", "SERVICE=order", "MERGE=auto"}
+	if out, err := run(t, folder, append(onGitHub, variables...), script, "promote"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	branch := git(t, folder, "rev-parse", "--abbrev-ref", "HEAD")
+	if !strings.HasPrefix(branch, "promote-stg-order-") {
+		t.Errorf("branch %s", branch)
+	}
+	if text := git(t, origin, "log", "-1", "--format=%B", branch); text != "stg: order of dev\n\n| 1 |" {
+		t.Errorf("the commit says\n%s", text)
+	}
+	if files := git(t, origin, "diff", "--name-only", "main", branch); files != "deploy/environments/stg/images.yaml" {
+		t.Errorf("the commit changes %s", files)
+	}
+	said, err := os.ReadFile(filepath.Join(gh, "said"))
+	want := "pr create --base main --head " + branch + " --title stg: order of dev --body-file .local/proposal.md\npr merge " + branch + " --auto --squash\n"
+	if err != nil || string(said) != want {
+		t.Errorf("GitHub was told\n%s\nwant\n%s, %v", said, want, err)
+	}
+}
+
+func TestProposeElsewhere(t *testing.T) {
+	t.Parallel()
+	script, err := filepath.Abs(filepath.Join(root, "tools/propose.sh"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder, origin := checkout(t)
+	for _, step := range []struct {
+		target string
+		fails  bool
+		says   string
+	}{
+		{"idle", false, "nothing to propose"},
+		{"refused", true, "not signed"},
+		{"promote", false, "is ready"}, // without GitHub, the branch stays here
+		{"promote", false, "nothing to propose"},
+	} {
+		out, err := run(t, folder, []string{"FROM=dev", "TO=stg"}, script, step.target)
+		if (err != nil) != step.fails || !strings.Contains(out, step.says) {
+			t.Errorf("%s: %v, %s, want %q", step.target, err, out, step.says)
+		}
+	}
+	if branches := git(t, origin, "branch"); branches != "* main" {
+		t.Errorf("pushed %s", branches)
+	}
+	write(t, filepath.Join(folder, "deploy/environments/stg/images.yaml"), "by hand\n", 0o600)
+	if out, err := run(t, folder, nil, script, "promote"); err == nil || !strings.Contains(out, "not committed") {
+		t.Errorf("takes what somebody left there: %v, %s", err, out)
+	}
+}
+
+// What grype finds fails the scan. That its database cannot be reached does, where it
+// must be; and then nothing was found, whatever grype's exit status. The answers are
+// those of grype; its database is too big to bring along.
+func TestScan(t *testing.T) {
+	t.Parallel()
+	const (
+		nothing  = "echo 'No vulnerabilities found'"
+		found    = "echo '[0000]  WARN error updating db' >&2; echo 'GO-2026-1234 High'; exit 2"
+		database = "echo '[0000] ERROR failed to load vulnerability db: database does not exist' >&2; exit 1"
+	)
+	for name, c := range map[string]struct {
+		grype     string
+		variables []string
+		fails     bool
+		says      string
+	}{
+		"nothing":           {nothing, nil, false, "login: No vulnerabilities"},
+		"found":             {found, nil, true, "GO-2026-1234"},
+		"database":          {database, nil, false, "NOT SCANNED"},
+		"database_required": {database, []string{"VULN=required"}, true, "NOT SCANNED"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			folder := t.TempDir()
+			write(t, filepath.Join(folder, "login.cdx.json"), "{}", 0o600)
+			write(t, filepath.Join(folder, "grype"), "#!/bin/sh\n"+c.grype+"\n", 0o700)
+			out, err := run(t, root, c.variables, "tools/scan.sh", filepath.Join(folder, "grype"), folder)
+			if (err != nil) != c.fails || !strings.Contains(out, c.says) {
+				t.Errorf("%v, %s, want %q", err, out, c.says)
+			}
+		})
+	}
+}

@@ -1,0 +1,28 @@
+#!/bin/sh
+# push-charts.sh HELM REGISTRY/charts: push each chart as an OCI artifact, unless its
+# version is there already: what was pushed once is never replaced. PLAIN_HTTP=1 is
+# for a registry on this machine.
+set -eu
+helm=$1
+to=oci://$2
+plain=${PLAIN_HTTP:+--plain-http}
+export HELM_DATA_HOME="$PWD/.local/helm" HELM_CACHE_HOME="$PWD/.local/helm/cache" HELM_CONFIG_HOME="$PWD/.local/helm/config"
+out=.local/packages
+rm -rf "$out"
+mkdir -p "$out"
+for chart in pizza-lib login menu order pizza; do
+    version=$(sed -n 's/^version: *//p' "helm/$chart/Chart.yaml")
+    # shellcheck disable=SC2086 # nothing, or one word
+    if found=$("$helm" show chart $plain "$to/$chart" --version "$version" 2>&1); then
+        echo "$chart $version is there"
+        continue
+    fi
+    case $found in
+    *"not found"* | *"name unknown"* | *"NAME_UNKNOWN"* | *404*) ;;
+    *) echo "$found" >&2; exit 1 ;;
+    esac
+    "$helm" dependency build "helm/$chart" > /dev/null
+    "$helm" package "helm/$chart" --destination "$out" > /dev/null
+    # shellcheck disable=SC2086
+    "$helm" push $plain "$out/$chart-$version.tgz" "$to"
+done

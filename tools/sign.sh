@@ -1,0 +1,24 @@
+#!/bin/sh
+# sign.sh COSIGN DIR: sign every image that make push wrote down in DIR (NAME.pushed),
+# and attest its bill of materials where there is one (NAME.cdx.json). In GitHub
+# Actions the signer is the workflow itself (keyless); elsewhere it is the key
+# COSIGN_KEY, and nothing is told to the public transparency log.
+set -eu
+cosign=$1
+dir=$2
+options=--yes
+if [ -n "${COSIGN_KEY:-}" ]; then
+    options="$options --key $COSIGN_KEY --use-signing-config=false --tlog-upload=false"
+fi
+ls "$dir"/*.pushed > /dev/null 2>&1 || { echo "nothing in $dir was pushed: make push" >&2; exit 1; }
+for pushed in "$dir"/*.pushed; do
+    read -r image version reference < "$pushed"
+    # shellcheck disable=SC2086 # several words
+    "$cosign" sign $options "$reference"
+    materials=${pushed%.pushed}.cdx.json
+    if [ -f "$materials" ]; then
+        # shellcheck disable=SC2086
+        "$cosign" attest $options --type cyclonedx --predicate "$materials" "$reference"
+    fi
+    echo "signed $image $version: $reference"
+done
