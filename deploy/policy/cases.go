@@ -28,6 +28,7 @@ type try struct {
 	name       string
 	policy     object
 	pods       []object
+	update     bool // they are there already, and their specs stay
 	exceptions []object
 	expected   string
 }
@@ -47,6 +48,7 @@ func (g *gate) cases() []try {
 		{name: "unsigned, to prepare a signed one", policy: prod, pods: beside("initContainers"), expected: "fail"},
 		{name: "unsigned, to debug a signed one", policy: prod, pods: beside("ephemeralContainers"), expected: "fail"},
 		{name: "signed by a key, not by the workflow", policy: g.keyless.policy, pods: g.chart.pods[:1], expected: "fail"},
+		{name: "unsigned, running, gets a label", policy: prod, pods: one(g.unsigned), update: true},
 		{name: "the registry is away", policy: prod, pods: one(g.nobody), expected: "error"},
 		{name: "unsigned, with an exception", policy: prod, pods: one(g.unsigned), exceptions: glass, expected: "skip"},
 		{name: "unsigned, with one of another image", policy: prod, pods: one(g.foreign), exceptions: glass, expected: "fail"},

@@ -20,24 +20,30 @@ type verdict struct {
 	message string
 }
 
-// judge asks Kyverno for its verdict of each pod. exceptions are those that an
-// operator has made.
-func judge(ctx context.Context, bin string, policy object, pods, exceptions []object) (map[string]verdict, error) {
+// judge asks Kyverno for its verdict of each pod of a case.
+func judge(ctx context.Context, bin string, c try) (map[string]verdict, error) {
 	dir, err := os.MkdirTemp("", "policy")
 	if err != nil {
 		return nil, err
 	}
-	verdicts, err := judgeIn(ctx, dir, bin, policy, pods, exceptions)
+	verdicts, err := judgeIn(ctx, dir, bin, c)
 	return verdicts, errors.Join(err, os.RemoveAll(dir))
 }
 
-func judgeIn(ctx context.Context, dir, bin string, policy object, pods, exceptions []object) (map[string]verdict, error) {
+func judgeIn(ctx context.Context, dir, bin string, c try) (map[string]verdict, error) {
 	args := []string{"apply", filepath.Join(dir, "policy.yaml"), "--resource", filepath.Join(dir, "pods.yaml"),
 		"--registry", "--policy-report", "--output-format", "json"}
-	files := map[string][]object{"policy.yaml": {policy}, "pods.yaml": pods}
-	if len(exceptions) > 0 {
-		files["exceptions.yaml"] = exceptions
+	files := map[string][]object{"policy.yaml": {c.policy}, "pods.yaml": c.pods}
+	if len(c.exceptions) > 0 {
+		files["exceptions.yaml"] = c.exceptions
 		args = append(args, "--exception", filepath.Join(dir, "exceptions.yaml"))
+	}
+	if c.update {
+		files["values.yaml"] = []object{{
+			"apiVersion": "cli.kyverno.io/v1alpha1", "kind": "Values", "metadata": object{"name": "update"},
+			"globalValues": object{"request.operation": "UPDATE"},
+		}}
+		args = append(args, "--values-file", filepath.Join(dir, "values.yaml"))
 	}
 	for name, objects := range files {
 		if err := write(filepath.Join(dir, name), objects); err != nil {
@@ -49,7 +55,7 @@ func judgeIn(ctx context.Context, dir, bin string, policy object, pods, exceptio
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
-	// It leaves with 1 where a pod fails: then there are reports all the same, each on a line.
+	// It leaves with 1 where one fails: then there are reports all the same, each on a line.
 	if err != nil && !bytes.Contains(out, []byte("\n{")) {
 		return nil, fmt.Errorf("kyverno: %w\n%s%s", err, out, &stderr)
 	}

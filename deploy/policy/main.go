@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	lines := []string{"CASE\tPOD\tEXPECTED\tSEEN\tWHAT KYVERNO SAYS"}
 	var wrong []error
 	for _, c := range gate.cases() {
-		verdicts, err := judge(ctx, gate.store.bin, c.policy, c.pods, c.exceptions)
+		verdicts, err := judge(ctx, gate.store.bin, c)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
