@@ -32,9 +32,11 @@ test: documents $(WITH_POSTGRES) $(BIN)/promtool $(BIN)/prometheus $(BIN)/cosign
 
 # Always anew: go test does not notice a change of a file outside of the module, and would repeat that all was well.
 .PHONY: documents
-documents: ## Hold what people read to the code: settings, links, make targets, decisions, and the tests that are named
+documents: ## Hold what people read to the code: settings, links, make targets, decisions, workflows, and the tests that are named
 	@go test -count=1 -run '^Test(Plan|ThreatModel|Decisions|Documents|Owners|Forms|Readme.*)$$' \
 		./deploy/local/e2e ./deploy/e2e ./pkg/audit $(SERVICES:%=./services/%/internal/app)
+	@go test -count=1 ./deploy/workflows/...
+	@go test -count=1 -run '^Test(VersionsAreInputs|Bases)$$' ./deploy/images/image ./deploy/images/dockerfile
 
 .PHONY: chaos
 chaos: ## Break one part after the other while clients order, CHAOS (default 10) times as long as make test does

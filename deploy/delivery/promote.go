@@ -81,7 +81,7 @@ func choose(service string, migration bool) ([]string, error) {
 	return chosen, nil
 }
 
-// ErrNothing: what should run runs already.
+// ErrNothing says that what should run runs already.
 var ErrNothing = errors.New("nothing to change: the same images run there already")
 
 // change has p.Environment run images of source, each of which must be allowed.

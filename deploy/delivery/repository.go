@@ -61,7 +61,7 @@ func (r Repository) write(ctx context.Context, environment string, images []Imag
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(file, Replace(text, images), 0o644) //nolint:gosec // as git has it
+	return os.WriteFile(file, Replace(text, images), 0o644)
 }
 
 // log returns commits, the newest first.

@@ -50,7 +50,7 @@ func (a *argocd) start(ctx context.Context, root string) error {
 			return err
 		}
 	}
-	if err := os.WriteFile(filepath.Join(a.work, "bin", "git-verify-wrapper.sh"), script, 0o700); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(filepath.Join(a.work, "bin", "git-verify-wrapper.sh"), script, 0o700); err != nil {
 		return err
 	}
 	crds := filepath.Join(module, "manifests", "crds")

@@ -56,10 +56,10 @@ func (b *builder) build(ctx context.Context) ([]delivery.Image, error) {
 	if err := os.MkdirAll(folder, 0o750); err != nil {
 		return nil, err
 	}
-	work, ctx := errgroup.WithContext(ctx)
+	work, building := errgroup.WithContext(ctx)
 	work.SetLimit(runtime.NumCPU())
 	for _, spec := range image.Specs() {
-		work.Go(func() error { return b.one(ctx, spec, filepath.Join(folder, spec.Name+".tar")) })
+		work.Go(func() error { return b.one(building, spec, filepath.Join(folder, spec.Name+".tar")) })
 	}
 	if err := work.Wait(); err != nil {
 		return nil, err

@@ -272,9 +272,15 @@ func (w *walk) window(ctx context.Context) (string, error) {
 	var p application
 	err = wait(ctx, "the sync held up", time.Minute, func(ctx context.Context) (bool, error) {
 		p, err = w.argocd.application(ctx, "pizza-prod-order")
-		return err == nil && p.Status.OperationState != nil && strings.Contains(p.Status.OperationState.Message, "sync window"), errors.Join(err, errors.New(p.String()))
+		if o := p.Status.OperationState; err == nil && (o == nil || !strings.Contains(o.Message, "sync window")) {
+			err = errors.New(p.String())
+		}
+		return err == nil, err
 	})
-	return p.Status.OperationState.Message, errors.Join(err, w.environments["prod"].unchanged(ctx, before))
+	if err != nil {
+		return "", err
+	}
+	return p.Status.OperationState.Message, w.environments["prod"].unchanged(ctx, before)
 }
 
 // windows replaces the times at which prod may change.

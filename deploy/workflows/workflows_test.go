@@ -16,7 +16,7 @@ const root = "../.."
 
 // workflow is what the rules are about; a composite action has the steps of runs.
 type workflow struct {
-	On          any            `json:"on"`
+	On          map[string]any `json:"on"`
 	Permissions any            `json:"permissions"`
 	Concurrency any            `json:"concurrency"`
 	Jobs        map[string]job `json:"jobs"`
@@ -70,8 +70,10 @@ func TestLeastRights(t *testing.T) {
 		if w.Concurrency == nil {
 			t.Errorf("%s: two runs of it can be in each other's way", path)
 		}
-		if triggers, ok := w.On.(map[string]any); !ok || triggers["pull_request_target"] != nil || triggers["workflow_run"] != nil {
-			t.Errorf("%s: runs what strangers wrote with the rights of this repository: %v", path, w.On)
+		for _, trigger := range []string{"pull_request_target", "workflow_run"} {
+			if _, ok := w.On[trigger]; ok {
+				t.Errorf("%s: %s runs what strangers wrote with the rights of this repository", path, trigger)
+			}
 		}
 		for name, j := range w.Jobs {
 			if len(j.Permissions) == 0 {
@@ -186,8 +188,7 @@ func TestCommandsAreTargets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Of the command delivery, which is made beside this.
-	targets := map[string]bool{"contracts": true, "delivery-test": true, "publish": true, "promote": true, "attest": true, "changelog": true}
+	targets := map[string]bool{}
 	for _, m := range regexp.MustCompile(`(?m)^\.PHONY: (\S+)$`).FindAllStringSubmatch(string(makefile), -1) {
 		targets[m[1]] = true
 	}
