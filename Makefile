@@ -78,7 +78,7 @@ changed: ## Tell which images are not what dev runs, and why; or which HEAD chan
 
 .PHONY: push
 push: ## Push the images of make images to REGISTRY (make push IMAGES=order REGISTRY=ghcr.io/me/pizza), as who is logged in
-	@go run ./deploy/images/cmd/push $(if $(GITHUB_OUTPUT),-github $(GITHUB_OUTPUT)) -registry $(REGISTRY) $(IMAGES)
+	@go run ./deploy/images/cmd/push $(if $(GITHUB_OUTPUT),-github $(GITHUB_OUTPUT)) -registry "$(REGISTRY)" $(IMAGES)
 
 .PHONY: sign
 sign: $(BIN)/cosign ## Sign what was pushed, with its bill of materials: without keys in GitHub Actions, with COSIGN_KEY elsewhere
