@@ -145,7 +145,7 @@ func (a *argocd) stop() error {
 
 // notified waits for a message to the team.
 func (a *argocd) notified(ctx context.Context, about string) error {
-	return wait(ctx, "a message about "+about, time.Minute, func(context.Context) (bool, error) {
+	return wait(ctx, "a message about "+about, 4*time.Minute, func(context.Context) (bool, error) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		return slices.ContainsFunc(a.heard, func(text string) bool { return strings.Contains(text, about) }), nil
