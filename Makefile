@@ -149,7 +149,7 @@ delivery-test: $(BIN)/cosign $(BIN)/helm ## Test what brings images to the envir
 	@$(MAKE) --no-print-directory policy-test
 
 .PHONY: gitops
-gitops: $(BIN)/argocd $(BIN)/cosign $(BIN)/helm ## Follow a commit from dev to prod, and a bad one back, with Argo CD on the cluster of KUBECONFIG (deploy/README.md)
+gitops: $(BIN)/argocd $(BIN)/rollouts $(BIN)/prometheus $(BIN)/cosign $(BIN)/helm ## Follow a commit from dev to prod, and a bad one back, with Argo CD on the cluster of KUBECONFIG (deploy/README.md)
 	@go build -o $(BIN)/e2e ./deploy/e2e
 	@go build -o $(BIN)/delivery ./deploy/delivery/cmd/delivery
 	@$(BIN)/e2e gitops
@@ -250,6 +250,10 @@ $(BIN)/argocd: tools/argocd/go.mod tools/argocd/go.sum tools/argocd/main.go
 $(BIN)/kyverno: tools/kyverno/go.mod tools/kyverno/go.sum
 	@echo "building Kyverno's command line (about five minutes, once)"
 	@GOWORK=off go -C tools/kyverno build -ldflags "-s -w" -o ../../$@ github.com/kyverno/kyverno/cmd/cli/kubectl-kyverno
+
+$(BIN)/rollouts: tools/rollouts/go.mod tools/rollouts/go.sum
+	@echo "building Argo Rollouts (a few minutes, once)"
+	@GOWORK=off go -C tools/rollouts build -ldflags "-s -w" -o ../../$@ github.com/argoproj/argo-rollouts/cmd/rollouts-controller
 
 $(BIN)/cosign: tools/cosign/go.mod tools/cosign/go.sum
 	@echo "building cosign (a few minutes, once)"
