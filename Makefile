@@ -125,7 +125,7 @@ publish: $(BIN)/cosign ## Have dev run the images that make images has built and
 
 .PHONY: attest
 attest: $(BIN)/cosign ## Sign that what ENV runs has passed CHECKS (make attest ENV=dev CHECKS=sync,smoke SERVICE=order)
-	@$(DELIVERY) attest -env "$(ENV)" -checks "$(CHECKS)" -service "$(SERVICE)"
+	@$(DELIVERY) attest -env "$(ENV)" -checks "$(CHECKS)" -service "$(SERVICE)" $(if $(REVISION),-revision "$(REVISION)")
 
 .PHONY: promote
 promote: $(BIN)/cosign ## Have an environment run what the one before it runs (make promote FROM=dev TO=stg SERVICE=order)
