@@ -90,6 +90,7 @@ func (r Repository) change(ctx context.Context, p *Plan, source []Image, chosen 
 	if err != nil {
 		return err
 	}
+	p.Changes = []Change{} // a list for programs, even when empty
 	var images []Image
 	var refused []error
 	for _, key := range chosen {
