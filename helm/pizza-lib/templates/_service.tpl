@@ -75,9 +75,15 @@ metadata:
     {{- include "pizza.labels" $ | nindent 4 }}
 spec:
   scaleTargetRef:
+    {{- if $.Values.canary.enabled }}
+    apiVersion: argoproj.io/v1alpha1
+    kind: Rollout
+    name: {{ include "pizza.name" $ }}-rollout
+    {{- else }}
     apiVersion: apps/v1
     kind: Deployment
     name: {{ include "pizza.name" $ }}-deploy
+    {{- end }}
   minReplicas: {{ .minReplicas }}
   maxReplicas: {{ .maxReplicas }}
   metrics:
