@@ -99,7 +99,7 @@ func (w *walk) handOver(ctx context.Context) (string, error) {
 	return w.amongCustomers(ctx, "stg", false, func(ctx context.Context) (string, error) {
 		err := w.configure(ctx, "stg: order is handed to Argo Rollouts", map[string]any{"canary": map[string]any{
 			"enabled": true, "steps": []any{map[string]any{"setWeight": 50}, map[string]any{"pause": map[string]any{"duration": "30s"}}},
-			"analysis": map[string]any{"prometheus": "http://" + prometheusAddress, "interval": "5s", "window": "15s", "failureLimit": 1},
+			"analysis": map[string]any{"prometheus": "http://" + prometheusAddress, "interval": "5s", "window": "10s", "failureLimit": 2},
 		}})
 		if err != nil {
 			return "", err

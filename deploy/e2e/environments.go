@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 )
 
 // environment is one of those that a change passes through, with a database of its own.
@@ -69,8 +71,14 @@ func (c cluster) dropNamespace(ctx context.Context) error {
 	if n.Metadata.Labels[ours] != "gitops" {
 		return fmt.Errorf("there is a namespace %s on this cluster, which is not of an earlier walk: nothing was touched", c.namespace)
 	}
-	_, err = c.kubectl(ctx, "delete", "namespace", c.namespace, "--timeout=120s")
-	return err
+	// A hook that has failed waits for Argo CD to look at it once more, which is not there any more.
+	jobs, err := c.kubectl(ctx, "get", "jobs", "-o", "name")
+	for job := range strings.FieldsSeq(jobs) {
+		_, patchErr := c.kubectl(ctx, "patch", job, "--type=merge", "-p", `{"metadata":{"finalizers":null}}`)
+		err = errors.Join(err, patchErr)
+	}
+	_, deleteErr := c.kubectl(ctx, "delete", "namespace", c.namespace, "--timeout=120s")
+	return errors.Join(err, deleteErr)
 }
 
 // values are those by which the cluster of a walk differs from what the repository

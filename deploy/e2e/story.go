@@ -326,7 +326,7 @@ func (w *walk) badMigration(ctx context.Context) (string, error) {
 	if err := w.argocd.notified(ctx, "pizza-dev-order was not brought to "+w.commit); err != nil {
 		return "", err
 	}
-	why, err := dev.kubectl(ctx, "logs", "job/migrate-order", "--all-containers")
+	why, err := dev.kubectl(ctx, "logs", "job/migrate-order", "--container=up")
 	if !strings.Contains(why, "99999_slices.sql") || !strings.Contains(why, "does not exist") {
 		return "", fmt.Errorf("the migration does not say why it failed: %w: %s", err, why)
 	}
