@@ -75,9 +75,15 @@ metadata:
     {{- include "pizza.labels" $ | nindent 4 }}
 spec:
   scaleTargetRef:
+    {{- if $.Values.rollout.enabled }}
+    apiVersion: argoproj.io/v1alpha1
+    kind: Rollout
+    name: {{ include "pizza.name" $ }}-rollout
+    {{- else }}
     apiVersion: apps/v1
     kind: Deployment
     name: {{ include "pizza.name" $ }}-deploy
+    {{- end }}
   minReplicas: {{ .minReplicas }}
   maxReplicas: {{ .maxReplicas }}
   metrics:
@@ -121,6 +127,10 @@ spec:
   jobLabel: app.kubernetes.io/name
   # Rules read classic buckets, also where native histograms are scraped.
   scrapeClassicHistograms: true
+  {{- if $.Values.rollout.enabled }}
+  # Tells a new release from the one before.
+  podTargetLabels: [rollouts-pod-template-hash]
+  {{- end }}
   endpoints:
     - port: internal
       path: /metrics
