@@ -1,6 +1,6 @@
 # Everything that people and CI do with this repository. `make` lists it.
 
-MODULES  := pkg migrations services/login services/menu services/order deploy/images deploy/local deploy/observability deploy/e2e deploy/delivery deploy/workflows
+MODULES  := pkg migrations services/login services/menu services/order deploy/images deploy/local deploy/observability deploy/e2e deploy/delivery deploy/policy deploy/workflows
 SERVICES := login menu order
 PACKAGES := $(MODULES:%=./%/...)
 BIN      := .local/bin
@@ -62,6 +62,12 @@ contracts: $(WITH_POSTGRES) ## Check that nobody who relies on a service breaks 
 charts: $(BIN)/helm $(BIN)/helm-unittest $(BIN)/helm-docs $(BIN)/kubeconform ## Check the Helm charts: rules, schemas, and every scenario on every Kubernetes version
 	@tools/charts.sh $(CURDIR)/$(BIN)
 
+.PHONY: policy-test
+policy-test: $(BIN)/helm $(BIN)/kyverno $(BIN)/cosign ## Try the gate of stg and prod with signed and unsigned images (deploy/policy)
+	@for chart in $(SERVICES) pizza; do $(BIN)/helm dependency build helm/$$chart > /dev/null || exit 1; done
+	@go build -o $(BIN)/policy ./deploy/policy
+	@$(BIN)/policy
+
 .PHONY: images
 images: ## Build the container images as OCI archives in .local/images (make images IMAGES="login menu" TAG=1.2.0 REGISTRY=ghcr.io/me/pizza)
 	@go run ./deploy/images/cmd/images $(if $(TAG),-tag $(TAG)) $(if $(REGISTRY),-registry $(REGISTRY)) $(IMAGES)
@@ -72,7 +78,7 @@ changed: ## Tell which images are not what dev runs, and why; or which HEAD chan
 
 .PHONY: push
 push: ## Push the images of make images to REGISTRY (make push IMAGES=order REGISTRY=ghcr.io/me/pizza), as who is logged in
-	@go run ./deploy/images/cmd/push $(if $(GITHUB_OUTPUT),-github $(GITHUB_OUTPUT)) -registry $(REGISTRY) $(IMAGES)
+	@go run ./deploy/images/cmd/push $(if $(GITHUB_OUTPUT),-github $(GITHUB_OUTPUT)) -registry "$(REGISTRY)" $(IMAGES)
 
 .PHONY: sign
 sign: $(BIN)/cosign ## Sign what was pushed, with its bill of materials: without keys in GitHub Actions, with COSIGN_KEY elsewhere
@@ -119,7 +125,7 @@ publish: $(BIN)/cosign ## Have dev run the images that make images has built and
 
 .PHONY: attest
 attest: $(BIN)/cosign ## Sign that what ENV runs has passed CHECKS (make attest ENV=dev CHECKS=sync,smoke SERVICE=order)
-	@$(DELIVERY) attest -env "$(ENV)" -checks "$(CHECKS)" -service "$(SERVICE)"
+	@$(DELIVERY) attest -env "$(ENV)" -checks "$(CHECKS)" -service "$(SERVICE)" $(if $(REVISION),-revision "$(REVISION)")
 
 .PHONY: promote
 promote: $(BIN)/cosign ## Have an environment run what the one before it runs (make promote FROM=dev TO=stg SERVICE=order)
@@ -140,9 +146,10 @@ changelog: ## List the commits of RANGE by the part that they change (make chang
 .PHONY: delivery-test
 delivery-test: $(BIN)/cosign $(BIN)/helm ## Test what brings images to the environments, with real signatures and no network
 	go test -race -count=1 ./deploy/delivery/... ./deploy/e2e/...
+	@$(MAKE) --no-print-directory policy-test
 
 .PHONY: gitops
-gitops: $(BIN)/argocd $(BIN)/cosign $(BIN)/helm ## Follow a commit from dev to prod, and a bad one back, with Argo CD on the cluster of KUBECONFIG (deploy/README.md)
+gitops: $(BIN)/argocd $(BIN)/rollouts $(BIN)/prometheus $(BIN)/cosign $(BIN)/helm ## Follow a commit from dev to prod, and a bad one back, with Argo CD on the cluster of KUBECONFIG (deploy/README.md)
 	@go build -o $(BIN)/e2e ./deploy/e2e
 	@go build -o $(BIN)/delivery ./deploy/delivery/cmd/delivery
 	@$(BIN)/e2e gitops
@@ -238,6 +245,15 @@ $(BIN)/promtool $(BIN)/prometheus: tools/prometheus/go.mod tools/prometheus/go.s
 $(BIN)/argocd: tools/argocd/go.mod tools/argocd/go.sum tools/argocd/main.go
 	@echo "building Argo CD (a few minutes, once)"
 	@GOWORK=off go -C tools/argocd build -ldflags "-s -w" -o ../../$@ .
+
+# What Kyverno needs would change the versions of everybody else. Its binary is large, so without what is for debuggers.
+$(BIN)/kyverno: tools/kyverno/go.mod tools/kyverno/go.sum
+	@echo "building Kyverno's command line (about five minutes, once)"
+	@GOWORK=off go -C tools/kyverno build -ldflags "-s -w" -o ../../$@ github.com/kyverno/kyverno/cmd/cli/kubectl-kyverno
+
+$(BIN)/rollouts: tools/rollouts/go.mod tools/rollouts/go.sum
+	@echo "building Argo Rollouts (a few minutes, once)"
+	@GOWORK=off go -C tools/rollouts build -ldflags "-s -w" -o ../../$@ github.com/argoproj/argo-rollouts/cmd/rollouts-controller
 
 $(BIN)/cosign: tools/cosign/go.mod tools/cosign/go.sum
 	@echo "building cosign (a few minutes, once)"

@@ -46,6 +46,7 @@ global.postgresql.sslmode=on
 global.corsAllowedOrigins[0]=https://pizza.example/
 global.trustedProxies[0]=10.0.0.1
 global.image.registry=registry.example/
+global.imagePolicy.subject=release.yml
 image.digest=sha256:abc
 resources.limits.memory=null
 config.ORDER_QUEUE=100

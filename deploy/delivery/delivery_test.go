@@ -183,7 +183,7 @@ func (w *world) runs(environment string, signed bool, changed ...string) {
 
 func (w *world) passed(environment string) {
 	w.Helper()
-	_, err := delivery.Attest(w.Context(), w.Repository, w.Evidence, delivery.Checks{Environment: environment, Checks: []string{"smoke"}, Time: time.Now()}, "")
+	_, err := delivery.Attest(w.Context(), w.Repository, w.Evidence, delivery.Checks{Environment: environment, Revision: "HEAD", Checks: []string{"smoke"}, Time: time.Now()}, "")
 	w.must(err)
 }
 
@@ -418,6 +418,33 @@ func TestPublish(t *testing.T) {
 	w.must(err)
 	if diff := cmp.Diff(i, w.images("dev")[2]); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestAttest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.runs("dev", true, "order")
+	synced := w.git("rev-parse", "HEAD")
+	was := w.images("dev")[2]
+	w.runs("dev", true, "order")
+	now := w.images("dev")[2]
+	checks := delivery.Checks{Environment: "dev", Revision: synced, Checks: []string{"sync", "smoke"}, Time: time.Now()}
+	_, err := delivery.Attest(t.Context(), w.Repository, w.Evidence, checks, "order")
+	w.must(err)
+	if err := w.Passed(t.Context(), was, "dev"); err != nil {
+		t.Error(err)
+	}
+	if err := w.Passed(t.Context(), now, "dev"); err == nil {
+		t.Error("what came after the revision counts as checked")
+	}
+	for name, c := range map[string]delivery.Checks{
+		"no checks are named":           {Environment: "dev", Revision: synced},
+		"is not a commit that led here": {Environment: "dev", Revision: w.git("commit-tree", "-m", "beside", "HEAD^{tree}"), Checks: checks.Checks},
+	} {
+		if _, err := delivery.Attest(t.Context(), w.Repository, w.Evidence, c, ""); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("error %v, want %q", err, name)
+		}
 	}
 }
 

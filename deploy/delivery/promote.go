@@ -170,8 +170,8 @@ func Publish(ctx context.Context, r Repository, e Evidence, images []Image) (Pla
 	return p, err
 }
 
-// Attest writes down that what an environment runs has passed checks: a service with
-// the migration that its sync has applied, or all of it.
+// Attest writes down that what an environment runs, by the revision in c, has passed
+// checks: a service with the migration that its sync has applied, or all of it.
 func Attest(ctx context.Context, r Repository, e Evidence, c Checks, service string) ([]Image, error) {
 	if len(c.Checks) == 0 {
 		return nil, errors.New("no checks are named that were passed")
@@ -180,11 +180,14 @@ func Attest(ctx context.Context, r Repository, e Evidence, c Checks, service str
 	if err != nil {
 		return nil, err
 	}
-	head, err := r.git(ctx, "rev-parse", "HEAD")
+	revision, err := r.git(ctx, "rev-parse", "--verify", c.Revision+"^{commit}")
 	if err != nil {
 		return nil, err
 	}
-	c.Revision = strings.TrimSpace(head)
+	c.Revision = strings.TrimSpace(revision)
+	if _, err := r.git(ctx, "merge-base", "--is-ancestor", c.Revision, "HEAD"); err != nil {
+		return nil, fmt.Errorf("no environment has run %s, which is not a commit that led here", c.Revision)
+	}
 	all, err := r.images(ctx, c.Environment, c.Revision)
 	if err != nil {
 		return nil, err

@@ -53,12 +53,17 @@ func (a *argocd) start(ctx context.Context, root string) error {
 	if err := os.WriteFile(filepath.Join(a.work, "bin", "git-verify-wrapper.sh"), script, 0o700); err != nil {
 		return err
 	}
-	crds := filepath.Join(module, "manifests", "crds")
-	if _, err := a.kubectl(ctx, "apply", "--server-side", "--force-conflicts", "-k", crds); err != nil {
+	rollouts, err := a.run(ctx, "", "env", "GOWORK=off", "go", "-C", filepath.Join(root, "tools", "rollouts"), "list", "-m", "-f", "{{.Dir}}", "github.com/argoproj/argo-rollouts")
+	if err != nil {
 		return err
 	}
+	for _, module := range []string{module, strings.TrimSpace(rollouts)} {
+		if _, err := a.kubectl(ctx, "apply", "--server-side", "--force-conflicts", "-k", filepath.Join(module, "manifests", "crds")); err != nil {
+			return err
+		}
+	}
 	err = wait(ctx, "the API of Argo CD", time.Minute, func(ctx context.Context) (bool, error) {
-		_, err := a.kubectl(ctx, "get", "applicationsets,applications,appprojects")
+		_, err := a.kubectl(ctx, "get", "applicationsets,applications,appprojects,rollouts,analysistemplates")
 		return err == nil, err
 	})
 	if err != nil {
@@ -99,21 +104,22 @@ func (a *argocd) start(ctx context.Context, root string) error {
 		{"applicationset-controller", wide, "--argocd-repo-server=" + repoServerAddress, "--repo-server-plaintext", "--metrics-addr=127.0.0.1:18085", "--probe-addr=127.0.0.1:18086", "--webhook-addr=127.0.0.1:18087"},
 		{"notifications-controller", wide, "--argocd-repo-server=" + repoServerAddress, "--argocd-repo-server-plaintext", "--metrics-port=18088"},
 	} {
-		if err := a.process(ctx, args...); err != nil {
+		if err := a.process(ctx, args[0], "argocd", args...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// process starts a controller, whose log is in a file of its name.
-func (a *argocd) process(ctx context.Context, args ...string) (err error) {
-	log, err := os.Create(filepath.Join(a.work, args[0]+".log"))
+// process starts a program that runs until the end of the walk. Its log is in a file
+// of its name.
+func (a *argocd) process(ctx context.Context, name, program string, args ...string) (err error) {
+	log, err := os.Create(filepath.Join(a.work, name+".log"))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }() // the process has its own
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(a.bin, "argocd"), args...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(a.bin, program), args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(os.Environ(),
 		"PATH="+strings.Join([]string{filepath.Join(a.work, "bin"), a.bin, os.Getenv("PATH")}, string(os.PathListSeparator)), // helm
@@ -122,7 +128,7 @@ func (a *argocd) process(ctx context.Context, args ...string) (err error) {
 		"ARGOCD_PLUGINSOCKFILEPATH="+filepath.Join(a.work, "plugins"), "TMPDIR="+a.work,
 		"XDG_DATA_HOME="+a.work, "XDG_CACHE_HOME="+a.work, "XDG_CONFIG_HOME="+a.work)
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("%s: %w", args[0], err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	a.processes = append(a.processes, cmd)
 	return nil
@@ -145,7 +151,7 @@ func (a *argocd) stop() error {
 
 // notified waits for a message to the team.
 func (a *argocd) notified(ctx context.Context, about string) error {
-	return wait(ctx, "a message about "+about, time.Minute, func(context.Context) (bool, error) {
+	return wait(ctx, "a message about "+about, 4*time.Minute, func(context.Context) (bool, error) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		return slices.ContainsFunc(a.heard, func(text string) bool { return strings.Contains(text, about) }), nil

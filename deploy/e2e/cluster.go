@@ -55,7 +55,7 @@ type pod struct {
 		Containers []struct{ Image string }
 	}
 	Status struct {
-		Phase             string
+		Phase, PodIP      string
 		Conditions        []struct{ Type, Status string }
 		ContainerStatuses []struct {
 			RestartCount int

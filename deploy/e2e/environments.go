@@ -91,6 +91,7 @@ func (w *walk) values(e *environment) map[string]any {
 			"postgresql":    object{"host": w.settings.Host, "port": e.database.door.port(), "sslmode": "prefer", "maxConnections": maxConnections},
 			"jwt":           object{"existingSecret": "jwt-keys"},
 			"networkPolicy": networkPolicy(w.settings),
+			"imagePolicy":   object{"enabled": false}, // there is no Kyverno; make policy-test tries it
 			"monitoring":    object{"serviceMonitor": object{"enabled": false}, "prometheusRule": object{"enabled": false}},
 		},
 		"login": service("login", 3), "menu": service("menu", 3), "order": order,

@@ -32,6 +32,10 @@ func (w *walk) story(ctx context.Context) error {
 		{"in prod, while customers order", w.inProd},
 		{"a commit whose migration fails: dev stays as it is", w.badMigration},
 		{"rolled back: in dev", w.back},
+		{"order of stg handed to Argo Rollouts, while customers order", w.handOver},
+		{"a good change of order, on half of the pods first", w.goodCanary},
+		{"a bad change of order: taken away by the analysis", w.badCanary},
+		{"reverted: in stg", w.revert},
 	} {
 		if err := w.step(s.what, func() (string, error) { return s.do(ctx) }); err != nil {
 			return err
@@ -291,33 +295,12 @@ func (w *walk) windows(ctx context.Context, windows string) error {
 
 // inProd opens the window while customers order, who notice nothing.
 func (w *walk) inProd(ctx context.Context) (string, error) {
-	prod := w.environments["prod"]
-	customers := newCustomers(w.settings.Ingress, prod.host, w.settings.Rate)
-	if err := wait(ctx, "answers through the Ingress", time.Minute, customers.served); err != nil {
-		return "", err
-	}
-	if err := customers.arrive(ctx); err != nil {
-		return "", err
-	}
-	open, closing := context.WithCancel(ctx)
-	result := make(chan *books, 1)
-	go func() { result <- customers.shop(open) }()
-	pause(ctx, w.settings.Calm)
-	seen, err := "", w.windows(ctx, "[]")
-	if err == nil {
-		seen, err = w.until(ctx, "prod")
-	}
-	pause(ctx, w.settings.Calm)
-	closing()
-	b := <-result
-	stored, readErr := prod.database.orders(ctx, customers.prefix)
-	for why, n := range b.failures {
-		err = errors.Join(err, fmt.Errorf("%d requests failed: %s", n, why))
-	}
-	if len(stored) != len(b.acknowledged) || len(stored) != b.orders || len(stored) == 0 {
-		err = errors.Join(err, fmt.Errorf("%d orders placed, %d acknowledged, %d there", b.orders, len(b.acknowledged), len(stored)))
-	}
-	return fmt.Sprintf("%s; %d requests, none failed, %d orders, none lost", seen, b.requests, len(stored)), errors.Join(err, readErr)
+	return w.amongCustomers(ctx, "prod", false, func(ctx context.Context) (string, error) {
+		if err := w.windows(ctx, "[]"); err != nil {
+			return "", err
+		}
+		return w.until(ctx, "prod")
+	})
 }
 
 // badMigration is a release that must go nowhere: its migration cannot be applied.

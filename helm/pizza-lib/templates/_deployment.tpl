@@ -1,5 +1,4 @@
 {{- define "pizza.deployment" -}}
-{{- if not .Values.rollout.enabled -}}
 {{- include "pizza.checkConnections" (list . (dict (include "pizza.name" .) .Values)) -}}
 apiVersion: apps/v1
 kind: Deployment
@@ -9,144 +8,138 @@ metadata:
   labels:
     {{- include "pizza.labels" . | nindent 4 }}
 spec:
-  {{- include "pizza.pods" . | trim | nindent 2 }}
+  {{- if not (or .Values.autoscaling.enabled .Values.canary.enabled) }}
+  replicas: {{ .Values.replicas }}
+  {{- end }}
+  revisionHistoryLimit: 5
+  # Below the 10 minutes of the default: a roll-out that hangs is seen while someone still looks.
+  progressDeadlineSeconds: 300
+  selector:
+    matchLabels:
+      {{- include "pizza.selectorLabels" . | nindent 6 }}
   strategy:
     type: RollingUpdate
     rollingUpdate:
       # One pod more, and never one less.
       maxSurge: 1
       maxUnavailable: 0
-{{- end -}}
-{{- end }}
-
-{{/* What a Deployment and a Rollout have in common: how many pods, and what each is. */}}
-{{- define "pizza.pods" -}}
-{{- if not .Values.autoscaling.enabled }}
-replicas: {{ .Values.replicas }}
-{{- end }}
-revisionHistoryLimit: 5
-# Below the 10 minutes of the default: a roll-out that hangs is seen while someone still looks.
-progressDeadlineSeconds: 300
-selector:
-  matchLabels:
-    {{- include "pizza.selectorLabels" . | nindent 4 }}
-template:
-  metadata:
-    labels:
-      {{- include "pizza.labels" . | nindent 6 }}
-      {{- with .Values.podLabels }}
-      {{- toYaml . | nindent 6 }}
-      {{- end }}
-    annotations:
-      # Pods take a changed setting up by being replaced. Keys of tokens are files, which are read again.
-      checksum/config: {{ include "pizza.config" . | sha256sum }}
-      {{- if not (or .Values.secrets.existingSecret .Values.secrets.externalSecret.enabled) }}
-      checksum/secrets: {{ include "pizza.secret" . | sha256sum }}
-      {{- end }}
-      {{- with .Values.podAnnotations }}
-      {{- toYaml . | nindent 6 }}
-      {{- end }}
-  spec:
-    serviceAccountName: {{ include "pizza.serviceAccountName" . }}
-    automountServiceAccountToken: false
-    enableServiceLinks: false
-    {{- with .Values.global.image.pullSecrets }}
-    imagePullSecrets:
-      {{- toYaml . | nindent 6 }}
-    {{- end }}
-    {{- with .Values.priorityClassName }}
-    priorityClassName: {{ . }}
-    {{- end }}
-    securityContext:
-      {{- include "pizza.podSecurityContext" . | nindent 6 }}
-    # A stopping pod is unready at once, goes on serving for SHUTDOWN_DELAY while load balancers notice, and
-    # then waits up to SHUTDOWN_TIMEOUT for requests in flight. No preStop hook is needed for it.
-    terminationGracePeriodSeconds: {{ add .Values.shutdown.delaySeconds .Values.shutdown.timeoutSeconds 5 }}
-    topologySpreadConstraints:
-      {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
-      - topologyKey: {{ . }}
-        maxSkew: 1
-        whenUnsatisfiable: ScheduleAnyway
-        labelSelector:
-          matchLabels:
-            {{- include "pizza.selectorLabels" $ | nindent 12 }}
-      {{- end }}
-    {{- with .Values.nodeSelector }}
-    nodeSelector:
-      {{- toYaml . | nindent 6 }}
-    {{- end }}
-    {{- with .Values.tolerations }}
-    tolerations:
-      {{- toYaml . | nindent 6 }}
-    {{- end }}
-    {{- with .Values.affinity }}
-    affinity:
-      {{- toYaml . | nindent 6 }}
-    {{- end }}
-    containers:
-      - name: {{ include "pizza.name" . }}
-        image: {{ include "pizza.image" . }}
-        imagePullPolicy: {{ .Values.global.image.pullPolicy }}
-        securityContext:
-          {{- include "pizza.containerSecurityContext" . | nindent 10 }}
-        ports:
-          - name: http
-            containerPort: 8000
-          - name: internal
-            containerPort: 9000
-        envFrom:
-          - configMapRef:
-              name: {{ include "pizza.name" . }}-config
-          - secretRef:
-              name: {{ include "pizza.secretName" . }}
-        env:
-          # What the Go runtime may use of the limits, so that it collects garbage before it is killed for it, and
-          # starts no more threads than it is given CPU.
-          - name: GOMEMLIMIT
-            value: {{ include "pizza.goMemLimit" . | quote }}
-          - name: GOMAXPROCS
-            valueFrom:
-              resourceFieldRef:
-                resource: limits.cpu
-                divisor: "1" # what is left out comes back as "0", which Argo CD would call a difference
-        {{- if .Values.jwt }}
-        volumeMounts:
-          - name: jwt-keys
-            mountPath: /etc/pizza/jwt
-            readOnly: true
+  template:
+    metadata:
+      labels:
+        {{- include "pizza.labels" . | nindent 8 }}
+        {{- with .Values.podLabels }}
+        {{- toYaml . | nindent 8 }}
         {{- end }}
-        startupProbe:
-          httpGet:
-            path: /livez
-            port: http
-          periodSeconds: 1
-          timeoutSeconds: 1
-          failureThreshold: 60
-        # The process alone: a database that is away must never restart pods.
-        livenessProbe:
-          httpGet:
-            path: /livez
-            port: http
-          periodSeconds: 10
-          timeoutSeconds: 3
-          failureThreshold: 3
-        # Ready to serve: the database answers, and its schema is new enough.
-        readinessProbe:
-          httpGet:
-            path: /healthz
-            port: http
-          periodSeconds: 2
-          timeoutSeconds: 1
-          failureThreshold: 2
-        resources:
-          {{- toYaml .Values.resources | nindent 10 }}
-    {{- if .Values.jwt }}
-    volumes:
-      - name: jwt-keys
-        secret:
-          secretName: {{ include "pizza.jwtSecretName" . }}
-          defaultMode: 0440
-    {{- end }}
+      annotations:
+        # Pods take a changed setting up by being replaced. Keys of tokens are files, which are read again.
+        checksum/config: {{ include "pizza.config" . | sha256sum }}
+        {{- if not (or .Values.secrets.existingSecret .Values.secrets.externalSecret.enabled) }}
+        checksum/secrets: {{ include "pizza.secret" . | sha256sum }}
+        {{- end }}
+        {{- with .Values.podAnnotations }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+    spec:
+      serviceAccountName: {{ include "pizza.serviceAccountName" . }}
+      automountServiceAccountToken: false
+      enableServiceLinks: false
+      {{- with .Values.global.image.pullSecrets }}
+      imagePullSecrets:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with .Values.priorityClassName }}
+      priorityClassName: {{ . }}
+      {{- end }}
+      securityContext:
+        {{- include "pizza.podSecurityContext" . | nindent 8 }}
+      # A stopping pod is unready at once, goes on serving for SHUTDOWN_DELAY while load balancers notice, and
+      # then waits up to SHUTDOWN_TIMEOUT for requests in flight. No preStop hook is needed for it.
+      terminationGracePeriodSeconds: {{ add .Values.shutdown.delaySeconds .Values.shutdown.timeoutSeconds 5 }}
+      topologySpreadConstraints:
+        {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+        - topologyKey: {{ . }}
+          maxSkew: 1
+          whenUnsatisfiable: ScheduleAnyway
+          labelSelector:
+            matchLabels:
+              {{- include "pizza.selectorLabels" $ | nindent 14 }}
+        {{- end }}
+      {{- with .Values.nodeSelector }}
+      nodeSelector:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with .Values.tolerations }}
+      tolerations:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with .Values.affinity }}
+      affinity:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      containers:
+        - name: {{ include "pizza.name" . }}
+          image: {{ include "pizza.image" . }}
+          imagePullPolicy: {{ .Values.global.image.pullPolicy }}
+          securityContext:
+            {{- include "pizza.containerSecurityContext" . | nindent 12 }}
+          ports:
+            - name: http
+              containerPort: 8000
+            - name: internal
+              containerPort: 9000
+          envFrom:
+            - configMapRef:
+                name: {{ include "pizza.name" . }}-config
+            - secretRef:
+                name: {{ include "pizza.secretName" . }}
+          env:
+            # What the Go runtime may use of the limits, so that it collects garbage before it is killed for it, and
+            # starts no more threads than it is given CPU.
+            - name: GOMEMLIMIT
+              value: {{ include "pizza.goMemLimit" . | quote }}
+            - name: GOMAXPROCS
+              valueFrom:
+                resourceFieldRef:
+                  resource: limits.cpu
+                  divisor: "1" # what is left out comes back as "0", which Argo CD would call a difference
+          {{- if .Values.jwt }}
+          volumeMounts:
+            - name: jwt-keys
+              mountPath: /etc/pizza/jwt
+              readOnly: true
+          {{- end }}
+          startupProbe:
+            httpGet:
+              path: /livez
+              port: http
+            periodSeconds: 1
+            timeoutSeconds: 1
+            failureThreshold: 60
+          # The process alone: a database that is away must never restart pods.
+          livenessProbe:
+            httpGet:
+              path: /livez
+              port: http
+            periodSeconds: 10
+            timeoutSeconds: 3
+            failureThreshold: 3
+          # Ready to serve: the database answers, and its schema is new enough.
+          readinessProbe:
+            httpGet:
+              path: /healthz
+              port: http
+            periodSeconds: 2
+            timeoutSeconds: 1
+            failureThreshold: 2
+          resources:
+            {{- toYaml .Values.resources | nindent 12 }}
+      {{- if .Values.jwt }}
+      volumes:
+        - name: jwt-keys
+          secret:
+            secretName: {{ include "pizza.jwtSecretName" . }}
+            defaultMode: 0440
+      {{- end }}
 {{- end }}
 
 {{- define "pizza.podSecurityContext" -}}

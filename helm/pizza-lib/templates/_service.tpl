@@ -75,7 +75,7 @@ metadata:
     {{- include "pizza.labels" $ | nindent 4 }}
 spec:
   scaleTargetRef:
-    {{- if $.Values.rollout.enabled }}
+    {{- if $.Values.canary.enabled }}
     apiVersion: argoproj.io/v1alpha1
     kind: Rollout
     name: {{ include "pizza.name" $ }}-rollout
@@ -127,10 +127,6 @@ spec:
   jobLabel: app.kubernetes.io/name
   # Rules read classic buckets, also where native histograms are scraped.
   scrapeClassicHistograms: true
-  {{- if $.Values.rollout.enabled }}
-  # Tells a new release from the one before.
-  podTargetLabels: [rollouts-pod-template-hash]
-  {{- end }}
   endpoints:
     - port: internal
       path: /metrics

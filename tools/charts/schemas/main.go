@@ -36,15 +36,15 @@ func definitions() [][2]string {
 	const (
 		prometheus = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
 		crds       = "example/prometheus-operator-crd/monitoring.coreos.com_"
-		rollouts   = "github.com/argoproj/argo-rollouts@v1.10.1"
 	)
 	return [][2]string{
 		{prometheus, crds + "servicemonitors.yaml"},
 		{prometheus, crds + "prometheusrules.yaml"},
 		{"sigs.k8s.io/gateway-api@v1.6.3", "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"},
+		{"github.com/argoproj/argo-rollouts@v1.10.1", "manifests/crds/rollout-crd.yaml"},
+		{"github.com/argoproj/argo-rollouts@v1.10.1", "manifests/crds/analysis-template-crd.yaml"},
+		{"github.com/kyverno/kyverno@v1.19.1", "config/crds/policies.kyverno.io/policies.kyverno.io_namespacedimagevalidatingpolicies.yaml"},
 		{"github.com/external-secrets/external-secrets@v1.3.2", "config/crds/bases/external-secrets.io_externalsecrets.yaml"},
-		{rollouts, "manifests/crds/rollout-crd.yaml"},
-		{rollouts, "manifests/crds/analysis-template-crd.yaml"},
 	}
 }
 

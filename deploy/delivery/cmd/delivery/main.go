@@ -187,12 +187,13 @@ func (c *command) publish(ctx context.Context, args []string) error {
 func (c *command) attest(ctx context.Context, args []string) error {
 	environment := c.flags.String("env", "", "dev or stg")
 	service := c.flags.String("service", "", "login, menu or order alone (default all); the migration comes along")
+	revision := c.flags.String("revision", "HEAD", "commit that the environment has been brought to")
 	checks := c.flags.String("checks", "", "what was passed, such as sync,smoke")
 	c.trusting()
 	if err := c.parse(args, environment); err != nil {
 		return err
 	}
-	passed := delivery.Checks{Environment: *environment, Time: time.Now().UTC().Truncate(time.Second)}
+	passed := delivery.Checks{Environment: *environment, Revision: *revision, Time: time.Now().UTC().Truncate(time.Second)}
 	passed.Checks = strings.FieldsFunc(*checks, func(r rune) bool { return r == ',' })
 	images, err := delivery.Attest(ctx, c.repository, c.evidence, passed, *service)
 	if err != nil {

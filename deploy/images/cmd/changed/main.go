@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -49,7 +50,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	root := flags.String("root", ".", "the repository")
 	environment := flags.String("environment", "dev", "whose images to compare with where there is no BASE")
 	asJSON := flags.Bool("json", false, "print JSON")
-	github := flags.String("github", "", "file to append images=NAME NAME… and matrix=[\"NAME\",…] to, as output of a step of GitHub Actions ($GITHUB_OUTPUT)")
+	github := flags.String("github", "", "file to append images=NAME NAME…, matrix=[\"NAME\",…] and code=BOOL to, as output of a step of GitHub Actions ($GITHUB_OUTPUT)")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -58,7 +59,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if *github != "" {
-		if err := output(*github, all); err != nil {
+		code, err := touchesMore(ctx, *root, flags.Arg(0))
+		if err != nil {
+			return err
+		}
+		if err := output(*github, all, code); err != nil {
 			return err
 		}
 	}
@@ -140,8 +145,26 @@ func running(path string) (map[string]string, error) {
 	return tags, nil
 }
 
-// output is two lines for the steps that follow, and for the jobs.
-func output(path string, all []answer) (err error) {
+var lines = regexp.MustCompile(`^deploy/environments/[^/]+/images\.yaml$`)
+
+// touchesMore is false for a change which but moves images between environments, or
+// back: whoever waits for that need not wait for tests of what was tested before.
+func touchesMore(ctx context.Context, root, base string) (bool, error) {
+	if base == "" || !exists(ctx, root, base) {
+		return true, nil
+	}
+	cmd := exec.CommandContext(ctx, "git", "diff", "--name-only", "--no-renames", "-z", base+"...HEAD")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		return false, fmt.Errorf("git diff: %w", err)
+	}
+	files := strings.FieldsFunc(string(out), func(r rune) bool { return r == 0 })
+	return len(files) == 0 || slices.ContainsFunc(files, func(file string) bool { return !lines.MatchString(file) }), nil
+}
+
+// output is three lines for the steps that follow, and for the jobs.
+func output(path string, all []answer, code bool) (err error) {
 	names := []string{}
 	for _, a := range all {
 		if a.Changed {
@@ -157,7 +180,7 @@ func output(path string, all []answer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	_, err = fmt.Fprintf(f, "images=%s\nmatrix=%s\n", strings.Join(names, " "), matrix)
+	_, err = fmt.Fprintf(f, "images=%s\nmatrix=%s\ncode=%t\n", strings.Join(names, " "), matrix, code)
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -20,7 +21,7 @@ const root = "../../../.."
 // one before the first push of a branch.
 func TestRun(t *testing.T) {
 	t.Parallel()
-	none, all := "images=\nmatrix=[]\n", "images=login menu order migrate\nmatrix=[\"login\",\"menu\",\"order\",\"migrate\"]\n"
+	none, all := "images=\nmatrix=[]\ncode=true\n", "images=login menu order migrate\nmatrix=[\"login\",\"menu\",\"order\",\"migrate\"]\ncode=true\n"
 	for base, want := range map[string]string{"HEAD": none, strings.Repeat("0", 40): all} {
 		path := filepath.Join(t.TempDir(), "output")
 		var out bytes.Buffer
@@ -38,6 +39,51 @@ func TestRun(t *testing.T) {
 	}
 	if err := run(t.Context(), []string{"-root", root, "-environment", "nowhere"}, io.Discard, io.Discard); err == nil {
 		t.Error("compares with an environment that is not there")
+	}
+}
+
+// What but moves images between environments is not code; all else is.
+func TestTouchesMore(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	git := func(args ...string) {
+		cmd := exec.Command("git", append([]string{"-c", "user.name=x", "-c", "user.email=x@example.com"}, args...)...)
+		cmd.Dir = folder
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, out)
+		}
+	}
+	git("init", "-q", "-b", "main")
+	git("commit", "-q", "--allow-empty", "-m", "first")
+	git("tag", "base")
+	for _, step := range []struct {
+		file string
+		want bool
+	}{
+		{"", true},
+		{"deploy/environments/stg/images.yaml", false},
+		{"deploy/environments/prod/images.yaml", false},
+		{"deploy/environments/prod/values.yaml", true},
+	} {
+		if step.file != "" {
+			path := filepath.Join(folder, step.file)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			git("add", ".")
+			git("commit", "-q", "-m", step.file)
+		}
+		if got, err := touchesMore(t.Context(), folder, "base"); got != step.want || err != nil {
+			t.Errorf("after %s: %t, want %t, %v", step.file, got, step.want, err)
+		}
+	}
+	for _, base := range []string{"", "nowhere"} {
+		if got, err := touchesMore(t.Context(), folder, base); !got || err != nil {
+			t.Errorf("since %q: %t, %v", base, got, err)
+		}
 	}
 }
 

@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if *to == "" {
-		return errors.New("to which registry?")
+		return errors.New("to which registry? (make push REGISTRY=…)")
 	}
 	archives, err := choose(*folder, flags.Args())
 	if err != nil {
