@@ -77,7 +77,7 @@ spec:
       provider:
         prometheus:
           address: {{ .prometheus }}
-          query: count(up{namespace="{{ $.Release.Namespace }}", pod=~"{{ include "pizza.name" $ }}-rollout-{{ "{{args.hash}}" }}-.*"} == 1)
+          query: count(max_over_time(up{namespace="{{ $.Release.Namespace }}", pod=~"{{ include "pizza.name" $ }}-rollout-{{ "{{args.hash}}" }}-.*"}[{{ .window }}]) == 1)
     - name: availability
       interval: {{ .interval }}
       initialDelay: {{ .interval }}
