@@ -160,6 +160,14 @@ func (w *world) images(environment string) []delivery.Image {
 	return all
 }
 
+// imagesAt returns what an environment runs at a commit.
+func (w *world) imagesAt(environment, commit string) []delivery.Image {
+	w.Helper()
+	all, err := delivery.Parse(environment, []byte(w.git("show", commit+":"+delivery.Path(environment))+"\n"))
+	w.must(err)
+	return all
+}
+
 // runs has an environment run a new image of some keys.
 func (w *world) runs(environment string, signed bool, changed ...string) {
 	w.Helper()
@@ -393,8 +401,32 @@ func TestRollback(t *testing.T) {
 		}
 		w.commit("To the beginning")
 	})
+	t.Run("previous of a service that was not the last to change", func(t *testing.T) {
+		w.runs("prod", true, "login")
+		before := w.images("prod")[0]
+		w.runs("prod", true, "login")
+		w.runs("prod", true, "menu")
+		_, err := delivery.Rollback(t.Context(), w.Repository, w.Evidence, "prod", delivery.Previous, "login")
+		w.must(err)
+		want := w.imagesAt("prod", "HEAD")
+		want[0] = before
+		if diff := cmp.Diff(want, w.images("prod")); diff != "" {
+			t.Error(diff)
+		}
+		w.commit("Back with login")
+	})
+	t.Run("an option in place of a commit", func(t *testing.T) {
+		written := filepath.Join(t.TempDir(), "written")
+		_, err := delivery.Rollback(t.Context(), w.Repository, w.Evidence, "prod", "--output="+written, "")
+		if err == nil || !strings.Contains(err.Error(), "is no commit") {
+			t.Errorf("error %v", err)
+		}
+		if files, err := filepath.Glob(written + "*"); err != nil || len(files) > 0 {
+			t.Errorf("git has written %v, %v", files, err)
+		}
+	})
 	t.Run("nothing to go back to", func(t *testing.T) {
-		if _, err := delivery.Rollback(t.Context(), w.Repository, w.Evidence, "stg", delivery.Previous, ""); err == nil || !strings.Contains(err.Error(), "has run nothing else before") {
+		if _, err := delivery.Rollback(t.Context(), w.Repository, w.Evidence, "stg", delivery.Previous, ""); err == nil || !strings.Contains(err.Error(), "stg has run nothing else of login, menu, order, migration before") {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -484,6 +516,9 @@ func TestChangelog(t *testing.T) {
 		for _, c := range g.Commits {
 			got = append(got, g.Part+": "+c.Subject)
 		}
+	}
+	if _, err := delivery.Changelog(t.Context(), w.Repository, "--output=written"); err == nil || !strings.Contains(err.Error(), "are no commits") {
+		t.Errorf("an option in place of commits: error %v", err)
 	}
 	want := []string{"order: price the crust", "charts and environments: ask for less memory", "everything else: say more"}
 	if diff := cmp.Diff(want, got); diff != "" {

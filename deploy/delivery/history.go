@@ -60,7 +60,10 @@ type Group struct {
 // Changelog groups the commits of a range (git's words, such as v1.0.0..HEAD) by the
 // part of the system that they touch.
 func Changelog(ctx context.Context, r Repository, commits string) ([]Group, error) {
-	everything, err := r.log(ctx, "--no-merges", commits)
+	if strings.HasPrefix(commits, "-") { // git would take it for an option
+		return nil, fmt.Errorf("%q are no commits", commits)
+	}
+	everything, err := r.log(ctx, "--no-merges", commits, "--")
 	if err != nil {
 		return nil, err
 	}

@@ -90,6 +90,7 @@ func (r Repository) change(ctx context.Context, p *Plan, source []Image, chosen 
 	if err != nil {
 		return err
 	}
+	p.Changes = []Change{} // a list for programs, even when empty
 	var images []Image
 	var refused []error
 	for _, key := range chosen {
@@ -118,7 +119,8 @@ func (r Repository) change(ctx context.Context, p *Plan, source []Image, chosen 
 }
 
 // Rollback has an environment run what it ran at an older commit, of one service or
-// of all. Previous means before its last change. The schema goes forward only, and
+// of all. Previous means before the last change of these, whatever else has changed
+// there since. The schema goes forward only, and
 // services of before run on it (design: expand first): a migration of before finds a
 // newer schema and leaves it. With one service alone the line of the migration stays,
 // which the others may need.
@@ -131,14 +133,9 @@ func Rollback(ctx context.Context, r Repository, e Evidence, environment, revisi
 		return Plan{}, err
 	}
 	if revision == Previous {
-		commits, err := r.log(ctx, "-2", "--", Path(environment))
-		if err != nil {
+		if revision, err = r.previous(ctx, environment, chosen); err != nil {
 			return Plan{}, err
 		}
-		if len(commits) < 2 {
-			return Plan{}, fmt.Errorf("%s has run nothing else before", environment)
-		}
-		revision = commits[1].ID
 	}
 	source, err := r.images(ctx, environment, revision)
 	if err != nil {
@@ -149,8 +146,34 @@ func Rollback(ctx context.Context, r Repository, e Evidence, environment, revisi
 	return p, err
 }
 
-// Previous is the revision before the last change of an environment.
+// Previous is the revision before the last change of what is to go back.
 const Previous = "previous"
+
+// previous returns the newest commit at which an environment ran another image of the
+// chosen ones. The commit before the last would often not do: it may have changed
+// other services only, or a comment.
+func (r Repository) previous(ctx context.Context, environment string, chosen []string) (string, error) {
+	now, err := r.images(ctx, environment, "HEAD")
+	if err != nil {
+		return "", err
+	}
+	commits, err := r.log(ctx, "--", Path(environment))
+	if err != nil {
+		return "", err
+	}
+	for _, c := range commits {
+		then, err := r.images(ctx, environment, c.ID)
+		if err != nil {
+			continue // of a time when the file was otherwise, or wrong
+		}
+		for _, key := range chosen {
+			if of(then, key).Digest != of(now, key).Digest {
+				return c.ID, nil
+			}
+		}
+	}
+	return "", fmt.Errorf("%s has run nothing else of %s before", environment, strings.Join(chosen, ", "))
+}
 
 // Publish has the first environment run images that were just built. They must be
 // signed; that is all that can be said of them yet.

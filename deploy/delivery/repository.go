@@ -39,6 +39,9 @@ func (r Repository) git(ctx context.Context, args ...string) (string, error) {
 
 // images reads what an environment runs at a revision.
 func (r Repository) images(ctx context.Context, environment, revision string) ([]Image, error) {
+	if strings.HasPrefix(revision, "-") { // git would take it for an option
+		return nil, fmt.Errorf("%q is no commit", revision)
+	}
 	text, err := r.git(ctx, "show", revision+":"+Path(environment))
 	if err != nil {
 		return nil, err

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/pizza/deploy/delivery"
+)
+
+// digest is one of 64 times the same digit.
+func digest(digit string) string { return "sha256:" + strings.Repeat(digit, 64) }
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	root := repository(t)
+	for name, c := range map[string]struct{ args, want, refused string }{
+		"help":                       {args: "-h", want: "usage: delivery promote   -from dev"},
+		"no command":                 {refused: "no command"},
+		"unknown command":            {args: "demote", refused: `there is no command "demote"`},
+		"unknown environment":        {args: "promote -from test -to stg", refused: `there is no environment "test"`},
+		"no environment":             {args: "attest -checks smoke", refused: `there is no environment ""`},
+		"skips a stage":              {args: "promote -from dev -to prod", refused: "from dev to prod would skip stg"},
+		"words that nobody reads":    {args: "promote -from dev -to stg order", refused: `takes no "order"`},
+		"without looking":            {args: "promote -from dev -to stg -no-verify", refused: "flag provided but not defined: -no-verify"},
+		"the same runs there":        {args: "promote -from dev -to stg", want: "nothing to change: the same images run there already"},
+		"the same, for a program":    {args: "promote -from dev -to stg -json", want: `"changes": []`},
+		"no checks":                  {args: "attest -env dev", refused: "no checks are named that were passed"},
+		"no images":                  {args: "publish", refused: "make images builds them"},
+		"nothing ran before":         {args: "rollback -env prod", refused: "prod has run nothing else"},
+		"history of all":             {args: "history", want: "prod         migration  0a1b2c3d  44444444"},
+		"history of one":             {args: "history -env dev", want: "dev          login      0a1b2c3d  11111111"},
+		"history of one that is not": {args: "history -env test", refused: `there is no environment "test"`},
+		"changelog":                  {args: "changelog", want: "### charts and environments\n\n- The first images ("},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			args := strings.Fields(c.args)
+			if len(args) > 0 && args[0] != "-h" {
+				args = append([]string{args[0], "-root", root}, args[1:]...)
+			}
+			var stdout, stderr strings.Builder
+			err := run(t.Context(), args, &stdout, &stderr)
+			if c.refused != "" {
+				if err == nil || !strings.Contains(err.Error(), c.refused) {
+					t.Errorf("error %v, want %q", err, c.refused)
+				}
+				return
+			}
+			if err != nil || !strings.Contains(stdout.String(), c.want) {
+				t.Errorf("error %v, and it said %q, want %q", err, stdout.String(), c.want)
+			}
+		})
+	}
+}
+
+// History is for programs too.
+func TestHistoryAsJSON(t *testing.T) {
+	t.Parallel()
+	var stdout, stderr strings.Builder
+	if err := run(t.Context(), []string{"history", "-root", repository(t), "-env", "stg", "-json"}, &stdout, &stderr); err != nil {
+		t.Fatal(err)
+	}
+	var runs []delivery.Run
+	if err := json.Unmarshal([]byte(stdout.String()), &runs); err != nil {
+		t.Fatal(err)
+	}
+	if len(runs) != 4 || runs[2].Image != (delivery.Image{Key: "order", Tag: "0a1b2c3d", Digest: digest("3")}) || runs[2].Commit.Subject != "The first images" {
+		t.Errorf("%+v", runs)
+	}
+}
+
+// repository is one with the same images in every environment.
+func repository(t *testing.T) string {
+	t.Helper()
+	root := t.TempDir()
+	for _, e := range delivery.Environments() {
+		folder := filepath.Join(root, filepath.Dir(delivery.Path(e)))
+		text := ""
+		for i, key := range append(delivery.Services(), delivery.Migration) {
+			text += key + `: {image: {tag: "0a1b2c3d", digest: "` + digest(string(rune('1'+i))) + "\"}}\n"
+		}
+		for file, content := range map[string]string{"images.yaml": text, "values.yaml": "global: {image: {registry: registry.invalid/pizza}}\n"} {
+			if err := os.MkdirAll(folder, 0o750); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(folder, file), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, args := range [][]string{
+		{"init", "--quiet"},
+		{"add", "--all"},
+		{"-c", "user.name=Dev", "-c", "user.email=dev@example.com", "-c", "commit.gpgsign=false", "commit", "--quiet", "--message", "The first images"},
+	} {
+		cmd := exec.CommandContext(t.Context(), "git", args...)
+		cmd.Dir = root
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git %q: %v: %s", args, err, out)
+		}
+	}
+	return root
+}
+
+// What people read before they say yes.
+func TestShown(t *testing.T) {
+	t.Parallel()
+	change := delivery.Change{
+		From:    delivery.Image{Key: "order", Tag: "0a1b2c3d", Digest: digest("1")},
+		To:      delivery.Image{Key: "order", Tag: "4e5f6071", Digest: digest("2")},
+		Commits: []delivery.Commit{{ID: "4e5f60718293", Time: time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC), Author: "Dev", Subject: "Price the crust"}},
+	}
+	migration := delivery.Change{
+		From: delivery.Image{Key: "migration", Tag: "1", Digest: digest("3")}, To: delivery.Image{Key: "migration", Tag: "2", Digest: digest("4")}, Unknown: true,
+	}
+	forward := delivery.Plan{Environment: "stg", Source: "dev", Changes: []delivery.Change{change, migration}}
+	back := delivery.Plan{Environment: "prod", Source: "0123456789abcdef", Back: true, Changes: []delivery.Change{change}}
+	for name, c := range map[string]struct {
+		show func(*strings.Builder) error
+		want string
+	}{
+		"promotion": {func(w *strings.Builder) error { return plan(w, forward) }, `IMAGE      WAS       IS        DIGEST               COMMITS
+order      0a1b2c3d  4e5f6071  11111111 → 22222222  1
+migration  1         2         33333333 → 44444444  ?
+
+order, with:
+  4e5f6071  2026-11-02  Price the crust
+
+deploy/environments/stg/images.yaml is changed in this checkout. Look at it and commit it:
+
+  git diff
+  git commit -m "stg: order, migration of dev" deploy/environments/stg/images.yaml
+`},
+		"promotion as a pull request": {func(w *strings.Builder) error { return pullRequest(w, forward) }, `stg: order, migration of dev
+
+| image | was | is | digest |
+|---|---|---|---|
+| order | 0a1b2c3d | 4e5f6071 | ` + "`" + digest("2") + "`" + ` |
+| migration | 1 | 2 | ` + "`" + digest("4") + "`" + ` |
+
+Every image is signed, and has passed the checks of dev.
+
+**order**, with:
+
+- 4e5f6071 Price the crust (Dev)
+`},
+		"rollback": {func(w *strings.Builder) error { return plan(w, back) }, `IMAGE  WAS       IS        DIGEST               COMMITS
+order  0a1b2c3d  4e5f6071  11111111 → 22222222  1
+
+order, without:
+  4e5f6071  2026-11-02  Price the crust
+
+The schema stays as it is: a migration of before finds it newer, and leaves it.
+
+deploy/environments/prod/images.yaml is changed in this checkout. Look at it and commit it:
+
+  git diff
+  git commit -m "prod: order of what ran at 01234567" deploy/environments/prod/images.yaml
+`},
+		"checks": {func(w *strings.Builder) error {
+			return attested(w, delivery.Checks{Environment: "dev", Checks: []string{"sync", "smoke"}}, []delivery.Image{change.To})
+		}, "IMAGE  TAG       DIGEST    HAS PASSED\norder  4e5f6071  22222222  sync, smoke in dev\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var got strings.Builder
+			if err := c.show(&got); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, got.String()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// Without a key, the workflows of this repository count and nobody else's.
+func TestIdentity(t *testing.T) {
+	t.Parallel()
+	trusted := regexp.MustCompile(identity)
+	const ours = "https://github.com/example/pizza/.github/workflows/"
+	for who, want := range map[string]bool{
+		ours + "release.yml@refs/heads/main":                                                  true,
+		ours + "release.yml@refs/tags/v1.2.3":                                                 true,
+		ours + "verify.yml@refs/heads/main":                                                   true,
+		ours + "release.yml@refs/heads/main-not":                                              false,
+		ours + "release.yml@refs/pull/1/merge":                                                false,
+		ours + "ci.yml@refs/heads/main":                                                       false,
+		ours + "releaseXyml@refs/heads/main":                                                  false,
+		"https://github.com/example/pizza-fork/.github/workflows/release.yml@refs/heads/main": false,
+		"https://example.com/?" + ours + "release.yml@refs/heads/main":                        false,
+	} {
+		if got := trusted.MatchString(who); got != want {
+			t.Errorf("%s: %v", who, got)
+		}
+	}
+}

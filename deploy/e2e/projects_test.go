@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bytes"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
+)
+
+// helm is built by the targets of the Makefile that run these tests.
+const helm = "../../.local/bin/helm"
+
+// documents splits a file of several YAML documents.
+func documents[T any](t *testing.T, text []byte) (all []T) {
+	t.Helper()
+	for document := range bytes.SplitSeq(text, []byte("\n---")) {
+		var d T
+		if err := yaml.Unmarshal(document, &d); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, d)
+	}
+	return all
+}
+
+// rendered are the kinds that the umbrella renders in any scenario and environment, as
+// group/Kind. What is for `helm test` alone, Argo CD leaves out.
+func rendered(t *testing.T) map[string]bool {
+	t.Helper()
+	charts := filepath.Join(t.TempDir(), "helm")
+	if err := os.CopyFS(charts, os.DirFS("../../helm")); err != nil {
+		t.Fatal(err)
+	}
+	program, err := filepath.Abs(helm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(args ...string) []byte {
+		t.Helper()
+		out, err := exec.CommandContext(t.Context(), program, args...).Output()
+		if err != nil {
+			t.Fatalf("helm %q: %v (make .local/bin/helm builds it)\n%s", args, err, out)
+		}
+		return out
+	}
+	for _, chart := range []string{"login", "menu", "order", "pizza"} {
+		run("dependency", "build", filepath.Join(charts, chart))
+	}
+	scenarios, err := filepath.Glob("../../helm/pizza/ci/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	environments, err := filepath.Glob("../environments/*/values.yaml")
+	if err != nil || len(scenarios) == 0 || len(environments) == 0 {
+		t.Fatal("no values", err)
+	}
+	kinds := map[string]bool{}
+	for _, values := range append(scenarios, environments...) {
+		for _, part := range []string{"shared", "login", "menu", "order"} {
+			out := run("template", "pizza", filepath.Join(charts, "pizza"), "--values", values, "--set", "global.only="+part, "--skip-tests")
+			for _, object := range documents[struct{ APIVersion, Kind string }](t, out) {
+				if object.Kind != "" {
+					group, _, found := strings.Cut(object.APIVersion, "/")
+					if !found {
+						group = ""
+					}
+					kinds[group+"/"+object.Kind] = true
+				}
+			}
+		}
+	}
+	return kinds
+}
+
+// A project that allows less than the charts render stops a sync; one that allows
+// more gives rights that nobody needs.
+func TestProjects(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../argocd/projects.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type kinds []struct{ Group, Kind, Name string }
+	projects := documents[struct {
+		Metadata struct{ Name string }
+		Spec     struct {
+			Destinations               []struct{ Namespace string }
+			ClusterResourceWhitelist   kinds
+			NamespaceResourceWhitelist kinds
+		}
+	}](t, bytes.TrimPrefix(text[bytes.Index(text, []byte("\n---")):], []byte("\n---")))
+	want := slices.Sorted(maps.Keys(rendered(t)))
+	var names []string
+	for _, p := range projects {
+		names = append(names, p.Metadata.Name)
+		var got []string
+		for _, k := range p.Spec.NamespaceResourceWhitelist {
+			got = append(got, k.Group+"/"+k.Kind)
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (- rendered, + allowed)\n%s", p.Metadata.Name, diff)
+		}
+		if len(p.Spec.Destinations) != 1 || p.Spec.Destinations[0].Namespace != p.Metadata.Name {
+			t.Errorf("%s deploys to %v", p.Metadata.Name, p.Spec.Destinations)
+		}
+		if diff := cmp.Diff(kinds{{"", "Namespace", p.Metadata.Name}}, p.Spec.ClusterResourceWhitelist); diff != "" {
+			t.Errorf("%s\n%s", p.Metadata.Name, diff)
+		}
+	}
+	if diff := cmp.Diff([]string{"pizza-dev", "pizza-stg", "pizza-prod"}, names); diff != "" {
+		t.Error(diff)
+	}
+}
