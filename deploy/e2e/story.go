@@ -327,7 +327,7 @@ func (w *walk) badMigration(ctx context.Context) (string, error) {
 		return "", err
 	}
 	why, err := dev.kubectl(ctx, "logs", "job/migrate-order", "--all-containers")
-	if !strings.Contains(why, `relation "slices" does not exist`) {
+	if !strings.Contains(why, "99999_slices.sql") || !strings.Contains(why, "does not exist") {
 		return "", fmt.Errorf("the migration does not say why it failed: %w: %s", err, why)
 	}
 	return `relation "slices" does not exist; the team is told; the pods are those of before`, errors.Join(
