@@ -50,7 +50,8 @@ spec:
 
 {{/*
 Without a request there is nothing to judge, and the analysis goes on. A Prometheus
-that does not answer is a failure: nobody goes on blind.
+that does not answer, or does not scrape the new pods, is a failure: nobody goes on
+blind.
 */}}
 {{- define "pizza.analysisTemplate" -}}
 {{- if .Values.canary.enabled -}}
@@ -67,6 +68,16 @@ spec:
     - name: hash
   metrics:
     {{- with .Values.canary.analysis }}
+    - name: scraped
+      interval: {{ .interval }}
+      initialDelay: {{ .interval }}
+      failureLimit: {{ .failureLimit }}
+      consecutiveErrorLimit: 4
+      successCondition: len(result) == 1
+      provider:
+        prometheus:
+          address: {{ .prometheus }}
+          query: count(max_over_time(up{namespace="{{ $.Release.Namespace }}", pod=~"{{ include "pizza.name" $ }}-rollout-{{ "{{args.hash}}" }}-.*"}[{{ .window }}]) == 1)
     - name: availability
       interval: {{ .interval }}
       initialDelay: {{ .interval }}
