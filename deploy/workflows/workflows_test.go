@@ -95,6 +95,7 @@ func mayWrite() map[string]string {
 		"release.yml publish":  "contents pull-requests",
 		"release.yml announce": "contents",
 		"promote.yml propose":  "contents pull-requests",
+		"rollback.yml propose": "contents pull-requests",
 		"verify.yml attest":    "id-token packages",
 	}
 }
