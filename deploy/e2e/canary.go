@@ -172,6 +172,31 @@ func (w *walk) badCanary(ctx context.Context) (string, error) {
 	})
 }
 
+// restarted has the pods of order start again while the repository still asks for the
+// bad release.
+func (w *walk) restarted(ctx context.Context) (string, error) {
+	stg := w.environments["stg"]
+	before, err := stg.pods(ctx, "order")
+	if err != nil {
+		return "", err
+	}
+	return w.amongCustomers(ctx, "stg", false, func(ctx context.Context) (string, error) {
+		for _, p := range before {
+			if _, err := stg.kubectl(ctx, "delete", "pod", p.Metadata.Name); err != nil {
+				return "", err
+			}
+			err := wait(ctx, "the pods of order", time.Minute, func(ctx context.Context) (bool, error) {
+				r, err := stg.rollout(ctx)
+				return r.Status.AvailableReplicas == len(before), err
+			})
+			if err != nil {
+				return "", err
+			}
+		}
+		return fmt.Sprintf("%d new pods, none with the bad setting", len(before)), nil
+	})
+}
+
 // revert takes the newest commit back, as one does then.
 func (w *walk) revert(ctx context.Context) (string, error) {
 	if _, err := w.repository.git(ctx, "revert", "--no-edit", "HEAD"); err != nil {

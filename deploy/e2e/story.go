@@ -35,6 +35,7 @@ func (w *walk) story(ctx context.Context) error {
 		{"order of stg handed to Argo Rollouts, while customers order", w.handOver},
 		{"a good change of order, on half of the pods first", w.goodCanary},
 		{"a bad change of order: taken away by the analysis", w.badCanary},
+		{"the pods of before start again, with the settings of before", w.restarted},
 		{"reverted: in stg", w.revert},
 	} {
 		if err := w.step(s.what, func() (string, error) { return s.do(ctx) }); err != nil {

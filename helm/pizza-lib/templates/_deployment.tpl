@@ -32,7 +32,7 @@ spec:
         {{- end }}
       annotations:
         # Pods take a changed setting up by being replaced. Keys of tokens are files, which are read again.
-        checksum/config: {{ include "pizza.config" . | sha256sum }}
+        checksum/config: {{ include "pizza.settings" . | sha256sum }}
         {{- if not (or .Values.secrets.existingSecret .Values.secrets.externalSecret.enabled) }}
         checksum/secrets: {{ include "pizza.secret" . | sha256sum }}
         {{- end }}
@@ -88,8 +88,10 @@ spec:
             - name: internal
               containerPort: 9000
           envFrom:
+            {{- if not .Values.canary.enabled }}
             - configMapRef:
                 name: {{ include "pizza.name" . }}-config
+            {{- end }}
             - secretRef:
                 name: {{ include "pizza.secretName" . }}
           env:
@@ -102,6 +104,12 @@ spec:
                 resourceFieldRef:
                   resource: limits.cpu
                   divisor: "1" # what is left out comes back as "0", which Argo CD would call a difference
+            {{- if .Values.canary.enabled }}
+            {{- range $name, $value := include "pizza.settings" . | fromYaml }}
+            - name: {{ $name }}
+              value: {{ $value | quote }}
+            {{- end }}
+            {{- end }}
           {{- if .Values.jwt }}
           volumeMounts:
             - name: jwt-keys
