@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -176,10 +177,17 @@ func (w *walk) badCanary(ctx context.Context) (string, error) {
 // bad release.
 func (w *walk) restarted(ctx context.Context) (string, error) {
 	stg := w.environments["stg"]
-	before, err := stg.pods(ctx, "order")
+	r, err := stg.rollout(ctx)
 	if err != nil {
 		return "", err
 	}
+	all, err := stg.pods(ctx, "order")
+	if err != nil {
+		return "", err
+	}
+	before := slices.DeleteFunc(all, func(p pod) bool {
+		return p.Metadata.DeletionTimestamp != nil || !strings.HasPrefix(p.Metadata.Name, "order-rollout-"+r.Status.StableRS)
+	})
 	return w.amongCustomers(ctx, "stg", false, func(ctx context.Context) (string, error) {
 		for _, p := range before {
 			if _, err := stg.kubectl(ctx, "delete", "pod", p.Metadata.Name); err != nil {
@@ -187,7 +195,7 @@ func (w *walk) restarted(ctx context.Context) (string, error) {
 			}
 			err := wait(ctx, "the pods of order", time.Minute, func(ctx context.Context) (bool, error) {
 				r, err := stg.rollout(ctx)
-				return r.Status.AvailableReplicas == len(before), err
+				return err == nil && r.Status.AvailableReplicas == len(before), err
 			})
 			if err != nil {
 				return "", err
