@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -16,8 +14,6 @@ import (
 	"time"
 
 	"example.com/pizza/deploy/delivery"
-	"example.com/pizza/pkg/config"
-	"example.com/pizza/pkg/pgserver"
 )
 
 // walk follows changes from their commit to prod, as Argo CD brings them there.
@@ -59,42 +55,17 @@ func (w *walk) step(what string, do func() (string, error)) error {
 }
 
 func runGitOps(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
-	flags := flag.NewFlagSet("e2e gitops", flag.ContinueOnError)
-	root := flags.String("root", ".", "the repository")
-	asJSON := flags.Bool("json", false, "print the table as JSON")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	settings, err := config.Load[Settings](os.Environ())
+	c, err := newCommand("gitops", args)
 	if err != nil {
 		return err
 	}
-	w := &walk{settings: settings, stderr: stderr}
-	if w.root, err = filepath.Abs(*root); err != nil {
-		return err
-	}
-	w.work = filepath.Join(w.root, ".local", "gitops")
-	if err := os.MkdirAll(w.work, 0o755); err != nil {
-		return err
-	}
-	log, err := os.Create(filepath.Join(w.work, "log"))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, log.Close()) }()
-	w.log = log
+	defer func() { err = errors.Join(err, c.log.Close()) }()
+	w := &walk{settings: c.settings, root: c.root, work: c.work, log: c.log, stderr: stderr}
 	walked := w.run(ctx)
-	if *asJSON {
-		out := json.NewEncoder(stdout)
-		out.SetIndent("", "  ")
-		err = out.Encode(w.steps)
-	} else {
-		err = stepTable(stdout, w.steps)
-	}
 	if walked != nil {
-		walked = fmt.Errorf("%w\n(every command and its answer: %s, beside it what each part of Argo CD says)", walked, log.Name())
+		walked = fmt.Errorf("%w\n(every command and its answer: %s, beside it what each part of Argo CD says)", walked, c.log.Name())
 	}
-	return errors.Join(walked, err)
+	return errors.Join(walked, printed(c, stdout, w.steps, stepTable))
 }
 
 func (w *walk) run(ctx context.Context) (err error) {
@@ -114,14 +85,11 @@ func (w *walk) run(ctx context.Context) (err error) {
 			err = errors.Join(err, w.clean(context.WithoutCancel(ctx)))
 		}
 	}()
-	folder, err := os.MkdirTemp(pgserver.TemporaryRoot(), "pizza-gitops-")
+	folder, err := databaseFolder()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	if err := os.Chmod(folder, 0o755); err != nil { // the server does not run as root, and reaches its own folder below
-		return err
-	}
 	key := rand.Text() + rand.Text()
 	w.environments = map[string]*environment{}
 	for _, name := range delivery.Environments() {

@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -16,9 +14,6 @@ import (
 	"syscall"
 	"text/tabwriter"
 	"time"
-
-	"example.com/pizza/pkg/config"
-	"example.com/pizza/pkg/pgserver"
 )
 
 func main() {
@@ -51,40 +46,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if len(args) > 0 && args[0] == "gitops" {
 		return runGitOps(ctx, args[1:], stdout, stderr)
 	}
-	flags := flag.NewFlagSet("e2e", flag.ContinueOnError)
-	root := flags.String("root", ".", "the repository")
-	asJSON := flags.Bool("json", false, "print the table as JSON")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	settings, err := config.Load[Settings](os.Environ())
+	c, err := newCommand("e2e", args)
 	if err != nil {
 		return err
 	}
-	work := filepath.Join(*root, ".local", "e2e")
-	if err := os.MkdirAll(work, 0o755); err != nil {
-		return err
-	}
-	log, err := os.Create(filepath.Join(work, "log"))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, log.Close()) }()
+	defer func() { err = errors.Join(err, c.log.Close()) }()
 	e := &experiment{stderr: stderr, system: &system{
-		cluster: cluster{settings.Namespace, log}, settings: settings, root: *root, work: work, key: rand.Text() + rand.Text(),
+		cluster: cluster{c.settings.Namespace, c.log}, settings: c.settings, root: c.root, work: c.work, key: rand.Text() + rand.Text(),
 	}}
 	runErr := e.run(ctx)
-	if *asJSON {
-		out := json.NewEncoder(stdout)
-		out.SetIndent("", "  ")
-		err = out.Encode(e.outcomes)
-	} else {
-		err = table(stdout, e.outcomes)
-	}
 	if runErr != nil {
-		runErr = fmt.Errorf("%w\n(every command and its answer: %s; what PostgreSQL says: postgres.log beside it)", runErr, log.Name())
+		runErr = fmt.Errorf("%w\n(every command and its answer: %s; what PostgreSQL says: postgres.log beside it)", runErr, c.log.Name())
 	}
-	return errors.Join(runErr, err)
+	return errors.Join(runErr, printed(c, stdout, e.outcomes, table))
 }
 
 // experiment is one run through all scenarios.
@@ -111,16 +85,11 @@ func (e *experiment) run(ctx context.Context) (err error) {
 		return err
 	}
 	e.say("starting PostgreSQL beside the cluster")
-	// In memory where that can be: a disk that is still busy with the images would let
-	// the database stall in the middle of a scenario.
-	folder, err := os.MkdirTemp(pgserver.TemporaryRoot(), "pizza-e2e-")
+	folder, err := databaseFolder()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	if err := os.Chmod(folder, 0o755); err != nil { // the server does not run as root, and reaches its own folder below
-		return err
-	}
 	if e.database, err = startDatabase(ctx, filepath.Join(folder, "postgres"), e.settings.Host, connections(), e.log); err != nil {
 		return err
 	}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+
+	"example.com/pizza/pkg/config"
+	"example.com/pizza/pkg/pgserver"
+)
+
+// command is what the commands of this program read, and where they write.
+type command struct {
+	root, work string // the repository, and the command's folder in it
+	asJSON     bool
+	settings   Settings
+	log        *os.File // every command that is called, and its answer
+}
+
+func newCommand(name string, args []string) (*command, error) {
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	root := flags.String("root", ".", "the repository")
+	c := &command{}
+	flags.BoolVar(&c.asJSON, "json", false, "print the table as JSON")
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	var err error
+	if c.settings, err = config.Load[Settings](os.Environ()); err != nil {
+		return nil, err
+	}
+	if c.root, err = filepath.Abs(*root); err != nil {
+		return nil, err
+	}
+	c.work = filepath.Join(c.root, ".local", name)
+	if err := os.MkdirAll(c.work, 0o755); err != nil {
+		return nil, err
+	}
+	c.log, err = os.Create(filepath.Join(c.work, "log"))
+	return c, err
+}
+
+// printed writes the rows of a table, for people or for a script.
+func printed[Row any](c *command, w io.Writer, rows []Row, table func(io.Writer, []Row) error) error {
+	if !c.asJSON {
+		return table(w, rows)
+	}
+	out := json.NewEncoder(w)
+	out.SetIndent("", "  ")
+	return out.Encode(rows)
+}
+
+// databaseFolder makes a folder for databases, in memory where that can be: a disk
+// that is still busy with the images would let them stall in the middle of a scenario.
+func databaseFolder() (string, error) {
+	folder, err := os.MkdirTemp(pgserver.TemporaryRoot(), "pizza-e2e-")
+	if err != nil {
+		return "", err
+	}
+	return folder, os.Chmod(folder, 0o755) // the server does not run as root, and reaches its own folder below
+}
