@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -220,15 +221,33 @@ func (w *walk) revert(ctx context.Context) (string, error) {
 	return w.until(ctx, "stg")
 }
 
+// regulars are the customers of an environment. They register once: an address may do
+// so only so often.
+func (e *environment) regulars(ctx context.Context, settings Settings) (*customers, error) {
+	if e.customers != nil {
+		return e.customers, nil
+	}
+	c := newCustomers(settings.Ingress, e.host, settings.Rate)
+	if err := wait(ctx, "answers through the Ingress", time.Minute, c.served); err != nil {
+		return nil, err
+	}
+	if err := c.arrive(ctx); err != nil {
+		return nil, err
+	}
+	e.customers = c
+	return c, nil
+}
+
 // amongCustomers does something while customers order, and settles the books: no
 // order is lost, and unless some may fail, no request has failed.
 func (w *walk) amongCustomers(ctx context.Context, environment string, mayFail bool, do func(context.Context) (string, error)) (string, error) {
 	e := w.environments[environment]
-	customers := newCustomers(w.settings.Ingress, e.host, w.settings.Rate)
-	if err := wait(ctx, "answers through the Ingress", time.Minute, customers.served); err != nil {
+	customers, err := e.regulars(ctx, w.settings)
+	if err != nil {
 		return "", err
 	}
-	if err := customers.arrive(ctx); err != nil {
+	before, err := e.database.orders(ctx, customers.prefix)
+	if err != nil {
 		return "", err
 	}
 	open, closing := context.WithCancel(ctx)
@@ -240,6 +259,7 @@ func (w *walk) amongCustomers(ctx context.Context, environment string, mayFail b
 	closing()
 	b := <-result
 	stored, readErr := e.database.orders(ctx, customers.prefix)
+	maps.DeleteFunc(stored, func(id string, _ bool) bool { return before[id] })
 	failures := 0
 	for why, n := range b.failures {
 		failures += n

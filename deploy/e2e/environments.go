@@ -12,9 +12,10 @@ import (
 // environment is one of those that a change passes through, with a database of its own.
 type environment struct {
 	cluster
-	name     string
-	host     string // by which the Ingress knows it
-	database *database
+	name      string
+	host      string // by which the Ingress knows it
+	database  *database
+	customers *customers // once they have come
 }
 
 func (w *walk) environment(ctx context.Context, name string, folder string) (*environment, error) {
