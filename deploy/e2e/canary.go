@@ -164,13 +164,23 @@ func (w *walk) badCanary(ctx context.Context) (string, error) {
 			}
 			return err == nil && r.Status.Abort, err
 		})
+		seen := fmt.Sprintf("aborted %.0f s after the commit: %s", time.Since(pushed).Seconds(), strings.TrimSpace(r.Status.Message))
 		if err == nil && r.Status.StableRS != before.Status.StableRS {
 			err = errors.New("the bad pods are the stable ones")
 		}
 		if err == nil {
 			err = w.argocd.notified(ctx, "pizza-stg-order does not serve as it should")
 		}
-		return fmt.Sprintf("aborted %.0f s after the commit: %s", time.Since(pushed).Seconds(), strings.TrimSpace(r.Status.Message)), err
+		if err != nil {
+			return seen, err
+		}
+		// They serve on until good ones have taken their place.
+		return seen, wait(ctx, "the last bad pod gone", time.Minute, func(ctx context.Context) (bool, error) {
+			pods, err := stg.pods(ctx, "order")
+			return err == nil && !slices.ContainsFunc(pods, func(p pod) bool {
+				return !strings.HasPrefix(p.Metadata.Name, "order-rollout-"+r.Status.StableRS)
+			}), err
+		})
 	})
 }
 
@@ -178,17 +188,10 @@ func (w *walk) badCanary(ctx context.Context) (string, error) {
 // bad release.
 func (w *walk) restarted(ctx context.Context) (string, error) {
 	stg := w.environments["stg"]
-	r, err := stg.rollout(ctx)
+	before, err := stg.pods(ctx, "order")
 	if err != nil {
 		return "", err
 	}
-	all, err := stg.pods(ctx, "order")
-	if err != nil {
-		return "", err
-	}
-	before := slices.DeleteFunc(all, func(p pod) bool {
-		return p.Metadata.DeletionTimestamp != nil || !strings.HasPrefix(p.Metadata.Name, "order-rollout-"+r.Status.StableRS)
-	})
 	return w.amongCustomers(ctx, "stg", false, func(ctx context.Context) (string, error) {
 		for _, p := range before {
 			if _, err := stg.kubectl(ctx, "delete", "pod", p.Metadata.Name); err != nil {
