@@ -7,10 +7,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-)
 
-// errAddress does not repeat the address, which holds a password.
-var errAddress = errors.New("the address of the database cannot be read: want postgres://user:password@host:port/database")
+	"example.com/pizza/pkg/pgurl"
+)
 
 // config reads a DSN. Whoever it names becomes pizza_owner, so that everything
 // that is created belongs to that role; only members may, and superusers.
@@ -24,9 +23,9 @@ func config(dsn string) (*pgx.ConnConfig, error) {
 }
 
 func parse(dsn string) (*pgx.ConnConfig, error) {
-	c, err := pgx.ParseConfig(dsn)
+	c, err := pgurl.Parse(dsn)
 	if err != nil {
-		return nil, errAddress
+		return nil, err
 	}
 	c.RuntimeParams["application_name"] = "migrate"
 	c.RuntimeParams["search_path"] = "public"

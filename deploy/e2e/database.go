@@ -17,6 +17,7 @@ import (
 
 	"example.com/pizza/migrations"
 	"example.com/pizza/pkg/pgserver"
+	"example.com/pizza/pkg/pgurl"
 )
 
 // maxConnections is what the server offers and the charts are told.
@@ -53,7 +54,7 @@ func startDatabase(ctx context.Context, dir, host string, limits *migrations.Con
 	if d.port, err = strconv.Atoi(u.Port()); err != nil {
 		return nil, err
 	}
-	conn, err := pgx.Connect(ctx, d.server.URL("postgres"))
+	conn, err := pgurl.Connect(ctx, d.server.URL("postgres"))
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +97,7 @@ func (d *database) stop(log string) error {
 
 // orders returns the ids of all orders whose member begins with prefix.
 func (d *database) orders(ctx context.Context, prefix string) (map[string]bool, error) {
-	conn, err := pgx.Connect(ctx, d.url())
+	conn, err := pgurl.Connect(ctx, d.url())
 	if err != nil {
 		return nil, err
 	}

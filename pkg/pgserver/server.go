@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"example.com/pizza/pkg/pgurl"
 )
 
 // attempt is a way to stop a server, and how long that may take.
@@ -92,7 +94,7 @@ func (p *process) launch() error {
 // answers waits until the server answers. If it ends instead, the error has the
 // last lines of its log.
 func (s *Server) answers(ctx context.Context) error {
-	config, err := pgx.ParseConfig(s.URL("postgres"))
+	config, err := pgurl.Parse(s.URL("postgres"))
 	if err != nil {
 		return fmt.Errorf("connect to PostgreSQL: %w", err)
 	}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"example.com/pizza/pkg/pgurl"
 )
 
 // cluster is a server with its databases.
@@ -35,7 +37,7 @@ func openCluster(ctx context.Context, address string) (*cluster, error) {
 		return nil, errors.New("TEST_DATABASE_URL must look like postgres://user:password@host:port/postgres")
 	}
 	base.Path = "/postgres"
-	config, err := pgxpool.ParseConfig(base.String())
+	config, err := pgurl.ParsePool(base.String())
 	if err != nil {
 		return nil, fmt.Errorf("TEST_DATABASE_URL: %w", err)
 	}
@@ -89,7 +91,7 @@ func (c *cluster) template(ctx context.Context, key string, build func(context.C
 func (c *cluster) buildOnce(ctx context.Context, name string, lock int64, build func(context.Context, string) error) (err error) {
 	// The lock is the connection's. It is not one of the pool's, so that a build
 	// may itself use databases from here.
-	conn, err := pgx.Connect(ctx, c.base.String())
+	conn, err := pgurl.Connect(ctx, c.base.String())
 	if err != nil {
 		return err
 	}

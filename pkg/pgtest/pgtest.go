@@ -23,6 +23,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"example.com/pizza/pkg/pgurl"
 )
 
 // dropTime bounds the dropping of a database after a test.
@@ -36,6 +38,7 @@ func Main(m *testing.M) {
 }
 
 func run(m interface{ Run() int }) int {
+	pgurl.ForgetEnvironment() // also for what the tests themselves open with pgx
 	ours.begin()
 	status := m.Run()
 	err := ours.end()

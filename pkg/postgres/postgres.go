@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"strconv"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/pgurl"
 	"example.com/pizza/pkg/secret"
 )
 
@@ -32,6 +32,7 @@ type Config struct {
 	User             string        `env:"DB_USER,required,notEmpty" doc:"Role of this service in the database"`
 	Password         secret.Text   `env:"DB_PASSWORD,required,notEmpty" doc:"Password of the role"`
 	SSLMode          string        `env:"DB_SSLMODE" envDefault:"prefer" doc:"TLS to the database: disable, prefer, require, verify-ca or verify-full, as in libpq"`
+	SSLRootCert      string        `env:"DB_SSLROOTCERT" doc:"File with the certificate authorities that DB_SSLMODE trusts; empty is those of the system"`
 	MaxConns         int32         `env:"DB_MAX_CONNS" envDefault:"10" doc:"Most connections that one process opens"`
 	ConnectTimeout   time.Duration `env:"DB_CONNECT_TIMEOUT" envDefault:"3s" doc:"Longest wait for a new connection"`
 	StatementTimeout time.Duration `env:"DB_STATEMENT_TIMEOUT" envDefault:"5s" doc:"Longest run of one statement, enforced by the server"`
@@ -66,14 +67,12 @@ func (c Config) Validate() error {
 // Open returns a pool that connects when it is first used. application names
 // the connections in pg_stat_activity and the pool in registry.
 func Open(ctx context.Context, c Config, application string, registry prometheus.Registerer) (*pgxpool.Pool, error) {
-	dsn := url.URL{
-		Scheme: "postgres", User: url.UserPassword(c.User, string(c.Password)),
-		Host: net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))), Path: c.Name,
-		RawQuery: url.Values{"sslmode": {c.SSLMode}, "application_name": {application}}.Encode(),
-	}
-	pool, err := pgxpool.ParseConfig(dsn.String())
+	pool, err := pgurl.ParsePool(pgurl.Target{
+		Host: c.Host, Port: c.Port, Database: c.Name, User: c.User, Password: string(c.Password),
+		Parameters: map[string]string{"sslmode": c.SSLMode, "sslrootcert": c.SSLRootCert, "application_name": application},
+	}.String())
 	if err != nil {
-		return nil, errors.New("the database settings (DB_*) cannot be used together") // the cause repeats the password
+		return nil, fmt.Errorf("the database settings (DB_*) cannot be used together: %w", err)
 	}
 	pool.ConnConfig.ConnectTimeout = c.ConnectTimeout
 	pool.ConnConfig.RuntimeParams["statement_timeout"] = strconv.FormatInt(c.StatementTimeout.Milliseconds(), 10)

@@ -40,6 +40,38 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// TestLibpqVariablesDoNotCount: a service connects by its DB_* settings alone.
+func TestLibpqVariablesDoNotCount(t *testing.T) {
+	c := settings(t)
+	for name, value := range map[string]string{
+		"PGSERVICE": "work", "PGHOST": "192.0.2.1", "PGSSLMODE": "verify-full", "PGOPTIONS": "-c search_path=elsewhere",
+		"PGTARGETSESSIONATTRS": "standby", "PGSSLROOTCERT": "/nowhere", "PGAPPNAME": "psql", "PGTZ": "Mars/Base",
+	} {
+		t.Setenv(name, value)
+	}
+	pool, err := postgres.Open(t.Context(), c, "oven", prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	var application, path string
+	err = pool.QueryRow(t.Context(), "SELECT current_setting('application_name'), current_setting('search_path')").Scan(&application, &path)
+	if err != nil || application != "oven" || path != `"$user", public` {
+		t.Errorf("application %q, search_path %q: %v", application, path, err)
+	}
+}
+
+// TestOpenNamesTheFile: an authority that cannot be read is named, the password is not.
+func TestOpenNamesTheFile(t *testing.T) {
+	t.Parallel()
+	c := settings(t)
+	c.SSLMode, c.SSLRootCert = "verify-full", "/nowhere/ca of the shop.crt"
+	_, err := postgres.Open(t.Context(), c, "oven", prometheus.NewRegistry())
+	if err == nil || !strings.Contains(err.Error(), c.SSLRootCert) || strings.Contains(err.Error(), string(c.Password)) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestFault(t *testing.T) {
 	t.Parallel()
 	c := settings(t)

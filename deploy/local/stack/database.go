@@ -7,12 +7,12 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"example.com/pizza/deploy/local/internal/datadir"
 	"example.com/pizza/migrations"
 	"example.com/pizza/pkg/pgserver"
+	"example.com/pizza/pkg/pgurl"
 )
 
 const databaseName = "pizza"
@@ -95,7 +95,7 @@ func parseDatabaseURL(dsn string) (*url.URL, error) {
 // createDatabase makes the database if it is not there. It is UTF-8 whatever
 // the server's default is.
 func createDatabase(ctx context.Context, dsn string) error {
-	conn, err := pgx.Connect(ctx, dsn)
+	conn, err := pgurl.Connect(ctx, dsn)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
@@ -131,8 +131,10 @@ func (s *Stack) databaseSettings(role string) ([]string, error) {
 	settings := []string{
 		"DB_HOST=" + s.database.Hostname(), "DB_PORT=" + s.database.Port(), "DB_NAME=" + databaseName, "DB_USER=" + role, "DB_PASSWORD=" + password,
 	}
-	if mode := s.database.Query().Get("sslmode"); mode != "" {
-		settings = append(settings, "DB_SSLMODE="+mode)
+	for parameter, variable := range map[string]string{"sslmode": "DB_SSLMODE", "sslrootcert": "DB_SSLROOTCERT"} {
+		if value := s.database.Query().Get(parameter); value != "" {
+			settings = append(settings, variable+"="+value)
+		}
 	}
 	return settings, nil
 }

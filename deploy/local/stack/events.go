@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/pizza/deploy/local/internal/datadir"
@@ -16,6 +15,7 @@ import (
 	"example.com/pizza/pkg/events"
 	"example.com/pizza/pkg/events/connect"
 	"example.com/pizza/pkg/events/natsserver"
+	"example.com/pizza/pkg/pgurl"
 	"example.com/pizza/pkg/telemetry"
 )
 
@@ -57,7 +57,7 @@ func (s *Stack) openKitchen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	pool, err := pgxpool.New(ctx, s.AdminDSN())
+	pool, err := pgurl.NewPool(ctx, s.AdminDSN())
 	if err != nil {
 		return fmt.Errorf("connect the kitchen: %w", err)
 	}

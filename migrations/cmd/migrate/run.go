@@ -32,7 +32,8 @@ Where the database is (environment):
   DATABASE_URL                   postgres://user:password@host:port/database, or
   DB_HOST DB_PORT DB_NAME        its parts; DB_PORT is 5432 by default
   DB_USER DB_PASSWORD
-  DB_SSLMODE                     prefer by default
+  DB_SSLMODE DB_SSLROOTCERT      prefer, and the system's authorities, by default
+Nothing else counts: neither libpq's variables (PGHOST, PGSERVICE, ...) nor its files.
 
 "roles" connects as a superuser, or as the owner of database and tables that may
 create roles; everything else as migrator. "roles" gives these passwords:

@@ -90,6 +90,20 @@ func TestMigrate(t *testing.T) {
 	migrator.mustRun(t, []string{"up"}, "after 2 migrations")
 }
 
+// TestLibpqVariablesDoNotCount: what is set for psql neither breaks migrate nor
+// leads it elsewhere, whichever way the database is named.
+func TestLibpqVariablesDoNotCount(t *testing.T) {
+	admin, migrator := database(t)
+	for name, value := range map[string]string{
+		"PGSERVICE": "work", "PGHOST": "192.0.2.1", "PGSSLMODE": "verify-full", "PGOPTIONS": "-c search_path=elsewhere",
+		"PGTARGETSESSIONATTRS": "standby", "PGSSLROOTCERT": "/nowhere", "PGTZ": "Mars/Base", "PGCONNECT_TIMEOUT": "soon",
+	} {
+		t.Setenv(name, value)
+	}
+	admin.mustRun(t, []string{"roles"}, "are in place")
+	migrator.mustRun(t, []string{"up"}, "the schema is up to date, after ")
+}
+
 func TestSeedOfBrokenHistory(t *testing.T) {
 	t.Parallel()
 	admin, migrator := database(t)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"runtime"
 	"slices"
@@ -13,6 +12,7 @@ import (
 
 	"example.com/pizza/migrations"
 	"example.com/pizza/pkg/password"
+	"example.com/pizza/pkg/pgurl"
 )
 
 // settings reads environment variables and collects what is wrong with all of
@@ -59,7 +59,8 @@ func (s *settings) dsn() string {
 	if port == "" {
 		port = "5432"
 	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || number == 0 {
 		s.wrong("DB_PORT must be a port number")
 	}
 	mode := s.getenv("DB_SSLMODE")
@@ -70,12 +71,10 @@ func (s *settings) dsn() string {
 	default:
 		s.wrong("DB_SSLMODE must be disable, allow, prefer, require, verify-ca or verify-full")
 	}
-	u := url.URL{
-		Scheme: "postgres", User: url.UserPassword(s.required("DB_USER"), s.required("DB_PASSWORD")),
-		Host: net.JoinHostPort(host, port), Path: "/" + s.required("DB_NAME"),
-		RawQuery: url.Values{"sslmode": {mode}}.Encode(),
-	}
-	return u.String()
+	return pgurl.Target{
+		Host: host, Port: uint16(number), Database: s.required("DB_NAME"), User: s.required("DB_USER"), Password: s.required("DB_PASSWORD"),
+		Parameters: map[string]string{"sslmode": mode, "sslrootcert": s.getenv("DB_SSLROOTCERT")},
+	}.String()
 }
 
 func (s *settings) passwords() migrations.Passwords {
