@@ -1,9 +1,13 @@
 // Package health answers the two questions that Kubernetes asks a process.
 //
 // /livez: is the process itself alive? It touches nothing else, because a
-// database that is away must never restart pods. /healthz: is it ready to
-// serve? Every registered check must pass, and the process must not be
-// shutting down.
+// database that is away must never restart pods.
+//
+// /healthz: is the process ready, that is, does it have something right to serve?
+// Every registered check must pass, and the process must not be shutting down. A
+// check must not fail for what all pods lose at once, such as the database: with
+// no pod left in the Service, clients get the load balancer's error instead of a
+// 503 that says when to try again, and nothing of what pods can still serve.
 package health
 
 import (
@@ -19,7 +23,7 @@ import (
 // default, so that a longer wait would tell nobody.
 const checkTimeout = 900 * time.Millisecond
 
-// Check is one thing that a process needs to serve.
+// Check is one thing that a process needs before it can serve.
 type Check struct {
 	Name string
 	Run  func(context.Context) error

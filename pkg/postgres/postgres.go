@@ -2,8 +2,8 @@
 // is away from a mistake of ours.
 //
 // Open does not need the database to be there: a service starts without it,
-// answers 503 and is not ready, and recovers by itself when the pool can
-// connect again. Stores pass every error through Fault, once.
+// answers 503, becomes ready when the pool can connect, and recovers by itself
+// when the database was away. Stores pass every error through Fault, once.
 package postgres
 
 import (

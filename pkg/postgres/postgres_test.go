@@ -124,36 +124,6 @@ func TestFault(t *testing.T) {
 	}
 }
 
-func TestSchemaCheck(t *testing.T) {
-	t.Parallel()
-	pool, err := postgres.Open(t.Context(), settings(t), "oven", prometheus.NewRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pool.Close()
-	check := postgres.SchemaCheck(pool, "schema_version", 2)
-	if err := check.Run(t.Context()); err == nil {
-		t.Error("ready without a version table")
-	}
-	steps := []struct {
-		sql   string
-		ready bool
-	}{
-		{"CREATE TABLE schema_version (version_id bigint, is_applied bool)", false},
-		{"INSERT INTO schema_version VALUES (1, true)", false},
-		{"INSERT INTO schema_version VALUES (2, true)", true},
-		{"INSERT INTO schema_version VALUES (3, true)", true}, // newer is fine
-	}
-	for _, step := range steps {
-		if _, err := pool.Exec(t.Context(), step.sql); err != nil {
-			t.Fatal(err)
-		}
-		if err := check.Run(t.Context()); (err == nil) != step.ready {
-			t.Errorf("after %q: %v, want ready %v", step.sql, err, step.ready)
-		}
-	}
-}
-
 func TestConfigRules(t *testing.T) {
 	t.Parallel()
 	err := postgres.Config{SSLMode: "perhaps", StatementTimeout: -1}.Validate()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"example.com/pizza/deploy/local/internal/gateway"
 	"example.com/pizza/deploy/local/stack"
 	"example.com/pizza/migrations"
 	"example.com/pizza/pkg/pgserver"
@@ -71,34 +72,12 @@ func (s *system) testDatabaseGone(t *testing.T, token string, server *pgserver.S
 		t.Fatal(err)
 	}
 
-	t.Run("every call that needs it is 503", func(t *testing.T) {
-		for _, r := range []request{
-			{method: http.MethodPost, path: "/login/", media: mediaJSON, body: `{"id":"patient","pw":"` + password + `"}`},
-			{method: http.MethodPost, path: "/login/register/", media: mediaJSON, body: `{"id":"late","pw":"` + password + `","name":"x"}`},
-			{method: http.MethodPost, path: "/order/", token: token, media: mediaJSON, body: order},
-			{method: http.MethodGet, path: "/order/myorder/", token: token},
-			{method: http.MethodGet, path: "/order/branch/"},
-		} {
-			a := s.send(t, r)
-			a.wantProblem(t, http.StatusServiceUnavailable)
-			if a.header.Get("Retry-After") == "" {
-				t.Errorf("%s: no Retry-After", a.name())
-			}
-		}
-		// The menu is shown as it was a moment ago.
-		if got := len(decode[[]object](t, s.get(t, "/menu/").want(t, http.StatusOK))); got != 96 {
-			t.Errorf("the menu has %d pizzas, want 96", got)
-		}
-		s.postJSON(t, "/menu/get_pizza_id/", "", `{"pizza_nm":"The Hawaiian Pizza","size":"M"}`).want(t, http.StatusOK)
-		// What needs no database is decided as ever.
-		s.postJSON(t, "/login/", "", `{}`).wantProblem(t, http.StatusBadRequest)
-		s.send(t, request{method: http.MethodGet, path: "/order/myorder/", token: "x"}).wantProblem(t, http.StatusUnauthorized)
-	})
-	t.Run("every service is alive and not ready", func(t *testing.T) {
+	t.Run("every call that needs it is 503", func(t *testing.T) { s.wantNoDatabase(t, token, order) })
+	t.Run("every service is alive and ready", func(t *testing.T) {
 		for _, service := range s.Services() {
 			public := "http://" + service.Public
 			s.sendTo(t, public, request{method: http.MethodGet, path: "/livez"}).want(t, http.StatusOK)
-			s.sendTo(t, public, request{method: http.MethodGet, path: "/healthz"}).wantProblem(t, http.StatusServiceUnavailable)
+			s.sendTo(t, public, request{method: http.MethodGet, path: "/healthz"}).want(t, http.StatusOK)
 		}
 		select {
 		case err := <-s.Failed():
@@ -106,17 +85,25 @@ func (s *system) testDatabaseGone(t *testing.T, token string, server *pgserver.S
 		default:
 		}
 	})
+	// When the load balancer has noticed all that it will, the answers are still the
+	// services' own.
+	t.Run("every call that needs it is still 503", func(t *testing.T) {
+		select {
+		case <-time.After(gateway.UnreadyAfter):
+		case <-t.Context().Done():
+		}
+		s.wantNoDatabase(t, token, order)
+	})
 	t.Run("it recovers by itself", func(t *testing.T) {
 		restart()
 		for _, service := range s.Services() {
-			s.waitReady(t, service)
 			if service.Process().PID() != pids[service.Name] {
 				t.Errorf("%s is another process", service.Name)
 			}
 		}
-		s.login(t, "patient", password)
+		s.again(t, request{method: http.MethodPost, path: "/login/", media: mediaJSON, body: `{"id":"patient","pw":"` + password + `"}`}).want(t, http.StatusOK)
+		s.again(t, request{method: http.MethodPost, path: "/order/", token: token, media: mediaJSON, body: order}).want(t, http.StatusCreated)
 		s.postJSON(t, "/menu/get_pizza_id/", "", `{"pizza_nm":"The Hawaiian Pizza","size":"M"}`).want(t, http.StatusOK)
-		s.postJSON(t, "/order/", token, order).want(t, http.StatusCreated)
 		a := s.send(t, request{method: http.MethodGet, path: "/order/myorder/", token: token})
 		rows := decode[[]orderRow](t, a.want(t, http.StatusOK))
 		if len(rows) != 1 {
@@ -125,12 +112,38 @@ func (s *system) testDatabaseGone(t *testing.T, token string, server *pgserver.S
 	})
 }
 
-func (s *system) waitReady(t *testing.T, service *stack.Service) {
+// wantNoDatabase asks through the gateway what clients get without the database.
+func (s *system) wantNoDatabase(t *testing.T, token, order string) {
+	t.Helper()
+	for _, r := range []request{
+		{method: http.MethodPost, path: "/login/", media: mediaJSON, body: `{"id":"patient","pw":"` + password + `"}`},
+		{method: http.MethodPost, path: "/login/register/", media: mediaJSON, body: `{"id":"late","pw":"` + password + `","name":"x"}`},
+		{method: http.MethodPost, path: "/order/", token: token, media: mediaJSON, body: order},
+		{method: http.MethodGet, path: "/order/myorder/", token: token},
+		{method: http.MethodGet, path: "/order/branch/"},
+	} {
+		a := s.send(t, r)
+		p := a.wantProblem(t, http.StatusServiceUnavailable)
+		if a.header.Get("Retry-After") == "" || p.Detail != "the database does not answer; try again" {
+			t.Errorf("%s: Retry-After %q, detail %q", a.name(), a.header.Get("Retry-After"), p.Detail)
+		}
+	}
+	// The menu is shown as it was a moment ago.
+	if got := len(decode[[]object](t, s.get(t, "/menu/").want(t, http.StatusOK))); got != 96 {
+		t.Errorf("the menu has %d pizzas, want 96", got)
+	}
+	s.postJSON(t, "/menu/get_pizza_id/", "", `{"pizza_nm":"The Hawaiian Pizza","size":"M"}`).want(t, http.StatusOK)
+	// What needs no database is decided as ever.
+	s.postJSON(t, "/login/", "", `{}`).wantProblem(t, http.StatusBadRequest)
+	s.send(t, request{method: http.MethodGet, path: "/order/myorder/", token: "x"}).wantProblem(t, http.StatusUnauthorized)
+}
+
+// again sends a request until it is no longer answered 503.
+func (s *system) again(t *testing.T, r request) answer {
 	t.Helper()
 	for {
-		a := s.sendTo(t, "http://"+service.Public, request{method: http.MethodGet, path: "/healthz"})
-		if a.status == http.StatusOK {
-			return
+		if a := s.send(t, r); a.status != http.StatusServiceUnavailable {
+			return a
 		}
 		wait(t)
 	}

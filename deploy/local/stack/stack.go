@@ -129,10 +129,11 @@ func (s *Stack) start(ctx context.Context) error {
 	return s.startServices(ctx)
 }
 
-// serve opens the gateway. Until the services are there it answers 503.
+// serve opens the gateway. Until the services are ready it answers 503.
 func (s *Stack) serve() {
 	s.gateway = gateway.New(logger(s.options, "gateway"), serviceNames...)
 	s.web = s.gateway.Server()
+	s.kept.Go(func() { s.gateway.Watch(s.keeping) })
 	for _, l := range s.listeners {
 		go func() {
 			if err := s.web.Serve(l); !errors.Is(err, http.ErrServerClosed) {

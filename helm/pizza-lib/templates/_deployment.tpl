@@ -131,7 +131,8 @@ spec:
             periodSeconds: 10
             timeoutSeconds: 3
             failureThreshold: 3
-          # Ready to serve: the database answers, and its schema is new enough.
+          # The pod has something right to serve. It does not ask for the database once the pod has been ready, so
+          # that an outage of it leaves pods in the Service that can say so.
           readinessProbe:
             httpGet:
               path: /healthz

@@ -6,6 +6,9 @@
 // added. The prefix is matched by whole path elements (Ingress pathType
 // Prefix): /menux is not /menu. Everything else, health probes and /int
 // included, is 404. Only the API page (/docs) is the gateway's own.
+//
+// Like a Service of the cluster, the gateway passes requests only to a backend
+// that is ready; see Watch.
 package gateway
 
 import (
@@ -17,7 +20,6 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/propagation"
@@ -32,9 +34,9 @@ import (
 // retryAfter is what a caller is told while a service is away.
 const retryAfter = 2 * time.Second
 
-// Gateway is an http.Handler. A service without a backend yet is 503.
+// Gateway is an http.Handler. A service without a ready backend is 503.
 type Gateway struct {
-	backends map[string]*atomic.Pointer[url.URL]
+	backends map[string]*backend
 	proxy    *httputil.ReverseProxy
 	pages    http.Handler
 	log      *slog.Logger
@@ -42,9 +44,9 @@ type Gateway struct {
 
 // New returns a gateway to the named services, none of which has a backend yet.
 func New(log *slog.Logger, services ...string) *Gateway {
-	g := &Gateway{backends: map[string]*atomic.Pointer[url.URL]{}, pages: pages(services), log: log}
+	g := &Gateway{backends: map[string]*backend{}, pages: pages(services), log: log}
 	for _, name := range services {
-		g.backends[name] = new(atomic.Pointer[url.URL])
+		g.backends[name] = &backend{name: name}
 	}
 	g.proxy = &httputil.ReverseProxy{
 		Rewrite:       rewrite,
@@ -56,9 +58,12 @@ func New(log *slog.Logger, services ...string) *Gateway {
 	return g
 }
 
-// SetBackend sends the requests of a service to host:port from now on.
+// SetBackend sends the requests of a service to host:port from now on. The
+// backend must be ready.
 func (g *Gateway) SetBackend(service, addr string) {
-	g.backends[service].Store(&url.URL{Scheme: "http", Host: addr})
+	b := g.backends[service]
+	b.address.Store(&url.URL{Scheme: "http", Host: addr})
+	b.ready.Store(true)
 }
 
 // Close ends the idle connections to the services.
@@ -76,12 +81,14 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.route(w,
 func (g *Gateway) route(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	edge.EndChunked(w.Header(), r)
-	backend, ok := g.backends[service(r.URL)]
+	b, ok := g.backends[service(r.URL)]
 	switch {
-	case ok && backend.Load() == nil:
-		g.answer(ctx, w, fault.New(fault.Unavailable, "the "+service(r.URL)+" service is still starting").Retry(retryAfter))
+	case ok && b.address.Load() == nil:
+		g.answer(ctx, w, fault.New(fault.Unavailable, "the "+b.name+" service is still starting").Retry(retryAfter))
+	case ok && !b.ready.Load():
+		g.answer(ctx, w, fault.New(fault.Unavailable, "the "+b.name+" service is not ready").Retry(retryAfter))
 	case ok:
-		g.proxy.ServeHTTP(w, r.WithContext(context.WithValue(ctx, backendKey{}, backend.Load())))
+		g.proxy.ServeHTTP(w, r.WithContext(context.WithValue(ctx, backendKey{}, b.address.Load())))
 	case isPage(r.URL.Path):
 		g.page(w, r)
 	default:
@@ -107,11 +114,11 @@ func service(u *url.URL) string {
 // client claimed in Forwarded and X-Forwarded-*; who the client is, it may not
 // claim either.
 func rewrite(r *httputil.ProxyRequest) {
-	backend, ok := r.In.Context().Value(backendKey{}).(*url.URL)
+	address, ok := r.In.Context().Value(backendKey{}).(*url.URL)
 	if !ok {
 		return // the transport refuses a URL without a host
 	}
-	r.Out.URL.Scheme, r.Out.URL.Host = backend.Scheme, backend.Host
+	r.Out.URL.Scheme, r.Out.URL.Host = address.Scheme, address.Host
 	r.Out.Host = r.In.Host
 	r.Out.URL.RawQuery = r.In.URL.RawQuery // the service judges a query that does not parse, not the proxy
 	edge.Strip(r.Out.Header)

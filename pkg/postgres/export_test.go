@@ -1,0 +1,4 @@
+package postgres
+
+// SchemaCheckEvery is SchemaCheck with an interval of the test's choice.
+var SchemaCheckEvery = schemaCheck
