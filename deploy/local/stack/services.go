@@ -3,7 +3,7 @@ package stack
 import (
 	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -26,6 +26,9 @@ const (
 	// build needs a few seconds.
 	readyTimeout = time.Minute
 	readyPoll    = 20 * time.Millisecond
+	// portTries is how often a service is started at other ports when another
+	// program takes one between the choice and its use.
+	portTries = 5
 )
 
 // DiedError says that a service ended though nobody stopped it.
@@ -118,51 +121,38 @@ func (s *Stack) startService(ctx context.Context, name string, settings ...strin
 // Replica starts one more process of a service, with the same settings at
 // addresses of its own. The gateway does not route to it.
 func (s *Stack) Replica(ctx context.Context, name string) (*Service, error) {
-	return s.launch(ctx, name, append(slices.Clone(s.Service(name).spec.Env), anyAddress()...))
+	return s.launch(ctx, name, s.Service(name).spec.Env)
 }
 
-// anyAddress are the settings by which a service finds free ports.
-func anyAddress() []string { return []string{"HTTP_ADDR=127.0.0.1:0", "INTERNAL_ADDR=127.0.0.1:0"} }
-
-// launch starts one process of a service, learns its addresses from its log,
-// waits until it is ready to serve, and keeps it running.
+// launch starts one process of a service at free ports, waits until it is ready
+// to serve, and keeps it running.
 func (s *Stack) launch(ctx context.Context, name string, environ []string) (*Service, error) {
-	found := make(chan Addresses, 1)
-	service := &Service{Name: name, spec: process.Spec{
-		Name: name, Path: filepath.Join(s.options.BinDir, name), Env: environ,
-		Line: func(line []byte) {
-			if a, ok := parseListening(line); ok {
-				select {
-				case found <- a:
-				default:
-				}
-			}
-			s.options.Line(name, line)
-		},
-	}}
-	if err := service.start(); err != nil {
-		return nil, err
-	}
-	s.services = append(s.services, service)
-
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	select {
-	case service.Addresses = <-found:
-	case <-service.Process().Done():
-		return nil, service.died()
-	case <-ctx.Done():
-		return nil, fmt.Errorf("the %s service did not say where it listens: %w", name, context.Cause(ctx))
+	for try := 1; ; try++ {
+		addresses, err := freeAddresses(ctx)
+		if err != nil {
+			return nil, err
+		}
+		service := &Service{Name: name, Addresses: addresses, spec: process.Spec{
+			Name: name, Path: filepath.Join(s.options.BinDir, name), Env: slices.Concat(environ, addresses.settings()),
+			Line: func(line []byte) { s.options.Line(name, line) },
+		}}
+		if err := service.start(); err != nil {
+			return nil, err
+		}
+		s.services = append(s.services, service)
+		err = service.waitReady(ctx)
+		if err == nil {
+			s.kept.Go(func() { s.keep(s.keeping, service) })
+			return service, s.writeTargets()
+		}
+		var died *DiedError
+		if try == portTries || !errors.As(err, &died) || !addresses.taken(ctx) {
+			return nil, err
+		}
+		s.services = s.services[:len(s.services)-1]
 	}
-	if err := service.waitReady(ctx); err != nil {
-		return nil, err
-	}
-	if err := s.writeTargets(); err != nil {
-		return nil, err
-	}
-	service.spec.Env = append(service.spec.Env, "HTTP_ADDR="+service.Public, "INTERNAL_ADDR="+service.Internal)
-	s.kept.Go(func() { s.keep(s.keeping, service) })
-	return service, nil
 }
 
 // environ returns the whole environment of a service. What the user has set
@@ -191,19 +181,7 @@ func (s *Stack) environ(name string, settings []string) ([]string, error) {
 		"SHUTDOWN_DELAY=0s",                   // no load balancer has to notice
 		"TRUSTED_PROXIES=127.0.0.0/8,::1/128", // the gateway, which says who its client is
 	)
-	return slices.Concat(environ, anyAddress(), database, s.eventSettings(), settings), nil
-}
-
-// parseListening reads the line in which a service says where it listens.
-func parseListening(line []byte) (a Addresses, ok bool) {
-	var l struct {
-		Msg string
-		Addresses
-	}
-	if err := json.Unmarshal(line, &l); err != nil || l.Msg != "listening" {
-		return Addresses{}, false
-	}
-	return l.Addresses, true
+	return slices.Concat(environ, database, s.eventSettings(), settings), nil
 }
 
 // waitReady asks the service until it is ready to serve.

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -37,18 +38,20 @@ func TestParseDatabaseURL(t *testing.T) {
 	}
 }
 
-func TestParseListening(t *testing.T) {
+// TestFreeAddresses: the ports differ, are free, and are known to be taken when they are.
+func TestFreeAddresses(t *testing.T) {
 	t.Parallel()
-	for line, want := range map[string]Addresses{
-		`{"level":"INFO","msg":"listening","public":"127.0.0.1:1","internal":"127.0.0.1:2"}`: {Public: "127.0.0.1:1", Internal: "127.0.0.1:2"},
-		`{"level":"INFO","msg":"request","public":"x"}`:                                      {},
-		`panic: listening`: {},
-		``:                 {},
-	} {
-		got, ok := parseListening([]byte(line))
-		if ok != (want != Addresses{}) || got != want {
-			t.Errorf("parseListening(%s) = %+v %v, want %+v", line, got, ok, want)
-		}
+	a, err := freeAddresses(t.Context())
+	if err != nil || a.Public == a.Internal || a.taken(t.Context()) {
+		t.Fatalf("freeAddresses() = %+v, %v", a, err)
+	}
+	l, err := net.Listen("tcp", a.Internal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if !a.taken(t.Context()) {
+		t.Error("a port that is taken is not seen as taken")
 	}
 }
 

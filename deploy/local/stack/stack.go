@@ -6,7 +6,7 @@
 // conflict is told at once; the database (server, roles, migrations, seed) and,
 // at the same time, the build of the services, and NATS if events go by it; the
 // kitchen, which prints a ticket for each order; then the services, menu before
-// order, each on free ports that it reports in its log; then the gateway is
+// order, each on free ports that the stack chooses; then the gateway is
 // told where they are. A service that ends by itself is started again after a
 // pause, as in a cluster. Stop goes back the same way.
 //

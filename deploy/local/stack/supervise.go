@@ -12,12 +12,6 @@ import (
 // enough to see how the others get along without it.
 const DefaultRestartAfter = 20 * time.Second
 
-// Addresses are where a service listens, as it says in its log.
-type Addresses struct {
-	Public   string // host:port of the API and the health probes
-	Internal string // host:port of /int and /metrics
-}
-
 // Service is a service that is kept running.
 type Service struct {
 	Name string

@@ -1,0 +1,61 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+)
+
+// Addresses are where a service listens. The stack chooses them, so that it
+// needs to learn nothing from a service's log, whatever LOG_LEVEL is.
+type Addresses struct {
+	Public   string // host:port of the API and the health probes
+	Internal string // host:port of /int and /metrics
+}
+
+// each calls do with every address.
+func (a *Addresses) each(do func(*string) error) error {
+	for _, address := range []*string{&a.Public, &a.Internal} {
+		if err := do(address); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// freeAddresses returns addresses that nobody has. All ports are taken before
+// the first is given back, so that they differ.
+func freeAddresses(ctx context.Context) (Addresses, error) {
+	var a Addresses
+	var taken []net.Listener
+	err := a.each(func(address *string) error {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return fmt.Errorf("find a free port: %w", err)
+		}
+		taken = append(taken, l)
+		*address = l.Addr().String()
+		return nil
+	})
+	for _, l := range taken {
+		err = errors.Join(err, l.Close())
+	}
+	return a, err
+}
+
+// taken reports whether another program has one of the ports.
+func (a *Addresses) taken(ctx context.Context) bool {
+	return a.each(func(address *string) error {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", *address)
+		if err != nil {
+			return err
+		}
+		return l.Close()
+	}) != nil
+}
+
+// settings returns the variables by which a service takes the addresses.
+func (a *Addresses) settings() []string {
+	return []string{"HTTP_ADDR=" + a.Public, "INTERNAL_ADDR=" + a.Internal}
+}
