@@ -51,9 +51,18 @@ func (f finder) download(ctx context.Context) (binaries, error) {
 	if err != nil {
 		return binaries{}, err
 	}
+	if programs := filepath.Join(cache, string(downloadVersion)); f.account != nil && complete(filepath.Join(programs, "bin")) {
+		// They are here, and closed to the account: a strict umask did that.
+		if err := errors.Join(LetIn(cache), letRun(programs)); err != nil {
+			return binaries{}, err
+		}
+		if b, err := f.downloaded(ctx); err == nil {
+			return b, nil
+		}
+	}
 	// Others may download at the same time: each does so aside, and the first to
 	// be ready wins.
-	if err := os.MkdirAll(cache, 0o755); err != nil {
+	if err := errors.Join(MakeFolder(cache), LetIn(cache)); err != nil {
 		return binaries{}, fmt.Errorf("folder for downloads: %w", err)
 	}
 	aside, err := os.MkdirTemp(cache, "download-")
@@ -66,6 +75,9 @@ func (f finder) download(ctx context.Context) (binaries, error) {
 		// The library cannot be interrupted. If we do not wait for it, it goes on
 		// in the background until the process ends.
 		err := fetch(aside, f.repository)
+		if err == nil && f.account != nil {
+			err = letRun(filepath.Join(aside, "programs"))
+		}
 		if err == nil {
 			err = publish(aside, cache)
 		}

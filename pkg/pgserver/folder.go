@@ -56,7 +56,7 @@ func openFolder(ctx context.Context, path string) (*folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
-	err = f.open(ctx, path)
+	err = f.open(ctx, where(path))
 	if errors.Is(err, errUnreachable) {
 		err = f.open(ctx, fallback(path))
 	}
@@ -85,11 +85,30 @@ func fallback(path string) string {
 	return filepath.Join(fallbackRoot, hex.EncodeToString(sum[:8]))
 }
 
+// where returns the folder that has the data already: that for path, or the one
+// that stands in for it. What stands in is not left when path becomes reachable.
+func where(path string) string {
+	if os.Geteuid() != 0 {
+		return path
+	}
+	asked, askedErr := inspect(path)
+	standIn, err := inspect(fallback(path))
+	if askedErr == nil && !asked.ours && err == nil && standIn.ours {
+		return standIn.path
+	}
+	return path
+}
+
 func (f *folder) open(ctx context.Context, path string) error {
 	f.path = path
 	parent := filepath.Dir(path)
-	if err := os.MkdirAll(parent, 0o755); err != nil {
+	if err := MakeFolder(parent); err != nil {
 		return err
+	}
+	if parent == fallbackRoot {
+		if err := LetIn(parent); err != nil {
+			return err
+		}
 	}
 	state, err := inspect(path)
 	if err != nil {
@@ -105,7 +124,7 @@ func (f *folder) open(ctx context.Context, path string) error {
 		if err := os.MkdirAll(path, 0o700); err != nil {
 			return err
 		}
-		if err := f.account.own(path); err != nil {
+		if err := errors.Join(f.account.own(path), os.Chmod(path, 0o700)); err != nil {
 			return err
 		}
 	}

@@ -68,7 +68,15 @@ func TestMakeRun(t *testing.T) {
 		}
 	})
 
-	second := local.run(t, "run", "--port", "0", "--data", data, "--events", "nats")
+	// What people have in their environment: settings for other databases, and a
+	// log in which no service says that it listens.
+	odd := local
+	odd.environ = []string{
+		"LOG_LEVEL=error", "PGSERVICE=work", "PGHOST=192.0.2.1", "PGOPTIONS=-c search_path=elsewhere", "PGSSLROOTCERT=/nowhere", "PGTZ=Mars/Base",
+		"HTTP_ADDR=:1", "INTERNAL_ADDR=:1",
+	}
+	odd.umask = "077"
+	second := odd.run(t, "run", "--port", "0", "--data", data, "--events", "nats")
 	t.Run("the next start finds the data", func(t *testing.T) {
 		out := second.shell(t, "curl -sS -o /dev/null -w '%{http_code}' -d id=kim -d pw=kims-secret "+second.url+"/api/login/")
 		if out != "200" {
@@ -131,11 +139,15 @@ func TestMakeRun(t *testing.T) {
 }
 
 // program is the built command.
-type program struct{ path string }
+type program struct {
+	path    string
+	environ []string // beside this process's
+	umask   string
+}
 
 func buildLocal(t *testing.T) program {
 	t.Helper()
-	p := program{filepath.Join(t.TempDir(), "local")}
+	p := program{path: filepath.Join(t.TempDir(), "local"), environ: []string{"LOG_LEVEL=info"}, umask: "022"}
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", p.path, "../cmd/local").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
@@ -144,9 +156,9 @@ func buildLocal(t *testing.T) program {
 
 func (p program) command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), p.path, args...)
+	cmd := exec.CommandContext(t.Context(), "sh", append([]string{"-c", "umask " + p.umask + `; exec "$0" "$@"`, p.path}, args...)...)
 	cmd.Dir = root(t)
-	cmd.Env = append(os.Environ(), "DATABASE_URL=")
+	cmd.Env = append(append(os.Environ(), "DATABASE_URL="), p.environ...)
 	return cmd
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"example.com/pizza/deploy/local/internal/listen"
 	"example.com/pizza/deploy/local/stack"
 	"example.com/pizza/migrations"
+	"example.com/pizza/pkg/pgserver"
 )
 
 const (
@@ -53,6 +55,10 @@ func up(ctx context.Context, args []string, getenv func(string) string, stdout i
 	}
 	root, err := repository()
 	if err != nil {
+		return err
+	}
+	// `make` has built this program into .local, under whatever umask.
+	if err := pgserver.LetIn(filepath.Join(root, ".local")); err != nil {
 		return err
 	}
 

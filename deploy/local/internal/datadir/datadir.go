@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/gofrs/flock"
+
+	"example.com/pizza/pkg/pgserver"
 )
 
 // ErrInUse says that another process uses the folder.
@@ -44,8 +46,7 @@ func Open(path string) (*Dir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
-	// Others may pass through: PostgreSQL runs under another user when we are root.
-	if err := os.MkdirAll(path, 0o755); err != nil {
+	if err := pgserver.MakeFolder(path); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
 	lock := flock.New(filepath.Join(path, lockFile), flock.SetPermissions(0o644))
