@@ -53,7 +53,7 @@ func discover(ctx context.Context, e *environment, file string) error {
 	for _, p := range pods {
 		if p.Status.PodIP != "" {
 			labels := map[string]string{"namespace": e.namespace, "pod": p.Metadata.Name, "job": p.Metadata.Labels["app.kubernetes.io/name"]}
-			all = append(all, target{[]string{p.Status.PodIP + ":9000"}, labels})
+			all = append(all, target{[]string{p.Status.PodIP + ":9100"}, labels})
 		}
 	}
 	text, err := json.Marshal(all)

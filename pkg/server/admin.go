@@ -13,11 +13,11 @@ import (
 	"example.com/pizza/pkg/token"
 )
 
-// Admin is who may call the operations that are for operators alone. They are on
-// the internal port, and ask for a credential as well: not everyone who reaches
-// that port may use them.
+// Admin guards the operations that are for operators alone. They are on the
+// internal port and require a credential as well, because not everyone who
+// reaches that port may use them.
 type Admin struct {
-	Token secret.Text `env:"ADMIN_TOKEN" doc:"Credential of operators, at least 32 bytes, for the operations under /int that change something; empty closes them"`
+	Token secret.Text `env:"ADMIN_TOKEN" doc:"Credential of operators, at least 32 bytes, for /log-level and the operations under /int that change something; empty closes them"`
 }
 
 // minAdminToken is the least length of the admin token in bytes: too long to guess.

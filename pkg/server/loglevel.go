@@ -22,15 +22,16 @@ type levelAnswer struct {
 	Until *time.Time `json:"until,omitempty"` // when it falls back to the configured one
 }
 
-// routeLogLevel lets operators have this process tell more for a while. It asks
-// for no credential, as it can do no harm: the log never tells less than it is
-// configured to, and the port is not routed from outside.
+// routeLogLevel lets operators raise the detail of this process's log for a
+// while. The log never tells less than it is configured to. A debug log costs
+// disk and time, so both operations require the admin token.
 func (s *Server) routeLogLevel() {
 	level := logging.LevelOf(s.log)
 	if level == nil {
 		return // a log that is not ours
 	}
-	s.internal.GET(logLevelPath, func(c echo.Context) error { return answerLevel(c, level) })
+	operators := s.config.Admin.Require(s.Audit())
+	get(s.internal, logLevelPath, func(c echo.Context) error { return answerLevel(c, level) }, operators)
 	s.internal.PUT(logLevelPath, func(c echo.Context) error {
 		var to slog.Level
 		var bad []fault.Field
@@ -48,7 +49,7 @@ func (s *Server) routeLogLevel() {
 		now, until := level.Current()
 		s.log.WarnContext(c.Request().Context(), "log level set", "log_level", now.String(), "until", until)
 		return answerLevel(c, level)
-	})
+	}, operators)
 }
 
 func answerLevel(c echo.Context, level *logging.Level) error {

@@ -10,20 +10,65 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/server"
 )
+
+const adminToken = "an-operators-credential-of-32-bytes"
+
+// operated is config with a credential of operators.
+func operated() server.Config {
+	c := config()
+	c.Admin.Token = adminToken
+	return c
+}
+
+// The log level is closed without an ADMIN_TOKEN, and refuses callers who do not
+// show it. The log level then stays as it is.
+func TestLogLevelIsForOperators(t *testing.T) {
+	t.Parallel()
+	closed, _ := start(config())
+	open, _ := start(operated())
+	for name, test := range map[string]struct {
+		s             *server.Server
+		authorization string
+		status        int
+	}{
+		"closed":          {closed, "Bearer " + adminToken, 403},
+		"closed_nothing":  {closed, "", 403},
+		"closed_empty":    {closed, "Bearer ", 403},
+		"nothing":         {open, "", 401},
+		"another":         {open, "Bearer " + strings.Repeat("x", 32), 401},
+		"another_scheme":  {open, "Basic " + adminToken, 401},
+		"with_more":       {open, "Bearer " + adminToken + "x", 401},
+		"with_less":       {open, "Bearer " + adminToken[1:], 401},
+		"a_member's_own":  {open, "Bearer eyJhbGciOiJIUzI1NiJ9.e30.x", 401},
+		"the_credential":  {open, "Bearer " + adminToken, 200},
+		"in_lower_scheme": {open, "bearer " + adminToken, 200},
+	} {
+		for _, method := range []string{"PUT", "GET", "HEAD"} {
+			resp := do(test.s.Internal(), method, "/log-level?level=info&for=1m", "Authorization", test.authorization)
+			if resp.StatusCode != test.status {
+				t.Errorf("%s %s: %d, want %d", name, method, resp.StatusCode, test.status)
+			}
+		}
+		if resp := do(test.s.Metrics(), "PUT", "/log-level?level=debug&for=1m", "Authorization", test.authorization); resp.StatusCode != 404 {
+			t.Errorf("%s on the metrics port: %d", name, resp.StatusCode)
+		}
+	}
+}
 
 // Operators have a process tell more for a while, such as why it refuses
 // requests, and see when that ends.
 func TestLogLevel(t *testing.T) {
 	t.Parallel()
-	s, log := start(config())
+	s, log := start(operated())
 	s.Router().GET("/pizza/", func(echo.Context) error { return fault.New(fault.Conflict, "the last one was sold") })
 	ask := func(method, query string) (answer struct {
 		Level string
 		Until time.Time
 	}) {
 		t.Helper()
-		resp := do(s.Internal(), method, "/log-level"+query)
+		resp := do(s.Internal(), method, "/log-level"+query, "Authorization", "Bearer "+adminToken)
 		defer func() { _ = resp.Body.Close() }()
 		if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || resp.StatusCode != http.StatusOK {
 			t.Errorf("%s %s: %d, %v", method, query, resp.StatusCode, err)
@@ -53,7 +98,7 @@ func TestLogLevel(t *testing.T) {
 
 func TestLogLevelRefuses(t *testing.T) {
 	t.Parallel()
-	s, _ := start(config())
+	s, _ := start(operated())
 	for query, fields := range map[string][]string{
 		"":                         {"level", "for"},
 		"?level=loud&for=1m":       {"level"},
@@ -61,7 +106,7 @@ func TestLogLevelRefuses(t *testing.T) {
 		"?level=debug&for=-1s":     {"for"},
 		"?level=debug&for=24h0m1s": {"for"},
 	} {
-		resp := do(s.Internal(), "PUT", "/log-level"+query)
+		resp := do(s.Internal(), "PUT", "/log-level"+query, "Authorization", "Bearer "+adminToken)
 		p := readProblem(t, resp)
 		var got []string
 		for _, e := range p.Errors {

@@ -70,5 +70,7 @@ func (s *Server) routeMetrics(registry *prometheus.Registry) {
 		EnableOpenMetrics: true,
 		ErrorHandling:     promhttp.HTTPErrorOnError,
 	})
-	s.internal.GET(metricsPath, echo.WrapHandler(h))
+	for _, e := range []*echo.Echo{s.internal, s.monitor} {
+		get(e, metricsPath, echo.WrapHandler(h))
+	}
 }

@@ -28,13 +28,22 @@ func quiet(route string) bool {
 
 func (s *Server) routeHealth() {
 	ok := map[string]string{"status": "ok"}
-	s.public.GET(readyPath, func(c echo.Context) error {
-		if err := s.health.Ready(c.Request().Context()); err != nil {
-			return err
-		}
-		return c.JSON(http.StatusOK, ok)
-	})
-	s.public.GET(livePath, func(c echo.Context) error { return c.JSON(http.StatusOK, ok) })
+	for _, e := range []*echo.Echo{s.public, s.monitor} {
+		get(e, readyPath, func(c echo.Context) error {
+			if err := s.health.Ready(c.Request().Context()); err != nil {
+				return err
+			}
+			return c.JSON(http.StatusOK, ok)
+		})
+		get(e, livePath, func(c echo.Context) error { return c.JSON(http.StatusOK, ok) })
+	}
+}
+
+// get adds a route that answers HEAD as it answers GET, without the body (RFC
+// 9110, section 9.3.2).
+func get(e *echo.Echo, path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) {
+	e.GET(path, h, m...)
+	e.HEAD(path, h, m...)
 }
 
 // ServeDocument serves a service's OpenAPI document (YAML) as JSON at
@@ -67,7 +76,7 @@ func (s *Server) ServeDocument(service string, document []byte) error {
 		return fmt.Errorf("write the OpenAPI document of %s: %w", service, err)
 	}
 	s.Router().GET(path, func(c echo.Context) error { return c.JSONBlob(http.StatusOK, publicJSON) })
-	s.internal.GET(path, func(c echo.Context) error { return c.JSONBlob(http.StatusOK, allJSON) })
+	get(s.internal, path, func(c echo.Context) error { return c.JSONBlob(http.StatusOK, allJSON) })
 	return nil
 }
 

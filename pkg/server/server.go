@@ -1,4 +1,4 @@
-// Package server runs a service's two HTTP ports and stops them gracefully.
+// Package server runs a service's three HTTP ports and stops them gracefully.
 //
 // A request passes, outside in: panic recovery, the trace of the request, the
 // access log and metrics, the headers that protect the answer, a deadline, the
@@ -7,9 +7,11 @@
 // Handlers return errors; errorHandler is the one place that logs them, puts
 // them into the span and, through package problem, answers.
 //
-// The public port (8000) carries the API and the health probes; the internal
-// port (9000) carries /int/*, /metrics and /log-level and is never routed from outside.
-// Router decides which operation belongs where.
+// The public port (8000) carries the API and the health probes. The internal
+// port (9000) carries /int/*, /log-level and /metrics, and is never routed from
+// outside. The metrics port (9100) carries /metrics and the health probes alone:
+// a NetworkPolicy sees ports and not paths, so monitoring gets a port of its own
+// and needs no access to /int. Router decides which operation belongs where.
 package server
 
 import (
@@ -35,12 +37,14 @@ import (
 // Config is how a service listens, and how it stops.
 type Config struct {
 	Addr            string        `env:"HTTP_ADDR" envDefault:":8000" doc:"Address of the public port"`
-	InternalAddr    string        `env:"INTERNAL_ADDR" envDefault:":9000" doc:"Address of the internal port: /int and /metrics"`
+	InternalAddr    string        `env:"INTERNAL_ADDR" envDefault:":9000" doc:"Address of the internal port: /int, /log-level and /metrics"`
+	MetricsAddr     string        `env:"METRICS_ADDR" envDefault:":9100" doc:"Address of the metrics port: /metrics, /healthz and /livez, and nothing that monitoring has no business with"`
 	AllowedOrigins  []string      `env:"CORS_ALLOWED_ORIGINS" doc:"Origins that browsers may call from, separated by commas, such as https://pizza.example; * alone allows all; empty allows none"`
 	RequestTimeout  time.Duration `env:"REQUEST_TIMEOUT" envDefault:"10s" doc:"Longest time that one request may take"`
 	ClientTimeout   time.Duration `env:"CLIENT_TIMEOUT" envDefault:"5s" doc:"Longest time that a client may take to send the headers of a request, and, beside REQUEST_TIMEOUT, its body, or to take the answer; then the connection is cut"`
 	ShutdownDelay   time.Duration `env:"SHUTDOWN_DELAY" envDefault:"5s" doc:"How long a stopping process goes on serving while it is already unready, so that load balancers notice"`
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"20s" doc:"Longest wait for requests in flight after that"`
+	Admin           Admin
 }
 
 // Validate reports times that no server can keep.
@@ -66,7 +70,7 @@ const (
 	idleTimeout = 2 * time.Minute // longer than common load balancers keep a connection, so that they close it and not we
 )
 
-// Server is one service: two ports over one set of handlers.
+// Server is one service: its ports over one set of handlers.
 type Server struct {
 	config   Config
 	log      *slog.Logger
@@ -74,6 +78,7 @@ type Server struct {
 	tracer   trace.Tracer
 	public   *echo.Echo
 	internal *echo.Echo
+	monitor  *echo.Echo
 }
 
 // New returns a server without routes. Its metrics are registered in, and
@@ -87,6 +92,7 @@ func New(c Config, log *slog.Logger, state *health.State, registry *prometheus.R
 		s.public.Use(cors(c.AllowedOrigins))
 	}
 	s.internal = s.newEcho(measure)
+	s.monitor = s.newEcho(measure)
 	s.routeHealth()
 	s.routeMetrics(registry)
 	s.routeLogLevel()
@@ -117,21 +123,35 @@ func (s *Server) Public() http.Handler { return s.public }
 // Internal is the handler of the internal port.
 func (s *Server) Internal() http.Handler { return s.internal }
 
-// Run serves both ports until ctx ends, then turns unready, goes on serving for
+// Metrics is the handler of the metrics port.
+func (s *Server) Metrics() http.Handler { return s.monitor }
+
+// Run serves all ports until ctx ends, then turns unready, goes on serving for
 // the shutdown delay, and waits for the requests in flight. It returns nil
 // after a clean stop.
 func (s *Server) Run(ctx context.Context) error {
-	public, err := listen(ctx, "HTTP_ADDR", s.config.Addr)
-	if err != nil {
-		return err
+	var servers []*http.Server
+	var listeners []net.Listener
+	var addresses []any // name and address in turn
+	for _, port := range []struct {
+		name, variable, addr string
+		handler              http.Handler
+	}{
+		{"public", "HTTP_ADDR", s.config.Addr, s.public},
+		{"internal", "INTERNAL_ADDR", s.config.InternalAddr, s.internal},
+		{"metrics", "METRICS_ADDR", s.config.MetricsAddr, s.monitor},
+	} {
+		l, err := listen(ctx, port.variable, port.addr)
+		if err != nil {
+			for _, open := range listeners {
+				err = errors.Join(err, open.Close())
+			}
+			return err
+		}
+		servers, listeners = append(servers, s.httpServer(port.handler)), append(listeners, l)
+		addresses = append(addresses, port.name, l.Addr().String())
 	}
-	internal, err := listen(ctx, "INTERNAL_ADDR", s.config.InternalAddr)
-	if err != nil {
-		return errors.Join(err, public.Close())
-	}
-	servers := []*http.Server{s.httpServer(s.public), s.httpServer(s.internal)}
-	listeners := []net.Listener{public, internal}
-	s.log.InfoContext(ctx, "listening", "public", public.Addr().String(), "internal", internal.Addr().String())
+	s.log.InfoContext(ctx, "listening", addresses...)
 
 	group, ctx := errgroup.WithContext(ctx)
 	for i, srv := range servers {

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func config() server.Config {
 	return server.Config{
-		Addr: "127.0.0.1:0", InternalAddr: "127.0.0.1:0", AllowedOrigins: []string{"https://pizza.example"},
+		Addr: "127.0.0.1:0", InternalAddr: "127.0.0.1:0", MetricsAddr: "127.0.0.1:0", AllowedOrigins: []string{"https://pizza.example"},
 		RequestTimeout: 5 * time.Second, ShutdownTimeout: 5 * time.Second,
 	}
 }
@@ -109,6 +109,40 @@ func TestRouter(t *testing.T) {
 				t.Errorf("route %q, want %q", body, test.route)
 			}
 		})
+	}
+}
+
+// Monitoring reaches a port with /metrics and the probes on it, and nothing of
+// what the other ports have.
+func TestTheMetricsPortHasNothingElse(t *testing.T) {
+	t.Parallel()
+	s, _ := start(operated())
+	hello := func(c echo.Context) error { return c.String(http.StatusOK, c.Path()) }
+	s.Router().GET("/oven/", hello)
+	s.Router().GET("/int/oven", hello)
+	s.Router().POST("/int/oven", hello)
+	if err := s.ServeDocument("oven", []byte("openapi: 3.0.3\npaths: {}\n")); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]int{
+		"/metrics": 200, "/healthz": 200, "/livez": 200,
+		"/int/oven": 404, "/api/int/oven": 404, "/log-level": 404, "/oven/": 404, "/oven/openapi.json": 404, "/": 404, "/debug/pprof/": 404,
+	} {
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT"} {
+			status := want
+			if want == 200 && method[0] == 'P' {
+				status = 405
+			}
+			if resp := do(s.Metrics(), method, path, "Authorization", "Bearer "+adminToken); resp.StatusCode != status {
+				t.Errorf("%s %s: %d, want %d", method, path, resp.StatusCode, status)
+			}
+		}
+	}
+	for _, h := range []http.Handler{s.Metrics(), s.Internal()} { // 9000 answers as it always has
+		body, err := io.ReadAll(do(h, "GET", "/metrics").Body)
+		if err != nil || !strings.Contains(string(body), "go_goroutines") {
+			t.Errorf("metrics: %v, %.80s", err, body)
+		}
 	}
 }
 

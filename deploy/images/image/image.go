@@ -52,7 +52,7 @@ func Specs() []Spec {
 	service := func(name, description string) Spec {
 		return Spec{
 			Name: name, Package: "services/" + name + "/cmd/" + name, Folder: "services/" + name,
-			Title: "pizza " + name, Description: description, Ports: []string{"8000/tcp", "9000/tcp"},
+			Title: "pizza " + name, Description: description, Ports: []string{"8000/tcp", "9000/tcp", "9100/tcp"},
 		}
 	}
 	return []Spec{

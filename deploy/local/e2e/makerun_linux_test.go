@@ -73,7 +73,7 @@ func TestMakeRun(t *testing.T) {
 	odd := local
 	odd.environ = []string{
 		"LOG_LEVEL=error", "PGSERVICE=work", "PGHOST=192.0.2.1", "PGOPTIONS=-c search_path=elsewhere", "PGSSLROOTCERT=/nowhere", "PGTZ=Mars/Base",
-		"HTTP_ADDR=:1", "INTERNAL_ADDR=:1",
+		"HTTP_ADDR=:1", "INTERNAL_ADDR=:1", "METRICS_ADDR=:1",
 	}
 	odd.umask = "077"
 	second := odd.run(t, "run", "--port", "0", "--data", data, "--events", "nats")

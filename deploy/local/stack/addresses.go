@@ -11,12 +11,13 @@ import (
 // needs to learn nothing from a service's log, whatever LOG_LEVEL is.
 type Addresses struct {
 	Public   string // host:port of the API and the health probes
-	Internal string // host:port of /int and /metrics
+	Internal string // host:port of /int and /log-level
+	Metrics  string // host:port of /metrics
 }
 
 // each calls do with every address.
 func (a *Addresses) each(do func(*string) error) error {
-	for _, address := range []*string{&a.Public, &a.Internal} {
+	for _, address := range []*string{&a.Public, &a.Internal, &a.Metrics} {
 		if err := do(address); err != nil {
 			return err
 		}
@@ -57,5 +58,5 @@ func (a *Addresses) taken(ctx context.Context) bool {
 
 // settings returns the variables by which a service takes the addresses.
 func (a *Addresses) settings() []string {
-	return []string{"HTTP_ADDR=" + a.Public, "INTERNAL_ADDR=" + a.Internal}
+	return []string{"HTTP_ADDR=" + a.Public, "INTERNAL_ADDR=" + a.Internal, "METRICS_ADDR=" + a.Metrics}
 }

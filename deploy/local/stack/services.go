@@ -97,7 +97,7 @@ func (s *Stack) startServices(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.startService(ctx, "order", "JWT_SECRET="+jwtSecret, "MENU_BASE_URL=http://"+menu.Internal); err != nil {
+	if _, err := s.startService(ctx, "order", "JWT_SECRET="+jwtSecret, "ADMIN_TOKEN="+adminToken, "MENU_BASE_URL=http://"+menu.Internal); err != nil {
 		return err
 	}
 	s.progress("login, menu and order are ready after %s", seconds(start))

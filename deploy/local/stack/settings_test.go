@@ -42,10 +42,10 @@ func TestParseDatabaseURL(t *testing.T) {
 func TestFreeAddresses(t *testing.T) {
 	t.Parallel()
 	a, err := freeAddresses(t.Context())
-	if err != nil || a.Public == a.Internal || a.taken(t.Context()) {
+	if err != nil || a.Public == a.Internal || a.Internal == a.Metrics || a.Public == a.Metrics || a.taken(t.Context()) {
 		t.Fatalf("freeAddresses() = %+v, %v", a, err)
 	}
-	l, err := net.Listen("tcp", a.Internal)
+	l, err := net.Listen("tcp", a.Metrics)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ func (s *Stack) writeTargets() error {
 	groups := make([]targets, 0, len(s.services))
 	for _, service := range s.services {
 		groups = append(groups, targets{
-			Targets: []string{service.Internal},
+			Targets: []string{service.Metrics},
 			Labels:  map[string]string{"job": service.Name, "namespace": "local"},
 		})
 	}

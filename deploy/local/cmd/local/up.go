@@ -173,7 +173,7 @@ func information(s *stack.Stack, start time.Time, bold bool) guide.Info {
 		}
 	}
 	for _, service := range s.Services() {
-		i.Services = append(i.Services, guide.Service{Name: service.Name, Public: service.Public, Internal: service.Internal})
+		i.Services = append(i.Services, guide.Service{Name: service.Name, Public: service.Public, Internal: service.Internal, Metrics: service.Metrics})
 	}
 	return i
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // Service is where one service is reached without the gateway.
-type Service struct{ Name, Public, Internal string }
+type Service struct{ Name, Public, Internal, Metrics string }
 
 // Info is what the guide needs to know.
 type Info struct {
@@ -39,7 +39,7 @@ func Write(w io.Writer, i Info) error {
 	row("API", i.URL+"/api", "also without /api")
 	row("API page", i.URL+"/docs", "try every call in the browser")
 	for _, s := range i.Services {
-		row(s.Name, "http://"+s.Public, "internal http://"+s.Internal+"/int, metrics http://"+s.Internal+"/metrics")
+		row(s.Name, "http://"+s.Public, "internal http://"+s.Internal+"/int, metrics http://"+s.Metrics+"/metrics")
 	}
 	row("database", `psql "`+i.Database+`"`)
 	row("demo member", i.DemoID, "password "+i.DemoPW)

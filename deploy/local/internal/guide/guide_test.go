@@ -10,7 +10,7 @@ import (
 
 var info = Info{
 	URL: "http://localhost:8000", Database: "postgres://u:p@127.0.0.1:5/pizza", DemoID: "demo", DemoPW: "secret", Branch: "B1", TookToRun: "4.2 s",
-	Services: []Service{{"login", "127.0.0.1:1", "127.0.0.1:2"}, {"menu", "127.0.0.1:3", "127.0.0.1:4"}},
+	Services: []Service{{"login", "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"}, {"menu", "127.0.0.1:4", "127.0.0.1:5", "127.0.0.1:6"}},
 }
 
 func TestWrite(t *testing.T) {
@@ -25,8 +25,8 @@ The pizza stack is up after 4.2 s.
 
   API           http://localhost:8000/api    also without /api
   API page      http://localhost:8000/docs   try every call in the browser
-  login         http://127.0.0.1:1           internal http://127.0.0.1:2/int, metrics http://127.0.0.1:2/metrics
-  menu          http://127.0.0.1:3           internal http://127.0.0.1:4/int, metrics http://127.0.0.1:4/metrics
+  login         http://127.0.0.1:1           internal http://127.0.0.1:2/int, metrics http://127.0.0.1:3/metrics
+  menu          http://127.0.0.1:4           internal http://127.0.0.1:5/int, metrics http://127.0.0.1:6/metrics
   database      psql "postgres://u:p@127.0.0.1:5/pizza"
   demo member   demo   password secret
 `

@@ -53,7 +53,6 @@ type Config struct {
 
 	Revocations revocation.Config
 	Events      connect.Config
-	Admin       server.Admin
 }
 
 // outbox is where the database leaves what happened to tokens.
@@ -137,7 +136,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 		}, log, registry)
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_login", SchemaVersion))
 	s := server.New(c.HTTP, log, ready, registry, traces)
-	if err := httpapi.Register(s, logins, c.Admin, c.Clients); err != nil {
+	if err := httpapi.Register(s, logins, c.HTTP.Admin, c.Clients); err != nil {
 		counts.Close()
 		publisher.Close()
 		pool.Close()

@@ -59,13 +59,12 @@ func startWith(t *testing.T, db *migrationstest.Database, h hashing.Config, more
 	database := pgtest.Config(t, db.URL("login_svc"))
 	written := logtest.New(t, secret, adminToken, string(database.Password))
 	c := app.Config{
-		HTTP:     server.Config{RequestTimeout: time.Minute, ShutdownTimeout: 5 * time.Second},
+		HTTP:     server.Config{RequestTimeout: time.Minute, ShutdownTimeout: 5 * time.Second, Admin: server.Admin{Token: adminToken}},
 		DB:       database,
 		Token:    token.Config{Secret: secret},
 		Access:   app.Access{TTLSeconds: 3600},
 		Password: h,
 		Policy:   password.PolicyConfig{MinLength: password.MinLength},
-		Admin:    server.Admin{Token: adminToken},
 
 		Revocations: revocation.Config{Refresh: 5 * time.Second, MaxAge: 30 * time.Second, WhenStale: "refuse"},
 		Events:      transport,

@@ -59,7 +59,7 @@ func TestRunRefusesABadConfiguration(t *testing.T) {
 func environment(t *testing.T, db *migrationstest.Database, more ...string) []string {
 	t.Helper()
 	return slices.Concat(pgtest.Environ(t, db.URL("login_svc")), []string{
-		"HTTP_ADDR=127.0.0.1:0", "INTERNAL_ADDR=127.0.0.1:0", "SHUTDOWN_DELAY=0s", "JWT_SECRET=" + secret,
+		"HTTP_ADDR=127.0.0.1:0", "INTERNAL_ADDR=127.0.0.1:0", "METRICS_ADDR=127.0.0.1:0", "SHUTDOWN_DELAY=0s", "JWT_SECRET=" + secret,
 	}, more)
 }
 

@@ -34,7 +34,6 @@ type Config struct {
 	Log    logging.Config
 	Traces telemetry.Config
 	DB     pg.Config
-	Admin  server.Admin
 
 	Snapshot snapshot.Config
 	Cache    pkgredis.Config
@@ -96,7 +95,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	}}
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_menu", SchemaVersion))
 	a.Server = server.New(c.HTTP, log, ready, registry, traces)
-	if err := httpapi.Register(a.Server, menu.NewService(catalog), c.Admin); err != nil {
+	if err := httpapi.Register(a.Server, menu.NewService(catalog), c.HTTP.Admin); err != nil {
 		a.Close()
 		return nil, err
 	}

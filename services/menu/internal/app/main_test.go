@@ -41,7 +41,7 @@ func start(t *testing.T, db *migrationstest.Database) *service {
 
 func startWith(t *testing.T, db *migrationstest.Database, admin server.Admin) *service {
 	t.Helper()
-	a, log := newLoggedApp(t, db, func(c *app.Config) { c.Admin = admin })
+	a, log := newLoggedApp(t, db, func(c *app.Config) { c.HTTP.Admin = admin })
 	return &service{apitest.Serve(t, a.Server, api.Document).Logging(log)}
 }
 
@@ -56,9 +56,8 @@ func newApp(tb testing.TB, db *migrationstest.Database, change ...func(*app.Conf
 func newLoggedApp(tb testing.TB, db *migrationstest.Database, change ...func(*app.Config)) (*app.App, *logtest.Recorder) {
 	tb.Helper()
 	c := app.Config{
-		HTTP:     server.Config{RequestTimeout: 10 * time.Second, ShutdownTimeout: 5 * time.Second},
+		HTTP:     server.Config{RequestTimeout: 10 * time.Second, ShutdownTimeout: 5 * time.Second, Admin: server.Admin{Token: adminToken}},
 		DB:       pgtest.Config(tb, db.URL("menu_svc")),
-		Admin:    server.Admin{Token: adminToken},
 		Snapshot: snapshot.Config{MaxAge: time.Hour, MaxStale: time.Hour},
 	}
 	var err error

@@ -27,7 +27,7 @@ import (
 // environment returns the variables of a service on a test database.
 func environment(t *testing.T, db *migrationstest.Database, more ...string) []string {
 	t.Helper()
-	return slices.Concat(pgtest.Environ(t, db.URL("menu_svc")), []string{"HTTP_ADDR=127.0.0.1:0", "INTERNAL_ADDR=127.0.0.1:0", "SHUTDOWN_DELAY=0s"}, more)
+	return slices.Concat(pgtest.Environ(t, db.URL("menu_svc")), []string{"HTTP_ADDR=127.0.0.1:0", "INTERNAL_ADDR=127.0.0.1:0", "METRICS_ADDR=127.0.0.1:0", "SHUTDOWN_DELAY=0s"}, more)
 }
 
 func TestRun(t *testing.T) {

@@ -56,7 +56,7 @@ func startNeighbour(t testing.TB, build func() (string, error), environ []string
 		t.Fatal(err)
 	}
 	cmd := exec.Command(binary)
-	cmd.Env = slices.Concat(environ, []string{"HTTP_ADDR=127.0.0.1:0", "INTERNAL_ADDR=127.0.0.1:0", "SHUTDOWN_DELAY=0s"})
+	cmd.Env = slices.Concat(environ, []string{"HTTP_ADDR=127.0.0.1:0", "INTERNAL_ADDR=127.0.0.1:0", "METRICS_ADDR=127.0.0.1:0", "SHUTDOWN_DELAY=0s"})
 	log := logtest.New(t)
 	for _, setting := range environ {
 		name, value, _ := strings.Cut(setting, "=")
