@@ -212,9 +212,8 @@ fuzz: $(WITH_POSTGRES) ## Fuzz every target for FUZZTIME (default 30s) each
 	@$(WITH_POSTGRES) tools/fuzz.sh $(or $(FUZZTIME),30s) $(MODULES)
 
 .PHONY: clean
-clean: ## Forget the local data, builds and reports
-	@if [ -d .local ]; then go build -o $(BIN)/local ./deploy/local/cmd/local && $(BIN)/local clean; fi
-	@rm -rf .local coverage
+clean: ## Forget the local data, builds and reports (make clean DATA=.local/second for the data there alone)
+	@go run ./deploy/local/cmd/local clean
 
 $(WITH_POSTGRES): FORCE
 	@go build -o $@ ./pkg/pgserver/withpostgres

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,9 +12,19 @@ import (
 	"example.com/pizza/pkg/metric"
 )
 
-// metrics are the metrics of one pool, named like those of OpenTelemetry
-// ("Semantic conventions for database client metrics"). Operations have the names
-// of spans, so there are as many as there are statements in the code.
+// Kinds of errors, as label values.
+const (
+	unreachable = "unreachable" // no connection, or one that broke
+	refusing    = "refusing"    // the server is there: shutting down, out of connections, giving way to another transaction
+	timedOut    = "timeout"     // of the statement, or of the request while it waited
+	cancelled   = "cancelled"   // by the caller
+	constraint  = "constraint"  // what was written breaks a rule of the table
+	otherwise   = "other"
+)
+
+// metrics are the numbers of one pool, named like those of OpenTelemetry
+// ("Semantic conventions for database client metrics"). Operations are named as
+// in spans: as many as there are statements in the code.
 type metrics struct {
 	waiting  prometheus.Gauge
 	wait     prometheus.Histogram
@@ -23,8 +32,8 @@ type metrics struct {
 	errors   *prometheus.CounterVec
 }
 
-// buckets returns the buckets of both histograms, in seconds: a look-up takes
-// less than 1 ms, and DB_STATEMENT_TIMEOUT ends every statement after 5 s.
+// buckets of both histograms, in seconds: a look-up takes less than 1 ms, and
+// DB_STATEMENT_TIMEOUT ends all at 5 s.
 func buckets() []float64 {
 	return []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}
 }
@@ -46,18 +55,17 @@ func newMetrics(registry prometheus.Registerer, pool string) *metrics {
 		}), []string{"operation"}),
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "db_client_errors_total", ConstLabels: of,
-			Help: "Failed connections and statements, by kind: unreachable, refusing (by the server), unusable (an operator has to act), " +
-				"timeout, canceled, constraint, unkeepable (text), other.",
+			Help: "Connections and statements that failed, by kind: unreachable, refusing (by the server), timeout, cancelled, constraint, other.",
 		}, []string{"kind"}),
 	}
-	for _, kind := range kinds() {
+	for _, kind := range []string{unreachable, refusing, timedOut, cancelled, constraint, otherwise} {
 		m.errors.WithLabelValues(kind) // so that the first one is an increase
 	}
 	registry.MustRegister(m.waiting, m.wait, m.duration, m.errors)
 	return m
 }
 
-// show registers the metrics that the pool itself keeps.
+// show registers what the pool itself knows.
 func show(registry prometheus.Registerer, p *pgxpool.Pool, pool string) {
 	gauge := func(name, help string, labels prometheus.Labels, value func(*pgxpool.Stat) int32) {
 		labels["pool"] = pool
@@ -72,31 +80,23 @@ func show(registry prometheus.Registerer, p *pgxpool.Pool, pool string) {
 	gauge("db_client_connections_max", "Most connections to the database that the pool opens.", prometheus.Labels{}, (*pgxpool.Stat).MaxConns)
 }
 
-// operation is a running statement or batch, or a wait for a connection.
-type operation struct {
-	start time.Time
-	name  string
-	ended bool
+// begun is what the end of an operation needs to know of its beginning.
+type begun struct {
+	at   time.Time
+	name string
 }
 
-type operationKey struct{}
+type begunKey struct{}
 
-func begin(ctx context.Context, name string) context.Context {
-	return context.WithValue(ctx, operationKey{}, &operation{start: time.Now(), name: name})
+func (m *metrics) begin(ctx context.Context, name string) context.Context {
+	return context.WithValue(ctx, begunKey{}, begun{time.Now(), name})
 }
 
-// end observes the operation of ctx, and reports whether this was its first end:
-// pgx ends a batch that fails early twice, once when it is sent and once when its
-// results are closed.
-func (m *metrics) end(ctx context.Context, err error) bool {
-	o, ok := ctx.Value(operationKey{}).(*operation)
-	if !ok || o.ended {
-		return false
+func (m *metrics) end(ctx context.Context, err error) {
+	if b, ok := ctx.Value(begunKey{}).(begun); ok {
+		metric.Observe(ctx, m.duration.WithLabelValues(b.name), time.Since(b.at))
 	}
-	o.ended = true
-	metric.Observe(ctx, m.duration.WithLabelValues(o.name), time.Since(o.start))
 	m.failed(err)
-	return true
 }
 
 func (m *metrics) failed(err error) {
@@ -105,32 +105,40 @@ func (m *metrics) failed(err error) {
 	}
 }
 
+// kind tells what has to be done about an error, and by whom.
+func kind(err error) string {
+	var pg *pgconn.PgError
+	switch {
+	case errors.Is(err, context.Canceled):
+		return cancelled
+	case errors.Is(err, context.DeadlineExceeded):
+		return timedOut
+	case !errors.As(err, &pg):
+		return unreachable
+	case pg.Code == queryCancelled:
+		return timedOut
+	case away(pg.Code):
+		return refusing
+	case pg.Code[:2] == "23":
+		return constraint
+	}
+	return otherwise
+}
+
+// queryCancelled is what the server answers to a statement that ran too long.
+const queryCancelled = "57014"
+
 // TraceAcquireStart implements pgxpool.AcquireTracer.
 func (t tracer) TraceAcquireStart(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireStartData) context.Context {
 	t.metrics.waiting.Inc()
-	return begin(ctx, "")
+	return t.metrics.begin(ctx, "")
 }
 
-// TraceAcquireEnd implements pgxpool.AcquireTracer. An attempt to connect that
-// failed has been counted by TraceConnectEnd.
+// TraceAcquireEnd implements pgxpool.AcquireTracer.
 func (t tracer) TraceAcquireEnd(ctx context.Context, _ *pgxpool.Pool, data pgxpool.TraceAcquireEndData) {
 	t.metrics.waiting.Dec()
-	if o, ok := ctx.Value(operationKey{}).(*operation); ok {
-		t.metrics.wait.Observe(time.Since(o.start).Seconds())
+	if b, ok := ctx.Value(begunKey{}).(begun); ok {
+		t.metrics.wait.Observe(time.Since(b.at).Seconds())
 	}
-	var connect *pgconn.ConnectError
-	if !errors.As(data.Err, &connect) {
-		t.metrics.failed(data.Err)
-	}
-}
-
-// TraceConnectStart implements pgx.ConnectTracer.
-func (tracer) TraceConnectStart(ctx context.Context, _ pgx.TraceConnectStartData) context.Context {
-	return ctx
-}
-
-// TraceConnectEnd implements pgx.ConnectTracer. It counts every failed attempt to
-// connect, also one that no request waits for any more.
-func (t tracer) TraceConnectEnd(_ context.Context, data pgx.TraceConnectEndData) {
 	t.metrics.failed(data.Err)
 }

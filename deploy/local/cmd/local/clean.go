@@ -6,36 +6,104 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"example.com/pizza/deploy/local/internal/datadir"
-	"example.com/pizza/pkg/pgserver"
 )
 
-// clean forgets the data. What took time and knows nothing stays: the built
-// programs and a downloaded PostgreSQL.
+// clean forgets the data in the named folder. Without a name, that is the data
+// in .local, and what was built in .local and measured in coverage as well.
+// Whatever else is in .local stays, above all the data of other systems there;
+// and nothing is deleted while one of these runs.
 func clean(args []string, getenv func(string) string, stdout io.Writer) error {
 	flags := newFlags("local clean")
-	data := flags.String("data", getenv("DATA"), "folder for the data (default .local in the repository)")
-	if err := flags.Parse(args); err != nil {
+	data := flags.String("data", getenv("DATA"), "folder of the data (default .local in the repository, with all that was built)")
+	if err := parse(flags, args); err != nil {
 		return err
 	}
 	root, err := repository()
 	if err != nil {
 		return err
 	}
-	dir, err := datadir.Open(dataDir(root, *data))
-	if errors.Is(err, datadir.ErrInUse) {
-		return fmt.Errorf("the stack still runs, stop it first: %w", err)
+	return forget(root, *data, stdout)
+}
+
+func forget(root, data string, stdout io.Writer) error {
+	local := filepath.Join(root, ".local")
+	path, err := filepath.Abs(dataDir(root, data))
+	if err != nil {
+		return err
+	}
+	folders, err := datadir.Find(local)
+	if err != nil {
+		return err
+	}
+	if datadir.Is(path) && !slices.Contains(folders, path) {
+		folders = append(folders, path)
+	}
+	var running []error
+	for _, folder := range folders {
+		running = append(running, datadir.Check(folder))
+	}
+	if err := errors.Join(running...); err != nil {
+		return fmt.Errorf("nothing was deleted: %w", err)
+	}
+
+	switch {
+	case slices.Contains(folders, path):
+		dir, err := datadir.Open(path)
+		if err != nil {
+			return err
+		}
+		if err := dir.Delete(); err != nil {
+			return err
+		}
+		if err := say(stdout, "forgot the database, the events and the secrets in %s", path); err != nil {
+			return err
+		}
+	case data != "":
+		return fmt.Errorf("%s holds no data of make run", path)
+	}
+	if data != "" {
+		return nil
+	}
+	for _, built := range []string{filepath.Join(local, "bin"), filepath.Join(local, "images"), filepath.Join(root, "coverage")} {
+		if err := os.RemoveAll(built); err != nil {
+			return fmt.Errorf("delete what was built: %w", err)
+		}
+	}
+	return tellOfRest(local, stdout)
+}
+
+// tellOfRest says what is still in .local.
+func tellOfRest(local string, stdout io.Writer) error {
+	folders, err := datadir.Find(local)
+	if err != nil {
+		return err
+	}
+	for _, folder := range folders {
+		if err := say(stdout, "kept the data in %[1]s; to forget it:  make clean DATA='%[1]s'", folder); err != nil {
+			return err
+		}
+	}
+	entries, err := os.ReadDir(local)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
 	}
 	if err != nil {
 		return err
 	}
-	err = errors.Join(pgserver.Remove(dir.Path(datadir.Database)), dir.Forget(), dir.Close())
-	if err != nil {
-		return fmt.Errorf("forget the data: %w", err)
+	if len(entries) == 0 {
+		return os.Remove(local)
 	}
-	_, err = fmt.Fprintf(stdout, "forgot the database, the events and the secrets in %s\n", dir.Path())
-	return err
+	for _, e := range entries {
+		if path := filepath.Join(local, e.Name()); !slices.Contains(folders, path) {
+			if err := say(stdout, "kept %s", path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // repository returns the folder with the workspace file: the current one, or

@@ -6,11 +6,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/netip"
 	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -39,7 +41,11 @@ func up(ctx context.Context, args []string, getenv func(string) string, stdout i
 	restart := flags.String("restart-after", or(getenv("RESTART_AFTER"), stack.DefaultRestartAfter.String()), "pause before a service that ended is started again")
 	transport := flags.String("events", or(getenv("EVENTS"), "postgres"), "what carries events: postgres, or nats, which is started")
 	asJSON := flags.Bool("json", false, "show the logs as the services write them")
-	if err := flags.Parse(args); err != nil {
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	address, err := hostOf(*host)
+	if err != nil {
 		return err
 	}
 	number, err := strconv.ParseUint(*port, 10, 16)
@@ -76,12 +82,12 @@ func up(ctx context.Context, args []string, getenv func(string) string, stdout i
 	}
 	start := time.Now()
 	s, err := stack.Start(interrupted, stack.Options{
-		Root: root, DataDir: dataDir(root, *data), Host: *host, Port: int(number), RestartAfter: pause,
+		Root: root, DataDir: dataDir(root, *data), Host: address, Port: int(number), RestartAfter: pause,
 		DatabaseURL: getenv("DATABASE_URL"), NATS: *transport == "nats", EventsURL: getenv("EVENTS_URL"),
 		Progress: out, Tickets: tickets, Line: out.Line,
 	})
 	if interrupted.Err() != nil && errors.Is(err, context.Canceled) {
-		say(out, "stopped before it was up")
+		_ = say(out, "stopped before it was up")
 		return nil
 	}
 	if err != nil {
@@ -97,16 +103,37 @@ func up(ctx context.Context, args []string, getenv func(string) string, stdout i
 			ended = explain(err)
 		}
 	}
-	say(out, "stopping; press Ctrl-C again not to wait for requests in flight")
+	_ = say(out, "stopping; press Ctrl-C again not to wait for requests in flight")
 	ctx, cancel := context.WithTimeout(forced, stopTimeout)
 	defer cancel()
 	ended = errors.Join(ended, s.Stop(ctx))
-	say(out, "stopped")
+	_ = say(out, "stopped")
 	return ended
 }
 
-// say shows a line of our own. Nobody may be there to read it any more.
-func say(out io.Writer, line string) { _, _ = io.WriteString(out, line+"\n") }
+// say shows a line of our own. Nobody may be there to read it any more, which is
+// an error that run ignores.
+func say(out io.Writer, format string, args ...any) error {
+	_, err := fmt.Fprintf(out, format+"\n", args...)
+	return err
+}
+
+// hostOf returns the address or name that --host gives. An IPv6 address may be
+// in brackets, as in a URL.
+func hostOf(host string) (string, error) {
+	inner := host
+	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
+		inner = host[1 : len(host)-1]
+		if ip, err := netip.ParseAddr(inner); err != nil || !ip.Is6() {
+			inner = "[]"
+		}
+	}
+	_, err := netip.ParseAddr(inner)
+	if err != nil && strings.ContainsAny(inner, ":[]/@ ") {
+		return "", fmt.Errorf("host %q is neither an address, such as 0.0.0.0 or ::1, nor a name; --port gives the port", host)
+	}
+	return inner, nil
+}
 
 // newFlags returns a flag set that leaves it to main to show an error.
 func newFlags(name string) *flag.FlagSet {

@@ -76,6 +76,10 @@ func TestRun(t *testing.T) {
 		"help of run":      {[]string{"run", "-h"}, nil, "usage: local run", ""},
 		"unknown command":  {[]string{"walk"}, nil, "", `unknown command "walk"`},
 		"unknown flag":     {[]string{"run", "--fast"}, nil, "", "not defined: -fast"},
+		"unknown argument": {[]string{"run", "now"}, nil, "", `unexpected argument "now"`},
+		"unknown to clean": {[]string{"clean", ".local/second"}, nil, "", `unexpected argument ".local/second"`},
+		"host and port":    {[]string{"run", "--host", "localhost:8000"}, nil, "", `host "localhost:8000" is neither an address`},
+		"host, bracketed":  {[]string{"run", "--host", "[127.0.0.1]"}, nil, "", `host "[127.0.0.1]" is neither an address`},
 		"no port":          {[]string{"run", "--port", "x"}, nil, "", `port "x" is no number from 0 to 65535`},
 		"no transport":     {[]string{"run", "--events", "kafka"}, nil, "", `events "kafka" is neither postgres nor nats`},
 		"no pause":         {[]string{"run", "--restart-after", "0s"}, nil, "", `restart-after "0s" is no time above 0`},
@@ -91,6 +95,26 @@ func TestRun(t *testing.T) {
 			if !strings.Contains(out.String(), tc.out) {
 				t.Errorf("output %q, want %q in it", out.String(), tc.out)
 			}
+			if usage := strings.HasPrefix(tc.err, "unexpected") || strings.HasPrefix(tc.err, "unknown") || strings.HasPrefix(tc.err, "not defined"); usage != errors.As(err, new(usageError)) {
+				t.Errorf("exit status 2 is not just for the wrong usage: %v", err)
+			}
 		})
+	}
+}
+
+// TestHost: an address is taken as it is written in a URL, too.
+func TestHost(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]string{
+		"": "", "localhost": "localhost", "0.0.0.0": "0.0.0.0", "::1": "::1", "[::1]": "::1", "[::]": "::", "fe80::1%lo": "fe80::1%lo", "my-laptop.lan": "my-laptop.lan",
+		"[]": "-", "[::1]:8000": "-", "127.0.0.1:8000": "-", "[::1": "-", "::1]": "-", "http://localhost": "-", "[localhost]": "-", "10.0.0.0/8": "-",
+	} {
+		got, err := hostOf(host)
+		if err != nil {
+			got = "-"
+		}
+		if got != want {
+			t.Errorf("hostOf(%q) = %q, %v, want %q", host, got, err, want)
+		}
 	}
 }

@@ -6,7 +6,6 @@ package datadir
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -25,10 +24,12 @@ const (
 	secretsFile = "secrets.json"
 )
 
-// Folders inside: the database's files, and the events in NATS.
+// Folders inside: the database's files, the events in NATS, and what the
+// Prometheus of make observe has measured.
 const (
 	Database = "postgres"
 	Events   = "nats"
+	Metrics  = "prometheus"
 )
 
 // Dir is an open folder.
@@ -85,17 +86,23 @@ func (d *Dir) Path(elements ...string) string {
 // Secrets returns the secrets that are kept here.
 func (d *Dir) Secrets() *Secrets { return d.secrets }
 
-// Forget deletes the events and the secrets; new secrets are made when they are
-// next asked for.
-func (d *Dir) Forget() error {
-	if err := os.RemoveAll(d.Path(Events)); err != nil {
-		return fmt.Errorf("forget the events: %w", err)
+// Delete deletes what the stack keeps here and, if nothing else is in it, the
+// folder. It unlocks what is left, as Close does.
+func (d *Dir) Delete() error {
+	errs := []error{pgserver.Remove(d.Path(Database))}
+	for _, name := range Contents() {
+		if name != Database {
+			errs = append(errs, os.RemoveAll(d.Path(name)))
+		}
 	}
-	if err := os.Remove(d.Path(secretsFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("forget the secrets: %w", err)
+	if err := errors.Join(errs...); err != nil {
+		return errors.Join(fmt.Errorf("forget the data: %w", err), d.Close())
 	}
-	d.secrets.values = map[string]string{}
-	return nil
+	if err := os.Remove(d.Path(lockFile)); err != nil {
+		return errors.Join(fmt.Errorf("forget the data: %w", err), d.Close())
+	}
+	_ = os.Remove(d.path) // it stays if somebody else's files are in it
+	return d.Close()
 }
 
 // Close lets another process use the folder.

@@ -15,15 +15,21 @@ const attempts = 10
 
 // TakenError says that a port is not free.
 type TakenError struct {
+	Host  string // the address on which it is taken
 	Port  int
 	Owner string // the program and its process id, or "" when that cannot be known
 }
 
 func (e *TakenError) Error() string {
-	if e.Owner == "" {
-		return fmt.Sprintf("port %d is taken by another program", e.Port)
+	where := ""
+	if e.Host == "::1" { // the other loopback address is free
+		where = " on ::1"
 	}
-	return fmt.Sprintf("port %d is taken by %s", e.Port, e.Owner)
+	owner := e.Owner
+	if owner == "" {
+		owner = "another program"
+	}
+	return fmt.Sprintf("port %d is taken%s by %s", e.Port, where, owner)
 }
 
 // Open listens on a port of host. An empty host means this machine alone, by
@@ -68,7 +74,7 @@ func open(ctx context.Context, host string, port int) (net.Listener, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, &TakenError{Port: port, Owner: owner(port)}
+		return nil, &TakenError{Host: host, Port: port, Owner: owner(host, port)}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)

@@ -1,17 +1,21 @@
 package listen
 
 import (
+	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 )
 
-// owner names the process that listens on a TCP port, by proc(5): the socket's
-// inode is in /proc/net/tcp, and a link to it among the process's open files.
-// Those of other users are hidden, except from root.
-func owner(port int) string {
-	inode := listeningInode(port)
+// owner names the process that keeps us from listening on a TCP port of host, by
+// proc(5): the socket's inode is in /proc/net/tcp, and a link to it among the
+// process's open files. Those of other users are hidden, except from root.
+func owner(host string, port int) string {
+	inode := listeningInode(host, port)
 	if inode == "" {
 		return ""
 	}
@@ -33,10 +37,10 @@ func owner(port int) string {
 	return ""
 }
 
-// listeningInode returns the inode of the socket that listens on port.
-func listeningInode(port int) string {
+// listeningInode returns the inode of the socket that listens on the port at an
+// address that excludes host.
+func listeningInode(host string, port int) string {
 	const listening = "0A"
-	suffix := fmt.Sprintf(":%04X", port)
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		b, err := os.ReadFile(table)
 		if err != nil {
@@ -45,10 +49,43 @@ func listeningInode(port int) string {
 		for line := range strings.Lines(string(b)) {
 			// sl local_address rem_address st queues timer retrnsmt uid timeout inode
 			f := strings.Fields(line)
-			if len(f) > 9 && strings.HasSuffix(f[1], suffix) && f[3] == listening {
+			if len(f) <= 9 || f[3] != listening {
+				continue
+			}
+			if a, ok := parseAddress(f[1]); ok && int(a.Port()) == port && excludes(a.Addr(), host) {
 				return f[9]
 			}
 		}
 	}
 	return ""
+}
+
+// parseAddress reads "0100007F:1F90": the address in words of four bytes, each in
+// the machine's order, which is little-endian wherever this runs, and the port.
+func parseAddress(text string) (netip.AddrPort, bool) {
+	address, port, _ := strings.Cut(text, ":")
+	b, err := hex.DecodeString(address)
+	if err != nil || len(b)%4 != 0 {
+		return netip.AddrPort{}, false
+	}
+	for word := range slices.Chunk(b, 4) {
+		slices.Reverse(word)
+	}
+	ip, ok := netip.AddrFromSlice(b)
+	number, err := strconv.ParseUint(port, 16, 16)
+	return netip.AddrPortFrom(ip, uint16(number)), ok && err == nil
+}
+
+// excludes reports whether nobody can listen on host while somebody listens on
+// taken. The unspecified IPv6 address is taken to include IPv4, as it most often
+// does. A host that is a name may be any address.
+func excludes(taken netip.Addr, host string) bool {
+	wanted, err := netip.ParseAddr(host)
+	if err != nil {
+		return true
+	}
+	taken = taken.Unmap()
+	return taken == wanted.WithZone("") ||
+		taken.IsUnspecified() && (taken.Is6() || wanted.Is4()) ||
+		wanted.IsUnspecified() && (wanted.Is6() || taken.Is4())
 }
