@@ -112,7 +112,7 @@ type tests struct {
 // which make every alert fire and stay quiet.
 func TestRules(t *testing.T) {
 	t.Parallel()
-	promtool, err := tool.Build(t.Context(), "promtool")
+	promtool, err := tool.Build(t.Context(), "promtool", t.Output())
 	if err != nil {
 		t.Fatal(err)
 	}

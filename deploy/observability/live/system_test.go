@@ -52,7 +52,7 @@ func (s *system) previousKeys() string { return filepath.Join(s.folder, "previou
 
 func start(t *testing.T) *system {
 	t.Helper()
-	program, err := tool.Build(t.Context(), "prometheus")
+	program, err := tool.Build(t.Context(), "prometheus", t.Output())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ import (
 // evaluates every query) and the traces have for it.
 func TestPages(t *testing.T) {
 	t.Parallel()
-	program, err := tool.Build(t.Context(), "prometheus")
+	program, err := tool.Build(t.Context(), "prometheus", t.Output())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,12 +25,21 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "observe: "+err.Error())
-		os.Exit(1) //nolint:gocritic // the signals end with the process
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		return
 	}
+	fmt.Fprintln(os.Stderr, "observe: "+err.Error())
+	if errors.As(err, new(usageError)) {
+		os.Exit(2)
+	}
+	os.Exit(1)
 }
+
+// usageError is a command line that cannot be understood; why, and what can be,
+// was printed.
+type usageError struct{ error }
 
 // run is the program without the process around it.
 func run(ctx context.Context, args []string, out io.Writer) error {
@@ -39,29 +48,34 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	flags := flag.NewFlagSet("observe", flag.ContinueOnError)
-	data := flags.String("data", or(os.Getenv("DATA"), filepath.Join(root, ".local")), "folder of the data of make run")
+	data := flags.String("data", os.Getenv("DATA"), "folder of the data of make run (default that of the system that runs in .local)")
 	program := flags.String("prometheus", os.Getenv("PROMETHEUS"), "path of an installed prometheus, whose pages come with it; empty builds one")
 	page := flags.String("page", "localhost:9091", "address of the pages")
 	metrics := flags.String("metrics", "localhost:9090", "address of Prometheus")
 	spans := flags.String("spans", "localhost:4318", "address that takes spans, by OTLP over HTTP")
-	if err := flags.Parse(args); err != nil {
+	err = flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
 		return err
 	}
-	if *data, err = filepath.Abs(*data); err != nil {
+	if err == nil && flags.NArg() > 0 {
+		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if err != nil {
+		return usageError{err}
+	}
+	watched, note, err := choose(root, *data)
+	if err != nil {
 		return err
 	}
 	if *program == "" {
-		if err := say(out, "building Prometheus, which takes minutes the first time\n"); err != nil {
-			return err
-		}
-		if *program, err = tool.Build(ctx, "prometheus"); err != nil {
+		if *program, err = tool.Build(ctx, "prometheus", out); err != nil {
 			return err
 		}
 	}
 
 	folder := filepath.Join(root, "deploy", "observability")
 	server, err := prometheus.Start(ctx, prometheus.Options{
-		Program: *program, Folder: filepath.Join(*data, "prometheus"), Targets: filepath.Join(*data, stack.TargetsFile),
+		Program: *program, Folder: filepath.Join(watched, "prometheus"), Targets: filepath.Join(watched, stack.TargetsFile),
 		Rules: filepath.Join(folder, "rules", "*.yaml"), Every: 5 * time.Second, Address: *metrics, Log: os.Stderr,
 	})
 	if err != nil {
@@ -84,7 +98,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer stop()
-	if err := say(out, `
+	if note != "" {
+		note = "\n" + note + "\n"
+	}
+	if err := say(out, `%s
+  watches                      %s
   alerts, dashboards, traces   %s
   Prometheus                   %s
   spans are taken at           %s
@@ -95,7 +113,7 @@ There is no Grafana here. One that you have can import deploy/observability/dash
 with %s as its Prometheus.
 
 Ctrl-C stops it.
-`, pageURL, server.URL, spansURL, hint, server.URL); err != nil {
+`, note, watched, pageURL, server.URL, spansURL, hint, server.URL); err != nil {
 		return err
 	}
 	select {
@@ -126,11 +144,4 @@ func serve(ctx context.Context, address string, handler http.Handler, failed cha
 func say(out io.Writer, format string, args ...any) error {
 	_, err := fmt.Fprintf(out, format, args...)
 	return err
-}
-
-func or(s, fallback string) string {
-	if s == "" {
-		return fallback
-	}
-	return s
 }

@@ -1,0 +1,147 @@
+package observability_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/pgtest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// queries returns the SQL of the runbooks by their names.
+func queries(t *testing.T) map[string][]string {
+	t.Helper()
+	files, err := filepath.Glob("runbooks/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string][]string{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimSuffix(filepath.Base(file), ".md")
+		all[name] = regexp.MustCompile("(?m)^SELECT [^;`]*;$").FindAllString(string(text), -1)
+	}
+	return all
+}
+
+func connect(t *testing.T, dsn string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+// TestRunbookQueriesRun: every statement of the runbooks runs on the schema as it is.
+func TestRunbookQueriesRun(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, migrationstest.New(t).URL(""))
+	for name, statements := range queries(t) {
+		for _, sql := range statements {
+			if _, err := conn.Exec(t.Context(), sql); err != nil {
+				t.Errorf("%s: %s\n%v", name, sql, err)
+			}
+		}
+	}
+}
+
+// TestRunbooksFindTheBlocker: a person has opened a transaction and left; an
+// order waits. The runbooks' query names the person first, as what the order
+// waits for, and the advice that they give lets the order go on.
+func TestRunbooksFindTheBlocker(t *testing.T) {
+	t.Parallel()
+	for name, statements := range queries(t) {
+		for _, sql := range statements {
+			if !strings.Contains(sql, "pg_blocking_pids") {
+				continue
+			}
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				db := migrationstest.New(t)
+				person, order, admin := connect(t, db.URL("")), connect(t, db.URL("order_svc")), connect(t, db.URL(""))
+				for _, sql := range []string{"BEGIN", "LOCK TABLE orders IN ACCESS EXCLUSIVE MODE"} {
+					if _, err := person.Exec(t.Context(), sql); err != nil {
+						t.Fatal(err)
+					}
+				}
+				placed := make(chan error, 1)
+				go func() {
+					_, err := order.Exec(context.Background(), "SELECT FROM orders")
+					placed <- err
+				}()
+				blocker, waiter := person.PgConn().PID(), order.PgConn().PID()
+				for {
+					pids, waits := oldest(t, admin, sql, blocker, waiter)
+					if len(pids) == 2 && len(waits[waiter]) > 0 {
+						if pids[0] != blocker || len(waits[blocker]) > 0 || waits[waiter][0] != blocker {
+							t.Errorf("the blocker is %d, the waiter %d; the query gives %v, %v", blocker, waiter, pids, waits)
+						}
+						break
+					}
+				}
+				text, err := os.ReadFile(filepath.Join("runbooks", name+".md"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !strings.Contains(string(text), "`SELECT pg_terminate_backend(<pid>)`") {
+					t.Error("it does not say how to end the blocker")
+				}
+				if _, err := admin.Exec(t.Context(), "SELECT pg_terminate_backend($1)", int32(blocker)); err != nil {
+					t.Fatal(err)
+				}
+				if err := <-placed; err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// oldest returns which of the sessions the statement lists, in its order, and for
+// which sessions each waits.
+func oldest(t *testing.T, conn *pgx.Conn, sql string, sessions ...uint32) (pids []uint32, waits map[uint32][]uint32) {
+	t.Helper()
+	rows, err := conn.Query(t.Context(), sql)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waits = map[uint32][]uint32{}
+	_, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (none struct{}, err error) {
+		values, err := row.Values()
+		if err != nil {
+			return none, err
+		}
+		pid, isPID := values[0].(int32)
+		blockers, isList := values[4].([]any)
+		if !isPID || !isList {
+			return none, errors.New("the columns are others")
+		}
+		for _, session := range sessions {
+			if uint32(pid) == session {
+				pids = append(pids, session)
+				for _, b := range blockers {
+					waits[session] = append(waits[session], uint32(b.(int32)))
+				}
+			}
+		}
+		return none, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pids, waits
+}
