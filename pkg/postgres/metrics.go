@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,19 +13,9 @@ import (
 	"example.com/pizza/pkg/metric"
 )
 
-// Kinds of errors, as label values.
-const (
-	unreachable = "unreachable" // no connection, or one that broke
-	refusing    = "refusing"    // the server is there: shutting down, out of connections, giving way to another transaction
-	timedOut    = "timeout"     // of the statement, or of the request while it waited
-	cancelled   = "cancelled"   // by the caller
-	constraint  = "constraint"  // what was written breaks a rule of the table
-	otherwise   = "other"
-)
-
-// metrics are the numbers of one pool, named like those of OpenTelemetry
-// ("Semantic conventions for database client metrics"). Operations are named as
-// in spans: as many as there are statements in the code.
+// metrics are the metrics of one pool, named like those of OpenTelemetry
+// ("Semantic conventions for database client metrics"). Operations have the names
+// of spans, so there are as many as there are statements in the code.
 type metrics struct {
 	waiting  prometheus.Gauge
 	wait     prometheus.Histogram
@@ -32,8 +23,8 @@ type metrics struct {
 	errors   *prometheus.CounterVec
 }
 
-// buckets of both histograms, in seconds: a look-up takes less than 1 ms, and
-// DB_STATEMENT_TIMEOUT ends all at 5 s.
+// buckets returns the buckets of both histograms, in seconds: a look-up takes
+// less than 1 ms, and DB_STATEMENT_TIMEOUT ends every statement after 5 s.
 func buckets() []float64 {
 	return []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}
 }
@@ -55,17 +46,18 @@ func newMetrics(registry prometheus.Registerer, pool string) *metrics {
 		}), []string{"operation"}),
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "db_client_errors_total", ConstLabels: of,
-			Help: "Connections and statements that failed, by kind: unreachable, refusing (by the server), timeout, cancelled, constraint, other.",
+			Help: "Failed connections and statements, by kind: unreachable, refusing (by the server), unusable (an operator has to act), " +
+				"timeout, canceled, constraint, unkeepable (text), other.",
 		}, []string{"kind"}),
 	}
-	for _, kind := range []string{unreachable, refusing, timedOut, cancelled, constraint, otherwise} {
+	for _, kind := range kinds() {
 		m.errors.WithLabelValues(kind) // so that the first one is an increase
 	}
 	registry.MustRegister(m.waiting, m.wait, m.duration, m.errors)
 	return m
 }
 
-// show registers what the pool itself knows.
+// show registers the metrics that the pool itself keeps.
 func show(registry prometheus.Registerer, p *pgxpool.Pool, pool string) {
 	gauge := func(name, help string, labels prometheus.Labels, value func(*pgxpool.Stat) int32) {
 		labels["pool"] = pool
@@ -80,23 +72,31 @@ func show(registry prometheus.Registerer, p *pgxpool.Pool, pool string) {
 	gauge("db_client_connections_max", "Most connections to the database that the pool opens.", prometheus.Labels{}, (*pgxpool.Stat).MaxConns)
 }
 
-// begun is what the end of an operation needs to know of its beginning.
-type begun struct {
-	at   time.Time
-	name string
+// operation is a running statement or batch, or a wait for a connection.
+type operation struct {
+	start time.Time
+	name  string
+	ended bool
 }
 
-type begunKey struct{}
+type operationKey struct{}
 
-func (m *metrics) begin(ctx context.Context, name string) context.Context {
-	return context.WithValue(ctx, begunKey{}, begun{time.Now(), name})
+func begin(ctx context.Context, name string) context.Context {
+	return context.WithValue(ctx, operationKey{}, &operation{start: time.Now(), name: name})
 }
 
-func (m *metrics) end(ctx context.Context, err error) {
-	if b, ok := ctx.Value(begunKey{}).(begun); ok {
-		metric.Observe(ctx, m.duration.WithLabelValues(b.name), time.Since(b.at))
+// end observes the operation of ctx, and reports whether this was its first end:
+// pgx ends a batch that fails early twice, once when it is sent and once when its
+// results are closed.
+func (m *metrics) end(ctx context.Context, err error) bool {
+	o, ok := ctx.Value(operationKey{}).(*operation)
+	if !ok || o.ended {
+		return false
 	}
+	o.ended = true
+	metric.Observe(ctx, m.duration.WithLabelValues(o.name), time.Since(o.start))
 	m.failed(err)
+	return true
 }
 
 func (m *metrics) failed(err error) {
@@ -105,40 +105,32 @@ func (m *metrics) failed(err error) {
 	}
 }
 
-// kind tells what has to be done about an error, and by whom.
-func kind(err error) string {
-	var pg *pgconn.PgError
-	switch {
-	case errors.Is(err, context.Canceled):
-		return cancelled
-	case errors.Is(err, context.DeadlineExceeded):
-		return timedOut
-	case !errors.As(err, &pg):
-		return unreachable
-	case pg.Code == queryCancelled:
-		return timedOut
-	case away(pg.Code):
-		return refusing
-	case pg.Code[:2] == "23":
-		return constraint
-	}
-	return otherwise
-}
-
-// queryCancelled is what the server answers to a statement that ran too long.
-const queryCancelled = "57014"
-
 // TraceAcquireStart implements pgxpool.AcquireTracer.
 func (t tracer) TraceAcquireStart(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireStartData) context.Context {
 	t.metrics.waiting.Inc()
-	return t.metrics.begin(ctx, "")
+	return begin(ctx, "")
 }
 
-// TraceAcquireEnd implements pgxpool.AcquireTracer.
+// TraceAcquireEnd implements pgxpool.AcquireTracer. An attempt to connect that
+// failed has been counted by TraceConnectEnd.
 func (t tracer) TraceAcquireEnd(ctx context.Context, _ *pgxpool.Pool, data pgxpool.TraceAcquireEndData) {
 	t.metrics.waiting.Dec()
-	if b, ok := ctx.Value(begunKey{}).(begun); ok {
-		t.metrics.wait.Observe(time.Since(b.at).Seconds())
+	if o, ok := ctx.Value(operationKey{}).(*operation); ok {
+		t.metrics.wait.Observe(time.Since(o.start).Seconds())
 	}
+	var connect *pgconn.ConnectError
+	if !errors.As(data.Err, &connect) {
+		t.metrics.failed(data.Err)
+	}
+}
+
+// TraceConnectStart implements pgx.ConnectTracer.
+func (tracer) TraceConnectStart(ctx context.Context, _ pgx.TraceConnectStartData) context.Context {
+	return ctx
+}
+
+// TraceConnectEnd implements pgx.ConnectTracer. It counts every failed attempt to
+// connect, also one that no request waits for any more.
+func (t tracer) TraceConnectEnd(_ context.Context, data pgx.TraceConnectEndData) {
 	t.metrics.failed(data.Err)
 }

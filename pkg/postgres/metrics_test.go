@@ -89,7 +89,7 @@ func TestMetrics(t *testing.T) {
 	}
 	expect("db_client_connection_pending_requests", 0)
 	expect("db_client_connection_wait_seconds", 3)
-	expect("db_client_errors_total", 1, "kind", "cancelled")
+	expect("db_client_errors_total", 1, "kind", "canceled")
 	for _, conn := range all {
 		conn.Release()
 	}

@@ -1,25 +1,22 @@
-// Package postgres opens a service's connection pool and tells a database that
-// is away from a mistake of ours.
+// Package postgres opens a service's connection pool and distinguishes a database
+// that cannot be used from a defect of the service.
 //
-// Open does not need the database to be there: a service starts without it,
-// answers 503, becomes ready when the pool can connect, and recovers by itself
-// when the database was away. Stores pass every error through Fault, once.
+// Open does not need the database: a service starts without it, answers 503,
+// becomes ready when the pool can connect, and recovers by itself when the
+// database was away. Stores pass every error through Fault, once.
 package postgres
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/pgurl"
 	"example.com/pizza/pkg/secret"
 )
@@ -77,6 +74,7 @@ func Open(ctx context.Context, c Config, application string, registry prometheus
 	pool.ConnConfig.ConnectTimeout = c.ConnectTimeout
 	pool.ConnConfig.RuntimeParams["statement_timeout"] = strconv.FormatInt(c.StatementTimeout.Milliseconds(), 10)
 	pool.ConnConfig.Tracer = newTracer(c, newMetrics(registry, application))
+	pool.PrepareConn = isReusable
 	pool.MaxConns = c.MaxConns
 	if c.Prepared == "off" {
 		// What a statement takes and gives is still asked only once, and kept here;
@@ -89,51 +87,6 @@ func Open(ctx context.Context, c Config, application string, registry prometheus
 	}
 	show(registry, p, application)
 	return p, nil
-}
-
-// retryAfter is what a caller is told when the database is away: a restart or a
-// fail-over takes a few seconds.
-const retryAfter = 5 * time.Second
-
-// Fault gives a database error its code: Unavailable when the database is away,
-// overloaded or shutting down, Invalid for text that it cannot keep, and
-// otherwise err as it is, which is Internal. nil stays nil.
-func Fault(err error) error {
-	if err == nil {
-		return nil
-	}
-	var known *fault.Error
-	if errors.As(err, &known) {
-		return err
-	}
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		switch {
-		case away(pg.Code):
-			return fault.Wrap(err, fault.Unavailable, "the database does not answer; try again").Retry(retryAfter)
-		case pg.Code == "22021" || pg.Code == "22P05":
-			return fault.Wrap(err, fault.Invalid, "a value holds characters that cannot be kept")
-		}
-		return err
-	}
-	var network net.Error
-	var connect *pgconn.ConnectError
-	if errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err) ||
-		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || closed(err) {
-		return fault.Wrap(err, fault.Unavailable, "the database does not answer; try again").Retry(retryAfter)
-	}
-	return err
-}
-
-// away tells the SQLSTATEs that pass by themselves (PostgreSQL documentation,
-// appendix A): connection failures (08), resources (53), operator intervention
-// (57), and transactions that lost against another one (40).
-func away(sqlstate string) bool {
-	switch sqlstate[:2] {
-	case "08", "40", "53", "57":
-		return true
-	}
-	return false
 }
 
 // Version returns the newest migration that the named version table holds, or 0

@@ -1,17 +1,12 @@
 package postgres_test
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/postgres"
 )
@@ -69,58 +64,6 @@ func TestOpenNamesTheFile(t *testing.T) {
 	_, err := postgres.Open(t.Context(), c, "oven", prometheus.NewRegistry())
 	if err == nil || !strings.Contains(err.Error(), c.SSLRootCert) || strings.Contains(err.Error(), string(c.Password)) {
 		t.Errorf("%v", err)
-	}
-}
-
-func TestFault(t *testing.T) {
-	t.Parallel()
-	c := settings(t)
-	pool, err := postgres.Open(t.Context(), c, "oven", prometheus.NewRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pool.Close()
-	run := func(query string, args ...any) error {
-		_, err := pool.Exec(context.Background(), query, args...)
-		return err
-	}
-	nowhere := c
-	nowhere.Port, nowhere.SSLMode = 1, "disable"
-	away, err := postgres.Open(t.Context(), nowhere, "oven", prometheus.NewRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer away.Close()
-	late, cancel := context.WithTimeout(t.Context(), 0)
-	defer cancel()
-
-	for name, test := range map[string]struct {
-		err  error
-		want fault.Code
-	}{
-		"none":              {run("SELECT 1"), ""},
-		"no_server":         {away.Ping(t.Context()), fault.Unavailable},
-		"deadline":          {pool.Ping(late), fault.Unavailable},
-		"statement_timeout": {run("SELECT pg_sleep(5)"), fault.Unavailable},
-		"connection_killed": {run("SELECT pg_terminate_backend(pg_backend_pid())"), fault.Unavailable},
-		"serialization":     {&pgconn.PgError{Code: "40001"}, fault.Unavailable},
-		"nul_in_text":       {run("SELECT $1::text", "a\x00b"), fault.Invalid},
-		"invalid_utf8":      {run("SELECT $1::text", "a\xffb"), fault.Invalid},
-		"no_such_table":     {run("SELECT * FROM oven"), fault.Internal},
-		"not_of_postgres":   {errors.New("odd"), fault.Internal},
-		"already_a_fault":   {fmt.Errorf("store: %w", fault.New(fault.NotFound, "none")), fault.NotFound},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			err := postgres.Fault(test.err)
-			if got := fault.CodeOf(err); got != test.want {
-				t.Errorf("%v is %q, want %q", test.err, got, test.want)
-			}
-			var f *fault.Error
-			if test.want == fault.Unavailable && errors.As(err, &f) && f.RetryAfter == 0 {
-				t.Error("does not say when to try again")
-			}
-		})
 	}
 }
 

@@ -15,8 +15,10 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// tracer measures each statement, or batch, and records a span of it where it
-// belongs to a recorded trace. The values of a statement are nowhere.
+// tracer measures each statement or batch, and records a span of it in a trace
+// that is recorded. It never records the values of a statement. otelpgx would not
+// replace it: it reports to OpenTelemetry's metrics alone, and counts a batch that
+// fails early twice, as pgx reports it.
 type tracer struct {
 	server  []attribute.KeyValue
 	metrics *metrics
@@ -25,6 +27,7 @@ type tracer struct {
 var (
 	_ pgx.QueryTracer       = tracer{}
 	_ pgx.BatchTracer       = tracer{}
+	_ pgx.ConnectTracer     = tracer{}
 	_ pgxpool.AcquireTracer = tracer{}
 )
 
@@ -37,7 +40,7 @@ func newTracer(c Config, m *metrics) tracer {
 // start begins an operation, and its span in the trace that ctx belongs to.
 func (t tracer) start(ctx context.Context, sql string, statements int) context.Context {
 	name := statement(sql)
-	ctx = t.metrics.begin(ctx, name)
+	ctx = begin(ctx, name)
 	parent := trace.SpanFromContext(ctx)
 	if !parent.IsRecording() {
 		return ctx
@@ -51,10 +54,12 @@ func (t tracer) start(ctx context.Context, sql string, statements int) context.C
 	return ctx
 }
 
-// end ends what start has begun. Where it has begun no span, the one in ctx is
-// not recorded, and all this is nothing to it.
-func (t tracer) end(ctx context.Context, err error) {
-	t.metrics.end(ctx, err)
+// end ends the operation that start began. If start began no span, the span of
+// ctx is not recorded, and all calls on it do nothing.
+func (t tracer) end(ctx context.Context, conn *pgx.Conn, err error) {
+	if !t.metrics.end(ctx, err) {
+		return
+	}
 	span := trace.SpanFromContext(ctx)
 	if err != nil {
 		var pg *pgconn.PgError
@@ -63,14 +68,26 @@ func (t tracer) end(ctx context.Context, err error) {
 		}
 		span.RecordError(err)
 		span.SetStatus(codes.Error, err.Error())
+		if needsNewSession(err) {
+			conn.PgConn().CustomData()[outdated] = true
+		}
 	}
 	span.End()
 }
 
-// named is how sqlc, and who else names a statement, begins it.
+// outdated marks a connection that must not be used again.
+const outdated = "outdated"
+
+// isReusable is a pgxpool.Config.PrepareConn: the pool closes a connection that
+// is not reusable, and takes another.
+func isReusable(_ context.Context, conn *pgx.Conn) (bool, error) {
+	return conn.PgConn().CustomData()[outdated] == nil, nil
+}
+
+// named is the beginning of a named statement, as sqlc writes it.
 const named = "-- name: "
 
-// statement names a statement as sqlc does, or by its first word.
+// statement returns the name of a statement, or its first word.
 func statement(sql string) string {
 	if named, ok := strings.CutPrefix(sql, named); ok {
 		name, _, _ := strings.Cut(named, " ")
@@ -89,12 +106,12 @@ func (t tracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.Trace
 }
 
 // TraceQueryEnd implements pgx.QueryTracer.
-func (t tracer) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryEndData) {
-	t.end(ctx, data.Err)
+func (t tracer) TraceQueryEnd(ctx context.Context, conn *pgx.Conn, data pgx.TraceQueryEndData) {
+	t.end(ctx, conn, data.Err)
 }
 
-// TraceBatchStart implements pgx.BatchTracer. A batch goes by the last of its
-// statements that has a name, or the last: the others serve it.
+// TraceBatchStart implements pgx.BatchTracer. A batch has the name of its last
+// named statement, or of its last one: the others serve it.
 func (t tracer) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
 	statements := data.Batch.QueuedQueries
 	var sql string
@@ -110,6 +127,6 @@ func (t tracer) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.Trace
 func (tracer) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
 
 // TraceBatchEnd implements pgx.BatchTracer.
-func (t tracer) TraceBatchEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchEndData) {
-	t.end(ctx, data.Err)
+func (t tracer) TraceBatchEnd(ctx context.Context, conn *pgx.Conn, data pgx.TraceBatchEndData) {
+	t.end(ctx, conn, data.Err)
 }
