@@ -8,17 +8,16 @@
 // # Refusals that look alike
 //
 // A Verifier gives a right password the work of its own form and no more: its
-// owner may know it. Every refusal does the same work, whatever the reason: no
-// such member, clear text, a light or a heavy Argon2id hash, a hash of Django's
-// (of 1,000,000 iterations: 165 ms against 25 ms), or one that is not read here.
-// What is equal is the work, not the clock: as many KiB-passes of Argon2id and as
-// many iterations of PBKDF2 as the dearest form in the table takes (its Ceiling).
-// A form does its own share, and what is left to the ceiling is done on nothing.
-// So there is no bound on time to guess, a busy machine makes all of them slower
-// alike, and a test can count. The price: while one hash of Django's is in the
-// table, every refusal takes as long as that does, and while one of 64 MiB is, as
-// much memory. Not equal are the threads of a hash with p > 1, of which we make
-// none.
+// owner may know it. Every refusal does the same work, whatever the reason: an
+// unknown id, clear text, a light or a heavy Argon2id hash, a hash of Django's (of
+// 1,000,000 iterations: 165 ms against 25 ms), or an unreadable one. The work is
+// equal, not the time: as many KiB-passes of Argon2id and as many iterations of
+// PBKDF2 as the Ceiling says, and at least one hash of today's Cost. A form does its
+// own share, and the rest is done on nothing. So there is no time to guess, a busy
+// machine slows all refusals alike, and a test can count. The price: once the
+// Ceiling has a hash of Django's, every refusal takes as long as that, and with a
+// hash of 64 MiB, as much memory. The threads of a hash with p > 1 are not leveled;
+// this package makes none.
 //
 // A stored hash never works as a password: what looks like a hash of any known
 // kind is not compared as text, even where it is of a kind that is not read
@@ -55,7 +54,7 @@ func (c Cost) Hash(password string) string {
 // Verifier checks passwords against stored forms.
 type Verifier struct {
 	Cost    Cost    // of new hashes
-	Ceiling Ceiling // of what is in the table
+	Ceiling Ceiling // that refusals are leveled to
 	Ran     func(Run)
 }
 

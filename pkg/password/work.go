@@ -24,27 +24,20 @@ type Run struct {
 	Took     time.Duration
 }
 
-// Ceiling is the most work that any stored form takes, of each kind. Passes are
-// those of the form with the most blocks: what is done in its place is arranged
-// like it, since the same work on more memory takes longer.
+// Ceiling is the work that refusals are leveled to: the most that any of some
+// stored forms takes, of each function. Passes are those of the form with the most
+// blocks. The work in its place is arranged like it, because the same work on more
+// memory takes longer.
 type Ceiling Work
 
-// With returns the ceiling of a table that has this form in it too. A form that
-// is not read here adds nothing: it is never computed.
+// With returns the ceiling raised by a stored form. A form that cannot be read adds
+// nothing: it is never computed.
 func (c Ceiling) With(stored string) Ceiling {
 	f, err := parse(stored)
 	if err != nil {
 		return c
 	}
 	return c.with(f.work())
-}
-
-// WithCost returns the ceiling of a table in which there is a form with this
-// beginning, as far as its cost is told: $argon2id$v=19$m=19456,t=2,p=1$ or
-// pbkdf2_sha256$1000000$.
-func (c Ceiling) WithCost(beginning string) Ceiling {
-	const salt, phcKey, djangoKey = "c29tZXNvbWVzYWx0c2FsdA", "c29tZWtleXNvbWVrZXlzb21la2V5", "CWWFdHOWwPnki7HvkcqN9iA2T3KLW1cf2uZ5kvArtVY="
-	return c.With(beginning + salt + "$" + phcKey).With(beginning + salt + "$" + djangoKey)
 }
 
 func (c Ceiling) with(w Work) Ceiling {

@@ -14,19 +14,19 @@ import (
 )
 
 const (
-	// prefix has the number of the format, as that of every entry in Redis.
-	prefix = "pizza:limit:1:"
 	// maxKeys bounds the memory of one limit: about 15 MB.
 	maxKeys = 1 << 16
-	// retryEvery is how often a Redis that does not answer is tried: one request
-	// in that time may have to wait for its time-out, and all others do not.
+	// retryEvery is how often a Redis that does not answer is tried. One request in
+	// that time may have to wait for the timeout.
 	retryEvery = time.Second
 )
 
 // Counters is where the limits of a process count. Make it with Open, and Close
 // it.
 type Counters struct {
-	client  *redis.Client // nil: this process counts alone
+	client  *redis.Client
+	shared  counter // nil: this process counts alone
+	memory  counter
 	timeout time.Duration
 	now     func() time.Time
 	log     *slog.Logger
@@ -40,7 +40,9 @@ type Counters struct {
 // Open returns counters in the Redis of c, which need not be there, or in memory
 // if c has no address. now is the clock, time.Now outside of tests.
 func Open(c pkgredis.Config, log *slog.Logger, registry prometheus.Registerer, now func() time.Time) (*Counters, error) {
-	n := &Counters{timeout: c.Timeout, now: now, log: log, audit: audit.New(log), metrics: newMetrics(registry)}
+	n := &Counters{
+		memory: newMemory(maxKeys, now), timeout: c.Timeout, now: now, log: log, audit: audit.New(log), metrics: newMetrics(registry),
+	}
 	if c.URL == "" {
 		return n, nil
 	}
@@ -48,7 +50,7 @@ func Open(c pkgredis.Config, log *slog.Logger, registry prometheus.Registerer, n
 	if err != nil {
 		return nil, err
 	}
-	n.client = client
+	n.client, n.shared = client, shared{client}
 	return n, nil
 }
 
@@ -62,39 +64,37 @@ func (n *Counters) Close() {
 	}
 }
 
-// limiter counts under names that begin with name.
-func (n *Counters) limiter(name string, r Rate) Limiter {
-	memory := NewMemory(r, maxKeys, n.now)
-	if n.client == nil {
-		return memory
+// count counts in Redis, and in memory while Redis does not answer. It returns the
+// counter that it used.
+func (n *Counters) count(ctx context.Context, o op, uses []use) (debts []time.Duration, by counter) {
+	if n.shared != nil && n.ask() {
+		patience, cancel := context.WithTimeout(ctx, n.timeout)
+		defer cancel()
+		debts, err := n.shared.count(patience, o, uses)
+		if err == nil {
+			n.answers(ctx)
+			return debts, n.shared
+		}
+		if ctx.Err() == nil { // else the caller went away
+			n.fails(ctx, err)
+		}
 	}
-	return &together{n, NewRedis(n.client, prefix+name+":", r), memory}
+	debts, _ = n.memory.count(ctx, o, uses) // returns no error
+	return debts, n.memory
 }
 
-// together counts in Redis, and in memory while that does not answer. It returns
-// no error.
-type together struct {
-	*Counters
-	shared Limiter
-	memory Limiter
-}
-
-// Allow implements Limiter.
-func (l *together) Allow(ctx context.Context, key string) (Decision, error) {
-	if !l.ask() {
-		return l.memory.Allow(ctx, key)
-	}
-	patience, cancel := context.WithTimeout(ctx, l.timeout)
+// refund gives back by the counter that was spent of. Each bucket has drained for
+// elapsed, perhaps of this charge alone, so that much is not given back: the sum of
+// charges and refunds never allows more than the rate.
+func (n *Counters) refund(ctx context.Context, by counter, uses []use, elapsed time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, n.timeout)
 	defer cancel()
-	d, err := l.shared.Allow(patience, key)
-	if err == nil {
-		l.answers(ctx)
-		return d, nil
+	for i := range uses {
+		uses[i].back = max(0, uses[i].rate.interval()-elapsed)
 	}
-	if ctx.Err() == nil { // else it is the caller who went away
-		l.fails(ctx, err)
+	if _, err := by.count(ctx, refund, uses); err != nil {
+		n.fails(ctx, err)
 	}
-	return l.memory.Allow(ctx, key)
 }
 
 // ask tells whether to ask Redis: while it does not answer, only now and then.

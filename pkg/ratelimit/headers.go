@@ -20,14 +20,16 @@ const (
 
 type notesKey struct{}
 
-// notes are the limits that a request has spent of, and what is left of each.
+// notes are the limits that a request has spent of or was refused by, and what is
+// left of each.
 type notes []struct {
 	limit    *Limit
-	decision Decision
+	decision decision
 }
 
-// Announce is the middleware that tells the client which limits its request has
-// spent of, whatever the answer. It goes around the handlers that Spend.
+// Announce is the middleware that tells the client about the limits that its
+// request has spent of or was refused by, whatever the answer. It goes around the
+// handlers that call Check or Spend.
 func Announce(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		var n notes
@@ -38,14 +40,23 @@ func Announce(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// note keeps a decision for Announce; the handler of a request spends one by one.
-func note(ctx context.Context, l *Limit, d Decision) {
-	if n, ok := ctx.Value(notesKey{}).(*notes); ok {
-		*n = append(*n, struct {
-			limit    *Limit
-			decision Decision
-		}{l, d})
+// note keeps the last decision of a limit for Announce. The handler of a request
+// calls it from one goroutine.
+func note(ctx context.Context, l *Limit, d decision) {
+	n, ok := ctx.Value(notesKey{}).(*notes)
+	if !ok {
+		return
 	}
+	for i := range *n {
+		if (*n)[i].limit == l {
+			(*n)[i].decision = d
+			return
+		}
+	}
+	*n = append(*n, struct {
+		limit    *Limit
+		decision decision
+	}{l, d})
 }
 
 func (n notes) write(h http.Header) {
@@ -55,11 +66,11 @@ func (n notes) write(h http.Header) {
 	var policy, state []string
 	for _, e := range n {
 		policy = append(policy, fmt.Sprintf(`"%s";q=%d;w=%d`, e.limit.name, e.limit.rate.Count, seconds(e.limit.rate.Per)))
-		state = append(state, fmt.Sprintf(`"%s";r=%d;t=%d`, e.limit.name, e.decision.Remaining, seconds(e.decision.ResetAfter)))
+		state = append(state, fmt.Sprintf(`"%s";r=%d;t=%d`, e.limit.name, e.decision.remaining, seconds(e.decision.resetAfter)))
 	}
 	h.Set(policyHeader, strings.Join(policy, ", "))
 	h.Set(stateHeader, strings.Join(state, ", "))
 }
 
-// seconds are whole ones, rounded up: who comes back then is never too early.
+// seconds rounds up: a client that comes back then is never too early.
 func seconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }

@@ -5,23 +5,22 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"example.com/pizza/pkg/audit"
 	"example.com/pizza/pkg/fault"
 )
 
-// ErrLimited is in the chain of every refusal of Spend.
+// ErrLimited is in the chain of every refusal of Check and Spend.
 var ErrLimited = errors.New("a rate limit is reached")
 
-// Limit is one bound of a route. One that is nil bounds nothing.
+// Limit is one bound of a route. A nil Limit bounds nothing.
 type Limit struct {
+	counters         *Counters
 	route, name      string
 	rate             Rate
-	limiter          Limiter
 	allowed, refused prometheus.Counter
-	audit            *audit.Log
 }
 
 // Limit returns the bound of a route for everyone whom name tells apart, such as
@@ -33,27 +32,74 @@ func (n *Counters) Limit(route, name string, r Rate) *Limit {
 	of := func(outcome string) prometheus.Counter {
 		return n.metrics.requests.WithLabelValues(route, name, outcome)
 	}
-	return &Limit{route: route, name: name, audit: n.audit, rate: r, limiter: n.limiter(route+":"+name, r), allowed: of("allowed"), refused: of("refused")}
+	return &Limit{counters: n, route: route, name: name, rate: r, allowed: of("allowed"), refused: of("refused")}
 }
 
-// Spend counts one more for who, and notes for Announce what is left. It returns
-// fault.RateLimited around ErrLimited when there is nothing left.
-func (l *Limit) Spend(ctx context.Context, who string) error {
-	if l == nil {
-		return nil
+// Charge is one request of someone under one limit.
+type Charge struct {
+	limit *Limit
+	who   string
+}
+
+// For returns the charge of one request of who.
+func (l *Limit) For(who string) Charge { return Charge{l, who} }
+
+// Check returns the error that Spend would return now, and spends nothing.
+func Check(ctx context.Context, charges ...Charge) error {
+	_, err := count(ctx, check, charges)
+	return err
+}
+
+// Spend spends all charges, each of another limit, or none. It returns
+// fault.RateLimited around ErrLimited if one of the limits is used up.
+//
+// refund returns the charges of work that was not carried out. A bucket drains
+// while the work goes on; refund leaves that out, so that nobody gains by it.
+func Spend(ctx context.Context, charges ...Charge) (refund func(), err error) {
+	return count(ctx, spend, charges)
+}
+
+// count checks or spends charges, and notes for Announce what is left of the limits
+// that the request has spent of or was refused by.
+func count(ctx context.Context, o op, charges []Charge) (giveBack func(), err error) {
+	var limits []*Limit
+	var uses []use
+	for _, c := range charges {
+		if c.limit != nil {
+			// A hash is short, however long the id of an attacker.
+			sum := sha256.Sum256([]byte(c.who))
+			limits = append(limits, c.limit)
+			uses = append(uses, use{limit: c.limit.route + ":" + c.limit.name, key: hex.EncodeToString(sum[:16]), rate: c.limit.rate})
+		}
 	}
-	// A hash is short, however long an id somebody makes up.
-	sum := sha256.Sum256([]byte(who))
-	d, err := l.limiter.Allow(ctx, hex.EncodeToString(sum[:16]))
-	if err != nil {
-		return err
+	if len(limits) == 0 {
+		return func() {}, nil
 	}
-	note(ctx, l, d)
-	if !d.Allowed {
-		l.refused.Inc()
-		l.audit.RateLimited(ctx, l.route, l.name)
-		return fault.Wrap(ErrLimited, fault.RateLimited, "too many requests: the "+l.name+" limit is used up; try again later").Retry(d.RetryAfter)
+	counters := limits[0].counters
+	at := counters.now()
+	debts, by := counters.count(ctx, o, uses)
+
+	var refused *Limit // the one with the longest wait
+	var wait time.Duration
+	for i, l := range limits {
+		if d := decide(l.rate, debts[i]); !d.allowed && d.retryAfter > wait {
+			refused, wait = l, d.retryAfter
+		}
 	}
-	l.allowed.Inc()
-	return nil
+	for i, l := range limits {
+		if o == spend && refused == nil {
+			l.allowed.Inc()
+			debts[i] += l.rate.interval()
+		}
+		if o == spend || refused != nil {
+			note(ctx, l, decide(l.rate, debts[i]))
+		}
+	}
+	if refused != nil {
+		refused.refused.Inc()
+		counters.audit.RateLimited(ctx, refused.route, refused.name)
+		detail := "too many requests: the " + refused.name + " limit is used up; try again later"
+		return nil, fault.Wrap(ErrLimited, fault.RateLimited, detail).Retry(wait)
+	}
+	return func() { counters.refund(context.WithoutCancel(ctx), by, uses, counters.now().Sub(at)) }, nil
 }

@@ -1,4 +1,4 @@
-package ratelimit_test
+package ratelimit
 
 import (
 	"context"
@@ -18,13 +18,12 @@ import (
 
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/problem"
-	"example.com/pizza/pkg/ratelimit"
 	"example.com/pizza/pkg/redis"
 )
 
 // replica is a process that counts.
 type replica struct {
-	*ratelimit.Counters
+	*Counters
 	registry *prometheus.Registry
 	log      *strings.Builder
 }
@@ -33,7 +32,7 @@ func open(t *testing.T, url string, timeout time.Duration, now func() time.Time)
 	t.Helper()
 	r := replica{registry: prometheus.NewRegistry(), log: new(strings.Builder)}
 	var err error
-	if r.Counters, err = ratelimit.Open(redis.Config{URL: url, Timeout: timeout}, slog.New(slog.NewTextHandler(r.log, nil)), r.registry, now); err != nil {
+	if r.Counters, err = Open(redis.Config{URL: url, Timeout: timeout}, slog.New(slog.NewTextHandler(r.log, nil)), r.registry, now); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.Close)
@@ -47,14 +46,14 @@ func (r replica) mustCount(t *testing.T, want string, names ...string) {
 	}
 }
 
-// spent tells how many of some tries are allowed.
-func spent(t *testing.T, l *ratelimit.Limit, who string, tries int) (allowed int) {
+// spent returns how many of some tries are allowed.
+func spent(t *testing.T, l *Limit, who string, tries int) (allowed int) {
 	t.Helper()
 	for range tries {
-		switch err := l.Spend(t.Context(), who); {
+		switch _, err := Spend(t.Context(), l.For(who)); {
 		case err == nil:
 			allowed++
-		case !errors.Is(err, ratelimit.ErrLimited) || fault.CodeOf(err) != fault.RateLimited:
+		case !errors.Is(err, ErrLimited) || fault.CodeOf(err) != fault.RateLimited:
 			t.Fatal(err)
 		}
 	}
@@ -65,8 +64,8 @@ func TestLimit(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	r := open(t, "", 0, c.Now)
-	account := r.Limit("login", "account", ratelimit.Rate{Count: 3, Per: time.Minute})
-	other := r.Limit("register", "account", ratelimit.Rate{Count: 3, Per: time.Minute})
+	account := r.Limit("login", "account", Rate{Count: 3, Per: time.Minute})
+	other := r.Limit("register", "account", Rate{Count: 3, Per: time.Minute})
 	if n := spent(t, account, "minji", 5); n != 3 {
 		t.Errorf("%d are allowed", n)
 	}
@@ -74,18 +73,18 @@ func TestLimit(t *testing.T) {
 		t.Errorf("of another account %d, of another route %d are allowed", a, b)
 	}
 	var f *fault.Error
-	if err := account.Spend(t.Context(), "minji"); !errors.As(err, &f) || f.RetryAfter != 20*time.Second || strings.Contains(f.Error(), "minji") {
+	if err := Check(t.Context(), account.For("minji")); !errors.As(err, &f) || f.RetryAfter != 20*time.Second || strings.Contains(f.Error(), "minji") {
 		t.Errorf("refused as %v", err)
 	}
 	r.mustCount(t, `
-# HELP rate_limit_requests_total Requests that a rate limit was asked about, by route, limit (such as account) and outcome: allowed, refused (429).
+# HELP rate_limit_requests_total Requests by route, rate limit (such as account) and outcome: allowed (spent of this limit), refused (429, because of this limit).
 # TYPE rate_limit_requests_total counter
 rate_limit_requests_total{limit="account",outcome="allowed",route="login"} 6
 rate_limit_requests_total{limit="account",outcome="refused",route="login"} 5
 rate_limit_requests_total{limit="account",outcome="allowed",route="register"} 1
 rate_limit_requests_total{limit="account",outcome="refused",route="register"} 0
 `, "rate_limit_requests_total")
-	if off := r.Limit("login", "address", ratelimit.Rate{}); spent(t, off, "x", 1000) != 1000 {
+	if off := r.Limit("login", "address", Rate{}); spent(t, off, "x", 1000) != 1000 {
 		t.Error("a limit that is off refuses")
 	}
 }
@@ -97,9 +96,9 @@ func TestRedisGoesAndComesBack(t *testing.T) {
 	c := newClock()
 	c.redis = miniredis.RunT(t)
 	c.redis.SetTime(c.now)
-	rate := ratelimit.Rate{Count: 4, Per: time.Hour}
+	rate := Rate{Count: 4, Per: time.Hour}
 	var replicas []replica
-	var limits []*ratelimit.Limit
+	var limits []*Limit
 	for range 2 {
 		r := open(t, "redis://"+c.redis.Addr(), 5*time.Second, c.Now)
 		replicas, limits = append(replicas, r), append(limits, r.Limit("login", "account", rate))
@@ -107,9 +106,9 @@ func TestRedisGoesAndComesBack(t *testing.T) {
 	mustState := func(fallback, errors string) {
 		t.Helper()
 		for _, r := range replicas {
-			r.mustCount(t, "# HELP rate_limit_fallback 1 while limits are counted by this process alone though there should be a Redis that all share, else 0.\n"+
+			r.mustCount(t, "# HELP rate_limit_fallback 1 while this process counts rate limits alone because the shared Redis does not answer, else 0.\n"+
 				"# TYPE rate_limit_fallback gauge\nrate_limit_fallback "+fallback+"\n"+
-				"# HELP rate_limit_redis_errors_total Questions about a limit that Redis has not answered in time.\n"+
+				"# HELP rate_limit_redis_errors_total Rate limit commands that Redis has not answered in time.\n"+
 				"# TYPE rate_limit_redis_errors_total counter\nrate_limit_redis_errors_total "+errors+"\n",
 				"rate_limit_fallback", "rate_limit_redis_errors_total")
 		}
@@ -153,7 +152,7 @@ func TestRedisForgetsTheScript(t *testing.T) {
 	c := newClock()
 	c.redis = miniredis.RunT(t)
 	r := open(t, "redis://"+c.redis.Addr(), 5*time.Second, c.Now)
-	l := r.Limit("login", "account", ratelimit.Rate{Count: 4, Per: time.Hour})
+	l := r.Limit("login", "account", Rate{Count: 4, Per: time.Hour})
 	spent(t, l, "minji", 1)
 	c.redis.FlushAll()
 	if err := connect(t, c.redis).ScriptFlush(t.Context()).Err(); err != nil {
@@ -174,12 +173,12 @@ func TestRedisHangs(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = silent.Close() })
 	r := open(t, "redis://"+silent.Addr().String(), 10*time.Millisecond, newClock().Now)
-	l := r.Limit("login", "account", ratelimit.Rate{Count: 4, Per: time.Hour})
+	l := r.Limit("login", "account", Rate{Count: 4, Per: time.Hour})
 	if n := spent(t, l, "minji", 10000); n != 4 {
 		t.Errorf("%d are allowed", n)
 	}
 	r.mustCount(t, `
-# HELP rate_limit_redis_errors_total Questions about a limit that Redis has not answered in time.
+# HELP rate_limit_redis_errors_total Rate limit commands that Redis has not answered in time.
 # TYPE rate_limit_redis_errors_total counter
 rate_limit_redis_errors_total 1
 `, "rate_limit_redis_errors_total")
@@ -191,10 +190,10 @@ func TestCallerGoesAway(t *testing.T) {
 	c := newClock()
 	c.redis = miniredis.RunT(t)
 	r := open(t, "redis://"+c.redis.Addr(), 5*time.Second, c.Now)
-	l := r.Limit("login", "account", ratelimit.Rate{Count: 4, Per: time.Hour})
+	l := r.Limit("login", "account", Rate{Count: 4, Per: time.Hour})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := l.Spend(ctx, "minji"); err != nil {
+	if _, err := Spend(ctx, l.For("minji")); err != nil {
 		t.Error(err)
 	}
 	if r.log.Len() > 0 {
@@ -207,21 +206,21 @@ func TestAnnounce(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	r := open(t, "", 0, c.Now)
-	address := r.Limit("login", "address", ratelimit.Rate{Count: 100, Per: time.Hour})
-	account := r.Limit("login", "account", ratelimit.Rate{Count: 2, Per: time.Minute})
+	address := r.Limit("login", "address", Rate{Count: 100, Per: time.Hour})
+	account := r.Limit("login", "account", Rate{Count: 2, Per: time.Minute})
 	e := echo.New()
 	e.HTTPErrorHandler = func(err error, c echo.Context) { _ = problem.Write(c.Response(), err, "") }
 	e.GET("/spend", func(c echo.Context) error {
 		ctx := c.Request().Context()
-		if err := address.Spend(ctx, "x"); err != nil {
+		if err := Check(ctx, account.For("x")); err != nil {
 			return err
 		}
-		if err := account.Spend(ctx, "x"); err != nil {
+		if _, err := Spend(ctx, account.For("x"), (*Limit)(nil).For("x"), address.For("x")); err != nil {
 			return err
 		}
 		return c.NoContent(http.StatusOK)
-	}, ratelimit.Announce)
-	e.GET("/off", func(c echo.Context) error { return c.NoContent(http.StatusOK) }, ratelimit.Announce)
+	}, Announce)
+	e.GET("/off", func(c echo.Context) error { return c.NoContent(http.StatusOK) }, Announce)
 	get := func(path string) *http.Response {
 		w := httptest.NewRecorder()
 		e.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
@@ -231,16 +230,16 @@ func TestAnnounce(t *testing.T) {
 		status       int
 		state, retry string
 	}{
-		{http.StatusOK, `"address";r=99;t=36, "account";r=1;t=30`, ""},
-		{http.StatusOK, `"address";r=98;t=72, "account";r=0;t=60`, ""},
-		{http.StatusTooManyRequests, `"address";r=97;t=108, "account";r=0;t=60`, "30"},
+		{http.StatusOK, `"account";r=1;t=30, "address";r=99;t=36`, ""},
+		{http.StatusOK, `"account";r=0;t=60, "address";r=98;t=72`, ""},
+		{http.StatusTooManyRequests, `"account";r=0;t=60`, "30"},
 	} {
 		a := get("/spend")
 		if err := a.Body.Close(); err != nil {
 			t.Fatal(err)
 		}
 		if a.StatusCode != want.status || a.Header.Get("RateLimit") != want.state || a.Header.Get("Retry-After") != want.retry ||
-			a.Header.Get("RateLimit-Policy") != `"address";q=100;w=3600, "account";q=2;w=60` {
+			!strings.HasPrefix(`"account";q=2;w=60, "address";q=100;w=3600`, a.Header.Get("RateLimit-Policy")) {
 			t.Errorf("answer %d is %d %v", i, a.StatusCode, a.Header)
 		}
 	}
@@ -248,5 +247,60 @@ func TestAnnounce(t *testing.T) {
 		t.Errorf("without limits: %v", a.Header)
 	} else if err := a.Body.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// The error of a request that several limits refuse names the one with the longest
+// wait, and so does its Retry-After: a client that comes back then is not refused
+// by another one.
+func TestRefusalNamesTheLongestWait(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	r := open(t, "", 0, c.Now)
+	short := r.Limit("login", "short", Rate{Count: 1, Per: time.Minute})
+	long := r.Limit("login", "long", Rate{Count: 1, Per: time.Hour})
+	for _, order := range [][]Charge{{short.For("x"), long.For("x")}, {long.For("x"), short.For("x")}} {
+		_, _ = Spend(t.Context(), order...)
+		_, err := Spend(t.Context(), order...)
+		var f *fault.Error
+		if !errors.As(err, &f) || f.RetryAfter != time.Hour || !strings.Contains(f.Detail, "the long limit") {
+			t.Errorf("refused as %v", err)
+		}
+	}
+	if n := strings.Count(r.log.String(), "rate_limited"); n != 3 {
+		t.Errorf("%d refusals are in the audit: %s", n, r.log)
+	}
+}
+
+// A refund returns what its Spend has charged where that was counted, less what
+// has drained since then, so that refunds earn nobody anything.
+func TestRefundOfASpend(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"", "redis"} {
+		c := newClock()
+		if url != "" {
+			c.redis = miniredis.RunT(t)
+			c.redis.SetTime(c.now)
+			url = "redis://" + c.redis.Addr()
+		}
+		l := open(t, url, 5*time.Second, c.Now).Limit("order", "member", Rate{Count: 4, Per: 4 * time.Minute})
+		var refunds []func()
+		for range 4 {
+			giveBack, err := Spend(t.Context(), l.For("minji"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			refunds = append(refunds, giveBack)
+		}
+		refunds[0]()
+		refunds[1]()
+		if n := spent(t, l, "minji", 9); n != 2 {
+			t.Errorf("%q: %d are allowed after two refunds", url, n)
+		}
+		c.advance(61 * time.Second)
+		refunds[2]() // its charge has drained
+		if n := spent(t, l, "minji", 9); n != 1 {
+			t.Errorf("%q: %d are allowed a minute later", url, n)
+		}
 	}
 }

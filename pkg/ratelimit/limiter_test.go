@@ -1,7 +1,6 @@
-package ratelimit_test
+package ratelimit
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -11,8 +10,6 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
-
-	"example.com/pizza/pkg/ratelimit"
 )
 
 // clock is a time that only the test moves.
@@ -40,18 +37,18 @@ func (c *clock) advance(d time.Duration) {
 	}
 }
 
-// limiters are all that there are, each with a clock of its own.
-func limiters() map[string]func(t *testing.T, r ratelimit.Rate) (ratelimit.Limiter, *clock) {
-	return map[string]func(t *testing.T, r ratelimit.Rate) (ratelimit.Limiter, *clock){
-		"memory": func(_ *testing.T, r ratelimit.Rate) (ratelimit.Limiter, *clock) {
+// counters are all that there are, each with a clock of its own.
+func counters() map[string]func(t *testing.T) (counter, *clock) {
+	return map[string]func(t *testing.T) (counter, *clock){
+		"memory": func(*testing.T) (counter, *clock) {
 			c := newClock()
-			return ratelimit.NewMemory(r, 1000, c.Now), c
+			return newMemory(1000, c.Now), c
 		},
-		"redis": func(t *testing.T, r ratelimit.Rate) (ratelimit.Limiter, *clock) {
+		"redis": func(t *testing.T) (counter, *clock) {
 			c := newClock()
 			c.redis = miniredis.RunT(t)
 			c.redis.SetTime(c.now)
-			return ratelimit.NewRedis(connect(t, c.redis), "test:", r), c
+			return shared{connect(t, c.redis)}, c
 		},
 	}
 }
@@ -63,26 +60,51 @@ func connect(t *testing.T, server *miniredis.Miniredis) *redis.Client {
 	return client
 }
 
-// contract runs a test against every limiter.
-func contract(t *testing.T, r ratelimit.Rate, test func(t *testing.T, l ratelimit.Limiter, c *clock)) {
+// limiter is one limit of a counter.
+type limiter struct {
+	counter
+	limit string
+	rate  Rate
+}
+
+func (l limiter) use(key string) use { return use{limit: l.limit, key: key, rate: l.rate} }
+
+// contract runs a test against every counter.
+func contract(t *testing.T, r Rate, test func(t *testing.T, l limiter, c *clock)) {
 	t.Helper()
 	t.Parallel()
-	for name, open := range limiters() {
+	for name, open := range counters() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l, c := open(t, r)
-			test(t, l, c)
+			n, c := open(t)
+			test(t, limiter{n, "test", r}, c)
 		})
 	}
 }
 
-func allow(t *testing.T, l ratelimit.Limiter, key string) ratelimit.Decision {
+// ask checks or spends one more under each key, and returns the decisions as they
+// were before.
+func ask(t *testing.T, o op, l limiter, names ...string) []decision {
 	t.Helper()
-	d, err := l.Allow(t.Context(), key)
-	if err != nil {
-		t.Fatal(err)
+	uses := make([]use, len(names))
+	for i, n := range names {
+		uses[i] = l.use(n)
 	}
-	return d
+	debts, err := l.count(t.Context(), o, uses)
+	if err != nil {
+		t.Error(err)
+		return make([]decision, len(names))
+	}
+	all := make([]decision, len(names))
+	for i := range all {
+		all[i] = decide(l.rate, debts[i])
+	}
+	return all
+}
+
+func allow(t *testing.T, l limiter, key string) decision {
+	t.Helper()
+	return ask(t, spend, l, key)[0]
 }
 
 // tick is more than any limiter rounds away.
@@ -90,50 +112,52 @@ const tick = 100 * time.Microsecond
 
 func near(a, b time.Duration) bool { return (a - b).Abs() <= tick }
 
-// All at once, and from then on one by one.
+// All at once, and from then on one by one. A decision is that before the request.
 func TestRate(t *testing.T) {
-	contract(t, ratelimit.Rate{Count: 10, Per: time.Minute}, func(t *testing.T, l ratelimit.Limiter, c *clock) {
+	contract(t, Rate{Count: 10, Per: time.Minute}, func(t *testing.T, l limiter, c *clock) {
 		for i := range 10 {
-			d := allow(t, l, "a")
-			if !d.Allowed || d.Limit != 10 || d.Remaining != 9-i || d.RetryAfter != 0 || !near(d.ResetAfter, time.Duration(i+1)*6*time.Second) {
-				t.Errorf("the %d. is %+v", i+1, d)
+			for _, o := range []op{check, check, spend} { // to check costs nothing
+				d := ask(t, o, l, "a")[0]
+				if !d.allowed || d.remaining != 10-i || d.retryAfter != 0 || !near(d.resetAfter, time.Duration(i)*6*time.Second) {
+					t.Errorf("request %d is %+v", i+1, d)
+				}
 			}
 		}
-		for range 5 { // they cost nothing
-			d := allow(t, l, "a")
-			if d.Allowed || d.Limit != 10 || d.Remaining != 0 || !near(d.RetryAfter, 6*time.Second) || !near(d.ResetAfter, time.Minute) {
+		for _, o := range []op{check, spend, check, spend} { // a refusal costs nothing
+			d := ask(t, o, l, "a")[0]
+			if d.allowed || d.remaining != 0 || !near(d.retryAfter, 6*time.Second) || !near(d.resetAfter, time.Minute) {
 				t.Errorf("one too many is %+v", d)
 			}
 		}
-		if d := allow(t, l, "b"); !d.Allowed || d.Remaining != 9 {
+		if d := allow(t, l, "b"); !d.allowed || d.remaining != 10 {
 			t.Errorf("another key is %+v", d)
 		}
 		c.advance(6*time.Second - 2*tick)
-		if d := allow(t, l, "a"); d.Allowed || !near(d.RetryAfter, 2*tick) || d.RetryAfter <= 0 {
+		if d := allow(t, l, "a"); d.allowed || !near(d.retryAfter, 2*tick) || d.retryAfter <= 0 {
 			t.Errorf("too early is %+v", d)
 		}
 		c.advance(3 * tick)
-		if d := allow(t, l, "a"); !d.Allowed || d.Remaining != 0 {
+		if d := allow(t, l, "a"); !d.allowed || d.remaining != 1 {
 			t.Errorf("in time is %+v", d)
 		}
-		if d := allow(t, l, "a"); d.Allowed {
+		if d := allow(t, l, "a"); d.allowed {
 			t.Errorf("and another one is %+v", d)
 		}
 		c.advance(time.Hour)
-		if d := allow(t, l, "a"); !d.Allowed || d.Remaining != 9 {
-			t.Errorf("after long it is %+v", d)
+		if d := allow(t, l, "a"); !d.allowed || d.remaining != 10 {
+			t.Errorf("after an hour it is %+v", d)
 		}
 	})
 }
 
 func TestOneADay(t *testing.T) {
-	contract(t, ratelimit.Rate{Count: 1, Per: 24 * time.Hour}, func(t *testing.T, l ratelimit.Limiter, c *clock) {
+	contract(t, Rate{Count: 1, Per: 24 * time.Hour}, func(t *testing.T, l limiter, c *clock) {
 		for day := range 3 {
-			if d := allow(t, l, "a"); !d.Allowed || d.Remaining != 0 {
+			if d := allow(t, l, "a"); !d.allowed || d.remaining != 1 {
 				t.Errorf("day %d: %+v", day, d)
 			}
 			c.advance(24*time.Hour - time.Second)
-			if d := allow(t, l, "a"); d.Allowed || !near(d.RetryAfter, time.Second) {
+			if d := allow(t, l, "a"); d.allowed || !near(d.retryAfter, time.Second) {
 				t.Errorf("day %d, too early: %+v", day, d)
 			}
 			c.advance(time.Second + tick)
@@ -141,19 +165,97 @@ func TestOneADay(t *testing.T) {
 	})
 }
 
+// A request that one of its limits refuses costs nothing under the others.
+func TestAllOrNone(t *testing.T) {
+	contract(t, Rate{Count: 3, Per: time.Hour}, func(t *testing.T, l limiter, _ *clock) {
+		for range 3 {
+			allow(t, l, "account")
+		}
+		for range 20 {
+			d := ask(t, spend, l, "address", "account", "both")
+			if !d[0].allowed || d[0].remaining != 3 || d[1].allowed || !d[2].allowed || d[2].remaining != 3 {
+				t.Fatalf("decisions %+v", d)
+			}
+		}
+		for i := range 3 {
+			if d := ask(t, spend, l, "address", "both"); !d[0].allowed || d[0].remaining != 3-i || !d[1].allowed || d[1].remaining != 3-i {
+				t.Errorf("request %d: %+v", i, d)
+			}
+		}
+		if d := ask(t, spend, l, "address", "new"); d[0].allowed || !d[1].allowed {
+			t.Errorf("one too many: %+v", d)
+		}
+	})
+}
+
+// Parallel requests that share some of their limits never exceed any of them, and
+// spend what there is.
+func TestAllOrNoneAtTheSameTime(t *testing.T) {
+	contract(t, Rate{Count: 20, Per: time.Hour}, func(t *testing.T, l limiter, _ *clock) {
+		var passed [4]atomic.Int64 // by account
+		var all sync.WaitGroup
+		for i := range 120 {
+			all.Go(func() {
+				account := i % len(passed)
+				if d := ask(t, spend, l, "address", fmt.Sprint("account ", account)); d[0].allowed && d[1].allowed {
+					passed[account].Add(1)
+				}
+			})
+		}
+		all.Wait()
+		sum := int64(0)
+		for account := range passed {
+			n := passed[account].Load()
+			sum += n
+			if d := ask(t, check, l, fmt.Sprint("account ", account))[0]; int64(20-d.remaining) != n {
+				t.Errorf("account %d was charged for %d, %d passed", account, 20-d.remaining, n)
+			}
+		}
+		if sum != 20 {
+			t.Errorf("%d passed", sum)
+		}
+	})
+}
+
+// A refund returns a charge, but nothing that has drained meanwhile.
+func TestRefund(t *testing.T) {
+	contract(t, Rate{Count: 3, Per: time.Minute}, func(t *testing.T, l limiter, c *clock) {
+		back := func(d time.Duration) {
+			u := l.use("a")
+			u.back = d
+			if _, err := l.count(t.Context(), refund, []use{u}); err != nil {
+				t.Error(err)
+			}
+		}
+		back(20 * time.Second) // of nothing
+		for range 3 {
+			allow(t, l, "a")
+		}
+		back(20 * time.Second)
+		if d := allow(t, l, "a"); !d.allowed || d.remaining != 1 {
+			t.Errorf("after a refund: %+v", d)
+		}
+		c.advance(5 * time.Second)
+		back(15 * time.Second)
+		if d := ask(t, check, l, "a")[0]; !near(d.resetAfter, 40*time.Second) {
+			t.Errorf("after a late refund: %+v", d)
+		}
+		back(time.Hour)
+		if d := ask(t, check, l, "a")[0]; d.remaining != 3 || d.resetAfter != 0 {
+			t.Errorf("after a refund of more than there was: %+v", d)
+		}
+	})
+}
+
 // Many at the same time are no more than one by one.
 func TestAtTheSameTime(t *testing.T) {
-	contract(t, ratelimit.Rate{Count: 50, Per: time.Hour}, func(t *testing.T, l ratelimit.Limiter, _ *clock) {
+	contract(t, Rate{Count: 50, Per: time.Hour}, func(t *testing.T, l limiter, _ *clock) {
 		var allowed atomic.Int64
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() {
 				for range 10 {
-					d, err := l.Allow(context.Background(), "a")
-					if err != nil {
-						t.Error(err)
-					}
-					if d.Allowed {
+					if allow(t, l, "a").allowed {
 						allowed.Add(1)
 					}
 				}
@@ -173,8 +275,8 @@ func TestNeverMoreThanTheRate(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(12) {
 		random := rand.New(rand.NewPCG(seed, 1))
-		r := ratelimit.Rate{Count: 1 + random.IntN(20), Per: time.Duration(1+random.IntN(600)) * time.Second}
-		for name, open := range limiters() {
+		r := Rate{Count: 1 + random.IntN(20), Per: time.Duration(1+random.IntN(600)) * time.Second}
+		for name, open := range counters() {
 			steps := make([]time.Duration, 200)
 			for i := range steps {
 				if random.IntN(3) > 0 {
@@ -183,18 +285,19 @@ func TestNeverMoreThanTheRate(t *testing.T) {
 			}
 			t.Run(fmt.Sprintf("%s_%d_%d/%s", name, seed, r.Count, r.Per), func(t *testing.T) {
 				t.Parallel()
-				l, c := open(t, r)
+				n, c := open(t)
+				l := limiter{n, "test", r}
 				var times []time.Time
 				for _, step := range steps {
 					c.advance(step)
 					d := allow(t, l, "a")
-					if !d.Allowed && step%7 == 0 {
-						c.advance(d.RetryAfter + tick)
-						if d = allow(t, l, "a"); !d.Allowed {
+					if !d.allowed && step%7 == 0 {
+						c.advance(d.retryAfter + tick)
+						if d = allow(t, l, "a"); !d.allowed {
 							t.Fatalf("after the wait that it was told: %+v", d)
 						}
 					}
-					if d.Allowed {
+					if d.allowed {
 						times = append(times, c.Now())
 					}
 				}
@@ -217,20 +320,18 @@ func TestNeverMoreThanTheRate(t *testing.T) {
 func TestReplicas(t *testing.T) {
 	t.Parallel()
 	server := miniredis.RunT(t)
-	rate := ratelimit.Rate{Count: 7, Per: time.Hour}
-	replicas := []ratelimit.Limiter{
-		ratelimit.NewRedis(connect(t, server), "x:", rate), ratelimit.NewRedis(connect(t, server), "x:", rate),
-	}
+	rate := Rate{Count: 7, Per: time.Hour}
+	replicas := []limiter{{shared{connect(t, server)}, "x", rate}, {shared{connect(t, server)}, "x", rate}}
 	allowed := 0
 	for i := range 20 {
-		if allow(t, replicas[i%2], "a").Allowed {
+		if allow(t, replicas[i%2], "a").allowed {
 			allowed++
 		}
 	}
 	if allowed != 7 {
 		t.Errorf("%d are allowed", allowed)
 	}
-	if !allow(t, ratelimit.NewRedis(connect(t, server), "y:", rate), "a").Allowed {
+	if !allow(t, limiter{replicas[0].counter, "y", rate}, "a").allowed {
 		t.Error("another limit counts together with it")
 	}
 	for _, key := range server.Keys() {
@@ -240,23 +341,23 @@ func TestReplicas(t *testing.T) {
 	}
 }
 
-// An attacker that makes up keys fills no memory, and frees no key that it is
-// being refused under.
+// An attacker that makes up keys fills no memory, and does not free a key under
+// which it is being refused.
 func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	l := ratelimit.NewMemory(ratelimit.Rate{Count: 1, Per: time.Hour}, 10, c.Now)
+	l := limiter{newMemory(10, c.Now), "test", Rate{Count: 1, Per: time.Hour}}
 	allow(t, l, "a")
 	for i := range 1000 {
 		allow(t, l, fmt.Sprint("made up ", i))
-		if i%9 == 0 && allow(t, l, "a").Allowed {
+		if i%9 == 0 && allow(t, l, "a").allowed {
 			t.Fatalf("it is forgotten after %d", i)
 		}
 	}
 	for i := range 10 {
 		allow(t, l, fmt.Sprint("others ", i))
 	}
-	if !allow(t, l, "a").Allowed {
+	if !allow(t, l, "a").allowed {
 		t.Error("more keys are kept than may be")
 	}
 }

@@ -7,58 +7,77 @@ import (
 	"time"
 )
 
-// Memory is a Limiter of one process. It keeps a bounded number of keys and
-// forgets those first that were not asked for longest, whether they were allowed
-// or not: whoever is being refused right now is not forgotten for the sake of
-// others that an attacker makes up.
-type Memory struct {
-	rate Rate
-	most int
+// memory is the counter of one process. It keeps a bounded number of keys for each
+// limit, and drops the least recently used. A key that is being refused is in use,
+// so an attacker that makes up keys does not free it.
+type memory struct {
+	most int // keys of each limit
 	now  func() time.Time
 
-	mu   sync.Mutex
-	keys map[string]*list.Element // of entry
-	used list.List                // the latest in front
+	mu     sync.Mutex // one for all limits: a request spends all of its limits or none
+	limits map[string]*keys
 }
 
-// entry is one key, and the time at which it would have used up nothing.
+// keys are those of one limit.
+type keys struct {
+	byName map[string]*list.Element // of entry
+	used   list.List                // the most recently used in front
+}
+
+// entry is one key.
 type entry struct {
-	key string
-	tat time.Time // "theoretical arrival time"
+	key   string
+	empty time.Time // when its bucket is empty: GCRA's theoretical arrival time
 }
 
-// NewMemory returns a limiter that remembers at most so many keys; now is the
-// clock.
-func NewMemory(r Rate, most int, now func() time.Time) *Memory {
-	return &Memory{rate: r, most: most, now: now, keys: map[string]*list.Element{}}
+func newMemory(most int, now func() time.Time) *memory {
+	return &memory{most: most, now: now, limits: map[string]*keys{}}
 }
 
-// Allow implements Limiter. It returns no error.
-func (m *Memory) Allow(_ context.Context, key string) (Decision, error) {
+// count implements counter. It returns no error.
+func (m *memory) count(_ context.Context, o op, uses []use) ([]time.Duration, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now, interval := m.now(), m.rate.interval()
-	e := m.entry(key, now)
-	debt := max(e.tat.Sub(now), 0) // time until nothing is used up
-	room := interval*time.Duration(m.rate.Count) - debt
-	if room < interval {
-		return Decision{Limit: m.rate.Count, RetryAfter: interval - room, ResetAfter: debt}, nil
+	now, fit := m.now(), true
+	debts := make([]time.Duration, len(uses))
+	for i, u := range uses {
+		debts[i] = u.rate.debt(m.empty(u).Sub(now))
+		fit = fit && u.rate.fits(debts[i])
 	}
-	e.tat = now.Add(debt + interval)
-	return Decision{Allowed: true, Limit: m.rate.Count, Remaining: int((room - interval) / interval), ResetAfter: debt + interval}, nil
+	for i, u := range uses {
+		switch {
+		case o == spend && fit:
+			m.set(u, now.Add(debts[i]+u.rate.interval()))
+		case o == refund && debts[i] > 0:
+			m.set(u, now.Add(debts[i]-u.back))
+		}
+	}
+	return debts, nil
 }
 
-// entry returns the entry of a key, as the one used last.
-func (m *Memory) entry(key string, now time.Time) *entry {
-	if at, ok := m.keys[key]; ok {
-		m.used.MoveToFront(at)
-		return at.Value.(*entry) //nolint:forcetypeassert // nothing else is put in
+// empty returns the time at which the bucket of a key is empty.
+func (m *memory) empty(u use) (t time.Time) {
+	if k := m.limits[u.limit]; k != nil {
+		if at, ok := k.byName[u.key]; ok {
+			k.used.MoveToFront(at)
+			t = at.Value.(*entry).empty //nolint:forcetypeassert // nothing else is put in
+		}
 	}
-	if len(m.keys) == m.most {
-		oldest := m.used.Back()
-		delete(m.keys, m.used.Remove(oldest).(*entry).key) //nolint:forcetypeassert // as above
+	return t
+}
+
+func (m *memory) set(u use, empty time.Time) {
+	k := m.limits[u.limit]
+	if k == nil {
+		k = &keys{byName: map[string]*list.Element{}}
+		m.limits[u.limit] = k
 	}
-	e := &entry{key, now}
-	m.keys[key] = m.used.PushFront(e)
-	return e
+	if at, ok := k.byName[u.key]; ok {
+		at.Value.(*entry).empty = empty //nolint:forcetypeassert // as above
+		return
+	}
+	if len(k.byName) == m.most {
+		delete(k.byName, k.used.Remove(k.used.Back()).(*entry).key) //nolint:forcetypeassert // as above
+	}
+	k.byName[u.key] = k.used.PushFront(&entry{u.key, empty})
 }

@@ -12,15 +12,15 @@ func newMetrics(registry prometheus.Registerer) metrics {
 	m := metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rate_limit_requests_total",
-			Help: "Requests that a rate limit was asked about, by route, limit (such as account) and outcome: allowed, refused (429).",
+			Help: "Requests by route, rate limit (such as account) and outcome: allowed (spent of this limit), refused (429, because of this limit).",
 		}, []string{"route", "limit", "outcome"}),
 		fallback: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "rate_limit_fallback",
-			Help: "1 while limits are counted by this process alone though there should be a Redis that all share, else 0.",
+			Help: "1 while this process counts rate limits alone because the shared Redis does not answer, else 0.",
 		}),
 		errors: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "rate_limit_redis_errors_total",
-			Help: "Questions about a limit that Redis has not answered in time.",
+			Help: "Rate limit commands that Redis has not answered in time.",
 		}),
 	}
 	registry.MustRegister(m.requests, m.fallback, m.errors)

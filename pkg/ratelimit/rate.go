@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Rate is how many in what time: so many at once, and as many again, one by one,
-// in each such time. The zero Rate is none: everything is allowed.
+// Rate allows Count requests at once, and as many again, one by one, in each Per.
+// The zero Rate is no limit.
 type Rate struct {
 	Count int
 	Per   time.Duration
@@ -53,5 +53,19 @@ func (r *Rate) UnmarshalText(text []byte) error {
 // Off tells whether there is no bound.
 func (r Rate) Off() bool { return r.Count == 0 }
 
-// interval is the time after which one more is allowed.
-func (r Rate) interval() time.Duration { return r.Per / time.Duration(r.Count) }
+// interval is the time after which one more is allowed, in whole microseconds,
+// in which Redis counts; rounded up, so never more than the rate.
+func (r Rate) interval() time.Duration {
+	us := r.Per.Microseconds()
+	return time.Duration((us+int64(r.Count)-1)/int64(r.Count)) * time.Microsecond
+}
+
+// burst is the debt that a key may have: Count requests at once.
+func (r Rate) burst() time.Duration { return r.interval() * time.Duration(r.Count) }
+
+// fits reports whether a key with this debt may have one more request.
+func (r Rate) fits(debt time.Duration) bool { return debt+r.interval() <= r.burst() }
+
+// debt bounds a debt: a bucket is never less than empty nor, after the rate or a
+// clock has changed, more than full.
+func (r Rate) debt(d time.Duration) time.Duration { return min(max(d, 0), r.burst()) }

@@ -1,4 +1,4 @@
-package ratelimit_test
+package ratelimit
 
 import (
 	"strings"
@@ -6,16 +6,15 @@ import (
 	"time"
 
 	"example.com/pizza/pkg/config"
-	"example.com/pizza/pkg/ratelimit"
 )
 
 func TestRateText(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]ratelimit.Rate{
+	for text, want := range map[string]Rate{
 		"10/s": {Count: 10, Per: time.Second}, "10/m": {Count: 10, Per: time.Minute}, "1/h": {Count: 1, Per: time.Hour}, "5/d": {Count: 5, Per: 24 * time.Hour},
 		"5/15m": {Count: 5, Per: 15 * time.Minute}, "10000/s": {Count: 10000, Per: time.Second}, "off": {}, "0": {}, "": {},
 	} {
-		var got ratelimit.Rate
+		var got Rate
 		if err := got.UnmarshalText([]byte(text)); err != nil || got != want || got.Off() != (want.Count == 0) {
 			t.Errorf("%q is %+v, %v", text, got, err)
 		}
@@ -23,7 +22,7 @@ func TestRateText(t *testing.T) {
 	for _, text := range []string{
 		"10", "/m", "m", "-1/m", "0/m", "1.5/m", "10/", "10/x", "10/w", "10/0s", "10/-1m", "10/999ms", "1/25h", "100000/s", "99999999999999999999/m", "10/m/m", "on",
 	} {
-		var got ratelimit.Rate
+		var got Rate
 		if err := got.UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q is taken for %+v", text, got)
 		}
@@ -33,9 +32,9 @@ func TestRateText(t *testing.T) {
 func TestRateFromConfiguration(t *testing.T) {
 	t.Parallel()
 	type settings struct {
-		Rate ratelimit.Rate `env:"LOGIN_RATE" envDefault:"10/m"`
+		Rate Rate `env:"LOGIN_RATE" envDefault:"10/m"`
 	}
-	for text, want := range map[string]ratelimit.Rate{"LOGIN_RATE=5/h": {Count: 5, Per: time.Hour}, "LOGIN_RATE=off": {}, "": {Count: 10, Per: time.Minute}} {
+	for text, want := range map[string]Rate{"LOGIN_RATE=5/h": {Count: 5, Per: time.Hour}, "LOGIN_RATE=off": {}, "": {Count: 10, Per: time.Minute}} {
 		if got, err := config.Load[settings]([]string{text}); err != nil || got.Rate != want {
 			t.Errorf("%s is %+v, %v", text, got.Rate, err)
 		}
@@ -51,7 +50,7 @@ func FuzzRate(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		var r ratelimit.Rate
+		var r Rate
 		if r.UnmarshalText([]byte(text)) != nil || r.Off() {
 			return
 		}

@@ -1,16 +1,27 @@
-// Package ratelimit bounds how often something may be done, by whoever asks: an
-// account, an address, a member.
+// Package ratelimit bounds how often an account, an address or a member may do
+// something.
 //
-// It counts by GCRA, the generic cell rate algorithm: all that is kept of a key is
-// the time at which it would have used up nothing. With a rate of 10/m one may do
-// ten things at once, and from then on one more every six seconds; there is no
-// window at whose end twice as much goes through, and never a wait of longer than
-// six seconds for the next.
+// It counts by GCRA, the generic cell rate algorithm. The only state of a key is
+// the time at which its bucket is empty. A rate of 10/m allows ten requests at
+// once, and then one more every six seconds. There is no window at whose end twice
+// as many pass, and no wait longer than six seconds for the next one.
 //
-// A Limit is one such bound of one route. It spends by way of Counters, which
-// count in Redis together with all other replicas, and alone, in memory, without
-// Redis or while that does not answer: then each replica admits the whole rate.
-// Announce tells the client what is left, in the headers of every answer.
+// A Limit is one bound of one route. A request that has several limits spends all
+// of them or none: a request that one limit refuses costs nothing under the others.
+//
+// # Check, then spend
+//
+// A request that also waits for a place in a gate (package admission) calls Check
+// before the gate and Spend behind it. Check keeps requests over the limit out of
+// the queue. Spend decides, in one atomic step, so parallel requests never exceed
+// the limit, and a request that gets no place is charged nothing. If the work then
+// fails because a neighbor is away, the refund of Spend returns the charge.
+//
+// # Where it counts
+//
+// Counters count in Redis, together with all other replicas. Without Redis, or
+// while Redis does not answer, they count in memory, and each replica allows the
+// whole rate. Announce tells the client in the headers of the answer what is left.
 package ratelimit
 
 import (
@@ -18,18 +29,42 @@ import (
 	"time"
 )
 
-// Limiter counts what is done under each key, at one rate.
-type Limiter interface {
-	// Allow counts one more under key if the rate allows it. What is refused is
-	// not counted. An error means that it is not known.
-	Allow(ctx context.Context, key string) (Decision, error)
+// A use is one request under one key of a limit.
+type use struct {
+	limit, key string
+	rate       Rate
+	back       time.Duration // with refund: how much to give back
 }
 
-// Decision is what a Limiter says.
-type Decision struct {
-	Allowed    bool
-	Limit      int           // most at once
-	Remaining  int           // how many more would be allowed at this moment
-	RetryAfter time.Duration // until the next one is allowed; 0 for what is allowed itself
-	ResetAfter time.Duration // until Remaining is Limit again, if nothing more is done
+// op is what a counter does with uses.
+type op string
+
+const (
+	check  op = "check"  // reads
+	spend  op = "spend"  // charges each use one interval if all of them fit, else none
+	refund op = "refund" // gives back
+)
+
+// counter keeps the debt of each key: the time until its bucket is empty.
+type counter interface {
+	// count does op in one atomic step. It returns the debt of each use before.
+	count(ctx context.Context, o op, uses []use) ([]time.Duration, error)
+}
+
+// decision is the state of one limit, as its client is told.
+type decision struct {
+	allowed    bool
+	remaining  int           // how many more requests fit now
+	retryAfter time.Duration // until the next one fits; 0 if it fits now
+	resetAfter time.Duration // until the bucket is empty
+}
+
+// decide returns the decision about one more request of a key with this debt.
+func decide(r Rate, debt time.Duration) decision {
+	room := r.burst() - debt
+	d := decision{allowed: r.fits(debt), remaining: max(0, int(room/r.interval())), resetAfter: debt}
+	if !d.allowed {
+		d.retryAfter = r.interval() - room
+	}
+	return d
 }

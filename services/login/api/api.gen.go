@@ -415,7 +415,8 @@ type ClientInterface interface {
 	// Passwords are tried at a bounded rate by each client, for each account,
 	// and for each account by each client; alike for ids that are nobody's.
 	// Beyond it the answer is 429, and `Retry-After` says for how long, which is
-	// seconds. `RateLimit` says on every answer what is left.
+	// seconds. `RateLimit` says on every answer to a counted request what is left.
+	// A request that is refused, by a limit or with 503, does not count.
 	//
 	// More logins than the service can hash for are refused with 503 and
 	// `Retry-After` at once.
@@ -434,7 +435,8 @@ type ClientInterface interface {
 	// Passwords are tried at a bounded rate by each client, for each account,
 	// and for each account by each client; alike for ids that are nobody's.
 	// Beyond it the answer is 429, and `Retry-After` says for how long, which is
-	// seconds. `RateLimit` says on every answer what is left.
+	// seconds. `RateLimit` says on every answer to a counted request what is left.
+	// A request that is refused, by a limit or with 503, does not count.
 	//
 	// More logins than the service can hash for are refused with 503 and
 	// `Retry-After` at once.
@@ -497,6 +499,9 @@ type ClientInterface interface {
 	// none of the most common passwords and not the id, in whatever case. It is
 	// hashed in the Unicode form NFKC, and its characters are counted there.
 	//
+	// Registrations are bounded for each id and for each client. Invalid ones
+	// are bounded too, at a rate of their own.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /login/register/ (the `Register` operationId).
@@ -513,6 +518,9 @@ type ClientInterface interface {
 	// 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
 	// none of the most common passwords and not the id, in whatever case. It is
 	// hashed in the Unicode form NFKC, and its characters are counted there.
+	//
+	// Registrations are bounded for each id and for each client. Invalid ones
+	// are bounded too, at a rate of their own.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -629,7 +637,8 @@ func (c *Client) VerifyToken(ctx context.Context, body VerifyTokenJSONRequestBod
 // Passwords are tried at a bounded rate by each client, for each account,
 // and for each account by each client; alike for ids that are nobody's.
 // Beyond it the answer is 429, and `Retry-After` says for how long, which is
-// seconds. `RateLimit` says on every answer what is left.
+// seconds. `RateLimit` says on every answer to a counted request what is left.
+// A request that is refused, by a limit or with 503, does not count.
 //
 // More logins than the service can hash for are refused with 503 and
 // `Retry-After` at once.
@@ -658,7 +667,8 @@ func (c *Client) LoginWithBody(ctx context.Context, contentType string, body io.
 // Passwords are tried at a bounded rate by each client, for each account,
 // and for each account by each client; alike for ids that are nobody's.
 // Beyond it the answer is 429, and `Retry-After` says for how long, which is
-// seconds. `RateLimit` says on every answer what is left.
+// seconds. `RateLimit` says on every answer to a counted request what is left.
+// A request that is refused, by a limit or with 503, does not count.
 //
 // More logins than the service can hash for are refused with 503 and
 // `Retry-After` at once.
@@ -761,6 +771,9 @@ func (c *Client) ChangePassword(ctx context.Context, body ChangePasswordJSONRequ
 // none of the most common passwords and not the id, in whatever case. It is
 // hashed in the Unicode form NFKC, and its characters are counted there.
 //
+// Registrations are bounded for each id and for each client. Invalid ones
+// are bounded too, at a rate of their own.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /login/register/ (the `Register` operationId).
@@ -787,6 +800,9 @@ func (c *Client) RegisterWithBody(ctx context.Context, contentType string, body 
 // 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
 // none of the most common passwords and not the id, in whatever case. It is
 // hashed in the Unicode form NFKC, and its characters are counted there.
+//
+// Registrations are bounded for each id and for each client. Invalid ones
+// are bounded too, at a rate of their own.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1162,7 +1178,8 @@ type ClientWithResponsesInterface interface {
 	// Passwords are tried at a bounded rate by each client, for each account,
 	// and for each account by each client; alike for ids that are nobody's.
 	// Beyond it the answer is 429, and `Retry-After` says for how long, which is
-	// seconds. `RateLimit` says on every answer what is left.
+	// seconds. `RateLimit` says on every answer to a counted request what is left.
+	// A request that is refused, by a limit or with 503, does not count.
 	//
 	// More logins than the service can hash for are refused with 503 and
 	// `Retry-After` at once.
@@ -1181,7 +1198,8 @@ type ClientWithResponsesInterface interface {
 	// Passwords are tried at a bounded rate by each client, for each account,
 	// and for each account by each client; alike for ids that are nobody's.
 	// Beyond it the answer is 429, and `Retry-After` says for how long, which is
-	// seconds. `RateLimit` says on every answer what is left.
+	// seconds. `RateLimit` says on every answer to a counted request what is left.
+	// A request that is refused, by a limit or with 503, does not count.
 	//
 	// More logins than the service can hash for are refused with 503 and
 	// `Retry-After` at once.
@@ -1246,6 +1264,9 @@ type ClientWithResponsesInterface interface {
 	// none of the most common passwords and not the id, in whatever case. It is
 	// hashed in the Unicode form NFKC, and its characters are counted there.
 	//
+	// Registrations are bounded for each id and for each client. Invalid ones
+	// are bounded too, at a rate of their own.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /login/register/ (the `Register` operationId).
@@ -1262,6 +1283,9 @@ type ClientWithResponsesInterface interface {
 	// 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
 	// none of the most common passwords and not the id, in whatever case. It is
 	// hashed in the Unicode form NFKC, and its characters are counted there.
+	//
+	// Registrations are bounded for each id and for each client. Invalid ones
+	// are bounded too, at a rate of their own.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2070,7 +2094,8 @@ func (c *ClientWithResponses) VerifyTokenWithResponse(ctx context.Context, body 
 // Passwords are tried at a bounded rate by each client, for each account,
 // and for each account by each client; alike for ids that are nobody's.
 // Beyond it the answer is 429, and `Retry-After` says for how long, which is
-// seconds. `RateLimit` says on every answer what is left.
+// seconds. `RateLimit` says on every answer to a counted request what is left.
+// A request that is refused, by a limit or with 503, does not count.
 //
 // More logins than the service can hash for are refused with 503 and
 // `Retry-After` at once.
@@ -2095,7 +2120,8 @@ func (c *ClientWithResponses) LoginWithBodyWithResponse(ctx context.Context, con
 // Passwords are tried at a bounded rate by each client, for each account,
 // and for each account by each client; alike for ids that are nobody's.
 // Beyond it the answer is 429, and `Retry-After` says for how long, which is
-// seconds. `RateLimit` says on every answer what is left.
+// seconds. `RateLimit` says on every answer to a counted request what is left.
+// A request that is refused, by a limit or with 503, does not count.
 //
 // More logins than the service can hash for are refused with 503 and
 // `Retry-After` at once.
@@ -2184,6 +2210,9 @@ func (c *ClientWithResponses) ChangePasswordWithResponse(ctx context.Context, bo
 // none of the most common passwords and not the id, in whatever case. It is
 // hashed in the Unicode form NFKC, and its characters are counted there.
 //
+// Registrations are bounded for each id and for each client. Invalid ones
+// are bounded too, at a rate of their own.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /login/register/ (the `Register` operationId).
@@ -2206,6 +2235,9 @@ func (c *ClientWithResponses) RegisterWithBodyWithResponse(ctx context.Context, 
 // 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
 // none of the most common passwords and not the id, in whatever case. It is
 // hashed in the Unicode form NFKC, and its characters are counted there.
+//
+// Registrations are bounded for each id and for each client. Invalid ones
+// are bounded too, at a rate of their own.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

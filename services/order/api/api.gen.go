@@ -285,8 +285,8 @@ type ClientInterface interface {
 	// as it takes to get an answer; see the parameter.
 	//
 	// A member may place so many orders at once and in a time; beyond it the
-	// answer is 429. What is not valid does not count, nor does an order that
-	// was placed before with the same key.
+	// answer is 429. An invalid order does not count, nor does one that is
+	// refused with 503 or 429, or was placed before with the same key.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -305,8 +305,8 @@ type ClientInterface interface {
 	// as it takes to get an answer; see the parameter.
 	//
 	// A member may place so many orders at once and in a time; beyond it the
-	// answer is 429. What is not valid does not count, nor does an order that
-	// was placed before with the same key.
+	// answer is 429. An invalid order does not count, nor does one that is
+	// refused with 503 or 429, or was placed before with the same key.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -349,8 +349,8 @@ type ClientInterface interface {
 // as it takes to get an answer; see the parameter.
 //
 // A member may place so many orders at once and in a time; beyond it the
-// answer is 429. What is not valid does not count, nor does an order that
-// was placed before with the same key.
+// answer is 429. An invalid order does not count, nor does one that is
+// refused with 503 or 429, or was placed before with the same key.
 //
 // Takes any type of body and a specified content type.
 //
@@ -379,8 +379,8 @@ func (c *Client) PlaceOrderWithBody(ctx context.Context, params *PlaceOrderParam
 // as it takes to get an answer; see the parameter.
 //
 // A member may place so many orders at once and in a time; beyond it the
-// answer is 429. What is not valid does not count, nor does an order that
-// was placed before with the same key.
+// answer is 429. An invalid order does not count, nor does one that is
+// refused with 503 or 429, or was placed before with the same key.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -688,8 +688,8 @@ type ClientWithResponsesInterface interface {
 	// as it takes to get an answer; see the parameter.
 	//
 	// A member may place so many orders at once and in a time; beyond it the
-	// answer is 429. What is not valid does not count, nor does an order that
-	// was placed before with the same key.
+	// answer is 429. An invalid order does not count, nor does one that is
+	// refused with 503 or 429, or was placed before with the same key.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -708,8 +708,8 @@ type ClientWithResponsesInterface interface {
 	// as it takes to get an answer; see the parameter.
 	//
 	// A member may place so many orders at once and in a time; beyond it the
-	// answer is 429. What is not valid does not count, nor does an order that
-	// was placed before with the same key.
+	// answer is 429. An invalid order does not count, nor does one that is
+	// refused with 503 or 429, or was placed before with the same key.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1133,8 +1133,8 @@ func (r GetOrderResponse) ContentType() string {
 // as it takes to get an answer; see the parameter.
 //
 // A member may place so many orders at once and in a time; beyond it the
-// answer is 429. What is not valid does not count, nor does an order that
-// was placed before with the same key.
+// answer is 429. An invalid order does not count, nor does one that is
+// refused with 503 or 429, or was placed before with the same key.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1159,8 +1159,8 @@ func (c *ClientWithResponses) PlaceOrderWithBodyWithResponse(ctx context.Context
 // as it takes to get an answer; see the parameter.
 //
 // A member may place so many orders at once and in a time; beyond it the
-// answer is 429. What is not valid does not count, nor does an order that
-// was placed before with the same key.
+// answer is 429. An invalid order does not count, nor does one that is
+// refused with 503 or 429, or was placed before with the same key.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -130,7 +130,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	revocations := revocation.New(pool, c.Revocations, log, registry, time.Now)
 	gate := admission.New("login_password", c.Password.Limits(), log, registry)
 	logins := login.NewService(
-		store, hashing.New(c.Password, gate, store, time.Now, registry), keys.Keys, revocations,
+		store, hashing.New(c.Password, gate, registry), keys.Keys, revocations,
 		login.Options{
 			TokenLifetime: time.Duration(c.Access.TTLSeconds) * time.Second, Policy: policy, Limits: limits.New(c.Limits, counts),
 		}, log, registry)

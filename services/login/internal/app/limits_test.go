@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/clientaddr"
+	"example.com/pizza/pkg/password"
 	"example.com/pizza/pkg/problem"
 	"example.com/pizza/pkg/ratelimit"
 	"example.com/pizza/pkg/redis"
@@ -199,7 +202,7 @@ func TestRegisterRate(t *testing.T) {
 			t.Errorf("status %d, want %d: %s", a.Status, want, a.Body)
 		}
 	}
-	for range 10 { // what breaks a rule is not counted
+	for range 10 { // an invalid registration has a limit of its own
 		status(s.Post(t, "/login/register/", asJSON, `{"id":"minji","pw":"short","name":"x"}`), http.StatusBadRequest)
 	}
 	a := try("203.0.113.1", "minji")
@@ -210,8 +213,118 @@ func TestRegisterRate(t *testing.T) {
 	status(try("203.0.113.1", "minji"), http.StatusConflict)
 	mustLimit(t, try("203.0.113.1", "minji"), "account")
 	mustLimit(t, try("203.0.113.2", "minji"), "account")
-	mustLimit(t, try("203.0.113.1", "jun"), "address")
-	status(try("203.0.113.2", "jun"), http.StatusCreated)
+	status(try("203.0.113.1", "jun"), http.StatusCreated) // the refused one cost nothing
+	mustLimit(t, try("203.0.113.1", "sora"), "address")
+	status(try("203.0.113.2", "sora"), http.StatusCreated)
+}
+
+// Invalid registrations of one client, whatever is wrong with them, are limited,
+// and cost nothing of its registrations; a person who mistypes now and then is not
+// kept out.
+func TestInvalidRegistrationsAreLimited(t *testing.T) {
+	t.Parallel()
+	s := limited(t, migrationstest.New(t), limits.Config{RegisterAccount: hourly(1), RegisterAddress: hourly(1)})
+	try := func(client, body string) apitest.Answer {
+		return s.Post(t, "/login/register/", asJSON, body, "X-Forwarded-For", client)
+	}
+	bodies := []string{
+		`{"id":"minji","pw":"short","name":"x"}`, `{"id":7}`, `{}`, `[]`, `{`, ``, object(t, "id", "minji", "pw", strings.Repeat("\uFDFA", 20000), "name", "x"),
+	}
+	passed := 0
+	for ; passed < 1000; passed++ {
+		a := try("203.0.113.1", bodies[passed%len(bodies)])
+		if a.Status == http.StatusTooManyRequests {
+			mustLimit(t, a, "invalid-from-address")
+			break
+		}
+		if got := a.Header.Get("RateLimit-Policy"); a.Status != http.StatusBadRequest || got != `"invalid-from-address";q=60;w=60` {
+			t.Fatalf("try %d: %d, RateLimit-Policy %q", passed, a.Status, got)
+		}
+	}
+	if passed < 60 || passed > 120 { // 60 at once, and one each second that they take
+		t.Errorf("%d invalid registrations passed", passed)
+	}
+	good := object(t, "id", "minji", "pw", "correct horse", "name", "x")
+	for range 59 {
+		if a := try("203.0.113.2", bodies[0]); a.Status != http.StatusBadRequest {
+			t.Fatalf("another client: %d", a.Status)
+		}
+	}
+	if a := try("203.0.113.2", good); a.Status != http.StatusCreated {
+		t.Errorf("after 59 mistakes: %d %s", a.Status, a.Body)
+	}
+}
+
+// A try that one limit refuses costs nothing under the others: an office whose
+// program hammers one account can still log in.
+func TestRefusedTriesCostNothing(t *testing.T) {
+	t.Parallel()
+	s := limited(t, migrationstest.New(t), limits.Config{LoginAddress: hourly(5), LoginClient: hourly(3), LoginAccount: hourly(2)})
+	for i := range 20 {
+		a := s.from(t, "203.0.113.1", "hammered", "wrong")
+		if i >= 2 {
+			mustLimit(t, a, "account")
+		}
+	}
+	a := s.from(t, "203.0.113.1", "colleague", "wrong")
+	if got, want := a.Header.Get("RateLimit"), `"address";r=2;`; a.Status != http.StatusUnauthorized || !strings.HasPrefix(got, want) {
+		t.Errorf("%d, RateLimit %q, want %s", a.Status, got, want)
+	}
+	mustLimit(t, s.from(t, "203.0.113.2", "hammered", "wrong"), "account")
+}
+
+// Of many tries at once as many are checked as the limit allows and never more. A
+// 503 of the gate costs nothing: what was not checked is left for later.
+func TestOnlyCheckedPasswordsCost(t *testing.T) {
+	t.Parallel()
+	const most = 12
+	s := limited(t, migrationstest.New(t), limits.Config{LoginAccount: hourly(most), LoginAddress: hourly(1000)}, func(c *app.Config) {
+		c.Password.Hashes, c.Password.Queue = 1, 2
+	})
+	s.register(t, "minji", "correct horse")
+	before := s.metric(t, `login_password_kdf_work_total{function="argon2id"}`)
+	body := object(t, "id", "minji", "pw", "wrong")
+	var all sync.WaitGroup
+	var checked, busy atomic.Int32
+	for range 60 {
+		all.Go(func() {
+			switch a, _ := s.Send(t.Context(), http.MethodPost, "/login/", body, "Content-Type", asJSON); a.Status {
+			case http.StatusUnauthorized:
+				checked.Add(1)
+			case http.StatusServiceUnavailable:
+				busy.Add(1)
+			case http.StatusTooManyRequests:
+			default:
+				t.Errorf("%d %s", a.Status, a.Body)
+			}
+		})
+	}
+	all.Wait()
+	t.Logf("%d checked, %d found the gate closed", checked.Load(), busy.Load())
+	for s.tryLogin(t, "minji", "wrong").Status == http.StatusUnauthorized {
+		checked.Add(1)
+	}
+	hashes := (s.metric(t, `login_password_kdf_work_total{function="argon2id"}`) - before) / float64(password.Recommended().Work().Blocks)
+	if checked.Load() != most || hashes != most || busy.Load() == 0 {
+		t.Errorf("%d tries and %v hashes, want %d; %d found the gate closed", checked.Load(), hashes, most, busy.Load())
+	}
+}
+
+// While the database is away nothing is carried out, and nothing costs.
+func TestOutageCostsNothing(t *testing.T) {
+	t.Parallel()
+	s := limited(t, migrationstest.New(t), limits.Config{LoginAccount: hourly(2), RegisterAddress: hourly(2), RegisterAccount: hourly(2)}, func(c *app.Config) {
+		c.DB.Port = 1
+	})
+	for range 6 {
+		for path, body := range map[string]string{
+			"/login/": object(t, "id", "minji", "pw", "wrong"), "/login/register/": object(t, "id", "minji", "pw", "correct horse", "name", "x"),
+		} {
+			if a := s.Post(t, path, asJSON, body); a.Status != http.StatusServiceUnavailable {
+				t.Errorf("%s: %d %s", path, a.Status, a.Body)
+			}
+		}
+	}
 }
 
 // Replicas share the rates through Redis. When it goes, members still log in, and

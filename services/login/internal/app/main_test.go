@@ -44,10 +44,10 @@ func start(t *testing.T, db *migrationstest.Database) *service {
 	return startWith(t, db, patient("on"))
 }
 
-// patient is a configuration with patience: under the race detector many hash at
+// patient is a configuration with long waits: under the race detector many hash at
 // once on few CPUs.
 func patient(upgrade string) hashing.Config {
-	return hashing.Config{Queue: 1000, Wait: time.Minute, Upgrade: upgrade, SurveyEvery: time.Hour, Cost: password.Recommended()}
+	return hashing.Config{Queue: 1000, Wait: time.Minute, Upgrade: upgrade, Cost: password.Recommended()}
 }
 
 func startWith(t *testing.T, db *migrationstest.Database, h hashing.Config, more ...func(*app.Config)) *service {

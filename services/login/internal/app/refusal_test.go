@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -43,8 +42,9 @@ func (s *service) metric(t *testing.T, line string) float64 {
 }
 
 // Nothing tells an unknown id from a wrong password, whatever is stored: the same
-// answer after the same work, in a table with all that was ever written to it.
-// Work decides and no clock: that of every key derivation function is counted.
+// answer after the same work, in a table with all that was ever written to it, once
+// the process has met the dearest forms of it. The test compares work, not time: the
+// work of every key derivation function is counted.
 func TestRefusalsCannotBeToldApart(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.New(t)
@@ -62,6 +62,9 @@ func TestRefusalsCannotBeToldApart(t *testing.T) {
 	s := start(t, db)
 	const argon2id, pbkdf2 = `login_password_kdf_work_total{function="argon2id"}`, `login_password_kdf_work_total{function="pbkdf2_sha256"}`
 	var want *problem.Problem
+	for _, dearest := range []string{"django_long", "heavy"} {
+		mustRefuse(t, s.tryLogin(t, dearest, "wrong"), http.StatusUnauthorized)
+	}
 	for id := range rows {
 		blocks, iterations := s.metric(t, argon2id), s.metric(t, pbkdf2)
 		a := s.tryLogin(t, id, "wrong")
@@ -75,6 +78,38 @@ func TestRefusalsCannotBeToldApart(t *testing.T) {
 		if blocks, iterations = s.metric(t, argon2id)-blocks, s.metric(t, pbkdf2)-iterations; blocks != 2*65536 || iterations != 50000 {
 			t.Errorf("%s: %v KiB-passes of Argon2id and %v iterations of PBKDF2", id, blocks, iterations)
 		}
+	}
+}
+
+// Logging in reads the rows of the member by their keys and never the table,
+// however many members there are and from the first login on.
+func TestLoginReadsNoTable(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.New(t)
+	conn := superuser(t, db)
+	exec(t, conn, "INSERT INTO member SELECT 'member ' || n, 'pbkdf2_sha256$1000$seasalt$x', 'x' FROM generate_series(1, 50000) n")
+	exec(t, conn, "ANALYZE member")
+	const scans = "SELECT coalesce(seq_scan, 0) FROM pg_stat_user_tables WHERE relname = 'member'"
+	const reads = "SELECT coalesce(idx_scan, 0) FROM pg_stat_user_tables WHERE relname = 'member'"
+	scanned, read := query[int64](t, conn, scans), query[int64](t, conn, reads)
+	const logins = 5
+	s := start(t, db)
+	s.register(t, "minji", "correct horse")
+	for range logins {
+		s.login(t, "minji", "correct horse")
+		mustRefuse(t, s.tryLogin(t, "member 7", "wrong"), http.StatusUnauthorized)
+		mustRefuse(t, s.tryLogin(t, "nobody", "wrong"), http.StatusUnauthorized)
+	}
+	// A server process reports what it did some time after it did it, all at once.
+	for query[int64](t, conn, reads) < read+3*logins {
+		if t.Context().Err() != nil {
+			t.Fatal("the reads are not reported")
+		}
+		exec(t, conn, "SELECT pg_sleep(0.1)")
+		exec(t, conn, "SELECT pg_stat_clear_snapshot()")
+	}
+	if n := query[int64](t, conn, scans) - scanned; n != 0 {
+		t.Errorf("%d scans of the table", n)
 	}
 }
 
@@ -102,7 +137,7 @@ func TestLoginFlood(t *testing.T) {
 // With no patience nobody waits.
 func TestLoginWithoutPatience(t *testing.T) {
 	t.Parallel()
-	s := startWith(t, migrationstest.New(t), hashing.Config{Hashes: 1, Queue: 100, Upgrade: "on", SurveyEvery: time.Hour, Cost: password.Recommended()})
+	s := startWith(t, migrationstest.New(t), hashing.Config{Hashes: 1, Queue: 100, Upgrade: "on", Cost: password.Recommended()})
 	s.register(t, "minji", "correct horse")
 	flooded(t, s, 8)
 }

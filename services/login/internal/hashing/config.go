@@ -9,15 +9,14 @@ import (
 	"example.com/pizza/pkg/password"
 )
 
-// Config is how much hashing is done at once, at what cost, and whether old
+// Config says how many passwords are hashed at once, at what cost, and whether old
 // forms are replaced.
 type Config struct {
-	Hashes      int           `env:"PASSWORD_HASHES" envDefault:"0" doc:"Most passwords that are hashed at the same time, PASSWORD_MEMORY_KIB of memory each; 0 is one per CPU"`
-	Queue       int           `env:"PASSWORD_QUEUE" envDefault:"100" doc:"Most requests that wait for that; beyond it the answer is 503 at once. A waiting request holds no memory to hash in"`
-	Wait        time.Duration `env:"PASSWORD_WAIT" envDefault:"2s" doc:"Longest wait of a request for its turn to hash; then the answer is 503"`
-	Upgrade     string        `env:"PASSWORD_UPGRADE" envDefault:"on" doc:"Replace outdated password hashes and clear text at login: on or off; off while the old system logs members in against the same rows"`
-	SurveyEvery time.Duration `env:"PASSWORD_SURVEY_EVERY" envDefault:"10m" doc:"How often the table is read for its dearest hash, to which every refusal is levelled: a hash that the old system adds is noticed this late at most"`
-	Cost        password.Cost
+	Hashes  int           `env:"PASSWORD_HASHES" envDefault:"0" doc:"Most passwords that are hashed at the same time, PASSWORD_MEMORY_KIB of memory each; 0 is one per CPU"`
+	Queue   int           `env:"PASSWORD_QUEUE" envDefault:"100" doc:"Most requests that wait for that; beyond it the answer is 503 at once. A waiting request holds no memory to hash in"`
+	Wait    time.Duration `env:"PASSWORD_WAIT" envDefault:"2s" doc:"Longest wait of a request for its turn to hash; then the answer is 503"`
+	Upgrade string        `env:"PASSWORD_UPGRADE" envDefault:"on" doc:"Replace outdated password hashes and clear text at login: on or off; off while the old system logs members in against the same rows"`
+	Cost    password.Cost
 }
 
 const (
@@ -39,9 +38,6 @@ func (c Config) Validate() error {
 	}
 	if c.Upgrade != upgradeOn && c.Upgrade != upgradeOff {
 		bad = append(bad, errors.New("PASSWORD_UPGRADE must be on or off"))
-	}
-	if c.SurveyEvery <= 0 {
-		bad = append(bad, errors.New("PASSWORD_SURVEY_EVERY must be longer than 0s"))
 	}
 	return errors.Join(bad...)
 }

@@ -1,12 +1,18 @@
 // Package hashing makes and checks the stored form of passwords, a bounded number
-// at once, and keeps refusals alike.
+// at once, and gives every refusal the same work.
 //
-// A call passes the gate of package admission: so many hash, each in the memory
-// of one hash, so many wait without any, and the rest is refused at once. What
-// every refusal is levelled to, the dearest hash in the table, comes from a
-// survey: one look at the costs that its hashes name, repeated from time to time
-// by one of the requests that need it, and raised at once by a dearer row that
-// is met in between.
+// A call passes the gate of package admission: PASSWORD_HASHES requests hash, each
+// in the memory of one hash, PASSWORD_QUEUE requests wait without any, and the
+// rest is refused at once.
+//
+// # The work of a refusal
+//
+// A refusal does the work of the dearest form that this process has met, and at
+// least that of one new hash. Nothing reads the table for it. Before a process has
+// met its first hash of Django's, refusing a wrong password of such a member takes
+// longer than refusing an unknown id; that refusal is the meeting, so it tells of
+// one member at most, or of as many as are tried at that moment. Members who log
+// in make it happen, in a table with many such hashes within seconds.
 package hashing
 
 import (
@@ -17,48 +23,46 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/pizza/pkg/admission"
-	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/password"
 )
-
-// Table is what the hasher asks of the table of stored passwords.
-type Table interface {
-	// PasswordCosts returns the different costs of the hashes in it, as
-	// password.Ceiling.WithCost reads them.
-	PasswordCosts(ctx context.Context) ([]string, error)
-}
 
 // Hasher hashes and checks passwords.
 type Hasher struct {
 	config  Config
 	gate    *admission.Gate
-	table   Table
-	now     func() time.Time
 	metrics metrics
 
-	looking chan struct{} // full while somebody looks at the table
-
 	mu      sync.Mutex
-	ceiling password.Ceiling
-	looked  time.Time // zero: never
+	ceiling password.Ceiling // of the forms met so far
 }
 
-// New returns a hasher. now is the clock, time.Now outside of tests.
-func New(c Config, gate *admission.Gate, table Table, now func() time.Time, registry prometheus.Registerer) *Hasher {
-	return &Hasher{
-		config: c, gate: gate, table: table, now: now, looking: make(chan struct{}, 1), metrics: newMetrics(registry),
-	}
+// New returns a hasher.
+func New(c Config, gate *admission.Gate, registry prometheus.Registerer) *Hasher {
+	return &Hasher{config: c, gate: gate, metrics: newMetrics(registry)}
 }
 
-// Hash returns the form in which a password is stored. It returns Unavailable
-// where there is no place among those that hash, now or within the bounded wait.
-func (h *Hasher) Hash(ctx context.Context, pw string) (string, error) {
-	leave, err := h.gate.Enter(ctx)
+// Hash returns the form in which a password is stored. admitted is called when the
+// request has a place, before the work; Hash returns its error. Hash returns
+// Unavailable if there is no place, now or within PASSWORD_WAIT.
+func (h *Hasher) Hash(ctx context.Context, pw string, admitted func() error) (string, error) {
+	leave, err := h.enter(ctx, admitted)
 	if err != nil {
 		return "", err
 	}
 	defer leave()
 	return h.hash(pw), nil
+}
+
+func (h *Hasher) enter(ctx context.Context, admitted func() error) (leave func(), err error) {
+	leave, err = h.gate.Enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := admitted(); err != nil {
+		leave()
+		return nil, err
+	}
+	return leave, nil
 }
 
 func (h *Hasher) hash(pw string) string {
@@ -68,82 +72,36 @@ func (h *Hasher) hash(pw string) string {
 	return stored
 }
 
-// Verdict is what Verify has to say.
+// Verdict is the result of Verify.
 type Verdict struct {
 	OK     bool
 	Better string // with OK: the form to store instead; "" to leave what is stored
 }
 
-// Verify says whether stored is a form of this password. An empty stored form,
-// of a member that does not exist, is the form of no password. It returns
-// password.ErrUnreadable, after the same work, for a stored hash that is not read
-// here, and Unavailable like Hash, or when the table cannot be surveyed.
-func (h *Hasher) Verify(ctx context.Context, stored, pw string) (Verdict, error) {
-	ceiling, err := h.survey(ctx, stored)
-	if err != nil {
-		return Verdict{}, err
-	}
-	leave, err := h.gate.Enter(ctx)
+// Verify reports whether stored is a form of this password. An empty stored form,
+// that of an unknown id, is the form of no password. It returns
+// password.ErrUnreadable, after the same work, for a stored hash of an unknown
+// kind. admitted and Unavailable are as for Hash.
+func (h *Hasher) Verify(ctx context.Context, stored, pw string, admitted func() error) (Verdict, error) {
+	leave, err := h.enter(ctx, admitted)
 	if err != nil {
 		return Verdict{}, err
 	}
 	defer leave()
-	v, err := password.Verifier{Cost: h.config.Cost, Ceiling: ceiling, Ran: h.metrics.ran}.Verify(stored, pw)
+	v, err := password.Verifier{Cost: h.config.Cost, Ceiling: h.meet(stored), Ran: h.metrics.ran}.Verify(stored, pw)
 	if err != nil || !v.OK {
 		return Verdict{}, err
 	}
 	if !v.Outdated || h.config.Upgrade != upgradeOn {
 		return Verdict{OK: true}, nil
 	}
-	return Verdict{OK: true, Better: h.hash(pw)}, nil // in the same place: whoever is in does not wait again
+	return Verdict{OK: true, Better: h.hash(pw)}, nil // in the same place: it does not wait again
 }
 
-// survey returns the ceiling of the table, which has stored in it.
-func (h *Hasher) survey(ctx context.Context, stored string) (password.Ceiling, error) {
-	ceiling, looked := h.known(stored)
-	if looked.IsZero() {
-		// Nobody is answered before the first look; all wait for the one.
-		select {
-		case h.looking <- struct{}{}:
-		case <-ctx.Done():
-			return ceiling, fault.Wrap(context.Cause(ctx), fault.Unavailable, "the request took too long; try again").Retry(time.Second)
-		}
-	} else {
-		if h.now().Sub(looked) < h.config.SurveyEvery {
-			return ceiling, nil
-		}
-		select {
-		case h.looking <- struct{}{}:
-		default:
-			return ceiling, nil // somebody else looks; what is known will do meanwhile
-		}
-	}
-	defer func() { <-h.looking }()
-	if ceiling, again := h.known(stored); again != looked {
-		return ceiling, nil // who was before has looked
-	}
-	costs, err := h.table.PasswordCosts(ctx)
-	switch {
-	case err != nil && looked.IsZero():
-		return ceiling, err
-	case err != nil:
-		return ceiling, nil // what was known a minute ago will do, and the next request looks again
-	}
-	var fresh password.Ceiling
-	for _, cost := range costs {
-		fresh = fresh.WithCost(cost)
-	}
-	h.mu.Lock()
-	h.ceiling, h.looked = fresh, h.now()
-	h.mu.Unlock()
-	ceiling, _ = h.known(stored)
-	return ceiling, nil
-}
-
-// known returns the ceiling, raised by stored, and when the table was looked at.
-func (h *Hasher) known(stored string) (password.Ceiling, time.Time) {
+// meet returns the ceiling, raised by stored.
+func (h *Hasher) meet(stored string) password.Ceiling {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.ceiling = h.ceiling.With(stored)
-	return h.ceiling, h.looked
+	return h.ceiling
 }

@@ -19,24 +19,17 @@ import (
 	"example.com/pizza/services/login/internal/hashing"
 )
 
-// table is what a survey of the table of members finds.
-type table func() ([]string, error)
-
-func (t table) PasswordCosts(context.Context) ([]string, error) { return t() }
-
-func empty() ([]string, error) { return nil, nil }
-
 // bench is a hasher, and what it counts.
 type bench struct {
 	*hashing.Hasher
 	registry *prometheus.Registry
 }
 
-func newBench(c hashing.Config, costs table, now func() time.Time) bench {
-	c.Cost, c.SurveyEvery = password.Recommended(), time.Minute
+func newBench(c hashing.Config) bench {
+	c.Cost = password.Recommended()
 	registry := prometheus.NewRegistry()
 	gate := admission.New("login_password", c.Limits(), slog.New(slog.DiscardHandler), registry)
-	return bench{hashing.New(c, gate, costs, now, registry), registry}
+	return bench{hashing.New(c, gate, registry), registry}
 }
 
 // work returns what was done so far: Argon2id in KiB-passes, PBKDF2 in iterations.
@@ -61,107 +54,77 @@ func (b bench) work(t *testing.T) (argon2id, pbkdf2 float64) {
 	return argon2id, pbkdf2
 }
 
+// free admits everyone.
+func free() error { return nil }
+
 const djangoHash = "pbkdf2_sha256$10000$seasalt$CWWFdHOWwPnki7HvkcqN9iA2T3KLW1cf2uZ5kvArtVY=" // of "lètmein"
 
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	for upgrade, better := range map[string]bool{"on": true, "off": false} {
-		b := newBench(hashing.Config{Wait: time.Minute, Upgrade: upgrade}, empty, time.Now)
-		current, err := b.Hash(t.Context(), "correct horse")
+		b := newBench(hashing.Config{Wait: time.Minute, Upgrade: upgrade})
+		current, err := b.Hash(t.Context(), "correct horse", free)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if v, err := b.Verify(t.Context(), current, "correct horse"); !v.OK || v.Better != "" || err != nil {
+		if v, err := b.Verify(t.Context(), current, "correct horse", free); !v.OK || v.Better != "" || err != nil {
 			t.Errorf("current: %+v, %v", v, err)
 		}
-		v, err := b.Verify(t.Context(), djangoHash, "lètmein")
+		v, err := b.Verify(t.Context(), djangoHash, "lètmein", free)
 		if !v.OK || (v.Better != "") != better || err != nil {
 			t.Errorf("django, upgrade %s: %+v, %v", upgrade, v, err)
 		}
 		if better && !strings.HasPrefix(v.Better, "$argon2id$v=19$m=19456,t=2,p=1$") {
 			t.Errorf("better is %q", v.Better)
 		}
-		if v, err := b.Verify(t.Context(), djangoHash, "wrong"); v != (hashing.Verdict{}) || err != nil {
+		if v, err := b.Verify(t.Context(), djangoHash, "wrong", free); v != (hashing.Verdict{}) || err != nil {
 			t.Errorf("wrong: %+v, %v", v, err)
 		}
-		if _, err := b.Verify(t.Context(), "md5$x$y", "wrong"); !errors.Is(err, password.ErrUnreadable) {
+		if _, err := b.Verify(t.Context(), "md5$x$y", "wrong", free); !errors.Is(err, password.ErrUnreadable) {
 			t.Errorf("unreadable: %v", err)
 		}
 	}
 }
 
-// Refusals are levelled to what the survey finds, and to dearer rows at once.
-func TestSurvey(t *testing.T) {
+// A refusal does the work of the dearest form that the process has met, and at
+// least that of one new hash. There is nothing to wait for before the first one.
+func TestRefusalsDoTheWorkOfTheDearestFormMet(t *testing.T) {
 	t.Parallel()
-	var now atomic.Int64
-	var looks atomic.Int32
-	found := []string{"$argon2id$v=19$m=19456,t=2,p=1$", "pbkdf2_sha256$1000$", "", "pbkdf2_sha256$2000$"}
-	away := errors.New("away")
-	b := newBench(hashing.Config{Wait: time.Minute, Upgrade: "on"}, func() ([]string, error) {
-		if looks.Add(1) == 1 {
-			return nil, away
-		}
-		return found, nil
-	}, func() time.Time { return time.Unix(now.Load(), 0) })
-
-	refuse := func(stored string, iterations float64) {
-		t.Helper()
+	b := newBench(hashing.Config{Wait: time.Minute, Upgrade: "on"})
+	for _, step := range []struct {
+		stored     string
+		iterations float64
+	}{
+		{"", 0}, {"clear", 0}, {djangoHash, 10000}, {"", 10000}, {"clear", 10000},
+		{strings.Replace(djangoHash, "$10000$", "$20000$", 1), 20000}, {djangoHash, 20000}, {"", 20000}, {"$2b$12$unreadable", 20000},
+	} {
 		argonBefore, before := b.work(t)
-		if v, err := b.Verify(t.Context(), stored, "wrong"); v.OK || err != nil {
+		if v, err := b.Verify(t.Context(), step.stored, "wrong", free); v.OK || err != nil && !errors.Is(err, password.ErrUnreadable) {
 			t.Fatalf("%+v, %v", v, err)
 		}
 		argonAfter, after := b.work(t)
-		if after-before != iterations || argonAfter-argonBefore != 2*19456 {
-			t.Errorf("%v KiB-passes and %v iterations, want %v", argonAfter-argonBefore, after-before, iterations)
+		if after-before != step.iterations || argonAfter-argonBefore != 2*19456 {
+			t.Errorf("%q: %v KiB-passes and %v iterations, want %v", step.stored, argonAfter-argonBefore, after-before, step.iterations)
 		}
 	}
-	// Without a first look nobody could be refused in the right time.
-	if _, err := b.Verify(t.Context(), "", "wrong"); !errors.Is(err, away) {
-		t.Errorf("before the first look: %v", err)
-	}
-	refuse("", 2000)
-	refuse("clear", 2000)
-	refuse(djangoHash, 10000) // written after the look
-	refuse("", 10000)
-	if n := looks.Load(); n != 2 {
-		t.Errorf("looked %d times", n)
-	}
-	found = nil // the last of them has logged in
-	refuse("", 10000)
-	now.Add(61)
-	refuse("", 0)
-	if n := looks.Load(); n != 3 {
-		t.Errorf("looked %d times", n)
-	}
-	// Not answered: what was known goes on.
-	looks.Store(0)
-	now.Add(61)
-	refuse("", 0)
 }
 
-// Whoever waits for the first look does not wait longer than the request may take.
-func TestSurveyWaitsNoLongerThanTheRequest(t *testing.T) {
+// A request that is not admitted, such as by a rate limit that it has reached while
+// it waited, does no work and leaves its place.
+func TestNoWorkUnlessAdmitted(t *testing.T) {
 	t.Parallel()
-	began, end := make(chan struct{}), make(chan struct{})
-	b := newBench(hashing.Config{Wait: time.Minute, Upgrade: "on"}, func() ([]string, error) {
-		close(began)
-		<-end
-		return nil, nil
-	}, time.Now)
-	first := make(chan error, 1)
-	go func() {
-		_, err := b.Verify(t.Context(), "", "x")
-		first <- err
-	}()
-	<-began
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := b.Verify(ctx, "", "x"); fault.CodeOf(err) != fault.Unavailable {
-		t.Errorf("the request is over: %v", err)
+	b := newBench(hashing.Config{Hashes: 1, Upgrade: "on"})
+	limited := errors.New("limited")
+	for range 3 {
+		if _, err := b.Verify(t.Context(), djangoHash, "wrong", func() error { return limited }); !errors.Is(err, limited) {
+			t.Error(err)
+		}
+		if _, err := b.Hash(t.Context(), "correct horse", func() error { return limited }); !errors.Is(err, limited) {
+			t.Error(err)
+		}
 	}
-	close(end)
-	if err := <-first; err != nil {
-		t.Error(err)
+	if argon2id, pbkdf2 := b.work(t); argon2id != 0 || pbkdf2 != 0 {
+		t.Errorf("%v KiB-passes and %v iterations", argon2id, pbkdf2)
 	}
 }
 
@@ -169,14 +132,14 @@ func TestSurveyWaitsNoLongerThanTheRequest(t *testing.T) {
 // once they would take 4 GiB. Not parallel: it is the memory of the process.
 func TestFloodKeepsItsMemory(t *testing.T) {
 	const hashes, flood = 2, 200
-	b := newBench(hashing.Config{Hashes: hashes, Queue: 20, Wait: time.Minute, Upgrade: "on"}, empty, time.Now)
+	b := newBench(hashing.Config{Hashes: hashes, Queue: 20, Wait: time.Minute, Upgrade: "on"})
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	var done, refused atomic.Int32
 	var together sync.WaitGroup
 	for range flood {
 		together.Go(func() {
-			_, err := b.Verify(context.WithoutCancel(t.Context()), "", "wrong")
+			_, err := b.Verify(context.WithoutCancel(t.Context()), "", "wrong", free)
 			var f *fault.Error
 			switch {
 			case err == nil:
@@ -202,12 +165,12 @@ func TestFloodKeepsItsMemory(t *testing.T) {
 
 func TestConfigRules(t *testing.T) {
 	t.Parallel()
-	good := hashing.Config{Upgrade: "on", SurveyEvery: time.Minute}
+	good := hashing.Config{Upgrade: "on"}
 	if err := good.Validate(); err != nil {
 		t.Error(err)
 	}
 	err := hashing.Config{Hashes: -1, Queue: -1, Wait: -1, Upgrade: "perhaps"}.Validate()
-	for _, name := range []string{"PASSWORD_HASHES", "PASSWORD_QUEUE", "PASSWORD_WAIT", "PASSWORD_UPGRADE", "PASSWORD_SURVEY_EVERY"} {
+	for _, name := range []string{"PASSWORD_HASHES", "PASSWORD_QUEUE", "PASSWORD_WAIT", "PASSWORD_UPGRADE"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not reported: %v", name, err)
 		}

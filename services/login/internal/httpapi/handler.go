@@ -5,12 +5,14 @@ package httpapi
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"example.com/pizza/pkg/bind"
 	"example.com/pizza/pkg/clientaddr"
+	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/ratelimit"
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/pkg/token"
@@ -33,7 +35,7 @@ func Register(s *server.Server, logins *login.Service, operators server.Admin, c
 	optional := []echo.MiddlewareFunc{withBearer}
 	api.RegisterHandlersWithOptions(s.Router(), api.NewStrictHandler(h, nil), api.RegisterHandlersOptions{
 		OperationMiddlewares: map[string][]echo.MiddlewareFunc{
-			"Register": limited, "Login": limited,
+			"Register": slices.Concat(limited, []echo.MiddlewareFunc{h.limitInvalid}), "Login": limited,
 			"ChangePassword": append([]echo.MiddlewareFunc{server.RequireToken(logins.Check)}, limited...),
 			"RevokeMember":   {operators.Require(s.Audit())},
 			"Logout":         optional, "VerifyToken": optional, "AuthorizeRequest": optional,
@@ -42,6 +44,26 @@ func Register(s *server.Server, logins *login.Service, operators server.Admin, c
 	s.Router().Below(verifyPath, h.authorizeLike, withBearer)
 	s.CheckBodies(h.rules)
 	return s.ServeDocument("login", api.Document)
+}
+
+// limitInvalid bounds the invalid registrations of one client. A limit of their own
+// keeps people who mistype from using up the few registrations of their address.
+func (h *Handler) limitInvalid(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		ctx := c.Request().Context()
+		invalid := h.logins.Limits().Invalid(ctx)
+		if err := ratelimit.Check(ctx, invalid); err != nil {
+			return err
+		}
+		err := next(c)
+		if fault.CodeOf(err) != fault.Invalid {
+			return err
+		}
+		if _, limited := ratelimit.Spend(ctx, invalid); limited != nil {
+			return limited
+		}
+		return err
+	}
 }
 
 type bearerKey struct{}

@@ -1,13 +1,13 @@
-// Package limits bounds how often passwords may be tried and members registered:
-// by one client, for one account by one client, and for one account by whoever.
+// Package limits bounds how often passwords are tried and members registered: by
+// one client, for one account by one client, and for one account by everyone.
 //
-// An account is meant as its id is written. Ids are compared exactly, so no other
-// spelling leads to the same account; that an id is nobody's makes no difference.
-// A try is counted when it can be understood, and before any work is done for it.
+// An account is its id as it is written. Ids are compared exactly, so no other
+// spelling leads to the same account. An id that is nobody's has the same limits.
 package limits
 
 import (
 	"context"
+	"time"
 
 	"example.com/pizza/pkg/clientaddr"
 	"example.com/pizza/pkg/ratelimit"
@@ -23,8 +23,17 @@ type Config struct {
 	RegisterAddress ratelimit.Rate `env:"REGISTER_RATE_PER_ADDRESS" envDefault:"30/h" doc:"Most registrations by one client: members register once, programs as often as they may"`
 }
 
+// invalidPerAddress is the rate of invalid registrations by one client. They cost
+// no hash and no statement, only the check of the fields, so the rate is well above
+// what people who mistype need, and no choice of the operator. It is off together
+// with REGISTER_RATE_PER_ADDRESS, where addresses mean nothing.
+var invalidPerAddress = ratelimit.Rate{Count: 60, Per: time.Minute}
+
 // Limits are the bounds. The zero value has none.
-type Limits struct{ password, register bounds }
+type Limits struct {
+	password, register bounds
+	invalid            *ratelimit.Limit
+}
 
 // bounds are the limits of one route.
 type bounds struct{ address, both, account *ratelimit.Limit }
@@ -32,7 +41,7 @@ type bounds struct{ address, both, account *ratelimit.Limit }
 // New returns limits that count in counters.
 func New(c Config, counters *ratelimit.Counters) Limits {
 	const address, both, account = "address", "account-from-address", "account"
-	return Limits{
+	l := Limits{
 		password: bounds{
 			counters.Limit("login", address, c.LoginAddress), counters.Limit("login", both, c.LoginClient), counters.Limit("login", account, c.LoginAccount),
 		},
@@ -40,27 +49,30 @@ func New(c Config, counters *ratelimit.Counters) Limits {
 			address: counters.Limit("register", address, c.RegisterAddress), account: counters.Limit("register", account, c.RegisterAccount),
 		},
 	}
+	if !c.RegisterAddress.Off() {
+		l.invalid = counters.Limit("register", "invalid-from-address", invalidPerAddress)
+	}
+	return l
 }
 
-// Password counts a try of a member's password. It returns RateLimited.
-func (l Limits) Password(ctx context.Context, memberID string) error {
-	return l.password.spend(ctx, memberID)
+// Password returns what one try of a member's password costs.
+func (l Limits) Password(ctx context.Context, memberID string) []ratelimit.Charge {
+	return l.password.charges(ctx, memberID)
 }
 
-// Register counts a registration. It returns RateLimited.
-func (l Limits) Register(ctx context.Context, memberID string) error {
-	return l.register.spend(ctx, memberID)
+// Register returns what one registration costs.
+func (l Limits) Register(ctx context.Context, memberID string) []ratelimit.Charge {
+	return l.register.charges(ctx, memberID)
 }
 
-// spend is the one place where a limit of this service refuses. What a client may
-// do alone comes first: who has reached that uses up nothing of the account's.
-func (b bounds) spend(ctx context.Context, memberID string) error {
+// Invalid returns what one invalid registration costs.
+func (l Limits) Invalid(ctx context.Context) ratelimit.Charge {
+	return l.invalid.For(clientaddr.Group(ctx))
+}
+
+func (b bounds) charges(ctx context.Context, memberID string) []ratelimit.Charge {
 	client := clientaddr.Group(ctx)
-	if err := b.address.Spend(ctx, client); err != nil {
-		return err
+	return []ratelimit.Charge{
+		b.address.For(client), b.both.For(client + " " + memberID), b.account.For(memberID), // no address has a blank
 	}
-	if err := b.both.Spend(ctx, client+" "+memberID); err != nil { // no address has a blank
-		return err
-	}
-	return b.account.Spend(ctx, memberID)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/ratelimit"
 	"example.com/pizza/pkg/token"
 )
 
@@ -18,14 +19,16 @@ func (s *Service) ChangePassword(ctx context.Context, claims token.Claims, c Pas
 	if err := c.Validate(s.options.Policy, claims.MemberID); err != nil {
 		return Session{}, err
 	}
-	if err := s.options.Limits.Password(ctx, claims.MemberID); err != nil {
+	try := s.options.Limits.Password(ctx, claims.MemberID)
+	if err := ratelimit.Check(ctx, try...); err != nil {
 		return Session{}, err
 	}
 	var better string
 	// The stored form may change between a look and the replacement, by a login
 	// that upgrades it: the password is the same, so a second look will do.
 	for range 2 {
-		m, stored, _, err := s.verify(ctx, Credentials{claims.MemberID, c.Old})
+		m, stored, _, err := s.verify(ctx, Credentials{claims.MemberID, c.Old}, try)
+		try = nil // a second look is no second try
 		if errors.Is(err, errWrong) {
 			wrong := fault.InvalidFields(fault.Field{Field: fieldOldPassword, Message: "is not the member's password"})
 			wrong.Err = err
@@ -36,7 +39,7 @@ func (s *Service) ChangePassword(ctx context.Context, claims token.Claims, c Pas
 			return Session{}, err
 		}
 		if better == "" {
-			if better, err = s.hasher.Hash(ctx, c.New); err != nil {
+			if better, err = s.hasher.Hash(ctx, c.New, func() error { return nil }); err != nil {
 				return Session{}, err
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"example.com/pizza/pkg/audit"
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/password"
+	"example.com/pizza/pkg/ratelimit"
 	"example.com/pizza/pkg/token"
 	"example.com/pizza/pkg/token/revocation"
 	"example.com/pizza/services/login/internal/hashing"
@@ -74,9 +75,13 @@ func NewService(
 // Policy returns what a new password must be.
 func (s *Service) Policy() *password.Policy { return s.options.Policy }
 
+// Limits returns how often passwords are tried and members registered.
+func (s *Service) Limits() limits.Limits { return s.options.Limits }
+
 // Register makes someone a member. It returns Invalid with every bad field,
 // Conflict when the id is taken, RateLimited when it is tried too often, and
-// Unavailable when too many passwords are being hashed.
+// Unavailable when too many passwords are being hashed; that costs nothing of the
+// limits.
 func (s *Service) Register(ctx context.Context, r Registration) (Member, error) {
 	m, err := s.register(ctx, r)
 	s.counts.registrations.WithLabelValues(outcome(err)).Inc()
@@ -87,15 +92,24 @@ func (s *Service) register(ctx context.Context, r Registration) (Member, error) 
 	if err := r.Validate(s.options.Policy); err != nil {
 		return Member{}, err
 	}
-	if err := s.options.Limits.Register(ctx, r.ID); err != nil {
+	charges := s.options.Limits.Register(ctx, r.ID)
+	if err := ratelimit.Check(ctx, charges...); err != nil {
 		return Member{}, err
 	}
-	stored, err := s.hasher.Hash(ctx, r.Password)
+	var refund func()
+	stored, err := s.hasher.Hash(ctx, r.Password, func() (err error) {
+		refund, err = ratelimit.Spend(ctx, charges...)
+		return err
+	})
 	if err != nil {
 		return Member{}, err
 	}
 	m := Member{ID: r.ID, Name: r.Name}
 	if err := s.store.Insert(ctx, m, stored); err != nil {
+		// Not for a caller that goes away: the member may be registered.
+		if fault.CodeOf(err) == fault.Unavailable && ctx.Err() == nil {
+			refund()
+		}
 		return Member{}, err
 	}
 	s.audit.MemberRegistered(ctx, m.ID)
@@ -123,10 +137,11 @@ func (s *Service) login(ctx context.Context, c Credentials) (Session, error) {
 	if err := c.Validate(); err != nil {
 		return Session{}, err
 	}
-	if err := s.options.Limits.Password(ctx, c.ID); err != nil {
+	try := s.options.Limits.Password(ctx, c.ID)
+	if err := ratelimit.Check(ctx, try...); err != nil {
 		return Session{}, err
 	}
-	m, stored, v, err := s.verify(ctx, c)
+	m, stored, v, err := s.verify(ctx, c, try)
 	if errors.Is(err, errWrong) {
 		s.audit.LoginFailed(ctx, m.ID)
 	}
@@ -154,16 +169,22 @@ func (s *Service) session(m Member) (Session, error) {
 }
 
 // verify returns the member with this id and password, and the stored form that
-// was checked. It returns errWrong, alike and after the same work for an unknown
-// id, of which there is no member to return, and for a wrong password, or
-// Unavailable.
-func (s *Service) verify(ctx context.Context, c Credentials) (m Member, stored string, v hashing.Verdict, err error) {
+// was checked. It spends try just before the password is checked: a request that is
+// refused earlier costs nothing of the limits. It returns errWrong, alike and after
+// the same work for a wrong password and for an unknown id, with the zero Member;
+// RateLimited; or Unavailable.
+func (s *Service) verify(
+	ctx context.Context, c Credentials, try []ratelimit.Charge,
+) (m Member, stored string, v hashing.Verdict, err error) {
 	m, stored, err = s.store.Find(ctx, c.ID)
 	if err != nil && fault.CodeOf(err) != fault.NotFound {
 		return Member{}, "", hashing.Verdict{}, err
 	}
 	// For an unknown id stored is empty: the same work, for no password.
-	v, err = s.hasher.Verify(ctx, stored, c.Password)
+	v, err = s.hasher.Verify(ctx, stored, c.Password, func() error {
+		_, err := ratelimit.Spend(ctx, try...)
+		return err
+	})
 	if errors.Is(err, password.ErrUnreadable) {
 		s.log.WarnContext(ctx, "a member cannot log in", "member_id", m.ID, "error", err.Error())
 		return m, "", hashing.Verdict{}, errWrong

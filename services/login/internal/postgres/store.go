@@ -57,13 +57,6 @@ func (s *Store) ReplacePassword(ctx context.Context, memberID, from, to string) 
 	return rows > 0, postgres.Fault(err)
 }
 
-// PasswordCosts returns the different costs that stored hashes name. It reads
-// the whole table. It returns Unavailable.
-func (s *Store) PasswordCosts(ctx context.Context) ([]string, error) {
-	costs, err := s.queries.PasswordCosts(ctx)
-	return costs, postgres.Fault(err)
-}
-
 // Revoke withdraws a token until it expires; again is fine. It returns
 // Unavailable.
 func (s *Store) Revoke(ctx context.Context, c token.Claims) error {

@@ -3,12 +3,10 @@ package postgres_test
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"example.com/pizza/migrations/migrationstest"
@@ -99,29 +97,6 @@ func TestReplacePassword(t *testing.T) {
 	}
 	if _, stored, _ := store.Find(ctx, "bob"); stored != "old" {
 		t.Errorf("another member's password is %q", stored)
-	}
-}
-
-// Of the hashes in the table their costs are told, and nothing else of them.
-func TestPasswordCosts(t *testing.T) {
-	t.Parallel()
-	store, _ := newStore(t)
-	if costs, err := store.PasswordCosts(t.Context()); len(costs) != 0 || err != nil {
-		t.Errorf("of nobody: %q, %v", costs, err)
-	}
-	for i, stored := range []string{
-		"clear", "", "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$a2V5", "$argon2id$v=19$m=19456,t=2,p=1$c2FsdDI$a2V5Mg", "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$a2V5",
-		"pbkdf2_sha256$1000000$salt$a2V5", "pbkdf2_sha256$870000$salt$a2V5", "pbkdf2_sha256$99999999999$salt$a2V5", "$argon2id$broken", "pbkdf2_sha256$", "$2b$12$x",
-	} {
-		if err := store.Insert(t.Context(), login.Member{ID: fmt.Sprint(i), Name: "x"}, stored); err != nil {
-			t.Fatal(err)
-		}
-	}
-	costs, err := store.PasswordCosts(t.Context())
-	slices.Sort(costs)
-	want := []string{"", "$argon2id$v=19$m=19456,t=2,p=1$", "$argon2id$v=19$m=65536,t=3,p=4$", "pbkdf2_sha256$1000000$", "pbkdf2_sha256$870000$"}
-	if diff := cmp.Diff(want, costs); diff != "" || err != nil {
-		t.Errorf("%v\n%s", err, diff)
 	}
 }
 
@@ -249,11 +224,10 @@ func TestDatabaseAway(t *testing.T) {
 	ctx := t.Context()
 	_, _, find := store.Find(ctx, "ada")
 	_, replace := store.ReplacePassword(ctx, "ada", "a", "b")
-	_, costs := store.PasswordCosts(ctx)
 	_, revokeMember := store.RevokeMember(ctx, "ada", time.Hour)
 	_, _, change := store.ChangePassword(ctx, "ada", "a", "b", time.Hour)
 	for name, err := range map[string]error{
-		"insert": store.Insert(ctx, login.Member{}, ""), "find": find, "replace": replace, "costs": costs, "revoke": store.Revoke(ctx, token.Claims{}), "revoke_member": revokeMember, "change": change,
+		"insert": store.Insert(ctx, login.Member{}, ""), "find": find, "replace": replace, "revoke": store.Revoke(ctx, token.Claims{}), "revoke_member": revokeMember, "change": change,
 	} {
 		if fault.CodeOf(err) != fault.Unavailable {
 			t.Errorf("%s: %v", name, err)

@@ -1,9 +1,12 @@
 package app_test
 
 import (
+	"io"
 	"net/http"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -81,4 +84,62 @@ func TestOrderRatePerMember(t *testing.T) {
 
 	cache.Close() // orders go on
 	mustBeFirst(t, b.order(t, minji, bbq))
+}
+
+// What is not carried out costs nothing: neither a 503 of the admission gate nor
+// one of menu. Of many orders at once as many are placed as the limit allows.
+func TestRefusedOrdersCostNothing(t *testing.T) {
+	t.Parallel()
+	const most = 4
+	db := migrationstest.NewSeeded(t)
+	var away atomic.Bool
+	var asked atomic.Int32
+	release := make(chan struct{})
+	menu := stubMenu(t, func(w http.ResponseWriter, r *http.Request) {
+		if away.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		asked.Add(1)
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+		_, _ = io.WriteString(w, bbqQuote)
+	})
+	c := app.Config{
+		DB: pgtest.Config(t, db.URL("order_svc")), Menu: menuclient.Config{BaseURL: menu, Timeout: time.Minute},
+		Admission: app.Admission{Concurrency: 1, Queue: 0, Wait: time.Second},
+		Limits:    app.Limits{Order: ratelimit.Rate{Count: most, Per: time.Hour}},
+	}
+	c.HTTP.RequestTimeout = time.Minute
+	s := startWith(t, c)
+	minji := s.as(t, "minji")
+
+	away.Store(true)
+	for range 3 * most {
+		if a := s.order(t, minji, bbq); a.Status != http.StatusServiceUnavailable {
+			t.Errorf("while menu is away: %d %s", a.Status, a.Body)
+		}
+	}
+	away.Store(false)
+	first := make(chan apitest.Answer, 1)
+	go func() {
+		a, _ := s.Send(t.Context(), http.MethodPost, "/order/", bbq, append(member(minji), "Content-Type", "application/json")...)
+		first <- a
+	}()
+	for asked.Load() == 0 { // the only place is taken
+		runtime.Gosched()
+	}
+	for range 3 * most {
+		if a := s.order(t, minji, bbq); a.Status != http.StatusServiceUnavailable || a.Header.Get("RateLimit") != "" {
+			t.Errorf("while the gate is closed: %d, RateLimit %q", a.Status, a.Header.Get("RateLimit"))
+		}
+	}
+	close(release)
+	mustBeFirst(t, <-first)
+	for range most - 1 {
+		mustBeFirst(t, s.order(t, minji, bbq))
+	}
+	apitest.Decode[problem.Problem](t, s.order(t, minji, bbq), http.StatusTooManyRequests)
 }

@@ -124,12 +124,14 @@ func (s *Service) placeOnce(ctx context.Context, memberID string, n NewOrder, a 
 	return s.admitted(ctx, memberID, n, a, receipt)
 }
 
-// admitted is place for those whom the limit and the gate let in. They are asked
-// this late so that a client which sends its body slowly, an order that is not
-// valid, and one that is placed already take no room from others, and nothing of
-// what the member may order.
+// admitted places the order if the rate limit and the admission gate allow it. Both
+// are checked this late so that a client that sends its body slowly, an invalid
+// order, and an order that is already placed take no place from others and cost the
+// member nothing. An order costs when it has a place, so a 503 of the gate is free;
+// a 503 of menu or database is refunded.
 func (s *Service) admitted(ctx context.Context, memberID string, n NewOrder, a *Answer, receipt func(Order) (Receipt, error)) (Receipt, error) {
-	if err := s.limit.Spend(ctx, memberID); err != nil {
+	charge := s.limit.For(memberID)
+	if err := ratelimit.Check(ctx, charge); err != nil {
 		return Receipt{}, err
 	}
 	leave, err := s.gate.Enter(ctx)
@@ -137,7 +139,16 @@ func (s *Service) admitted(ctx context.Context, memberID string, n NewOrder, a *
 		return Receipt{}, err
 	}
 	defer leave()
-	return s.place(ctx, memberID, n, a, receipt)
+	refund, err := ratelimit.Spend(ctx, charge)
+	if err != nil {
+		return Receipt{}, err
+	}
+	r, err := s.place(ctx, memberID, n, a, receipt)
+	// Not for a caller that goes away: its order may be kept.
+	if fault.CodeOf(err) == fault.Unavailable && ctx.Err() == nil {
+		refund()
+	}
+	return r, err
 }
 
 // place prices the order and keeps it, with what is answered if a is there.

@@ -58,34 +58,6 @@ func (q *Queries) InsertMember(ctx context.Context, arg InsertMemberParams) (int
 	return result.RowsAffected(), nil
 }
 
-const passwordCosts = `-- name: PasswordCosts :many
-SELECT DISTINCT coalesce(substring(member_pwd FROM
-    '^(?:\$argon2id\$v=19\$m=[0-9]{1,7},t=[0-9]{1,4},p=[0-9]{1,3}|pbkdf2_sha256\$[0-9]{1,10})\$'), '')::text AS cost
-FROM member
-WHERE member_pwd LIKE '$argon2id$%' OR member_pwd LIKE 'pbkdf2_sha256$%'
-`
-
-// The different costs that stored hashes name: no salt, no key, few rows.
-func (q *Queries) PasswordCosts(ctx context.Context) ([]string, error) {
-	rows, err := q.db.Query(ctx, passwordCosts)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []string
-	for rows.Next() {
-		var cost string
-		if err := rows.Scan(&cost); err != nil {
-			return nil, err
-		}
-		items = append(items, cost)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const replacePassword = `-- name: ReplacePassword :execrows
 UPDATE member
 SET member_pwd = $1

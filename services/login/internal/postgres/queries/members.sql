@@ -17,10 +17,3 @@ WHERE member.member_id = @member_id;
 UPDATE member
 SET member_pwd = @new_pwd
 WHERE member_id = @member_id AND member_pwd = @old_pwd;
-
--- name: PasswordCosts :many
--- The different costs that stored hashes name: no salt, no key, few rows.
-SELECT DISTINCT coalesce(substring(member_pwd FROM
-    '^(?:\$argon2id\$v=19\$m=[0-9]{1,7},t=[0-9]{1,4},p=[0-9]{1,3}|pbkdf2_sha256\$[0-9]{1,10})\$'), '')::text AS cost
-FROM member
-WHERE member_pwd LIKE '$argon2id$%' OR member_pwd LIKE 'pbkdf2_sha256$%';
