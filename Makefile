@@ -40,7 +40,7 @@ documents: ## Hold what people read to the code: settings, links, make targets, 
 
 .PHONY: chaos
 chaos: ## Break one part after the other while clients order, CHAOS (default 10) times as long as make test does
-	CHAOS=$(or $(CHAOS),10) go test -count=1 -v -timeout 2h -run TestChaos ./deploy/local/e2e
+	CHAOS="$${CHAOS:-10}" go test -count=1 -v -timeout 2h -run TestChaos ./deploy/local/e2e
 
 .PHONY: e2e
 e2e: ## Break the system on the Kubernetes cluster of KUBECONFIG while customers order (deploy/e2e/README.md)
@@ -55,12 +55,12 @@ contracts: $(WITH_POSTGRES) ## Check that nobody who relies on a service breaks 
 	@failed=; \
 	$(WITH_POSTGRES) go test -count=1 -run '^TestContract' $(EXPECTATIONS) >&2 || failed=1; \
 	GOWORK=off go -C tools/contracts test -count=1 ./... >&2 || failed=1; \
-	$(BIN)/contracts $(if $(BASE),-base $(BASE)) $(if $(filter accepted,$(BREAKING)),-accept) $(if $(JSON),-json) || failed=1; \
+	$(BIN)/contracts $(if $(BASE),-base "$$BASE") $(if $(filter accepted,$(BREAKING)),-accept) $(if $(JSON),-json) || failed=1; \
 	test -z "$$failed"
 
 .PHONY: charts
 charts: $(BIN)/helm $(BIN)/helm-unittest $(BIN)/helm-docs $(BIN)/kubeconform ## Check the Helm charts: rules, schemas, and every scenario on every Kubernetes version
-	@tools/charts.sh $(CURDIR)/$(BIN)
+	@tools/charts.sh "$(CURDIR)/$(BIN)"
 
 .PHONY: policy-test
 policy-test: $(BIN)/helm $(BIN)/kyverno $(BIN)/cosign ## Try the gate of stg and prod with signed and unsigned images (deploy/policy)
@@ -70,35 +70,35 @@ policy-test: $(BIN)/helm $(BIN)/kyverno $(BIN)/cosign ## Try the gate of stg and
 
 .PHONY: images
 images: ## Build the container images as OCI archives in .local/images (make images IMAGES="login menu" TAG=1.2.0 REGISTRY=ghcr.io/me/pizza)
-	@go run ./deploy/images/cmd/images $(if $(TAG),-tag $(TAG)) $(if $(REGISTRY),-registry $(REGISTRY)) $(IMAGES)
+	@go run ./deploy/images/cmd/images $(if $(TAG),-tag "$$TAG") $(if $(REGISTRY),-registry "$$REGISTRY") $$IMAGES
 
 .PHONY: changed
 changed: ## Tell which images are not what dev runs, and why; or which HEAD changes, and by which files (make changed BASE=main)
-	@go run ./deploy/images/cmd/changed $(if $(GITHUB_OUTPUT),-github $(GITHUB_OUTPUT)) $(BASE)
+	@go run ./deploy/images/cmd/changed $(if $(GITHUB_OUTPUT),-github "$$GITHUB_OUTPUT") $(if $(BASE),"$$BASE")
 
 .PHONY: push
 push: ## Push the images of make images to REGISTRY (make push IMAGES=order REGISTRY=ghcr.io/me/pizza), as who is logged in
-	@go run ./deploy/images/cmd/push $(if $(GITHUB_OUTPUT),-github $(GITHUB_OUTPUT)) -registry "$(REGISTRY)" $(IMAGES)
+	@go run ./deploy/images/cmd/push $(if $(GITHUB_OUTPUT),-github "$$GITHUB_OUTPUT") -registry "$$REGISTRY" $$IMAGES
 
 .PHONY: sign
 sign: $(BIN)/cosign ## Sign what was pushed, with its bill of materials: without keys in GitHub Actions, with COSIGN_KEY elsewhere
-	@tools/sign.sh $(CURDIR)/$(BIN)/cosign .local/images
+	@tools/sign.sh "$(CURDIR)/$(BIN)/cosign" .local/images
 
 .PHONY: push-charts
 push-charts: $(BIN)/helm ## Push the charts to REGISTRY/charts, those whose version is not there yet
-	@tools/push-charts.sh $(CURDIR)/$(BIN)/helm $(REGISTRY)/charts
+	@tools/push-charts.sh "$(CURDIR)/$(BIN)/helm" "$$REGISTRY/charts"
 
 .PHONY: scan
 scan: $(BIN)/grype ## Look for known vulnerabilities in the images of make images (VULN=required fails where the database cannot be reached)
-	@tools/scan.sh $(CURDIR)/$(BIN)/grype .local/images
+	@tools/scan.sh "$(CURDIR)/$(BIN)/grype" .local/images
 
 .PHONY: propose
 propose: ## Open a pull request with what WHAT changes in deploy/environments (make propose WHAT=promote FROM=dev TO=stg)
-	@tools/propose.sh $(WHAT)
+	@tools/propose.sh "$$WHAT"
 
 .PHONY: announce
 announce: ## Publish the release TAG on GitHub with its part of the changelog
-	@tools/announce.sh $(TAG)
+	@tools/announce.sh "$$TAG"
 
 .PHONY: dockerfiles
 dockerfiles: ## Build the Dockerfiles with buildah, and check that their images are those of make images (PULL=1: on the real base images)
@@ -106,7 +106,7 @@ dockerfiles: ## Build the Dockerfiles with buildah, and check that their images 
 
 .PHONY: kind
 kind: ## Run the system on http://localhost:8000 in a Kubernetes cluster made by kind, with Docker (PORT=8080 for another port)
-	@deploy/kind/kind.sh $(PORT)
+	@deploy/kind/kind.sh $(if $(PORT),"$$PORT")
 
 .PHONY: kind-e2e
 kind-e2e: $(BIN)/helm ## Break the system in a Kubernetes cluster made by kind while customers order, as make e2e does
@@ -125,23 +125,23 @@ publish: $(BIN)/cosign ## Have dev run the images that make images has built and
 
 .PHONY: attest
 attest: $(BIN)/cosign ## Sign that what ENV runs has passed CHECKS (make attest ENV=dev CHECKS=sync,smoke SERVICE=order)
-	@$(DELIVERY) attest -env "$(ENV)" -checks "$(CHECKS)" -service "$(SERVICE)" $(if $(REVISION),-revision "$(REVISION)")
+	@$(DELIVERY) attest -env "$$ENV" -checks "$$CHECKS" -service "$$SERVICE" $(if $(REVISION),-revision "$$REVISION")
 
 .PHONY: promote
 promote: $(BIN)/cosign ## Have an environment run what the one before it runs (make promote FROM=dev TO=stg SERVICE=order)
-	@$(DELIVERY) promote -from "$(FROM)" -to "$(TO)" -service "$(SERVICE)" $(SHOWN)
+	@$(DELIVERY) promote -from "$$FROM" -to "$$TO" -service "$$SERVICE" $(SHOWN)
 
 .PHONY: rollback
 rollback: $(BIN)/cosign ## Have an environment run what it ran before, or at a commit (make rollback ENV=prod TO=1a2b3c4d SERVICE=order)
-	@$(DELIVERY) rollback -env "$(ENV)" $(if $(TO),-to "$(TO)") -service "$(SERVICE)" $(SHOWN)
+	@$(DELIVERY) rollback -env "$$ENV" $(if $(TO),-to "$$TO") -service "$$SERVICE" $(SHOWN)
 
 .PHONY: history
 history: ## Tell what runs where since when (make history ENV=prod ALL=1 for what ran before, too)
-	@$(DELIVERY) history -env "$(ENV)" $(if $(ALL),-all) $(if $(JSON),-json)
+	@$(DELIVERY) history -env "$$ENV" $(if $(ALL),-all) $(if $(JSON),-json)
 
 .PHONY: changelog
 changelog: ## List the commits of RANGE by the part that they change (make changelog RANGE=v1.0.0..HEAD)
-	@$(DELIVERY) changelog $(if $(RANGE),-range "$(RANGE)") $(if $(JSON),-json)
+	@$(DELIVERY) changelog $(if $(RANGE),-range "$$RANGE") $(if $(JSON),-json)
 
 .PHONY: delivery-test
 delivery-test: $(BIN)/cosign $(BIN)/helm ## Test what brings images to the environments, with real signatures and no network
@@ -169,7 +169,7 @@ packages: ## Install what the tests need of a Debian or Ubuntu, if it is not the
 
 .PHONY: vuln
 vuln: $(BIN)/govulncheck ## Look for known vulnerabilities (VULN=required fails where their database cannot be reached)
-	@tools/vuln.sh $(CURDIR)/$(BIN)/govulncheck $(MODULES)
+	@tools/vuln.sh "$(CURDIR)/$(BIN)/govulncheck" $(MODULES)
 
 .PHONY: generate
 generate: $(BIN)/oapi-codegen $(BIN)/sqlc ## Generate code from the OpenAPI documents and the SQL, and the dashboards
@@ -190,7 +190,7 @@ verify: generate ## Check that generated code is current, go.mod files are tidy,
 
 .PHONY: pre-commit
 pre-commit: ## Check in seconds what differs from HEAD: texts, generated code, and the modules that are touched
-	@tools/precommit.sh $(BIN) $(STAGED)
+	@tools/precommit.sh $(BIN) $(if $(STAGED),"$$STAGED")
 
 .PHONY: hooks
 hooks: ## Have git run make pre-commit before each commit, on what is staged
@@ -209,7 +209,7 @@ cover: $(WITH_POSTGRES) ## Measure the coverage of each module, with HTML in cov
 
 .PHONY: fuzz
 fuzz: $(WITH_POSTGRES) ## Fuzz every target for FUZZTIME (default 30s) each
-	@$(WITH_POSTGRES) tools/fuzz.sh $(or $(FUZZTIME),30s) $(MODULES)
+	@$(WITH_POSTGRES) tools/fuzz.sh "$${FUZZTIME:-30s}" $(MODULES)
 
 .PHONY: clean
 clean: ## Forget the local data, builds and reports (make clean DATA=.local/second for the data there alone)

@@ -6,19 +6,17 @@
 set -eu
 cosign=$1
 dir=$2
-options=--yes
+set -- --yes
 if [ -n "${COSIGN_KEY:-}" ]; then
-    options="$options --key $COSIGN_KEY --use-signing-config=false --tlog-upload=false"
+    set -- "$@" --key "$COSIGN_KEY" --use-signing-config=false --tlog-upload=false
 fi
 ls "$dir"/*.pushed > /dev/null 2>&1 || { echo "nothing in $dir was pushed: make push" >&2; exit 1; }
 for pushed in "$dir"/*.pushed; do
     read -r image version reference < "$pushed"
-    # shellcheck disable=SC2086 # several words
-    "$cosign" sign $options "$reference"
+    "$cosign" sign "$@" "$reference"
     materials=${pushed%.pushed}.cdx.json
     if [ -f "$materials" ]; then
-        # shellcheck disable=SC2086
-        "$cosign" attest $options --type cyclonedx --predicate "$materials" "$reference"
+        "$cosign" attest "$@" --type cyclonedx --predicate "$materials" "$reference"
     fi
     echo "signed $image $version: $reference"
 done
