@@ -1,8 +1,10 @@
 package migrations_test
 
 import (
+	"errors"
 	"net/url"
 	"os"
+	osexec "os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/pgserver"
 	"example.com/pizza/pkg/pgtest"
+	"example.com/pizza/pkg/pgurl"
 )
 
 // server starts a server of the test's own, because roles and their passwords
@@ -41,6 +44,36 @@ func withPassword(t *testing.T, dsn, role, password string) string {
 	return u.String()
 }
 
+// mustLogIn logs in with each password by pgx, as the services do, and by psql,
+// where it is installed.
+func mustLogIn(t *testing.T, dsn string, p migrations.Passwords) {
+	t.Helper()
+	psql, _ := osexec.LookPath("psql")
+	for role, password := range map[string]string{"migrator": p.Migrator, "login_svc": p.Login, "menu_svc": p.Menu, "order_svc": p.Order} {
+		conn, err := pgurl.Connect(t.Context(), withPassword(t, dsn, role, password))
+		if err != nil {
+			t.Errorf("%s cannot log in with %q: %v", role, password, err)
+			continue
+		}
+		if err := conn.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if psql == "" {
+			continue
+		}
+		u, err := url.Parse(dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.User = url.User(role)
+		cmd := osexec.CommandContext(t.Context(), psql, "--no-psqlrc", "--command=SELECT 1", u.String())
+		cmd.Env = append(os.Environ(), "PGPASSWORD="+password)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("psql cannot log in as %s with %q: %v %s", role, password, err, out)
+		}
+	}
+}
+
 func TestApplyRoles(t *testing.T) {
 	t.Parallel()
 	s := server(t)
@@ -54,11 +87,7 @@ func TestApplyRoles(t *testing.T) {
 		if err := apply(first); err != nil {
 			t.Fatal(err)
 		}
-		for role, password := range map[string]string{
-			"migrator": first.Migrator, "login_svc": first.Login, "menu_svc": first.Menu, "order_svc": first.Order,
-		} {
-			connect(t, withPassword(t, dsn, role, password))
-		}
+		mustLogIn(t, dsn, first)
 		kept := values[string](t, admin, "SELECT rolpassword FROM pg_authid WHERE rolname IN ('migrator', 'login_svc', 'menu_svc', 'order_svc')")
 		for _, v := range kept {
 			if !strings.HasPrefix(v, "SCRAM-SHA-256$4096:") {
@@ -74,6 +103,28 @@ func TestApplyRoles(t *testing.T) {
 		conn, err := pgx.Connect(t.Context(), withPassword(t, dsn, "migrator", "1"))
 		if err == nil {
 			t.Error("the old password still works", conn.Close(t.Context()))
+		}
+	})
+	t.Run("passwords_that_saslprep_changes", func(t *testing.T) {
+		for _, p := range []migrations.Passwords{
+			{Migrator: "½ half", Login: "no\u00a0break", Menu: "soft\u00adhyphen", Order: "ｐａｓｓ ﬁ"},
+			{Migrator: "pizza 🍕", Login: "aكلمةb", Menu: "e\u0301le\u0300ve", Order: strings.Repeat("½", 3000)},
+			{Migrator: "tab\there", Login: "a\u200bb", Menu: "\u2460 \u3300", Order: "\u00ad"},
+		} {
+			if err := apply(p); err != nil {
+				t.Fatal(err)
+			}
+			mustLogIn(t, dsn, p)
+		}
+	})
+	t.Run("password_that_clients_read_differently", func(t *testing.T) {
+		for _, password := range []string{"aكلمةb\u00a0c", "caf\xe9"} {
+			p := migrationstest.Passwords()
+			p.Menu = password
+			if err := apply(p); !errors.Is(err, pgurl.ErrPassword) || !strings.HasPrefix(err.Error(), "password of menu_svc: ") ||
+				strings.Contains(err.Error(), password) {
+				t.Errorf("%q: %v", password, err)
+			}
 		}
 	})
 	t.Run("empty_password", func(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/text/secure/precis"
+	"example.com/pizza/pkg/pgurl"
 )
 
 // scramIterations is what PostgreSQL itself uses.
@@ -19,21 +19,20 @@ const scramIterations = 4096
 //
 //	SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>
 //
-// with the keys of RFC 5802, section 3. The client normalises the password in
-// the same way when it logs in (RFC 7677, RFC 8265), and takes it as it is when
-// that cannot be done.
+// with the keys of RFC 5802, section 3, of the password as clients prepare it. It
+// returns an error for a password with which not every client could log in.
 func scramVerifier(password string) (string, error) {
 	if password == "" {
 		return "", errors.New("must not be empty")
 	}
-	if normalised, err := precis.OpaqueString.String(password); err == nil {
-		password = normalised
+	if err := pgurl.CheckPassword(password); err != nil {
+		return "", err
 	}
 	salt := make([]byte, 16)
 	if _, err := rand.Read(salt); err != nil {
 		return "", err
 	}
-	salted, err := pbkdf2.Key(sha256.New, password, salt, scramIterations, sha256.Size)
+	salted, err := pbkdf2.Key(sha256.New, pgurl.Prepare(password), salt, scramIterations, sha256.Size)
 	if err != nil {
 		return "", err
 	}

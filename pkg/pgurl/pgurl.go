@@ -7,6 +7,9 @@
 // a developer's setting for another database would break this one or, worse,
 // lead there. Every connection of this repository that is not a test's own is
 // opened through this package; the linter sees to it.
+//
+// Passwords are prepared as PostgreSQL and libpq prepare them, by SASLprep. pgx
+// uses PRECIS instead, by which ½ is another password.
 package pgurl
 
 import (
@@ -61,6 +64,7 @@ func Parse(address string) (*pgx.ConnConfig, error) {
 	if err != nil {
 		return nil, explain(err)
 	}
+	c.Password = Prepare(c.Password)
 	return c, nil
 }
 
@@ -74,6 +78,7 @@ func ParsePool(address string) (*pgxpool.Config, error) {
 	if err != nil {
 		return nil, explain(err)
 	}
+	c.ConnConfig.Password = Prepare(c.ConnConfig.Password)
 	return c, nil
 }
 

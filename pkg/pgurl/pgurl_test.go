@@ -179,7 +179,7 @@ func TestTarget(t *testing.T) {
 			continue
 		}
 		got := []any{c.Host, c.Port, c.Database, c.User, c.Password, c.RuntimeParams["application_name"]}
-		if diff := cmp.Diff([]any{"::1", uint16(5433), odd, odd, odd, odd}, got); diff != "" {
+		if diff := cmp.Diff([]any{"::1", uint16(5433), odd, odd, pgurl.Prepare(odd), odd}, got); diff != "" {
 			t.Errorf("%q: %s", odd, diff)
 		}
 	}
