@@ -25,8 +25,9 @@ const matrix = `
 	table                 login_svc  menu_svc  order_svc  migrator
 
 	member                siu-       ----      ----       ----
-	revoked_token         si-d       ----      s---       ----
-	revoked_member        siud       ----      s---       ----
+	revoked_token         si--       ----      s---       ----
+	revoked_member        siu-       ----      s---       ----
+	former_member         ----       ----      ----       ----
 	login_outbox          s-ud       ----      ----       ----
 	schema_version_login  s---       ----      ----       ----
 
@@ -102,7 +103,7 @@ func TestGrants(t *testing.T) {
 func tryTable(t *testing.T, conn *pgx.Conn, table, allowed string) {
 	t.Helper()
 	column := map[string]string{
-		"member": "member_nm", "revoked_token": "expires_at", "revoked_member": "expires_at", "login_outbox": "type", "pizza_types": "pizza_nm", "pizza": "price",
+		"member": "member_nm", "revoked_token": "expires_at", "revoked_member": "expires_at", "former_member": "deleted_at", "login_outbox": "type", "pizza_types": "pizza_nm", "pizza": "price",
 		"catalog_version": "version", "menu_outbox": "type", "order_outbox": "type", "branch": "bran_nm", "event": "type", "event_consumer": "name", "event_delivery": "subject",
 		"orders": "date", "order_detail": "quantity", "idempotency_key": "key",
 	}[table]
@@ -163,7 +164,7 @@ func TestGrantsCoverEveryTable(t *testing.T) {
 func TestRolesMayNothingElse(t *testing.T) {
 	t.Parallel()
 	d := migrationstest.New(t)
-	calls := map[string][]string{"order_svc": {"forget_answers(interval,integer)", "own_order(character varying)"}}
+	calls := map[string][]string{"login_svc": {"forget_revocations(integer)"}, "order_svc": {"forget_answers(interval,integer)", "own_order(character varying)"}}
 	for _, role := range roles() {
 		t.Run(role, func(t *testing.T) {
 			t.Parallel()

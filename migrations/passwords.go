@@ -190,6 +190,7 @@ func replacePage(ctx context.Context, conn *pgx.Conn, page []secret) (int, error
 			FOR UPDATE OF m SKIP LOCKED
 		)
 		UPDATE member SET member_pwd = mine.hash
-		FROM mine WHERE member.member_id = mine.member_id AND member.member_pwd = mine.clear`, ids, texts, hashes)
+		FROM mine WHERE member.member_id = mine.member_id AND member.member_pwd = mine.clear
+			AND set_config('pizza.sessions', 'kept', true) = 'kept' -- the password is the same`, ids, texts, hashes)
 	return int(tag.RowsAffected()), err
 }

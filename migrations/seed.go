@@ -170,12 +170,17 @@ func branches() addition {
 
 func demo() addition { return members([]string{DemoMember}, []string{demoHash}, []string{demoName}) }
 
+// freeID is the condition that new.id can be that of a new member.
+const freeID = `NOT EXISTS (SELECT FROM member WHERE member_id = new.id)
+	AND NOT EXISTS (SELECT FROM former_member WHERE id_hash = sha256(convert_to(new.id, 'UTF8')))`
+
 func members(ids, passwords, names []string) addition {
 	return addition{
 		table:   "member",
-		missing: "SELECT EXISTS (SELECT unnest($1::text[]) EXCEPT SELECT member_id FROM member)",
+		missing: "SELECT EXISTS (SELECT FROM unnest($1::text[]) AS new (id) WHERE " + freeID + ")",
+		// A member that was deleted does not come back.
 		insert: `INSERT INTO member (member_id, member_pwd, member_nm)
-			SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) ON CONFLICT DO NOTHING`,
+			SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS new (id) WHERE ` + freeID + ` ON CONFLICT DO NOTHING`,
 		columns: []any{ids, passwords, names},
 	}
 }

@@ -95,14 +95,15 @@ func From(err error, traceID string) Problem {
 	}
 }
 
-// Write answers with err. It sets WWW-Authenticate on 401 (RFC 6750, section
-// 3) and Retry-After, in whole seconds, where the fault says when to try again.
+// Write answers with err. On 401 it sets WWW-Authenticate (RFC 6750, section 3),
+// unless the header is there already and says more. It sets Retry-After, in whole
+// seconds, if the fault says when to try again.
 func Write(w http.ResponseWriter, err error, traceID string) error {
 	p := From(err, traceID)
 	h := w.Header()
 	h.Set("Content-Type", ContentType)
 	h.Set("Cache-Control", "no-store")
-	if p.Status == http.StatusUnauthorized {
+	if p.Status == http.StatusUnauthorized && h.Get("WWW-Authenticate") == "" {
 		h.Set("WWW-Authenticate", `Bearer realm="pizza"`)
 	}
 	var e *fault.Error

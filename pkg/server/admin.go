@@ -46,7 +46,7 @@ func (a Admin) Require(told *audit.Log) echo.MiddlewareFunc {
 		case shown == "":
 			return fault.New(fault.Unauthenticated, "the admin credential is required")
 		case subtle.ConstantTimeCompare(got[:], want[:]) != 1:
-			return fault.New(fault.Unauthenticated, "the admin credential is not valid")
+			return fault.Wrap(token.ErrInvalid, fault.Unauthenticated, "the admin credential is not valid")
 		default:
 			return nil
 		}

@@ -115,8 +115,8 @@ func (s *Server) limit(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// RequireToken lets only callers with a good Bearer token through, and puts its
-// claims into the context. check returns what a token says, or why it is refused.
+// RequireToken lets only requests with a valid Bearer token through, and puts its
+// claims into the context. check returns the claims, or why the token is refused.
 func RequireToken(check func(ctx context.Context, raw string) (token.Claims, error)) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -149,6 +149,9 @@ func (s *Server) errorHandler(err error, c echo.Context) {
 	}
 	if c.Response().Committed {
 		return
+	}
+	if code == fault.Unauthenticated {
+		c.Response().Header().Set(echo.HeaderWWWAuthenticate, token.Challenge(err))
 	}
 	if err := problem.Write(c.Response(), err, logging.TraceID(ctx)); err != nil {
 		s.log.DebugContext(ctx, "the error answer could not be sent", "error", err.Error())

@@ -238,8 +238,36 @@ func TestRequireToken(t *testing.T) {
 	if !strings.Contains(log.String(), `"member_id":"ada"`) {
 		t.Errorf("the access line does not name the member:\n%s", log)
 	}
-	if resp := do(s.Public(), "GET", "/mine", "X-User-Id", "ada"); resp.StatusCode != 401 || resp.Header.Get("WWW-Authenticate") == "" {
+	if resp := do(s.Public(), "GET", "/mine", "X-User-Id", "ada"); resp.StatusCode != 401 {
 		t.Errorf("without a token: %d", resp.StatusCode)
+	}
+}
+
+// Whether the check refuses the token or the operation does, the 401 says so.
+func TestWWWAuthenticate(t *testing.T) {
+	t.Parallel()
+	s, _ := start(config())
+	check := func(_ context.Context, raw string) (token.Claims, error) {
+		switch raw {
+		case "":
+			return token.Claims{}, token.ErrMissing
+		case "expired":
+			return token.Claims{}, token.ErrExpired
+		default:
+			return token.Claims{MemberID: "ada"}, nil
+		}
+	}
+	s.Router().GET("/mine", func(echo.Context) error { return token.ErrRevoked }, server.RequireToken(check))
+	for authorization, want := range map[string]string{
+		"":               `Bearer realm="pizza"`,
+		"Basic dTpw":     `Bearer realm="pizza"`,
+		"Bearer expired": `Bearer realm="pizza", error="invalid_token", error_description="the token has expired"`,
+		"Bearer revoked": `Bearer realm="pizza", error="invalid_token", error_description="the token was revoked"`,
+	} {
+		resp := do(s.Public(), "GET", "/mine", "Authorization", authorization)
+		if got := resp.Header.Values("WWW-Authenticate"); resp.StatusCode != 401 || len(got) != 1 || got[0] != want {
+			t.Errorf("%q: %d %q, want %q", authorization, resp.StatusCode, got, want)
+		}
 	}
 }
 

@@ -1,12 +1,12 @@
 // Package token issues and verifies the access tokens of members: JWTs signed
 // with HS256 (RFC 7519, RFC 7518).
 //
-// One service issues; every service verifies by itself with the shared keys,
-// and asks its Revocations (package revocation) whether the token was withdrawn.
-// Config says where
-// the keys come from, Keys holds those of now, and where they are files, Run
-// keeps up with their changes, so that a key is replaced while everyone stays
-// logged in. The header's kid is derived from the key and names it to verifiers.
+// One service issues tokens. Every service verifies them itself with the shared
+// keys. Whether a token was withdrawn is not in the token: each service looks that
+// up in the tables of login, by primary key, when it uses the token. Config says
+// where the keys come from, and Keys holds the current ones. Where they are files,
+// Run follows their changes, so that a key is replaced while everyone stays logged
+// in. The header's kid is derived from the key and names it to verifiers.
 package token
 
 import (
@@ -120,36 +120,6 @@ func readGeneration(claims jwt.MapClaims) (generation int64, ok bool) {
 	return int64(number), ok && number >= 0 && number < 1<<53 && number == math.Trunc(number)
 }
 
-// Revocations knows the tokens that were withdrawn before they expired.
-type Revocations interface {
-	// Revoked says whether the token that says this was withdrawn. It returns
-	// Unavailable when it cannot know.
-	Revoked(ctx context.Context, c Claims) (bool, error)
-}
-
-// Checker decides whether a token may be used now.
-type Checker struct {
-	Keys        *Keys
-	Revocations Revocations
-}
-
-// Check returns what a token says. It returns ErrMissing, ErrExpired,
-// ErrInvalid, ErrRevoked, or Unavailable when revocations cannot be read.
-func (c Checker) Check(ctx context.Context, raw string) (Claims, error) {
-	claims, err := c.Keys.Verify(raw)
-	if err != nil {
-		return Claims{}, err
-	}
-	revoked, err := c.Revocations.Revoked(ctx, claims)
-	if err != nil {
-		return Claims{}, err
-	}
-	if revoked {
-		return Claims{}, ErrRevoked
-	}
-	return claims, nil
-}
-
 // Bearer returns the token of an Authorization header (RFC 6750, section 2.1),
 // or "" when the header holds none.
 func Bearer(header string) string {
@@ -158,6 +128,18 @@ func Bearer(header string) string {
 		return ""
 	}
 	return strings.TrimSpace(raw)
+}
+
+// Challenge returns the WWW-Authenticate header for a 401 that err explains. It
+// names an error only if a token was sent and refused (RFC 6750, section 3.1).
+func Challenge(err error) string {
+	const challenge = `Bearer realm="pizza"`
+	for _, refused := range []*fault.Error{ErrInvalid, ErrExpired, ErrRevoked} {
+		if errors.Is(err, refused) {
+			return challenge + `, error="invalid_token", error_description="` + refused.Detail + `"`
+		}
+	}
+	return challenge
 }
 
 type contextKey struct{}

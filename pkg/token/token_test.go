@@ -1,7 +1,6 @@
 package token_test
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/hmac"
@@ -11,7 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"slices"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -337,46 +336,27 @@ func ecdsaKey(t *testing.T) *ecdsa.PrivateKey {
 	return key
 }
 
-// withdrawn is a list of revoked ids, or the error that keeps it from being read.
-type withdrawn struct {
-	ids []string
-	err error
-}
-
-func (w withdrawn) Revoked(_ context.Context, c token.Claims) (bool, error) {
-	return slices.Contains(w.ids, c.ID), w.err
-}
-
-func TestCheck(t *testing.T) {
+// A 401 names an error only if a token was sent and refused (RFC 6750, section 3.1).
+func TestChallenge(t *testing.T) {
 	t.Parallel()
-	keys := keysAt(moment())
-	raw := issue(t, "minji", time.Hour)
-	claims, err := keys.Verify(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	away := fault.New(fault.Unavailable, "away")
+	const plain = `Bearer realm="pizza"`
+	refused := func(why string) string { return plain + `, error="invalid_token", error_description="` + why + `"` }
 	for name, test := range map[string]struct {
-		raw     string
-		revoked withdrawn
-		want    error
+		err  error
+		want string
 	}{
-		"good":                       {raw, withdrawn{}, nil},
-		"another_one_is_revoked":     {raw, withdrawn{ids: []string{"x"}}, nil},
-		"revoked":                    {raw, withdrawn{ids: []string{claims.ID}}, token.ErrRevoked},
-		"revocations_unknown":        {raw, withdrawn{err: away}, away},
-		"missing":                    {"", withdrawn{}, token.ErrMissing},
-		"invalid_asks_nobody":        {"garbage", withdrawn{err: away}, token.ErrInvalid},
-		"expired_asks_nobody_either": {issue(t, "minji", -time.Hour), withdrawn{err: away}, token.ErrExpired},
+		"invalid":        {token.ErrInvalid, refused("the token is not valid")},
+		"expired":        {token.ErrExpired, refused("the token has expired")},
+		"revoked":        {token.ErrRevoked, refused("the token was revoked")},
+		"wrapped":        {fmt.Errorf("check: %w", token.ErrRevoked), refused("the token was revoked")},
+		"missing":        {token.ErrMissing, plain},
+		"wrong_password": {fault.New(fault.Unauthenticated, "the id or the password is wrong"), plain},
+		"no_error":       {nil, plain},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := token.Checker{Keys: keys, Revocations: test.revoked}.Check(t.Context(), test.raw)
-			if !errors.Is(err, test.want) {
-				t.Errorf("%v, want %v", err, test.want)
-			}
-			if (err == nil) != (got == claims) {
-				t.Errorf("claims %+v with error %v", got, err)
+			if got := token.Challenge(test.err); got != test.want {
+				t.Errorf("%s, want %s", got, test.want)
 			}
 		})
 	}

@@ -110,12 +110,9 @@ func admission(title, job, gate string) Row {
 	}}
 }
 
-// tokens is what a service that checks tokens knows of them.
+// tokens shows the keys of a service that verifies tokens.
 func tokens(job string) Row {
 	return Row{"Tokens", []Panel{
-		{Title: "Age of revocations", Unit: "s", About: "More than 30 s: tokens are refused.", Queries: []Query{{"max by (instance) (token_revocations_age_seconds" + of(job, "") + ")", "{{instance}}"}}},
-		{Title: "Checked while too old", Unit: "reqps", Queries: []Query{{per("outcome", "token_revocations_stale_checks_total"+of(job, "")), "{{outcome}}"}}},
-		{Title: "Revocations", Unit: "short", Queries: []Query{{"max by (of) (token_revocations" + of(job, "") + ")", "of a {{of}}"}}},
 		{Title: "Keys", Unit: "short", About: "Two during a rotation, else one.", Queries: []Query{{"count by (kid, use) (token_key_info" + of(job, "") + ")", "{{kid}} {{use}}"}}},
 	}}
 }

@@ -27,11 +27,9 @@ GRANT INSERT ON member               TO login_svc;
 GRANT UPDATE ON member               TO login_svc; -- a better hash for an old password
 GRANT SELECT ON revoked_token        TO login_svc;
 GRANT INSERT ON revoked_token        TO login_svc;
-GRANT DELETE ON revoked_token        TO login_svc; -- when the token has expired by itself
 GRANT SELECT ON revoked_member       TO login_svc;
 GRANT INSERT ON revoked_member       TO login_svc;
 GRANT UPDATE ON revoked_member       TO login_svc; -- withdrawn again
-GRANT DELETE ON revoked_member       TO login_svc; -- when they have expired by themselves
 GRANT SELECT ON login_outbox         TO login_svc; -- the trigger of those two writes
 GRANT UPDATE ON login_outbox         TO login_svc; -- sent, or tried in vain
 GRANT DELETE ON login_outbox         TO login_svc; -- sent long ago

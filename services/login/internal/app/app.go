@@ -26,7 +26,6 @@ import (
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/pkg/telemetry"
 	"example.com/pizza/pkg/token"
-	"example.com/pizza/pkg/token/revocation"
 	"example.com/pizza/services/login/internal/hashing"
 	"example.com/pizza/services/login/internal/httpapi"
 	"example.com/pizza/services/login/internal/limits"
@@ -35,7 +34,7 @@ import (
 )
 
 // SchemaVersion is the migration of the login tables that this build needs.
-const SchemaVersion = 3
+const SchemaVersion = 7
 
 // Config is the configuration of the login service.
 type Config struct {
@@ -51,13 +50,12 @@ type Config struct {
 	Clients  clientaddr.Config
 	Cache    redis.Config
 
-	Revocations revocation.Config
-	Events      connect.Config
+	Events connect.Config
 }
 
 // outbox is where the database leaves what happened to tokens.
 func outbox() events.Outbox {
-	return events.Outbox{Table: "login_outbox", Channel: revocation.Channel, Source: "/login"}
+	return events.Outbox{Table: "login_outbox", Channel: "login_outbox", Source: "/login"}
 }
 
 // Access is how long a token is good for.
@@ -127,10 +125,9 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 		return nil, err
 	}
 	store := postgres.NewStore(pool)
-	revocations := revocation.New(pool, c.Revocations, log, registry, time.Now)
 	gate := admission.New("login_password", c.Password.Limits(), log, registry)
 	logins := login.NewService(
-		store, hashing.New(c.Password, gate, registry), keys.Keys, revocations,
+		store, hashing.New(c.Password, gate, registry), keys.Keys,
 		login.Options{
 			TokenLifetime: time.Duration(c.Access.TTLSeconds) * time.Second, Policy: policy, Limits: limits.New(c.Limits, counts),
 		}, log, registry)
@@ -146,7 +143,6 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	working, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close: a stopping service still answers
 	a := &App{Server: s, pool: pool, events: publisher, counts: counts, traces: traces, stop: stop}
 	a.background.Go(func() { keys.Run(working) })
-	a.background.Go(func() { revocations.Run(working) })
 	a.background.Go(func() { publisher.Run(working) })
 	return a, nil
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/pgtest"
+	"example.com/pizza/services/login/internal/app"
 )
 
 // gateway is a proxy that asks login before it passes a request on, as far as
@@ -172,18 +174,18 @@ func TestForwardAuth(t *testing.T) {
 			}
 			front = test.gateway.before(t, unsure.Internal, upstream)
 			if status, body, _ := ask(t, front, http.MethodPost, "/order/", "Bearer "+good); status != test.away {
-				t.Errorf("unknown revocations: %d %s, want %d", status, body, test.away)
+				t.Errorf("the database is away: %d %s, want %d", status, body, test.away)
 			}
 		})
 	}
 }
 
-// unsureLogin starts a login service that never learns what was withdrawn.
+// unsureLogin starts a login service that cannot look up what was withdrawn.
 func unsureLogin(t *testing.T) *service {
 	t.Helper()
-	db := migrationstest.New(t)
-	exec(t, superuser(t, db), "ALTER TABLE revoked_token RENAME TO away")
-	return start(t, db)
+	return startWith(t, migrationstest.New(t), patient("on"), func(c *app.Config) {
+		c.DB = pgtest.Config(t, "postgres://login_svc:x@127.0.0.1:1/away?sslmode=disable")
+	})
 }
 
 // ask sends a request that claims to be a member's.
@@ -210,7 +212,7 @@ func ask(t *testing.T, front *httptest.Server, method, target, authorization str
 	return resp.StatusCode, string(text), resp.Header
 }
 
-// What login cannot know, it does not say: 503 with a time to wait, uncached.
+// While the database is away, login answers 503 with a time to wait, uncached.
 func TestAuthorizeRequestUnsure(t *testing.T) {
 	t.Parallel()
 	s := unsureLogin(t)

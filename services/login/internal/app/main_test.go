@@ -20,7 +20,6 @@ import (
 	"example.com/pizza/pkg/problem"
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/pkg/token"
-	"example.com/pizza/pkg/token/revocation"
 	"example.com/pizza/services/login/api"
 	"example.com/pizza/services/login/internal/app"
 	"example.com/pizza/services/login/internal/hashing"
@@ -66,8 +65,7 @@ func startWith(t *testing.T, db *migrationstest.Database, h hashing.Config, more
 		Password: h,
 		Policy:   password.PolicyConfig{MinLength: password.MinLength},
 
-		Revocations: revocation.Config{Refresh: 5 * time.Second, MaxAge: 30 * time.Second, WhenStale: "refuse"},
-		Events:      transport,
+		Events: transport,
 	}
 	for _, set := range more {
 		set(&c)

@@ -114,8 +114,8 @@ func TestVerifyToken(t *testing.T) {
 				if diff := cmp.Diff(api.RefusedToken{Valid: false, Reason: test.reason}, apitest.Decode[api.RefusedToken](t, a, 401)); diff != "" {
 					t.Error(diff)
 				}
-				if a.Header.Get("WWW-Authenticate") == "" {
-					t.Error("no WWW-Authenticate")
+				if got := a.Header.Get("WWW-Authenticate"); !strings.Contains(got, `error="invalid_token"`) {
+					t.Errorf("WWW-Authenticate %s", got)
 				}
 			default:
 				if got := strings.TrimSpace(string(a.Body)); a.Status != test.status || got != `{"valid":false}` {

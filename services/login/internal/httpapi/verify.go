@@ -78,6 +78,6 @@ func refused(err error) api.BadTokenJSONResponse {
 	}
 	return api.BadTokenJSONResponse{
 		Body:    api.RefusedToken{Valid: false, Reason: reason},
-		Headers: api.BadTokenResponseHeaders{WWWAuthenticate: `Bearer realm="pizza"`, CacheControl: noStore},
+		Headers: api.BadTokenResponseHeaders{WWWAuthenticate: token.Challenge(err), CacheControl: noStore},
 	}
 }

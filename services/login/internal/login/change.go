@@ -43,14 +43,13 @@ func (s *Service) ChangePassword(ctx context.Context, claims token.Claims, c Pas
 				return Session{}, err
 			}
 		}
-		withdrawn, changed, err := s.store.ChangePassword(ctx, claims.MemberID, stored, better, s.keep())
+		generation, changed, err := s.store.ChangePassword(ctx, claims.MemberID, stored, better, s.keep())
 		if err != nil {
 			return Session{}, err
 		}
 		if changed {
-			s.withdrawn.Add(withdrawn)
 			s.audit.PasswordChanged(ctx, claims.MemberID)
-			m.Generation = withdrawn.Generation
+			m.Generation = generation
 			return s.session(m)
 		}
 	}

@@ -7,7 +7,7 @@
 // stored form that is out of date, and issues a token. A change of the password
 // needs a good token and the old password, withdraws all tokens of the member, and
 // gives a new one. A logout withdraws its token; an operator may withdraw all tokens
-// of a member. What is withdrawn counts for every service (package revocation).
+// of a member. Every service looks withdrawals up when it uses a token.
 package login
 
 import (

@@ -6,7 +6,6 @@ import (
 
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/token"
-	"example.com/pizza/pkg/token/revocation"
 )
 
 // minKeep is the least time for which all tokens of a member stay withdrawn: it is
@@ -28,8 +27,6 @@ func (s *Service) Logout(ctx context.Context, raw string) error {
 	if err := s.store.Revoke(ctx, claims); err != nil {
 		return err
 	}
-	// The notification is on its way; what the caller asks next may be faster.
-	s.withdrawn.Add(revocation.Entry{ID: claims.ID, MemberID: claims.MemberID, ExpiresAt: claims.ExpiresAt})
 	s.audit.TokenRevoked(ctx, claims.MemberID, claims.ID)
 	return nil
 }
@@ -41,17 +38,26 @@ func (s *Service) RevokeMember(ctx context.Context, memberID string) error {
 	if err := invalid(fault.Field{Field: fieldMemberID, Message: tokenIDRule(memberID)}); err != nil {
 		return err
 	}
-	withdrawn, err := s.store.RevokeMember(ctx, memberID, s.keep())
-	if err != nil {
+	if err := s.store.RevokeMember(ctx, memberID, s.keep()); err != nil {
 		return err
 	}
-	s.withdrawn.Add(withdrawn)
 	s.audit.MemberTokensRevoked(ctx, memberID)
 	return nil
 }
 
-// Check returns what a token says. It returns token.ErrMissing, ErrInvalid,
-// ErrExpired or ErrRevoked, or Unavailable when revocations are not known.
+// Check verifies a token and looks up whether it was withdrawn. It returns
+// token.ErrMissing, ErrInvalid, ErrExpired or ErrRevoked, or Unavailable.
 func (s *Service) Check(ctx context.Context, raw string) (token.Claims, error) {
-	return token.Checker{Keys: s.keys, Revocations: s.withdrawn}.Check(ctx, raw)
+	claims, err := s.keys.Verify(raw)
+	if err != nil {
+		return token.Claims{}, err
+	}
+	revoked, err := s.store.Revoked(ctx, claims)
+	if err != nil {
+		return token.Claims{}, err
+	}
+	if revoked {
+		return token.Claims{}, token.ErrRevoked
+	}
+	return claims, nil
 }

@@ -13,7 +13,6 @@ import (
 	"example.com/pizza/pkg/password"
 	"example.com/pizza/pkg/ratelimit"
 	"example.com/pizza/pkg/token"
-	"example.com/pizza/pkg/token/revocation"
 	"example.com/pizza/services/login/internal/hashing"
 	"example.com/pizza/services/login/internal/limits"
 )
@@ -30,13 +29,17 @@ type Store interface {
 	ReplacePassword(ctx context.Context, memberID, from, to string) (bool, error)
 	// ChangePassword puts the stored form of another password in the place of the
 	// given one, and with it withdraws all tokens of the member, as RevokeMember
-	// does. It says whether the given one was still there.
-	ChangePassword(ctx context.Context, memberID, from, to string, keep time.Duration) (revocation.Entry, bool, error)
-	// Revoke withdraws a token until it expires; again is fine.
+	// does. It returns the generation of the tokens that are valid from now on, and
+	// whether the given form was still there.
+	ChangePassword(ctx context.Context, memberID, from, to string, keep time.Duration) (generation int64, changed bool, err error)
+	// Revoke withdraws a token until it expires. Repeating it is harmless.
 	Revoke(ctx context.Context, c token.Claims) error
-	// RevokeMember withdraws all tokens of a member, of which none is good for
+	// RevokeMember withdraws all tokens of a member, none of which is valid for
 	// longer than keep.
-	RevokeMember(ctx context.Context, memberID string, keep time.Duration) (revocation.Entry, error)
+	RevokeMember(ctx context.Context, memberID string, keep time.Duration) error
+	// Revoked reports whether the token, or all tokens of its generation, were
+	// withdrawn.
+	Revoked(ctx context.Context, c token.Claims) (bool, error)
 }
 
 // errWrong does not say which of the two it is.
@@ -52,23 +55,21 @@ type Options struct {
 // Service registers members and logs them in and out. All its errors are
 // faults; any call may return Unavailable when the database does not answer.
 type Service struct {
-	store     Store
-	hasher    *hashing.Hasher
-	keys      *token.Keys
-	withdrawn *revocation.Set
-	options   Options
-	log       *slog.Logger
-	audit     *audit.Log
-	counts    counts
+	store   Store
+	hasher  *hashing.Hasher
+	keys    *token.Keys
+	options Options
+	log     *slog.Logger
+	audit   *audit.Log
+	counts  counts
 }
 
 // NewService returns a service. Logins and registrations are counted in registry.
 func NewService(
-	store Store, hasher *hashing.Hasher, keys *token.Keys, withdrawn *revocation.Set, o Options, log *slog.Logger,
-	registry prometheus.Registerer,
+	store Store, hasher *hashing.Hasher, keys *token.Keys, o Options, log *slog.Logger, registry prometheus.Registerer,
 ) *Service {
 	return &Service{
-		store: store, hasher: hasher, keys: keys, withdrawn: withdrawn, options: o, log: log, audit: audit.New(log), counts: newCounts(registry),
+		store: store, hasher: hasher, keys: keys, options: o, log: log, audit: audit.New(log), counts: newCounts(registry),
 	}
 }
 

@@ -8,12 +8,12 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/postgres"
 	"example.com/pizza/pkg/token"
-	"example.com/pizza/pkg/token/revocation"
 	"example.com/pizza/services/login/internal/login"
 	"example.com/pizza/services/login/internal/postgres/db"
 )
@@ -24,15 +24,23 @@ type Store struct{ queries *db.Queries }
 // NewStore returns a store on a pool of the login service's role.
 func NewStore(pool *pgxpool.Pool) *Store { return &Store{db.New(pool)} }
 
-// Insert keeps a new member. It returns Conflict when the id is taken, and
-// Unavailable.
+// uniqueViolation is a SQLSTATE (PostgreSQL documentation, appendix A).
+const uniqueViolation = "23505"
+
+var errTaken = fault.New(fault.Conflict, "the id is taken")
+
+// Insert keeps a new member. It returns Conflict when the id is taken, by a
+// member or by one that was deleted, and Unavailable.
 func (s *Store) Insert(ctx context.Context, m login.Member, stored string) error {
 	rows, err := s.queries.InsertMember(ctx, db.InsertMemberParams{MemberID: m.ID, MemberPwd: stored, MemberNm: m.Name})
+	var pg *pgconn.PgError
 	switch {
+	case errors.As(err, &pg) && pg.Code == uniqueViolation: // raised by the trigger member_new
+		return errTaken
 	case err != nil:
 		return postgres.Fault(err)
 	case rows == 0:
-		return fault.New(fault.Conflict, "the id is taken")
+		return errTaken
 	}
 	return nil
 }
@@ -63,30 +71,30 @@ func (s *Store) Revoke(ctx context.Context, c token.Claims) error {
 	return postgres.Fault(s.queries.RevokeToken(ctx, db.RevokeTokenParams{Jti: c.ID, MemberID: c.MemberID, ExpiresAt: c.ExpiresAt}))
 }
 
-// RevokeMember withdraws all tokens of a member, of which none is good for longer
+// RevokeMember withdraws all tokens of a member, none of which is valid for longer
 // than keep. It returns Unavailable.
-func (s *Store) RevokeMember(ctx context.Context, memberID string, keep time.Duration) (revocation.Entry, error) {
-	row, err := s.queries.RevokeMember(ctx, db.RevokeMemberParams{MemberID: memberID, KeepSeconds: keep.Seconds()})
-	if err != nil {
-		return revocation.Entry{}, postgres.Fault(err)
-	}
-	return revocation.Entry{MemberID: memberID, Generation: row.Generation, ExpiresAt: row.ExpiresAt}, nil
+func (s *Store) RevokeMember(ctx context.Context, memberID string, keep time.Duration) error {
+	return postgres.Fault(s.queries.RevokeMember(ctx, db.RevokeMemberParams{MemberID: memberID, KeepSeconds: keep.Seconds()}))
+}
+
+// Revoked reports whether a token was withdrawn. It returns Unavailable.
+func (s *Store) Revoked(ctx context.Context, c token.Claims) (bool, error) {
+	revoked, err := s.queries.IsRevoked(ctx, db.IsRevokedParams{Jti: c.ID, MemberID: c.MemberID, Generation: c.Generation})
+	return revoked, postgres.Fault(err)
 }
 
 // ChangePassword puts the stored form of another password in the place of the
-// given one and withdraws all tokens of the member, as RevokeMember does; it says
-// whether the form was still there. It returns Unavailable.
+// given one and withdraws all tokens of the member, as RevokeMember does. It
+// returns the generation of the tokens that are valid from now on, and whether the
+// given form was still there. It returns Unavailable.
 func (s *Store) ChangePassword(
 	ctx context.Context, memberID, from, to string, keep time.Duration,
-) (withdrawn revocation.Entry, changed bool, err error) {
-	row, err := s.queries.ChangePassword(ctx, db.ChangePasswordParams{
+) (generation int64, changed bool, err error) {
+	generation, err = s.queries.ChangePassword(ctx, db.ChangePasswordParams{
 		MemberID: memberID, OldPwd: from, NewPwd: to, KeepSeconds: keep.Seconds(),
 	})
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return revocation.Entry{}, false, nil
-	case err != nil:
-		return revocation.Entry{}, false, postgres.Fault(err)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, false, nil
 	}
-	return revocation.Entry{MemberID: memberID, Generation: row.Generation, ExpiresAt: row.ExpiresAt}, true, nil
+	return generation, err == nil, postgres.Fault(err)
 }

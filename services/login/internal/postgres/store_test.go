@@ -127,21 +127,94 @@ func TestRevokeMember(t *testing.T) {
 		if err != nil || m.Generation != last {
 			t.Errorf("a login gets %d, want %d, %v", m.Generation, last, err)
 		}
-		e, err := store.RevokeMember(ctx, "ada", time.Hour)
-		if err != nil || e.Generation <= last || time.Until(e.ExpiresAt) < 59*time.Minute {
-			t.Fatalf("%+v after %d, %v", e, last, err)
+		if err := store.RevokeMember(ctx, "ada", time.Hour); err != nil {
+			t.Fatal(err)
 		}
-		last = e.Generation
+		g, expires := generation(t, admin, "ada")
+		if g <= last || time.Until(expires) < 59*time.Minute {
+			t.Fatalf("%d until %s, after %d", g, expires, last)
+		}
+		for token, want := range map[int64]bool{0: true, last: true, g - 1: true, g: false} {
+			if revoked, err := store.Revoked(ctx, claims("x", "ada", token)); revoked != want || err != nil {
+				t.Errorf("a token of generation %d of %d is revoked: %v, %v", token, g, revoked, err)
+			}
+		}
+		last = g
 	}
 	// Also when the clock of the database was turned back since.
 	if _, err := admin.Exec(ctx, "UPDATE revoked_member SET generation = generation + 3600000000"); err != nil {
 		t.Fatal(err)
 	}
-	if e, err := store.RevokeMember(ctx, "ada", time.Hour); err != nil || e.Generation != last+3600000001 {
-		t.Errorf("%d after %d, %v", e.Generation, last+3600000000, err)
+	if err := store.RevokeMember(ctx, "ada", time.Hour); err != nil {
+		t.Error(err)
 	}
-	if _, err := store.RevokeMember(ctx, "nobody", time.Hour); err != nil {
+	if g, _ := generation(t, admin, "ada"); g != last+3600000001 {
+		t.Errorf("%d after %d", g, last+3600000000)
+	}
+	if err := store.RevokeMember(ctx, "nobody", time.Hour); err != nil {
 		t.Errorf("nobody: %v", err)
+	}
+}
+
+// generation returns what is stored of the withdrawal of all tokens of a member.
+func generation(t *testing.T, conn *pgxpool.Pool, memberID string) (g int64, expires time.Time) {
+	t.Helper()
+	err := conn.QueryRow(t.Context(), "SELECT generation, expires_at FROM revoked_member WHERE member_id = $1", memberID).Scan(&g, &expires)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g, expires
+}
+
+// claims are those of a token that lives for another hour.
+func claims(id, memberID string, generation int64) token.Claims {
+	return token.Claims{ID: id, MemberID: memberID, Generation: generation, ExpiresAt: time.Now().Add(time.Hour)}
+}
+
+// No statement of the login role brings a withdrawn token back: generation and
+// expiry only grow, and rows go only when no token can be left.
+func TestNothingBringsTokensBack(t *testing.T) {
+	t.Parallel()
+	d := migrationstest.New(t)
+	store := postgres.NewStore(open(t, d.URL("login_svc")))
+	ctx := t.Context()
+	if err := store.RevokeMember(ctx, "ada", 48*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Revoke(ctx, claims("one", "bob", 0)); err != nil {
+		t.Fatal(err)
+	}
+	role := open(t, d.URL("login_svc"))
+	g, until := generation(t, role, "ada")
+	for _, sql := range []string{
+		"UPDATE revoked_member SET generation = 1",
+		"UPDATE revoked_member SET expires_at = now() - interval '1 day'",
+		"UPDATE revoked_member SET member_id = 'eve'",
+		"UPDATE revoked_member SET generation = 9007199254740992", // no login would get a valid token any more
+		"DELETE FROM revoked_member",
+		"TRUNCATE revoked_member",
+		"SELECT forget_revocations(1000)",
+		"UPDATE revoked_token SET expires_at = now() - interval '1 day'",
+		"UPDATE revoked_token SET jti = 'two'",
+		"DELETE FROM revoked_token",
+		"INSERT INTO revoked_token VALUES ('one', 'bob', now() - interval '1 day') ON CONFLICT (jti) DO UPDATE SET expires_at = EXCLUDED.expires_at",
+	} {
+		_, _ = role.Exec(ctx, sql) // refused, or without effect
+		for _, c := range []token.Claims{claims("x", "ada", g-1), claims("one", "bob", 0)} {
+			if revoked, err := store.Revoked(ctx, c); !revoked || err != nil {
+				t.Fatalf("%s: the token of %s is revoked: %v, %v", sql, c.MemberID, revoked, err)
+			}
+		}
+		if now, expires := generation(t, role, "ada"); now < g || now >= 1<<53 || expires.Before(until) {
+			t.Errorf("%s: generation %d until %s, was %d until %s", sql, now, expires, g, until)
+		}
+	}
+	// A later withdrawal that counts for less time does not shorten the first.
+	if err := store.RevokeMember(ctx, "ada", time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if _, expires := generation(t, role, "ada"); expires.Before(until) {
+		t.Errorf("until %s, was %s", expires, until)
 	}
 }
 
@@ -159,12 +232,12 @@ func TestChangePassword(t *testing.T) {
 	if rows := count(t, admin, "revoked_member"); rows != 0 {
 		t.Error("nothing changed, and yet the tokens were withdrawn")
 	}
-	e, changed, err := store.ChangePassword(ctx, "ada", "old", "new", time.Hour)
+	g, changed, err := store.ChangePassword(ctx, "ada", "old", "new", time.Hour)
 	if !changed || err != nil {
 		t.Fatal(changed, err)
 	}
-	if m, stored, err := store.Find(ctx, "ada"); err != nil || stored != "new" || m.Generation != e.Generation || e.Generation == 0 {
-		t.Errorf("%+v with %q, %v; withdrawn are those before %d", m, stored, err, e.Generation)
+	if m, stored, err := store.Find(ctx, "ada"); err != nil || stored != "new" || m.Generation != g || g == 0 {
+		t.Errorf("%+v with %q, %v; withdrawn are those before %d", m, stored, err, g)
 	}
 }
 
@@ -224,10 +297,10 @@ func TestDatabaseAway(t *testing.T) {
 	ctx := t.Context()
 	_, _, find := store.Find(ctx, "ada")
 	_, replace := store.ReplacePassword(ctx, "ada", "a", "b")
-	_, revokeMember := store.RevokeMember(ctx, "ada", time.Hour)
+	_, revoked := store.Revoked(ctx, token.Claims{})
 	_, _, change := store.ChangePassword(ctx, "ada", "a", "b", time.Hour)
 	for name, err := range map[string]error{
-		"insert": store.Insert(ctx, login.Member{}, ""), "find": find, "replace": replace, "revoke": store.Revoke(ctx, token.Claims{}), "revoke_member": revokeMember, "change": change,
+		"insert": store.Insert(ctx, login.Member{}, ""), "find": find, "replace": replace, "revoke": store.Revoke(ctx, token.Claims{}), "revoke_member": store.RevokeMember(ctx, "ada", time.Hour), "revoked": revoked, "change": change,
 	} {
 		if fault.CodeOf(err) != fault.Unavailable {
 			t.Errorf("%s: %v", name, err)

@@ -24,7 +24,6 @@ import (
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/pkg/telemetry"
 	"example.com/pizza/pkg/token"
-	"example.com/pizza/pkg/token/revocation"
 	"example.com/pizza/services/order/internal/httpapi"
 	"example.com/pizza/services/order/internal/idempotency"
 	"example.com/pizza/services/order/internal/menuclient"
@@ -38,15 +37,14 @@ const SchemaVersion = 20
 
 // Config is the configuration of the order service.
 type Config struct {
-	HTTP        server.Config
-	Log         logging.Config
-	Traces      telemetry.Config
-	DB          pg.Config
-	Token       token.Config
-	Revocations revocation.Config
-	Menu        menuclient.Config
-	Quote       quotecache.Config
-	Shop        Shop
+	HTTP   server.Config
+	Log    logging.Config
+	Traces telemetry.Config
+	DB     pg.Config
+	Token  token.Config
+	Menu   menuclient.Config
+	Quote  quotecache.Config
+	Shop   Shop
 
 	Events      connect.Config
 	Idempotency idempotency.Config
@@ -131,14 +129,12 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 		return nil, err
 	}
 	store := postgres.NewStore(pool)
-	revocations := revocation.New(pool, c.Revocations, log, registry, time.Now)
-	tokens := token.Checker{Keys: keys.Keys, Revocations: revocations}
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_order", SchemaVersion))
 	gate := admission.New("order", c.limits(), log, registry)
 	quotes := quotecache.New(menu, c.Quote, log, registry, time.Now)
 	orders := order.NewService(quotes, store, gate, counts.Limit("order", "member", c.Limits.Order), zone, time.Now, registry)
 	s := server.New(c.HTTP, log, ready, registry, traces)
-	if err := httpapi.Register(s, orders, tokens, registry); err != nil {
+	if err := httpapi.Register(s, orders, keys.Keys, registry); err != nil {
 		counts.Close()
 		publisher.Close()
 		pool.Close()
@@ -151,7 +147,6 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	cleaner := idempotency.New(store, c.Idempotency, log, registry)
 	a.background.Go(func() { cleaner.Run(working) })
 	a.background.Go(func() { keys.Run(working) })
-	a.background.Go(func() { revocations.Run(working) })
 	a.background.Go(func() { publisher.Run(working) })
 	return a, nil
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,7 +25,6 @@ import (
 	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/telemetry"
 	"example.com/pizza/pkg/telemetry/telemetrytest"
-	"example.com/pizza/pkg/token/revocation"
 	"example.com/pizza/services/order/api"
 	"example.com/pizza/services/order/internal/app"
 	"example.com/pizza/services/order/internal/menuclient"
@@ -63,8 +61,7 @@ func TestTraceOfAnOrder(t *testing.T) {
 				"SERVICE_VERSION=v1", "ENVIRONMENT=test")
 			s := startWith(t, app.Config{
 				DB: pgtest.Config(t, db.URL("order_svc")), Menu: menuclient.Config{BaseURL: menu}, Events: c,
-				Revocations: revocation.Config{Refresh: time.Hour, MaxAge: time.Hour, WhenStale: "refuse"},
-				Log:         logging.Config{Version: "v2", Environment: "test"}, Traces: telemetry.Config{Endpoint: collector.HTTP, DelayMS: 50},
+				Log: logging.Config{Version: "v2", Environment: "test"}, Traces: telemetry.Config{Endpoint: collector.HTTP, DelayMS: 50},
 			})
 			const body = `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":2}]}`
 			apitest.Decode[api.PlacedOrder](t, s.order(t, s.as(t, "kim"), body), http.StatusCreated) // what is read once is read now
@@ -100,6 +97,7 @@ func orderSpans(transport string) []string {
 		"  order client POST /int/menu/quote",
 		"    menu server POST /int/menu/quote",
 		"      menu client Mark",
+		"  order client SetMember", // checks the token
 		"  order producer create order.created",
 		"    order client InsertOrder",
 		"    kitchen consumer process order.created",

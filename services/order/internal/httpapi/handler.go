@@ -5,6 +5,7 @@ package httpapi
 
 import (
 	"context"
+	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,11 +24,13 @@ type Handler struct {
 	repeats repeats
 }
 
-// Register puts the operations on the server's ports; tokens decides who may
-// call those that need a member.
-func Register(s *server.Server, orders *order.Service, tokens token.Checker, registry prometheus.Registerer) error {
-	member := []echo.MiddlewareFunc{server.RequireToken(tokens.Check)}
-	api.RegisterHandlersWithOptions(s.Router(), api.NewStrictHandler(&Handler{orders, newRepeats(registry)}, nil), api.RegisterHandlersOptions{
+// Register puts the operations on the server's ports; keys verify the tokens of
+// those that need a member.
+func Register(s *server.Server, orders *order.Service, keys *token.Keys, registry prometheus.Registerer) error {
+	tokens := newTokens(keys, time.Now)
+	member := []echo.MiddlewareFunc{server.RequireToken(tokens.check)}
+	handler := api.NewStrictHandler(&Handler{orders, newRepeats(registry)}, []api.StrictMiddlewareFunc{tokens.remember})
+	api.RegisterHandlersWithOptions(s.Router(), handler, api.RegisterHandlersOptions{
 		OperationMiddlewares: map[string][]echo.MiddlewareFunc{
 			"PlaceOrder": append([]echo.MiddlewareFunc{ratelimit.Announce}, member...), "ListMyOrders": member, "GetOrder": member,
 		},
@@ -36,18 +39,18 @@ func Register(s *server.Server, orders *order.Service, tokens token.Checker, reg
 	return s.ServeDocument("order", api.Document)
 }
 
-// caller returns the member whose token RequireToken has checked.
-func caller(ctx context.Context) (string, error) {
+// caller returns the member whose token RequireToken has verified.
+func caller(ctx context.Context) (order.Caller, error) {
 	claims, ok := token.FromContext(ctx)
 	if !ok {
-		return "", token.ErrMissing
+		return order.Caller{}, token.ErrMissing
 	}
-	return claims.MemberID, nil
+	return order.Caller{MemberID: claims.MemberID, TokenID: claims.ID, Generation: claims.Generation}, nil
 }
 
 // PlaceOrder answers POST /order/.
 func (h *Handler) PlaceOrder(ctx context.Context, r api.PlaceOrderRequestObject) (api.PlaceOrderResponseObject, error) {
-	memberID, err := caller(ctx)
+	member, err := caller(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +61,7 @@ func (h *Handler) PlaceOrder(ctx context.Context, r api.PlaceOrderRequestObject)
 	names := bind.Names{}
 	n := readOrder(*r.Body, names)
 	n.Key = key
-	answer, err := h.orders.Place(ctx, memberID, n, writeReceipt)
+	answer, err := h.orders.Place(ctx, member, n, writeReceipt)
 	h.repeats.count(answer, err)
 	if err != nil {
 		return nil, names.Restore(err)
@@ -68,7 +71,7 @@ func (h *Handler) PlaceOrder(ctx context.Context, r api.PlaceOrderRequestObject)
 
 // ListMyOrders answers GET /order/myorder/.
 func (h *Handler) ListMyOrders(ctx context.Context, r api.ListMyOrdersRequestObject) (api.ListMyOrdersResponseObject, error) {
-	memberID, err := caller(ctx)
+	member, err := caller(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +79,7 @@ func (h *Handler) ListMyOrders(ctx context.Context, r api.ListMyOrdersRequestObj
 	if err != nil {
 		return nil, err
 	}
-	orders, next, err := h.orders.List(ctx, memberID, after, limit)
+	orders, next, err := h.orders.List(ctx, member, after, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -92,11 +95,11 @@ func (h *Handler) ListMyOrders(ctx context.Context, r api.ListMyOrdersRequestObj
 
 // GetOrder answers GET /order/{order_id}/.
 func (h *Handler) GetOrder(ctx context.Context, r api.GetOrderRequestObject) (api.GetOrderResponseObject, error) {
-	memberID, err := caller(ctx)
+	member, err := caller(ctx)
 	if err != nil {
 		return nil, err
 	}
-	o, err := h.orders.Get(ctx, memberID, r.OrderID)
+	o, err := h.orders.Get(ctx, member, r.OrderID)
 	if err != nil {
 		return nil, err
 	}

@@ -52,10 +52,10 @@ func (n NewOrder) Fingerprint() (Fingerprint, error) {
 	return sha256.Sum256(text), nil
 }
 
-// recall returns what a member was told about the order that its key has placed,
-// if it has; ErrOtherOrder if that order was another one.
-func (s *Service) recall(ctx context.Context, memberID, key string, asked Fingerprint) (r Receipt, found bool, err error) {
-	a, found, err := s.store.Answer(ctx, memberID, key)
+// recall returns the receipt of the order that the key has placed, if it has, or
+// ErrOtherOrder if that was a different order.
+func (s *Service) recall(ctx context.Context, c Caller, key string, asked Fingerprint) (r Receipt, found bool, err error) {
+	a, found, err := s.store.Answer(ctx, c, key)
 	switch {
 	case err != nil || !found:
 		return Receipt{}, false, err

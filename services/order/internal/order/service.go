@@ -32,21 +32,24 @@ type Pricer interface {
 	Quote(ctx context.Context, lines []NewLine) ([]Price, error)
 }
 
-// Store keeps orders.
+// Store keeps orders. Every method that takes a Caller returns ErrRevoked, and
+// does nothing, if the caller's token was withdrawn; all return Unavailable.
 type Store interface {
+	// Check does nothing else.
+	Check(ctx context.Context, c Caller) error
+	// Answer returns what is kept under a key of the caller.
+	Answer(ctx context.Context, c Caller, key string) (a Answer, found bool, err error)
 	// Insert keeps the order with its lines and announces it, or does nothing.
 	// It returns Invalid for a branch that does not exist or a pizza that is no
 	// longer sold. With an answer it keeps that under its key too, and returns
 	// ErrInWork where the key is in use: at once, even while the order of that
 	// key is only about to be kept.
-	Insert(ctx context.Context, o Order, a *Answer) error
-	// Answer returns what is kept under a member's key.
-	Answer(ctx context.Context, memberID, key string) (a Answer, found bool, err error)
-	// List returns up to limit orders of a member, newest first, after a
+	Insert(ctx context.Context, c Caller, o Order, a *Answer) error
+	// List returns up to limit orders of the caller, newest first, after a
 	// position; nil starts at the newest.
-	List(ctx context.Context, memberID string, after *Position, limit int) ([]Order, error)
-	// Get returns one order of a member, or NotFound.
-	Get(ctx context.Context, memberID, orderID string) (Order, error)
+	List(ctx context.Context, c Caller, after *Position, limit int) ([]Order, error)
+	// Get returns one order of the caller, or NotFound.
+	Get(ctx context.Context, c Caller, orderID string) (Order, error)
 	// Branches returns all branches, by id.
 	Branches(ctx context.Context) ([]Branch, error)
 }
@@ -73,55 +76,73 @@ func NewService(
 	return &Service{pricer: pricer, store: store, gate: gate, limit: limit, zone: zone, now: now, sales: newSales(registry)}
 }
 
-// Place places an order for a member, and returns what receipt makes of it. It
-// returns Invalid with every bad field, Conflict when the expected total is not
-// the price, RateLimited when the member orders too often, and Unavailable when menu
-// or database do not answer or there is no room for the order; then nothing was ordered, except when the database, or the
-// caller, went away just as the order was kept.
+// Place places an order for the caller, and returns the receipt that receipt
+// writes for it. Errors are ErrRevoked for a withdrawn token, before anything
+// else; Invalid with every bad field; Conflict if the expected total is not the
+// price; RateLimited if the member orders too often; and Unavailable if menu or
+// database do not answer or the service is busy. No order is placed then, unless
+// the database or the caller went away just as the order was committed.
 //
-// With a key, an order is placed once however often it is asked for: where the
-// key has placed it already, its receipt is returned again. Other errors are
-// then ErrInWork and ErrOtherOrder.
-func (s *Service) Place(ctx context.Context, memberID string, n NewOrder, receipt func(Order) (Receipt, error)) (Receipt, error) {
-	if err := n.Validate(); err != nil {
-		return Receipt{}, err
-	}
+// An order with a key is placed once, however often it is requested: later
+// requests get the first receipt again. Such an order can also fail with
+// ErrInWork and ErrOtherOrder.
+func (s *Service) Place(ctx context.Context, c Caller, n NewOrder, receipt func(Order) (Receipt, error)) (Receipt, error) {
 	if n.Key == "" {
-		return s.admitted(ctx, memberID, n, nil, receipt)
+		return s.placeUnkeyed(ctx, c, n, receipt)
 	}
 	asked, err := n.Fingerprint()
 	if err != nil {
 		return Receipt{}, err
 	}
-	// This look-up spares a repeated order everything that could fail by now:
-	// menu is away, the price has changed, the pizza is gone. That there is no
-	// second order does not rest on it, but on the Store.
-	if r, found, err := s.recall(ctx, memberID, n.Key, asked); found || err != nil {
-		return r, err
+	// One round trip checks the token and looks the key up. A repeated order is
+	// answered here, so it cannot fail because menu is away, the price has
+	// changed, or the pizza is gone. The Store prevents a second order, not this.
+	kept, found, recalled := s.recall(ctx, c, n.Key, asked)
+	if recalled != nil && !errors.Is(recalled, ErrOtherOrder) {
+		return Receipt{}, recalled
 	}
-	r, err := s.placeOnce(ctx, memberID, n, &Answer{Key: n.Key, Fingerprint: asked}, receipt)
-	if err == nil || errors.Is(err, admission.ErrBusy) || errors.Is(err, ratelimit.ErrLimited) {
+	if err := n.Validate(); err != nil {
+		return Receipt{}, err
+	}
+	if found || recalled != nil {
+		return kept, recalled
+	}
+	r, err := s.placeOnce(ctx, c, n, &Answer{Key: n.Key, Fingerprint: asked}, receipt)
+	if err == nil || errors.Is(err, admission.ErrBusy) || errors.Is(err, ratelimit.ErrLimited) || errors.Is(err, ErrRevoked) {
 		return r, err
 	}
 	// The order may be kept all the same: by another request, which was faster,
 	// or by this one, when the connection broke after the commit.
-	again, found, unknown := s.recall(ctx, memberID, n.Key, asked)
+	again, found, unknown := s.recall(ctx, c, n.Key, asked)
 	if found || errors.Is(unknown, ErrOtherOrder) {
 		return again, unknown
 	}
 	return Receipt{}, err
 }
 
+// placeUnkeyed checks the token before anything is done or counted for its
+// member: whoever has stolen a token that is withdrawn cannot use up the limit of
+// its owner.
+func (s *Service) placeUnkeyed(ctx context.Context, c Caller, n NewOrder, receipt func(Order) (Receipt, error)) (Receipt, error) {
+	if err := s.store.Check(ctx, c); err != nil {
+		return Receipt{}, err
+	}
+	if err := n.Validate(); err != nil {
+		return Receipt{}, err
+	}
+	return s.admitted(ctx, c, n, nil, receipt)
+}
+
 // placeOnce is admitted for one request at a time of each key in this process: a
 // client that tries again too early takes no place in the queue, and costs menu
 // and database nothing. Requests elsewhere are told apart by the Store.
-func (s *Service) placeOnce(ctx context.Context, memberID string, n NewOrder, a *Answer, receipt func(Order) (Receipt, error)) (Receipt, error) {
-	leave, ok := s.inWork.enter(memberID, n.Key)
+func (s *Service) placeOnce(ctx context.Context, c Caller, n NewOrder, a *Answer, receipt func(Order) (Receipt, error)) (Receipt, error) {
+	leave, ok := s.inWork.enter(c.MemberID, n.Key)
 	if !ok {
 		return Receipt{}, ErrInWork
 	}
 	defer leave()
-	return s.admitted(ctx, memberID, n, a, receipt)
+	return s.admitted(ctx, c, n, a, receipt)
 }
 
 // admitted places the order if the rate limit and the admission gate allow it. Both
@@ -129,8 +150,8 @@ func (s *Service) placeOnce(ctx context.Context, memberID string, n NewOrder, a 
 // order, and an order that is already placed take no place from others and cost the
 // member nothing. An order costs when it has a place, so a 503 of the gate is free;
 // a 503 of menu or database is refunded.
-func (s *Service) admitted(ctx context.Context, memberID string, n NewOrder, a *Answer, receipt func(Order) (Receipt, error)) (Receipt, error) {
-	charge := s.limit.For(memberID)
+func (s *Service) admitted(ctx context.Context, c Caller, n NewOrder, a *Answer, receipt func(Order) (Receipt, error)) (Receipt, error) {
+	charge := s.limit.For(c.MemberID)
 	if err := ratelimit.Check(ctx, charge); err != nil {
 		return Receipt{}, err
 	}
@@ -143,16 +164,16 @@ func (s *Service) admitted(ctx context.Context, memberID string, n NewOrder, a *
 	if err != nil {
 		return Receipt{}, err
 	}
-	r, err := s.place(ctx, memberID, n, a, receipt)
+	r, err := s.place(ctx, c, n, a, receipt)
 	// Not for a caller that goes away: its order may be kept.
-	if fault.CodeOf(err) == fault.Unavailable && ctx.Err() == nil {
+	if errors.Is(err, ErrRevoked) || fault.CodeOf(err) == fault.Unavailable && ctx.Err() == nil {
 		refund()
 	}
 	return r, err
 }
 
 // place prices the order and keeps it, with what is answered if a is there.
-func (s *Service) place(ctx context.Context, memberID string, n NewOrder, a *Answer, receipt func(Order) (Receipt, error)) (Receipt, error) {
+func (s *Service) place(ctx context.Context, c Caller, n NewOrder, a *Answer, receipt func(Order) (Receipt, error)) (Receipt, error) {
 	// The menu is asked before the transaction begins, so that a slow menu
 	// holds no connection to the database.
 	prices, err := s.pricer.Quote(ctx, n.Lines)
@@ -172,7 +193,7 @@ func (s *Service) place(ctx context.Context, memberID string, n NewOrder, a *Ans
 	}
 	placed := s.now().In(s.zone).Truncate(time.Microsecond) // what the table keeps
 	o := Order{
-		ID: id.String(), MemberID: memberID, BranchID: &n.BranchID, Placed: placed,
+		ID: id.String(), MemberID: c.MemberID, BranchID: &n.BranchID, Placed: placed,
 		Date: placed.Format(time.DateOnly), Time: placed.Format(time.TimeOnly),
 		Total: &total, Lines: lines,
 	}
@@ -183,7 +204,7 @@ func (s *Service) place(ctx context.Context, memberID string, n NewOrder, a *Ans
 	if a != nil {
 		a.Receipt = r
 	}
-	if err := s.store.Insert(ctx, o, a); err != nil {
+	if err := s.store.Insert(ctx, c, o, a); err != nil {
 		return r, err
 	}
 	s.sales.count(o)
@@ -221,11 +242,11 @@ const (
 	MaxLimit     = 500
 )
 
-// List returns one page of a member's orders, newest first, and the position
+// List returns one page of the caller's orders, newest first, and the position
 // after which the next page starts; nil when this is the last one.
-func (s *Service) List(ctx context.Context, memberID string, after *Position, limit int) ([]Order, *Position, error) {
+func (s *Service) List(ctx context.Context, c Caller, after *Position, limit int) ([]Order, *Position, error) {
 	// One more than asked for tells whether there is a next page.
-	orders, err := s.store.List(ctx, memberID, after, limit+1)
+	orders, err := s.store.List(ctx, c, after, limit+1)
 	if err != nil || len(orders) <= limit {
 		return orders, nil, err
 	}
@@ -233,12 +254,12 @@ func (s *Service) List(ctx context.Context, memberID string, after *Position, li
 	return orders[:limit], &last, nil
 }
 
-// Get returns one order of a member, or NotFound.
-func (s *Service) Get(ctx context.Context, memberID, orderID string) (Order, error) {
+// Get returns one order of the caller, or NotFound.
+func (s *Service) Get(ctx context.Context, c Caller, orderID string) (Order, error) {
 	if !utf8.ValidString(orderID) || strings.ContainsRune(orderID, 0) {
 		return Order{}, fault.New(fault.NotFound, "no such order") // no stored id can look like this
 	}
-	return s.store.Get(ctx, memberID, orderID)
+	return s.store.Get(ctx, c, orderID)
 }
 
 // Branches returns all branches, by id.

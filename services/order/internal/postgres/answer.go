@@ -13,9 +13,10 @@ import (
 	"example.com/pizza/services/order/internal/postgres/db"
 )
 
-// Answer returns what is kept under a member's key. It returns Unavailable.
-func (s *Store) Answer(ctx context.Context, memberID, key string) (a order.Answer, found bool, err error) {
-	row, err := s.as(memberID).GetAnswer(ctx, db.GetAnswerParams{MemberID: memberID, Key: key})
+// Answer returns what is kept under a key of the caller. It returns
+// order.ErrRevoked and Unavailable.
+func (s *Store) Answer(ctx context.Context, c order.Caller, key string) (a order.Answer, found bool, err error) {
+	row, err := s.as(c).GetAnswer(ctx, db.GetAnswerParams{MemberID: c.MemberID, Key: key})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return order.Answer{}, false, nil

@@ -72,7 +72,7 @@ func (w way) exec(t *testing.T, sql string) {
 // column returns what a query reads for a member.
 func (w way) column(t *testing.T, memberID, sql string) []string {
 	t.Helper()
-	rows, err := member{w.pool, memberID}.Query(t.Context(), sql)
+	rows, err := member{w.pool, as(memberID)}.Query(t.Context(), sql)
 	if err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}

@@ -7,39 +7,74 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"example.com/pizza/pkg/postgres"
+	"example.com/pizza/services/order/internal/order"
 	"example.com/pizza/services/order/internal/postgres/db"
 )
 
-// as returns the queries of one member: the database lets each see and add that
-// member's rows only, whatever its WHERE says. Everything else has s.queries,
-// which see no row that belongs to a member.
-func (s *Store) as(memberID string) *db.Queries { return db.New(member{s.pool, memberID}) }
+// as returns the queries of one caller: the database lets it read and add its
+// member's rows only, whatever the WHERE says, and none if its token was
+// withdrawn. All other queries go through s.queries, which see no member's rows.
+func (s *Store) as(c order.Caller) *db.Queries { return db.New(member{s.pool, c}) }
 
-// member runs each statement behind the one that sets the member, which the
-// row-level policies of the migrations compare with. The two are one batch:
+// Check returns order.ErrRevoked if the caller's token was withdrawn, and
+// Unavailable.
+func (s *Store) Check(ctx context.Context, c order.Caller) error {
+	m := member{s.pool, c}
+	return postgres.Fault(readRevoked(s.pool.QueryRow(ctx, setMember, m.args()...)))
+}
+
+// member runs each statement behind setMember, which checks the token and sets
+// the member that the row-level policies of the migrations compare with. The two
+// are one batch:
 //
-//   - one round trip, as the statement alone;
+//   - one round trip, as for the statement alone;
 //   - one transaction, which PostgreSQL begins and ends by itself around what comes
 //     before one Sync (PostgreSQL documentation, "Pipelining"). The setting is local
 //     to it, and gone when the connection, or the server connection behind a
-//     pooler, is given to somebody else: after errors and cut-off requests too;
-//   - one result: what fails at the end of the transaction fails the statement.
+//     pooler, is used by somebody else, even after errors and canceled requests;
+//   - one result: an error at the end of the transaction fails the statement.
 type member struct {
-	pool *pgxpool.Pool
-	id   string
+	pool   *pgxpool.Pool
+	caller order.Caller
 }
 
-const setMember = "SELECT set_config('pizza.member', $1, true)"
+// setMember looks the token up by primary key and returns whether it was
+// withdrawn. If it was, the member stays unset: row-level security then hides and
+// refuses every row, even if the result were ignored. OFFSET 0 keeps the planner
+// from copying the two look-ups to both places that use their result.
+const setMember = `-- name: SetMember :one
+SELECT t.revoked, set_config('pizza.member', CASE WHEN t.revoked THEN '' ELSE $1::text END, true)
+FROM (
+    SELECT EXISTS (SELECT FROM revoked_token WHERE jti = $2::text)
+        OR EXISTS (SELECT FROM revoked_member WHERE member_id = $1::text AND generation > $3::bigint) AS revoked
+    OFFSET 0
+) AS t`
 
-// send queues a statement behind the member, and returns the results from the
-// statement's on. They are to be closed, which ends the transaction.
+func (m member) args() []any { return []any{m.caller.MemberID, m.caller.TokenID, m.caller.Generation} }
+
+// readRevoked returns order.ErrRevoked if the row of setMember says so.
+func readRevoked(r pgx.Row) error {
+	var revoked bool
+	if err := r.Scan(&revoked, nil); err != nil {
+		return err
+	}
+	if revoked {
+		return order.ErrRevoked
+	}
+	return nil
+}
+
+// send queues a statement behind setMember, and returns the results from the
+// statement's on. The caller must close them, which ends the transaction. It
+// returns order.ErrRevoked without looking at the statement's result.
 func (m member) send(ctx context.Context, sql string, args []any) (pgx.BatchResults, error) {
 	batch := &pgx.Batch{}
-	batch.Queue(setMember, m.id)
+	batch.Queue(setMember, m.args()...)
 	batch.Queue(sql, args...)
 	results := m.pool.SendBatch(ctx, batch)
-	if _, err := results.Exec(); err != nil {
-		_ = results.Close() // repeats err
+	if err := readRevoked(results.QueryRow()); err != nil {
+		_ = results.Close() // repeats err, or is refused by row-level security
 		return nil, err
 	}
 	return results, nil

@@ -28,6 +28,9 @@ func newOrder(id, memberID string, pizzas ...string) order.Order {
 	return o
 }
 
+// as is a member with a token that nobody has withdrawn.
+func as(memberID string) order.Caller { return order.Caller{MemberID: memberID, TokenID: "good"} }
+
 func answer(key, orderID string) *order.Answer {
 	return &order.Answer{Key: key, Receipt: order.Receipt{Status: 201, Body: []byte(orderID)}}
 }
@@ -72,28 +75,28 @@ func TestStore(t *testing.T) {
 	t.Parallel()
 	ways(t, func(t *testing.T, w way) {
 		o := newOrder("n", "ada", "bbq_ckn_s", "bbq_ckn_m")
-		if err := w.Insert(t.Context(), o, answer("new", "n")); err != nil {
+		if err := w.Insert(t.Context(), as("ada"), o, answer("new", "n")); err != nil {
 			t.Fatal(err)
 		}
 		if n := w.counts(t); n != [4]int{3, 5, 3, 1} {
 			t.Errorf("%d orders, lines, answers and events", n)
 		}
-		got, err := w.Get(t.Context(), "ada", "n")
+		got, err := w.Get(t.Context(), as("ada"), "n")
 		if err != nil || len(got.Lines) != 2 {
 			t.Errorf("%+v, %v", got, err)
 		}
-		if _, err := w.Get(t.Context(), "bob", "n"); fault.CodeOf(err) != fault.NotFound {
+		if _, err := w.Get(t.Context(), as("bob"), "n"); fault.CodeOf(err) != fault.NotFound {
 			t.Errorf("another member's order: %v", err)
 		}
-		page, err := w.List(t.Context(), "ada", nil, 10)
+		page, err := w.List(t.Context(), as("ada"), nil, 10)
 		if err != nil || len(page) != 2 {
 			t.Errorf("%+v, %v", page, err)
 		}
-		a, found, err := w.Answer(t.Context(), "ada", "new")
+		a, found, err := w.Answer(t.Context(), as("ada"), "new")
 		if err != nil || !found || string(a.Receipt.Body) != "n" {
 			t.Errorf("%v %+v, %v", found, a, err)
 		}
-		if _, found, err := w.Answer(t.Context(), "bob", "new"); found || err != nil {
+		if _, found, err := w.Answer(t.Context(), as("bob"), "new"); found || err != nil {
 			t.Errorf("another member's answer: %v, %v", found, err)
 		}
 		if branches, err := w.Branches(t.Context()); err != nil || len(branches) == 0 {
@@ -122,7 +125,7 @@ func TestRowsOfAnotherMember(t *testing.T) {
 					INSERT INTO orders (order_id, member_id, date, time) VALUES ('n', 'ada', 'd', 't') RETURNING order_id
 				) INSERT INTO order_detail (order_id, quantity) SELECT order_id, 1 FROM placed UNION ALL SELECT 'b', 1`},
 		} {
-			if _, err := (member{w.pool, "ada"}).Exec(t.Context(), c.sql); sqlstate(err) != "42501" {
+			if _, err := (member{w.pool, as("ada")}).Exec(t.Context(), c.sql); sqlstate(err) != "42501" {
 				t.Errorf("%s: %v", c.name, err)
 			}
 			w.mustBeNobody(t)
@@ -139,11 +142,11 @@ func TestInsertIsAtomic(t *testing.T) {
 	t.Parallel()
 	ways(t, func(t *testing.T, w way) {
 		before := w.counts(t)
-		err := w.Insert(t.Context(), newOrder("n", "ada", "bbq_ckn_s", "no_such_pizza"), answer("new", "n"))
+		err := w.Insert(t.Context(), as("ada"), newOrder("n", "ada", "bbq_ckn_s", "no_such_pizza"), answer("new", "n"))
 		if fault.CodeOf(err) != fault.Invalid {
 			t.Errorf("%v", err)
 		}
-		if err := w.Insert(t.Context(), newOrder("n", "ada", "bbq_ckn_s"), answer("k", "n")); !errors.Is(err, order.ErrInWork) {
+		if err := w.Insert(t.Context(), as("ada"), newOrder("n", "ada", "bbq_ckn_s"), answer("k", "n")); !errors.Is(err, order.ErrInWork) {
 			t.Errorf("a key that is taken: %v", err)
 		}
 		if after := w.counts(t); after != before {
@@ -157,7 +160,7 @@ func TestInsertIsAtomic(t *testing.T) {
 func TestMemberDoesNotStay(t *testing.T) {
 	t.Parallel()
 	ways(t, func(t *testing.T, w way) {
-		ada := member{w.pool, "ada"}
+		ada := member{w.pool, as("ada")}
 		t.Run("error", func(t *testing.T) {
 			if _, err := ada.Exec(t.Context(), "SELECT 1/0"); sqlstate(err) != "22012" {
 				t.Errorf("%v", err)
@@ -193,7 +196,7 @@ func TestMemberDoesNotStay(t *testing.T) {
 			w.mustBeNobody(t)
 		})
 		t.Run("no_row", func(t *testing.T) {
-			if _, found, err := w.Answer(t.Context(), "ada", "unknown"); found || err != nil {
+			if _, found, err := w.Answer(t.Context(), as("ada"), "unknown"); found || err != nil {
 				t.Errorf("%v, %v", found, err)
 			}
 			w.mustBeNobody(t)
@@ -203,7 +206,7 @@ func TestMemberDoesNotStay(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := tx.Exec(t.Context(), setMember, "ada"); err != nil {
+			if _, err := tx.Exec(t.Context(), setMember, ada.args()...); err != nil {
 				t.Error(err)
 			}
 			if err := tx.Rollback(t.Context()); err != nil {
@@ -280,7 +283,7 @@ func TestOneRoundTrip(t *testing.T) {
 	defer pool.Close()
 	store := NewStore(pool)
 	list := func() {
-		if _, err := store.List(t.Context(), "ada", nil, 10); err != nil {
+		if _, err := store.List(t.Context(), as("ada"), nil, 10); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -10,21 +10,21 @@ import (
 	"example.com/pizza/services/order/internal/postgres/db"
 )
 
-// List returns up to limit orders of a member, newest first, after a position.
-// It returns Unavailable.
-func (s *Store) List(ctx context.Context, memberID string, after *order.Position, limit int) ([]order.Order, error) {
-	page := db.ListOrdersParams{MemberID: memberID, MaxOrders: int32(limit)} //nolint:gosec // at most a page, as the service has checked
+// List returns up to limit orders of the caller, newest first, after a position.
+// It returns order.ErrRevoked and Unavailable.
+func (s *Store) List(ctx context.Context, c order.Caller, after *order.Position, limit int) ([]order.Order, error) {
+	page := db.ListOrdersParams{MemberID: c.MemberID, MaxOrders: int32(limit)} //nolint:gosec // at most a page, as the service has checked
 	if after != nil {
 		page.HasAfter, page.AfterDate, page.AfterTime, page.AfterID = true, after.Date, after.Time, after.ID
 	}
-	rows, err := s.as(memberID).ListOrders(ctx, page)
+	rows, err := s.as(c).ListOrders(ctx, page)
 	if err != nil {
 		return nil, postgres.Fault(err)
 	}
 	orders := []order.Order{}
 	for _, r := range rows {
 		if n := len(orders); n == 0 || orders[n-1].ID != r.OrderID {
-			orders = append(orders, order.Order{ID: r.OrderID, MemberID: memberID, BranchID: r.BranID, Date: r.Date, Time: r.Time})
+			orders = append(orders, order.Order{ID: r.OrderID, MemberID: c.MemberID, BranchID: r.BranID, Date: r.Date, Time: r.Time})
 		}
 		last := &orders[len(orders)-1]
 		last.Lines = appendLine(last.Lines, r.OrderDetailID, r.PizzaID, r.Quantity, r.UnitPrice)
@@ -32,9 +32,10 @@ func (s *Store) List(ctx context.Context, memberID string, after *order.Position
 	return orders, nil
 }
 
-// Get returns one order of a member. It returns NotFound and Unavailable.
-func (s *Store) Get(ctx context.Context, memberID, orderID string) (order.Order, error) {
-	rows, err := s.as(memberID).GetOrder(ctx, db.GetOrderParams{OrderID: orderID, MemberID: memberID})
+// Get returns one order of the caller. It returns NotFound, order.ErrRevoked and
+// Unavailable.
+func (s *Store) Get(ctx context.Context, c order.Caller, orderID string) (order.Order, error) {
+	rows, err := s.as(c).GetOrder(ctx, db.GetOrderParams{OrderID: orderID, MemberID: c.MemberID})
 	if err != nil {
 		return order.Order{}, postgres.Fault(err)
 	}
@@ -43,7 +44,7 @@ func (s *Store) Get(ctx context.Context, memberID, orderID string) (order.Order,
 	}
 	first := rows[0]
 	o := order.Order{
-		ID: first.OrderID, MemberID: memberID, BranchID: first.BranID,
+		ID: first.OrderID, MemberID: c.MemberID, BranchID: first.BranID,
 		Date: first.Date, Time: first.Time, Total: first.TotalPrice,
 	}
 	for _, r := range rows {

@@ -19,7 +19,7 @@ import (
 // Store is an order.Store.
 type Store struct {
 	pool    *pgxpool.Pool
-	queries *db.Queries // of nobody: as has those of a member
+	queries *db.Queries // of no member; see as
 }
 
 // NewStore returns a store on a pool of the order service's role.
@@ -28,9 +28,9 @@ func NewStore(pool *pgxpool.Pool) *Store { return &Store{pool, db.New(pool)} }
 // Insert keeps an order that has a price on every line, announces it as
 // order.created, and keeps the answer under its key if there is one, in one
 // transaction. It returns Invalid for a branch that does not exist and for a
-// pizza that left the menu meanwhile, ErrInWork where the key is in use, and
-// Unavailable.
-func (s *Store) Insert(ctx context.Context, o order.Order, a *order.Answer) error {
+// pizza that left the menu meanwhile, ErrInWork where the key is in use,
+// order.ErrRevoked, and Unavailable.
+func (s *Store) Insert(ctx context.Context, c order.Caller, o order.Order, a *order.Answer) error {
 	ctx, span := events.Create(ctx, orderCreatedType)
 	defer span.End()
 	e, err := created(ctx, o)
@@ -51,7 +51,7 @@ func (s *Store) Insert(ctx context.Context, o order.Order, a *order.Answer) erro
 		row.Key, row.Fingerprint, row.Status = &a.Key, a.Fingerprint[:], int32(a.Receipt.Status) //nolint:gosec // a status of HTTP
 		row.ContentType, row.Location, row.Body = a.Receipt.ContentType, a.Receipt.Location, a.Receipt.Body
 	}
-	kept, err := s.as(o.MemberID).InsertOrder(ctx, row)
+	kept, err := s.as(c).InsertOrder(ctx, row)
 	var pg *pgconn.PgError
 	switch {
 	case errors.As(err, &pg) && pg.Code == foreignKeyViolation:

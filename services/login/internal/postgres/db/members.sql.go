@@ -49,7 +49,8 @@ type InsertMemberParams struct {
 }
 
 // No row is written when the id is taken: the table decides, so that of two
-// registrations at the same moment one loses.
+// registrations at the same moment one loses. For an id of a deleted member, the
+// trigger member_new raises unique_violation.
 func (q *Queries) InsertMember(ctx context.Context, arg InsertMemberParams) (int64, error) {
 	result, err := q.db.Exec(ctx, insertMember, arg.MemberID, arg.MemberPwd, arg.MemberNm)
 	if err != nil {
@@ -62,6 +63,7 @@ const replacePassword = `-- name: ReplacePassword :execrows
 UPDATE member
 SET member_pwd = $1
 WHERE member_id = $2 AND member_pwd = $3
+  AND set_config('pizza.sessions', 'kept', true) = 'kept'
 `
 
 type ReplacePasswordParams struct {
@@ -70,7 +72,8 @@ type ReplacePasswordParams struct {
 	OldPwd   string
 }
 
-// Compare and swap: a password that was changed meanwhile stays.
+// Compare and swap: a password that was changed meanwhile stays. The setting tells
+// the trigger member_password that the password is the same, so no session ends.
 func (q *Queries) ReplacePassword(ctx context.Context, arg ReplacePasswordParams) (int64, error) {
 	result, err := q.db.Exec(ctx, replacePassword, arg.NewPwd, arg.MemberID, arg.OldPwd)
 	if err != nil {

@@ -15,14 +15,14 @@ WITH changed AS (
     UPDATE member
     SET member_pwd = $2
     WHERE member.member_id = $3 AND member.member_pwd = $4
+      AND set_config('pizza.sessions', 'kept', true) = 'kept'
     RETURNING member.member_id AS id
 )
 INSERT INTO revoked_member AS m (member_id, generation, expires_at)
 SELECT changed.id, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, now() + make_interval(secs => $1::float8) FROM changed
 ON CONFLICT (member_id) DO UPDATE
-SET generation = greatest(m.generation + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint),
-    expires_at = EXCLUDED.expires_at, revoked_at = now()
-RETURNING generation, expires_at
+SET generation = greatest(m.generation + 1, EXCLUDED.generation), expires_at = EXCLUDED.expires_at, revoked_at = now()
+RETURNING generation
 `
 
 type ChangePasswordParams struct {
@@ -32,33 +32,50 @@ type ChangePasswordParams struct {
 	OldPwd      string
 }
 
-type ChangePasswordRow struct {
-	Generation int64
-	ExpiresAt  time.Time
-}
-
-// Compare and swap, and all tokens of before are withdrawn with it: there is no
-// moment at which the old password is gone and its tokens work. No row when the
-// password was changed meanwhile.
-func (q *Queries) ChangePassword(ctx context.Context, arg ChangePasswordParams) (ChangePasswordRow, error) {
+// Compare and swap, and all tokens issued before are withdrawn with it: there is no
+// moment at which the old password is gone and its tokens still work. No row means
+// that the password was changed by somebody else.
+//
+// The setting tells the trigger member_password that this statement takes care of
+// the sessions itself.
+func (q *Queries) ChangePassword(ctx context.Context, arg ChangePasswordParams) (int64, error) {
 	row := q.db.QueryRow(ctx, changePassword,
 		arg.KeepSeconds,
 		arg.NewPwd,
 		arg.MemberID,
 		arg.OldPwd,
 	)
-	var i ChangePasswordRow
-	err := row.Scan(&i.Generation, &i.ExpiresAt)
-	return i, err
+	var generation int64
+	err := row.Scan(&generation)
+	return generation, err
 }
 
-const revokeMember = `-- name: RevokeMember :one
+const isRevoked = `-- name: IsRevoked :one
+SELECT (
+    EXISTS (SELECT FROM revoked_token t WHERE t.jti = $1)
+    OR EXISTS (SELECT FROM revoked_member m WHERE m.member_id = $2 AND m.generation > $3)
+)::bool AS revoked
+`
+
+type IsRevokedParams struct {
+	Jti        string
+	MemberID   string
+	Generation int64
+}
+
+// Two look-ups by primary key.
+func (q *Queries) IsRevoked(ctx context.Context, arg IsRevokedParams) (bool, error) {
+	row := q.db.QueryRow(ctx, isRevoked, arg.Jti, arg.MemberID, arg.Generation)
+	var revoked bool
+	err := row.Scan(&revoked)
+	return revoked, err
+}
+
+const revokeMember = `-- name: RevokeMember :exec
 INSERT INTO revoked_member AS m (member_id, generation, expires_at)
 VALUES ($1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, now() + make_interval(secs => $2::float8))
 ON CONFLICT (member_id) DO UPDATE
-SET generation = greatest(m.generation + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint),
-    expires_at = EXCLUDED.expires_at, revoked_at = now()
-RETURNING generation, expires_at
+SET generation = greatest(m.generation + 1, EXCLUDED.generation), expires_at = EXCLUDED.expires_at, revoked_at = now()
 `
 
 type RevokeMemberParams struct {
@@ -66,39 +83,18 @@ type RevokeMemberParams struct {
 	KeepSeconds float64
 }
 
-type RevokeMemberRow struct {
-	Generation int64
-	ExpiresAt  time.Time
-}
-
-func (q *Queries) RevokeMember(ctx context.Context, arg RevokeMemberParams) (RevokeMemberRow, error) {
-	row := q.db.QueryRow(ctx, revokeMember, arg.MemberID, arg.KeepSeconds)
-	var i RevokeMemberRow
-	err := row.Scan(&i.Generation, &i.ExpiresAt)
-	return i, err
+// The table's trigger keeps the generation and the expiry from ever going down.
+func (q *Queries) RevokeMember(ctx context.Context, arg RevokeMemberParams) error {
+	_, err := q.db.Exec(ctx, revokeMember, arg.MemberID, arg.KeepSeconds)
+	return err
 }
 
 const revokeToken = `-- name: RevokeToken :exec
-WITH expired AS (
-    DELETE FROM revoked_token
-    WHERE jti = ANY (ARRAY(
-        SELECT old.jti FROM revoked_token AS old
-        WHERE old.expires_at < now() - interval '1 hour'
-        ORDER BY old.expires_at, old.jti
-        LIMIT 100
-    ))
-), expired_members AS (
-    DELETE FROM revoked_member
-    WHERE member_id = ANY (ARRAY(
-        SELECT old.member_id FROM revoked_member AS old
-        WHERE old.expires_at < now() - interval '1 hour'
-        ORDER BY old.expires_at
-        LIMIT 100
-        FOR UPDATE SKIP LOCKED
-    ))
+WITH pruned AS MATERIALIZED (
+    SELECT forget_revocations(100)
 )
 INSERT INTO revoked_token (jti, member_id, expires_at)
-VALUES ($1, $2, $3)
+SELECT $1::text, $2::text, $3::timestamptz FROM pruned
 ON CONFLICT (jti) DO NOTHING
 `
 
@@ -108,10 +104,8 @@ type RevokeTokenParams struct {
 	ExpiresAt time.Time
 }
 
-// Every revocation clears away some that are past their use, which keeps the
+// Every revocation deletes some rows that are past their use, which keeps the
 // tables about as large as the number of live ones without a job of its own.
-// The hour is for clocks that differ. The list of ids makes two of these at
-// once lock their rows in the same order; of members, rows in work are left.
 func (q *Queries) RevokeToken(ctx context.Context, arg RevokeTokenParams) error {
 	_, err := q.db.Exec(ctx, revokeToken, arg.Jti, arg.MemberID, arg.ExpiresAt)
 	return err
