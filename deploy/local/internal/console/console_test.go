@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -46,6 +47,10 @@ func TestRender(t *testing.T) {
 		"nothing moves the cursor": {
 			line: `{"level":"INFO","msg":"\u001b[2Jgone","path":"a\u001b]0;title\u0007\nb"}`,
 			want: `             order   INFO  \x1b[2Jgone path="a\x1b]0;title\a\nb"` + "\n",
+		},
+		"not even in the time or the level": {
+			line: `{"time":"\u001b[2J","level":"\u001b[31mINFO","msg":"m","\u001bk":"v"}`,
+			want: `     \x1b[2J order   \x1b[31mINFO m \x1bk=v` + "\n",
 		},
 		"panic": {
 			line: "goroutine 1 [running]:",
@@ -117,9 +122,10 @@ func (closed) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
 func FuzzRender(f *testing.F) {
 	f.Add([]byte(`{"level":"ERROR","msg":"x","a":{"b":[1,{"c":null}]}}`))
 	f.Add([]byte("\x1b[0m{\x00"))
+	f.Add([]byte(`{"time":"\u001b[2J","level":"\u001b[2J","msg":"\u009b2J","service":"\u001b","\u001b":"\u001b","error":"\u202e"}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		got := render("order", line, false)
-		if bytes.Count(got, []byte("\n")) != 1 || bytes.ContainsRune(got, '\x1b') {
+		if bytes.Count(got, []byte("\n")) != 1 || bytes.ContainsFunc(got, func(r rune) bool { return !unicode.IsPrint(r) && r != '\n' && r != '\t' }) {
 			t.Errorf("render(%q) = %q: not one harmless line", line, got)
 		}
 	})

@@ -51,7 +51,7 @@ func render(service string, line []byte, color bool) []byte {
 	name := paint(cyan, fmt.Sprintf("%-*s", nameWidth, service))
 	pairs, err := parse(line)
 	if err != nil { // the runtime's own words: a panic, a fatal error
-		return fmt.Appendf(nil, "%12s %s %s %s\n", "", name, paint(red, "  |  "), clean(string(line)))
+		return fmt.Appendf(nil, "%12s %s %s %s\n", "", name, paint(red, "  |  "), Clean(string(line)))
 	}
 	var at, level, msg string
 	var rest strings.Builder
@@ -60,9 +60,9 @@ func render(service string, line []byte, color bool) []byte {
 		case p.key == "time":
 			at = clock(p.value)
 		case p.key == "level":
-			level = p.value
+			level = Clean(p.value)
 		case p.key == "msg":
-			msg = clean(p.value)
+			msg = Clean(p.value)
 		case silent[p.key]:
 		case p.key == "error":
 			rest.WriteString(" " + paint(red, p.key+"="+quote(p.value)))
@@ -127,7 +127,7 @@ func members(d *json.Decoder, prefix string, pairs []pair) ([]pair, error) {
 				return nil, fmt.Errorf("value of %s: %w", key, err)
 			}
 		}
-		pairs = append(pairs, pair{clean(key), value})
+		pairs = append(pairs, pair{Clean(key), value})
 	}
 	if _, err := d.Token(); err != nil { // the closing brace
 		return nil, fmt.Errorf("end of the object: %w", err)
@@ -139,7 +139,7 @@ func members(d *json.Decoder, prefix string, pairs []pair) ([]pair, error) {
 func clock(s string) string {
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {
-		return clean(s)
+		return Clean(s)
 	}
 	return t.Local().Format("15:04:05.000")
 }
@@ -152,9 +152,9 @@ func quote(s string) string {
 	return s
 }
 
-// clean escapes what would move the cursor or change the terminal: a log line
+// Clean escapes what would move the cursor or change the terminal: a log line
 // may repeat what a stranger has sent.
-func clean(s string) string {
+func Clean(s string) string {
 	s = strings.ToValidUTF8(s, string(unicode.ReplacementChar))
 	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) && r != '\t' }) {
 		return s

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 
+	"example.com/pizza/deploy/local/internal/console"
 	"example.com/pizza/pkg/events"
 )
 
@@ -80,11 +81,13 @@ func (k *Kitchen) remember(id string) {
 	k.order = append(k.order, id)
 }
 
+// ticket returns the text of a ticket. Whoever can publish an event chooses what
+// is in it, so no text of it reaches the terminal or the printer unescaped.
 func ticket(o placed) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "kitchen %s  order %s\n", o.Branch, o.OrderID)
+	fmt.Fprintf(&b, "kitchen %s  order %s\n", console.Clean(o.Branch), console.Clean(o.OrderID))
 	for _, l := range o.Lines {
-		fmt.Fprintf(&b, "  %2d x %s\n", l.Quantity, l.Pizza)
+		fmt.Fprintf(&b, "  %2d x %s\n", l.Quantity, console.Clean(l.Pizza))
 	}
 	return b.String()
 }

@@ -60,6 +60,20 @@ func TestTake(t *testing.T) {
 			t.Errorf("second attempt: %v, %q", err, out.String())
 		}
 	})
+	t.Run("control characters are escaped", func(t *testing.T) {
+		t.Parallel()
+		e := placed()
+		e.Data = json.RawMessage(`{"order_id":"0199\u001b]0;title\u0007","bran_id":"B\r\nkitchen B2  order 7","lines":[
+			{"pizza_id":"\u001b[2Jbbq\u202e\u009b1A","quantity":-2147483648}]}`)
+		var out bytes.Buffer
+		if err := kitchen.New(&out).Take(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+		want := `kitchen B\r\nkitchen B2  order 7  order 0199\x1b]0;title\a` + "\n" + `  -2147483648 x \x1b[2Jbbq\u202e\u009b1A` + "\n"
+		if diff := cmp.Diff(want, out.String()); diff != "" {
+			t.Errorf("ticket (-want +got):\n%s", diff)
+		}
+	})
 	t.Run("what is no order is refused", func(t *testing.T) {
 		t.Parallel()
 		e := placed()
