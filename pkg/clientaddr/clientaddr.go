@@ -1,31 +1,40 @@
 // Package clientaddr finds out from which address a request comes when there are
 // proxies between the client and us.
 //
-// A proxy appends the address that it was called from to X-Forwarded-For; what
-// stands before that, anyone may have written. So the list is read from its end,
+// A proxy appends the address that it was called from to X-Forwarded-For. Anyone
+// may have written what stands before that. So the list is read from its end,
 // beginning with the peer of the connection, for as long as each address is that
 // of a proxy that the operator trusts: the first that is not is the client. By
-// default nobody is trusted and the peer is the client, because a service that
+// default no proxy is trusted and the peer is the client, because a service that
 // believes a header which no proxy sets lets every client choose its address.
+//
+// X-Forwarded-For has no standard. Besides a plain address, an entry may have a
+// port (203.0.113.9:40001, [2001:db8::1]:443), as Azure Application Gateway and
+// others send, brackets, quotation marks and a zone, none of which count. Any
+// other entry (unknown, _hidden, an empty one) does not name the client, so the
+// proxy that reported it stands for all its clients. Forwarded (RFC 7239) and
+// X-Real-IP are not read: a proxy that sets one header passes the others on as
+// the client wrote them.
 package clientaddr
 
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 )
 
-// Config is who may tell an address.
+// Config says which proxies are trusted.
 type Config struct {
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" doc:"Address ranges of the proxies before this service, such as 10.0.0.0/8,fd00::/8, separated by commas: X-Forwarded-For is believed from them alone. By default from nobody, since it would let clients choose the address that they are limited by; behind a proxy all clients are then one"`
 }
 
-// Validate reports a range that has everyone in it: then every client could
-// choose its address.
+// Validate reports a range that contains everyone: every client could then choose
+// its address.
 func (c Config) Validate() error {
 	for _, p := range c.TrustedProxies {
 		if !p.IsValid() || p.Bits() == 0 {
@@ -37,49 +46,94 @@ func (c Config) Validate() error {
 
 type key struct{}
 
-// Middleware puts the address of the client into the context of its request.
+// Middleware puts the client's address into the context of its request.
 func (c Config) Middleware() echo.MiddlewareFunc {
-	extract := c.extractor()
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(e echo.Context) error {
 			r := e.Request()
-			e.SetRequest(r.WithContext(context.WithValue(r.Context(), key{}, extract(r))))
+			e.SetRequest(r.WithContext(context.WithValue(r.Context(), key{}, group(c.client(r), r.RemoteAddr))))
 			return next(e)
 		}
 	}
 }
 
-// extractor reads X-Forwarded-For through exactly the configured ranges. Where all
-// of the list is trusted its first address is the client; where an address cannot
-// be read it is not known who was there, and the peer stands for the client.
-func (c Config) extractor() func(*http.Request) string {
-	trust := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
-	for _, p := range c.TrustedProxies {
-		p = p.Masked()
-		trust = append(trust, echo.TrustIPRange(&net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}))
+// client returns the address of the client, or the zero Addr for a peer that has
+// none. If every address of the list is trusted, the first one is the client.
+func (c Config) client(r *http.Request) netip.Addr {
+	client := parse(r.RemoteAddr)
+	lines := r.Header["X-Forwarded-For"]
+	for i := len(lines) - 1; i >= 0; i-- {
+		rest, more := lines[i], true
+		for more {
+			if !c.trusts(client) {
+				return client
+			}
+			var entry string
+			if comma := strings.LastIndexByte(rest, ','); comma >= 0 {
+				rest, entry = rest[:comma], rest[comma+1:]
+			} else {
+				entry, more = rest, false
+			}
+			next := parse(entry)
+			if !next.IsValid() {
+				return client
+			}
+			client = next
+		}
 	}
-	return echo.ExtractIPFromXFFHeader(trust...)
+	return client
 }
+
+func (c Config) trusts(a netip.Addr) bool {
+	return slices.ContainsFunc(c.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// parse reads an address with or without a port. It returns the zero Addr for
+// anything else.
+func parse(entry string) netip.Addr {
+	entry = strings.Trim(entry, " \t")
+	if n := len(entry); n > 1 && entry[0] == '"' && entry[n-1] == '"' {
+		entry = entry[1 : n-1]
+	}
+	if a, err := netip.ParseAddrPort(entry); err == nil {
+		return plain(a.Addr())
+	}
+	if n := len(entry); n > 1 && entry[0] == '[' && entry[n-1] == ']' {
+		if entry = entry[1 : n-1]; !strings.Contains(entry, ":") {
+			return netip.Addr{} // only IPv6 has brackets
+		}
+	}
+	a, err := netip.ParseAddr(entry)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return plain(a)
+}
+
+// plain returns the one form of an address: IPv4 in IPv6 is IPv4, and a zone says
+// something to one machine alone.
+func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 
 // hostBits are the last bits of an IPv6 address that one client may choose: an
 // access network gives out at least a /64 (RFC 6177).
 const hostBits = 64
 
+// group returns the name of the clients that share an address; see Group.
+func group(a netip.Addr, peer string) string {
+	switch {
+	case !a.IsValid():
+		return peer
+	case a.Is4():
+		return a.String()
+	default:
+		p, _ := a.Prefix(a.BitLen() - hostBits) // never fails: the number of bits is a constant
+		return p.String()
+	}
+}
+
 // Group returns what stands for one client of those that share nothing: its IPv4
 // address, or the /64 of its IPv6 address. It is "" outside of Middleware.
 func Group(ctx context.Context) string {
 	s, _ := ctx.Value(key{}).(string)
-	a, err := netip.ParseAddr(s)
-	if err != nil {
-		return s
-	}
-	a = a.Unmap().WithZone("")
-	if a.Is4() {
-		return a.String()
-	}
-	p, err := a.Prefix(a.BitLen() - hostBits)
-	if err != nil {
-		return s // never: the number of bits is a constant
-	}
-	return p.String()
+	return s
 }

@@ -67,6 +67,41 @@ func TestGroup(t *testing.T) {
 		"IPv4_in_IPv6":                     {trusted, "[::ffff:203.0.113.9]:80", nil, "203.0.113.9"},
 		"IPv4_in_IPv6_is_a_proxy_too":      {trusted, "[::ffff:10.0.0.1]:80", []string{"198.51.100.7"}, "198.51.100.7"},
 		"host_bits_of_a_range":             {"10.1.2.3/8", "10.0.0.1:80", []string{"198.51.100.7"}, "198.51.100.7"},
+
+		"with_a_port":                  {trusted, "10.0.0.1:80", []string{"198.51.100.7:40001"}, "198.51.100.7"},
+		"with_a_port_of_a_proxy":       {trusted, "10.0.0.1:80", []string{"198.51.100.7:40001, 10.0.0.2:50000"}, "198.51.100.7"},
+		"with_the_least_port":          {trusted, "10.0.0.1:80", []string{"198.51.100.7:0"}, "198.51.100.7"},
+		"with_the_greatest_port":       {trusted, "10.0.0.1:80", []string{"198.51.100.7:65535"}, "198.51.100.7"},
+		"with_brackets_and_a_port":     {trusted, "10.0.0.1:80", []string{"[2001:db8:1:2::9]:443"}, "2001:db8:1:2::/64"},
+		"in_quotation_marks":           {trusted, "10.0.0.1:80", []string{`"[2001:db8:1:2::9]:443"`}, "2001:db8:1:2::/64"},
+		"IPv4_in_quotation_marks":      {trusted, "10.0.0.1:80", []string{`"198.51.100.7:40001"`}, "198.51.100.7"},
+		"IPv4_in_IPv6_with_a_port":     {trusted, "10.0.0.1:80", []string{"[::ffff:198.51.100.7]:443"}, "198.51.100.7"},
+		"IPv4_in_IPv6_bare":            {trusted, "10.0.0.1:80", []string{"::ffff:198.51.100.7"}, "198.51.100.7"},
+		"with_a_zone":                  {trusted, "10.0.0.1:80", []string{"fe80::1:2%eth0"}, "fe80::/64"},
+		"with_a_zone_and_a_port":       {trusted, "10.0.0.1:80", []string{"[fe80::1:2%eth0]:443"}, "fe80::/64"},
+		"a_proxy_with_a_zone":          {"fe80::/10", "[fe80::1%eth0]:80", []string{"198.51.100.7"}, "198.51.100.7"},
+		"blanks_around":                {trusted, "10.0.0.1:80", []string{"  198.51.100.7 \t, 10.0.0.2 "}, "198.51.100.7"},
+		"three_headers":                {trusted, "10.0.0.1:80", []string{"1.2.3.4", "198.51.100.7", "10.0.0.2, 10.0.0.3"}, "198.51.100.7"},
+		"all_of_it_trusted":            {trusted, "10.0.0.1:80", []string{"10.0.0.3, 10.0.0.2"}, "10.0.0.3"},
+		"a_port_that_cannot_be":        {trusted, "10.0.0.1:80", []string{"198.51.100.7:65536"}, "10.0.0.1"},
+		"a_port_that_is_no_number":     {trusted, "10.0.0.1:80", []string{"198.51.100.7:http"}, "10.0.0.1"},
+		"a_hidden_port":                {trusted, "10.0.0.1:80", []string{"198.51.100.7:_x"}, "10.0.0.1"},
+		"an_empty_port":                {trusted, "10.0.0.1:80", []string{"198.51.100.7:"}, "10.0.0.1"},
+		"a_port_alone":                 {trusted, "10.0.0.1:80", []string{":443"}, "10.0.0.1"},
+		"IPv4_in_brackets":             {trusted, "10.0.0.1:80", []string{"[198.51.100.7]"}, "10.0.0.1"},
+		"half_a_bracket":               {trusted, "10.0.0.1:80", []string{"[2001:db8::1"}, "10.0.0.1"},
+		"half_a_quotation":             {trusted, "10.0.0.1:80", []string{`"198.51.100.7`}, "10.0.0.1"},
+		"hidden":                       {trusted, "10.0.0.1:80", []string{"198.51.100.7, _hidden"}, "10.0.0.1"},
+		"a_socket":                     {trusted, "10.0.0.1:80", []string{"198.51.100.7, unix:"}, "10.0.0.1"},
+		"an_empty_entry_last":          {trusted, "10.0.0.1:80", []string{"198.51.100.7, "}, "10.0.0.1"},
+		"an_empty_entry_within":        {trusted, "10.0.0.1:80", []string{"198.51.100.7,, 10.0.0.2"}, "10.0.0.2"},
+		"an_empty_header_last":         {trusted, "10.0.0.1:80", []string{"198.51.100.7", ""}, "10.0.0.1"},
+		"unknown_to_an_outer_proxy":    {trusted, "10.0.0.1:80", []string{"198.51.100.7, unknown, 10.0.0.2"}, "10.0.0.2"},
+		"a_blank_within":               {trusted, "10.0.0.1:80", []string{"198.51 .100.7"}, "10.0.0.1"},
+		"leading_zeros":                {trusted, "10.0.0.1:80", []string{"198.051.100.007"}, "10.0.0.1"},
+		"a_number":                     {trusted, "10.0.0.1:80", []string{"3325256711"}, "10.0.0.1"},
+		"a_name":                       {trusted, "10.0.0.1:80", []string{"client.example"}, "10.0.0.1"},
+		"a_stranger_claims_with_ports": {trusted, "203.0.113.9:4711", []string{"10.0.0.2:1, 1.2.3.4:5"}, "203.0.113.9"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -89,11 +124,11 @@ func TestConfig(t *testing.T) {
 
 // Whatever a client writes there itself, it is the one that the last proxy saw.
 func FuzzGroup(f *testing.F) {
-	for _, s := range []string{"", "1.2.3.4", "10.0.0.1, ", ",,", "fd00::1", "::ffff:10.0.0.1", "[::1]:80", "1.2.3.4:80", "unknown, \"_x\"", "10.0.0.1%eth0"} {
+	for _, s := range []string{"", "1.2.3.4", "10.0.0.1, ", ",,", "fd00::1", "::ffff:10.0.0.1", "[::1]:80", "1.2.3.4:80", "unknown, \"_x\"", "10.0.0.1%eth0", "10.0.0.1:1, [fd00::1]:443", "\"10.0.0.1\""} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, made string) {
-		for _, forwarded := range [][]string{{made + ", 198.51.100.7"}, {made, "198.51.100.7"}} {
+		for _, forwarded := range [][]string{{made + ", 198.51.100.7"}, {made, "198.51.100.7"}, {made, "198.51.100.7:40001"}, {made + ",[::ffff:198.51.100.7]:1"}} {
 			if got := group(t, "10.0.0.0/8", "10.0.0.1:80", forwarded...); got != "198.51.100.7" {
 				t.Errorf("%q: the client is %q", forwarded, got)
 			}
