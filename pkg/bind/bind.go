@@ -104,9 +104,14 @@ func mediaType(contentType string) (string, error) {
 	if contentType == "" {
 		return mediaJSON, nil
 	}
-	media, _, err := mime.ParseMediaType(contentType)
+	media, parameters, err := mime.ParseMediaType(contentType)
 	if err != nil || (media != mediaJSON && media != mediaForm) {
 		return "", fault.New(fault.UnsupportedMedia, "Content-Type must be "+mediaJSON+" or "+mediaForm)
+	}
+	switch strings.ToLower(parameters["charset"]) {
+	case "", "utf-8", "utf8", "us-ascii": // ASCII is UTF-8
+	default:
+		return "", fault.New(fault.UnsupportedMedia, "the charset of Content-Type must be utf-8")
 	}
 	return media, nil
 }

@@ -83,6 +83,9 @@ func TestBind(t *testing.T) {
 		},
 		"no_content_type_is_json":       {"", `{"city":"x"}`, parcel{City: "x"}},
 		"charset":                       {"Application/JSON; charset=UTF-8", `{"city":"x"}`, parcel{City: "x"}},
+		"charset_in_quotation_marks":    {`application/json; charset="utf-8"`, `{"city":"x"}`, parcel{City: "x"}},
+		"charset_within_UTF-8":          {"application/x-www-form-urlencoded;charset=US-ASCII", "city=x", parcel{City: "x"}},
+		"charset_empty":                 {`application/json; charset=""`, `{"city":"x"}`, parcel{City: "x"}},
 		"blanks_around":                 {asJSON, " \r\n\t{\"city\" : \"x\"}\n", parcel{City: "x"}},
 		"empty_object":                  {asJSON, `{}`, parcel{}},
 		"unknown_fields_are_ignored":    {asJSON, `{"NAME":7,"Weight":"x","x":{"y":[1e999]},"":1,"-":{"a":1},"city":"x"}`, parcel{City: "x"}},
@@ -115,6 +118,7 @@ func TestBind(t *testing.T) {
 func TestBindRefuses(t *testing.T) {
 	t.Parallel()
 	const media = "Content-Type must be application/json or application/x-www-form-urlencoded"
+	const charset = "the charset of Content-Type must be utf-8"
 	for name, test := range map[string]struct {
 		contentType, body string
 		code              fault.Code
@@ -143,6 +147,9 @@ func TestBindRefuses(t *testing.T) {
 		"too_large":           {asJSON, `{"name":"` + strings.Repeat("x", 1000) + `"}`, fault.TooLarge, "the body must not be larger than 1000 bytes"},
 		"xml":                 {"text/xml", `<name/>`, fault.UnsupportedMedia, media},
 		"multipart":           {"multipart/form-data; boundary=x", `--x`, fault.UnsupportedMedia, media},
+		"charset_of_korea":    {"application/json; charset=EUC-KR", `{}`, fault.UnsupportedMedia, charset},
+		"charset_of_a_form":   {asForm + "; charset=ISO-8859-1", "city=x", fault.UnsupportedMedia, charset},
+		"charset_of_16_bits":  {"application/json; charset=utf-16", `{}`, fault.UnsupportedMedia, charset},
 		"broken_media_type":   {"application/json; charset", `{}`, fault.UnsupportedMedia, media},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -44,15 +44,47 @@ func Strip(h http.Header) {
 	}
 }
 
-// EndChunked ends the connection after the answer to a request of chunked form.
-// Whoever stands before us may have read it by a Content-Length beside
-// Transfer-Encoding; net/http drops that header, and what follows would be a
-// request that nobody has sent. RFC 9112, section 6.1, demands the end for both
-// headers at once; our clients know the length of what they send.
-func EndChunked(h http.Header, r *http.Request) {
-	if len(r.TransferEncoding) > 0 {
+// EndAmbiguous closes the connection after the answer to a request whose end
+// another server may have seen elsewhere: one in chunked form, and every one of
+// HTTP/1.0. RFC 9112, section 6.1, demands it of a request that has both
+// Transfer-Encoding and Content-Length, and of an HTTP/1.0 request that has
+// Transfer-Encoding. net/http removes the header that it does not use, so
+// neither can be told from its harmless like. The harmless ones only lose a
+// connection: our clients know the length of what they send, and speak HTTP/1.1.
+func EndAmbiguous(h http.Header, r *http.Request) {
+	if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
 		h.Set("Connection", "close")
 	}
+}
+
+// singular are the request headers that decide something and have one value
+// (RFC 9110, section 5.3). net/http refuses a second Host and a Content-Length
+// that differs from the first. Lists, such as If-None-Match, may have many lines.
+var singular = [...]string{"Authorization", "Content-Type", "Idempotency-Key", "Origin"}
+
+// Repeated returns the name of a header that is there more than once though it
+// has one value, or "". Readers disagree on which line counts, so a proxy may
+// have checked another one than the service would use.
+func Repeated(h http.Header) string {
+	for _, name := range singular {
+		if len(h[name]) > 1 {
+			return name
+		}
+	}
+	return ""
+}
+
+// Encoded reports whether the body of a request is in a content coding, such as
+// gzip: no service decodes one.
+func Encoded(h http.Header) bool {
+	for _, line := range h["Content-Encoding"] {
+		for coding := range strings.SplitSeq(line, ",") {
+			if coding = strings.Trim(coding, " \t"); coding != "" && !strings.EqualFold(coding, "identity") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Plain tells whether a path means the same to every reader: no empty element,

@@ -37,17 +37,69 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-func TestEndChunked(t *testing.T) {
+func TestEndAmbiguous(t *testing.T) {
 	t.Parallel()
-	r, w := httptest.NewRequest("POST", "/", nil), httptest.NewRecorder()
-	edge.EndChunked(w.Header(), r)
-	if got := w.Header().Get("Connection"); got != "" {
-		t.Errorf("Connection %q after a plain request", got)
+	for name, test := range map[string]struct {
+		major, minor int
+		encoding     []string
+		want         string
+	}{
+		"plain":             {1, 1, nil, ""},
+		"chunked":           {1, 1, []string{"chunked"}, "close"},
+		"HTTP/1.0":          {1, 0, nil, "close"},
+		"later_than_by_1.1": {2, 0, nil, ""},
+	} {
+		r, w := httptest.NewRequest("POST", "/", nil), httptest.NewRecorder()
+		r.ProtoMajor, r.ProtoMinor, r.TransferEncoding = test.major, test.minor, test.encoding
+		edge.EndAmbiguous(w.Header(), r)
+		if got := w.Header().Get("Connection"); got != test.want {
+			t.Errorf("%s: Connection %q, want %q", name, got, test.want)
+		}
 	}
-	r.TransferEncoding = []string{"chunked"}
-	edge.EndChunked(w.Header(), r)
-	if got := w.Header().Get("Connection"); got != "close" {
-		t.Errorf("Connection %q after a chunked request", got)
+}
+
+func TestRepeated(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		header http.Header
+		want   string
+	}{
+		"nothing":          {http.Header{}, ""},
+		"each_once":        {http.Header{"Authorization": {"a"}, "Content-Type": {"b"}, "Idempotency-Key": {"c"}, "Origin": {"d"}}, ""},
+		"lists":            {http.Header{"If-None-Match": {"a", "b"}, "Accept": {"a", "b"}, "X-Forwarded-For": {"a", "b"}}, ""},
+		"authorization":    {http.Header{"Authorization": {"Bearer a", "Bearer b"}}, "Authorization"},
+		"the_same_twice":   {http.Header{"Authorization": {"Bearer a", "Bearer a"}}, "Authorization"},
+		"one_of_them_none": {http.Header{"Authorization": {"", "Bearer a"}}, "Authorization"},
+		"content_type":     {http.Header{"Content-Type": {"application/json", "text/plain"}}, "Content-Type"},
+		"key":              {http.Header{"Idempotency-Key": {"a", "b"}}, "Idempotency-Key"},
+		"origin":           {http.Header{"Origin": {"https://a.example", "https://b.example"}}, "Origin"},
+	} {
+		if got := edge.Repeated(test.header); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}
+
+func TestEncoded(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		codings []string
+		want    bool
+	}{
+		"none":                {nil, false},
+		"identity":            {[]string{"identity"}, false},
+		"identity_in_capital": {[]string{" Identity , identity"}, false},
+		"empty":               {[]string{"", ","}, false},
+		"gzip":                {[]string{"gzip"}, true},
+		"x-gzip":              {[]string{"X-GZIP"}, true},
+		"br":                  {[]string{"br"}, true},
+		"unknown":             {[]string{"pizza"}, true},
+		"second_in_a_list":    {[]string{"identity, gzip"}, true},
+		"second_line":         {[]string{"identity", "zstd"}, true},
+	} {
+		if got := edge.Encoded(http.Header{"Content-Encoding": test.codings}); got != test.want {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
 	}
 }
 

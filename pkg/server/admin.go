@@ -55,7 +55,7 @@ func (a Admin) Require(told *audit.Log) echo.MiddlewareFunc {
 		return func(c echo.Context) error {
 			r := c.Request()
 			if err := refuse(token.Bearer(r.Header.Get(echo.HeaderAuthorization))); err != nil {
-				told.OperatorRefused(r.Context(), r.Method, c.Path())
+				told.OperatorRefused(r.Context(), shortMethod(r.Method), c.Path())
 				return err
 			}
 			return next(c)

@@ -24,11 +24,13 @@ const anyOrigin = "*"
 // library would take * and ? in it for patterns.
 func cors(origins []string) echo.MiddlewareFunc {
 	c := middleware.CORSConfig{
-		AllowOrigins:  []string{anyOrigin},
-		AllowMethods:  []string{http.MethodGet, http.MethodHead, http.MethodPost},
-		AllowHeaders:  []string{"Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Traceparent"},
-		ExposeHeaders: []string{"ETag", "Idempotent-Replayed", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After"},
-		MaxAge:        int(corsMaxAge.Seconds()),
+		AllowOrigins: []string{anyOrigin},
+		AllowMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost},
+		AllowHeaders: []string{"Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Traceparent", "Tracestate", "Baggage"},
+		ExposeHeaders: []string{
+			"Allow", "ETag", "Idempotent-Replayed", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate",
+		},
+		MaxAge: int(corsMaxAge.Seconds()),
 	}
 	if !slices.Contains(origins, anyOrigin) {
 		c.AllowOriginFunc = func(origin string) (bool, error) { return slices.Contains(origins, origin), nil }

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/labstack/echo/v4"
 
+	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/server"
 )
 
@@ -67,7 +69,7 @@ func TestCORS(t *testing.T) {
 			if test.want != "" { // what is offered, and not what was asked for
 				want = map[string]string{
 					"Access-Control-Allow-Methods": "GET,HEAD,POST", "Access-Control-Max-Age": "600",
-					"Access-Control-Allow-Headers": "Authorization,Content-Type,Idempotency-Key,If-None-Match,Traceparent",
+					"Access-Control-Allow-Headers": "Authorization,Content-Type,Idempotency-Key,If-None-Match,Traceparent,Tracestate,Baggage",
 				}
 			}
 			got := map[string]string{}
@@ -77,7 +79,7 @@ func TestCORS(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error(diff)
 			}
-			if got := simple.Header.Get("Access-Control-Expose-Headers"); test.want != "" && got != "ETag,Idempotent-Replayed,Link,Location,RateLimit,RateLimit-Policy,Retry-After" {
+			if got := simple.Header.Get("Access-Control-Expose-Headers"); test.want != "" && got != "Allow,ETag,Idempotent-Replayed,Link,Location,RateLimit,RateLimit-Policy,Retry-After,WWW-Authenticate" {
 				t.Errorf("exposed headers %q", got)
 			}
 		})
@@ -94,6 +96,60 @@ func TestCORS(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A page can read every error that we answer with: what refuses a request comes
+// behind CORS.
+func TestErrorsArePagesToRead(t *testing.T) {
+	t.Parallel()
+	const origin = "https://pizza.example"
+	c := config()
+	c.RequestTimeout = time.Nanosecond
+	s, _ := start(c)
+	answer := func(err error) echo.HandlerFunc { return func(echo.Context) error { return err } }
+	s.Router().GET("/oven/", func(c echo.Context) error { return c.NoContent(http.StatusOK) })
+	s.Router().POST("/bound/", func(c echo.Context) error { return c.Bind(&struct{}{}) })
+	s.Router().GET("/panic/", func(echo.Context) error { panic("burnt") })
+	s.Router().GET("/late/", func(c echo.Context) error {
+		<-c.Request().Context().Done()
+		return fault.Wrap(c.Request().Context().Err(), fault.Unavailable, "too late")
+	})
+	s.Router().GET("/limited/", answer(fault.New(fault.RateLimited, "too many").Retry(time.Second)))
+	s.Router().GET("/unknown/", answer(fault.New(fault.Unauthenticated, "who are you")))
+	for name, test := range map[string]struct {
+		method, path string
+		header       http.Header
+		body         string
+		status       int
+	}{
+		"unknown_path":      {"GET", "/nothing/", nil, "", 404},
+		"disguised_path":    {"GET", "/oven/%2e%2e/", nil, "", 404},
+		"double_slash":      {"POST", "//oven/", nil, "", 404},
+		"internal_path":     {"GET", "/int/oven", nil, "", 404},
+		"method":            {"DELETE", "/oven/", nil, "", 405},
+		"unknown_method":    {"BAKE", "/oven/", nil, "", 405},
+		"said_to_be_large":  {"POST", "/bound/", nil, strings.Repeat("x", 65537), 413},
+		"compressed":        {"POST", "/bound/", http.Header{"Content-Encoding": {"gzip"}}, "x", 415},
+		"media":             {"POST", "/bound/", http.Header{"Content-Type": {"text/plain"}}, "x", 415},
+		"charset":           {"POST", "/bound/", http.Header{"Content-Type": {"application/json; charset=euc-kr"}}, "{}", 415},
+		"no_object":         {"POST", "/bound/", nil, "[]", 400},
+		"repeated_header":   {"GET", "/oven/", http.Header{"Authorization": {"a", "b"}}, "", 400},
+		"limited":           {"GET", "/limited/", nil, "", 429},
+		"unauthenticated":   {"GET", "/unknown/", nil, "", 401},
+		"late":              {"GET", "/late/", nil, "", 503},
+		"broken":            {"GET", "/panic/", nil, "", 500},
+		"not_found_by_HEAD": {"HEAD", "/nothing/", nil, "", 404},
+	} {
+		r, w := httptest.NewRequest(test.method, test.path, strings.NewReader(test.body)), httptest.NewRecorder()
+		for header, values := range test.header {
+			r.Header[header] = values
+		}
+		r.Header.Set("Origin", origin)
+		s.Public().ServeHTTP(w, r)
+		if w.Code != test.status || w.Header().Get("Access-Control-Allow-Origin") != origin || !strings.Contains(w.Header().Get("Access-Control-Expose-Headers"), "Retry-After") {
+			t.Errorf("%s: %d, want %d; allowed for %q", name, w.Code, test.status, w.Header().Get("Access-Control-Allow-Origin"))
+		}
+	}
 }
 
 func TestConfigRules(t *testing.T) {

@@ -148,6 +148,23 @@ func TestSmuggling(t *testing.T) {
 		"chunk_without_an_end":          {"Transfer-Encoding: chunked\r\n", "4\r\nabcd", "[400]"},
 		"chunk_with_a_line_end_inside":  {"Transfer-Encoding: chunked\r\n", "4;x=\nabcd\r\n" + chunked, "[400]"},
 		"chunk_ends_with_a_line_feed":   {"Transfer-Encoding: chunked\r\n", "4\nabcd\n0\n\n" + second, "[400]"},
+		"length_with_leading_zeros":     {"Content-Length: 0004\r\n", "abcd", "[200]"},
+		"three_lengths":                 {"Content-Length: 4\r\nContent-Length: 4\r\nContent-Length: 5\r\n", second, "[400]"},
+		"length_with_an_underscore":     {"Content-Length: 1_0\r\n", second, "[400]"},
+		"length_fraction":               {"Content-Length: 4.0\r\n", second, "[400]"},
+		"chunked_in_capitals":           {"Transfer-Encoding: CHUNKED\r\nContent-Length: 4\r\n", chunked, "[200]"},
+		"chunked_behind_a_tab":          {"Transfer-Encoding:\tchunked\r\nContent-Length: 4\r\n", chunked, "[200]"},
+		"chunked_with_a_parameter":      {"Transfer-Encoding: chunked;q=1\r\n", chunked, "[501]"},
+		"chunked_in_quotation_marks":    {"Transfer-Encoding: \"chunked\"\r\n", chunked, "[501]"},
+		"chunked_empty":                 {"Transfer-Encoding:\r\nContent-Length: 4\r\n", chunked, "[501]"},
+		"underscore_for_a_hyphen":       {"Transfer_Encoding: chunked\r\nContent-Length: 0\r\n", second, "[200 200]"},
+		"line_feeds_alone":              {"X-A: b\nTransfer-Encoding: chunked\nContent-Length: 4\r\n", chunked, "[200]"},
+		"old_alone":                     {"HTTP/1.0Content-Length: 4\r\n", "abcd" + second, "[200]"},
+		"old_both":                      {"HTTP/1.0Content-Length: 4\r\nTransfer-Encoding: chunked\r\n", chunked, "[200]"},
+		"old_both_by_length":            {"HTTP/1.0Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", chunked, "[200]"},
+		"old_chunked_alone":             {"HTTP/1.0Transfer-Encoding: chunked\r\n", chunked, "[200]"},
+		"old_chunked_misspelt":          {"HTTP/1.0Transfer-Encoding: xchunked\r\nContent-Length: 0\r\n", second, "[200]"},
+		"old_two_lengths":               {"HTTP/1.0Content-Length: 4\r\nContent-Length: 0\r\n", second, "[400]"},
 		"trailer_with_a_length":         {"Transfer-Encoding: chunked\r\nTrailer: Content-Length\r\n", "0\r\nContent-Length: 4\r\n\r\n" + second, "[400]"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -155,7 +172,11 @@ func TestSmuggling(t *testing.T) {
 			c := config()
 			c.ClientTimeout = time.Minute
 			r := run(t, c)
-			answers := edgetest.Raw(t, r.public, "POST /oven/ HTTP/1.1\r\nHost: x\r\n"+test.headers+"\r\n"+test.body)
+			version, headers := "1.1", test.headers
+			if rest, ok := strings.CutPrefix(headers, "HTTP/1.0"); ok {
+				version, headers = "1.0\r\nConnection: keep-alive", rest
+			}
+			answers := edgetest.Raw(t, r.public, "POST /oven/ HTTP/"+version+"\r\nHost: x\r\n"+headers+"\r\n"+test.body)
 			var statuses []int
 			for _, a := range answers {
 				statuses = append(statuses, a.Status)

@@ -41,10 +41,7 @@ func (m *metrics) start() func(c echo.Context, took time.Duration) {
 	m.inFlight.Inc()
 	return func(c echo.Context, took time.Duration) {
 		m.inFlight.Dec()
-		method, route := c.Request().Method, c.Path()
-		if !known(method) {
-			method = "_OTHER"
-		}
+		method, route := methodLabel(c.Request().Method), c.Path()
 		if route == "" {
 			route = "none"
 		}
@@ -56,7 +53,33 @@ func (m *metrics) start() func(c echo.Context, took time.Duration) {
 	}
 }
 
-// known tells the methods that are worth a name: there is no end of others.
+// otherMethod stands for every unknown method (OpenTelemetry, "Semantic
+// conventions for HTTP spans").
+const otherMethod = "_OTHER"
+
+// methodLabel returns the method of a request as a label value: callers can make
+// up methods without end.
+func methodLabel(method string) string {
+	if known(method) {
+		return method
+	}
+	return otherMethod
+}
+
+// longestMethod bounds, in bytes, a method in the log. The longest registered
+// one is UPDATEREDIRECTREF.
+const longestMethod = 20
+
+// shortMethod returns a method as it is logged. net/http lets only visible ASCII
+// through, of up to the limit of all headers.
+func shortMethod(method string) string {
+	if len(method) > longestMethod {
+		return method[:longestMethod] + "…"
+	}
+	return method
+}
+
+// known reports whether a method has a name of its own in metrics and spans.
 func known(method string) bool {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions, http.MethodPatch:

@@ -46,7 +46,7 @@ func (s *Server) observe(m *metrics) echo.MiddlewareFunc {
 func (s *Server) logAccess(c echo.Context, route string, took time.Duration) {
 	ctx := c.Request().Context()
 	attrs := []slog.Attr{
-		slog.String("method", c.Request().Method),
+		slog.String("method", shortMethod(c.Request().Method)),
 		slog.String("route", route),
 		slog.Int("status", c.Response().Status),
 		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
@@ -75,14 +75,18 @@ func (s *Server) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// protect sets the headers that every answer carries, takes out of the request
-// what nobody may claim, and ends connections that may hold a request in
-// disguise. It is the one place that a request passes on either port.
-func protect(next echo.HandlerFunc) echo.HandlerFunc {
+// protect sets the headers that every answer carries, removes request headers
+// that clients must not set, and closes connections that may hold a request in
+// disguise, and all connections of a process that drains.
+func (s *Server) protect(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		edge.Protect(c.Response().Header())
+		h := c.Response().Header()
+		edge.Protect(h)
 		edge.Strip(c.Request().Header)
-		edge.EndChunked(c.Response().Header(), c.Request())
+		edge.EndAmbiguous(h, c.Request())
+		if s.draining.Load() {
+			h.Set(echo.HeaderConnection, "close")
+		}
 		return next(c)
 	}
 }
@@ -98,13 +102,21 @@ func plain(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// limit bounds the body and the time of a request. A body that says beforehand
-// that it is too large is not waited for.
+// limit refuses headers that leave open what they say, and bounds the body and
+// the time of a request. A body whose Content-Length exceeds the limit, or that
+// is compressed, is refused before it is read.
 func (s *Server) limit(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
+		if name := edge.Repeated(r.Header); name != "" {
+			return fault.InvalidFields(fault.Field{Field: name, Message: "must be sent only once"})
+		}
 		if r.ContentLength > maxBody {
 			return bind.TooLarge(maxBody)
+		}
+		if r.ContentLength != 0 && edge.Encoded(r.Header) {
+			c.Response().Header().Set(echo.HeaderAcceptEncoding, "identity") // RFC 9110, section 15.5.16
+			return fault.New(fault.UnsupportedMedia, "the body must not be compressed; send it without Content-Encoding")
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), s.config.RequestTimeout)
 		defer cancel()
@@ -137,7 +149,7 @@ func (s *Server) errorHandler(err error, c echo.Context) {
 	ctx := c.Request().Context()
 	err = fromEcho(err)
 	code := fault.CodeOf(err)
-	told := []any{"method", c.Request().Method, "route", c.Path(), "code", string(code), "error", err.Error()}
+	told := []any{"method", shortMethod(c.Request().Method), "route", c.Path(), "code", string(code), "error", err.Error()}
 	switch {
 	case code != fault.Internal && code != fault.Unavailable:
 		s.log.DebugContext(ctx, "request refused", told...)

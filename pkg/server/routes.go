@@ -86,10 +86,19 @@ func (s *Server) ServeDocument(service string, document []byte) error {
 // last slash, as routes of their own: nothing is rewritten or redirected, so no
 // Ingress needs to either. In logs and metrics all spellings go by the path of
 // the document.
-type Router struct{ s *Server }
+type Router struct {
+	s      *Server
+	unsafe []string
+}
+
+// Unsafe returns a router that does not answer HEAD at these paths, where GET
+// changes something. HEAD is a safe method (RFC 9110, section 9.2.1): it must
+// change nothing, and to answer it as GET would claim a change that did not
+// happen.
+func (r Router) Unsafe(paths ...string) Router { return Router{r.s, paths} }
 
 // Router returns the router of the server's two ports.
-func (s *Server) Router() Router { return Router{s} }
+func (s *Server) Router() Router { return Router{s: s} }
 
 func (r Router) add(method, path string, h echo.HandlerFunc, m []echo.MiddlewareFunc) *echo.Route {
 	documented := func(next echo.HandlerFunc) echo.HandlerFunc {
@@ -110,9 +119,12 @@ func (r Router) add(method, path string, h echo.HandlerFunc, m []echo.Middleware
 	return &echo.Route{Method: method, Path: path}
 }
 
-// GET adds a route that answers HEAD too (RFC 9110, section 9.1).
+// GET adds a route that answers HEAD too (RFC 9110, section 9.1), unless it is
+// unsafe.
 func (r Router) GET(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
-	r.add(http.MethodHead, path, h, m)
+	if !slices.Contains(r.unsafe, path) {
+		r.add(http.MethodHead, path, h, m)
+	}
 	return r.add(http.MethodGet, path, h, m)
 }
 

@@ -1,9 +1,9 @@
 // Package server runs a service's three HTTP ports and stops them gracefully.
 //
-// A request passes, outside in: panic recovery, the trace of the request, the
-// access log and metrics, the headers that protect the answer, a deadline, the
-// body limit, and on the public port the form of the path and CORS; then
-// authentication where an operation asks for it, and the generated handler.
+// A request passes, outside in: its trace, the access log and metrics, panic
+// recovery, the headers that protect the answer, on the public port CORS and the
+// form of the path, the rules about headers and the body, and a deadline; then
+// authentication where an operation requires it, and the generated handler.
 // Handlers return errors; errorHandler is the one place that logs them, puts
 // them into the span and, through package problem, answers.
 //
@@ -21,6 +21,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -42,7 +43,7 @@ type Config struct {
 	AllowedOrigins  []string      `env:"CORS_ALLOWED_ORIGINS" doc:"Origins that browsers may call from, separated by commas, such as https://pizza.example; * alone allows all; empty allows none"`
 	RequestTimeout  time.Duration `env:"REQUEST_TIMEOUT" envDefault:"10s" doc:"Longest time that one request may take"`
 	ClientTimeout   time.Duration `env:"CLIENT_TIMEOUT" envDefault:"5s" doc:"Longest time that a client may take to send the headers of a request, and, beside REQUEST_TIMEOUT, its body, or to take the answer; then the connection is cut"`
-	ShutdownDelay   time.Duration `env:"SHUTDOWN_DELAY" envDefault:"5s" doc:"How long a stopping process goes on serving while it is already unready, so that load balancers notice"`
+	ShutdownDelay   time.Duration `env:"SHUTDOWN_DELAY" envDefault:"5s" doc:"Drain delay: how long a terminating process keeps serving after it reports not ready. Every answer in it ends its connection"`
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"20s" doc:"Longest wait for requests in flight after that"`
 	Admin           Admin
 }
@@ -79,6 +80,7 @@ type Server struct {
 	public   *echo.Echo
 	internal *echo.Echo
 	monitor  *echo.Echo
+	draining atomic.Bool
 }
 
 // New returns a server without routes. Its metrics are registered in, and
@@ -86,25 +88,28 @@ type Server struct {
 func New(c Config, log *slog.Logger, state *health.State, registry *prometheus.Registry, traces trace.TracerProvider) *Server {
 	s := &Server{config: c, log: log, health: state, tracer: traces.Tracer(scope)}
 	measure := newMetrics(registry)
-	s.public = s.newEcho(measure)
-	s.public.Use(plain)
-	if len(c.AllowedOrigins) > 0 {
-		s.public.Use(cors(c.AllowedOrigins))
-	}
-	s.internal = s.newEcho(measure)
-	s.monitor = s.newEcho(measure)
+	s.public, s.internal, s.monitor = s.newEcho(measure, true), s.newEcho(measure, false), s.newEcho(measure, false)
 	s.routeHealth()
 	s.routeMetrics(registry)
 	s.routeLogLevel()
 	return s
 }
 
-func (s *Server) newEcho(measure *metrics) *echo.Echo {
+// newEcho returns a router with the middleware that every request passes. What
+// can refuse a request comes behind CORS, so that a page can read why.
+func (s *Server) newEcho(measure *metrics, public bool) *echo.Echo {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.Binder = bind.Binder{}
 	e.HTTPErrorHandler = s.errorHandler
-	e.Use(s.traceRequest, s.observe(measure), s.recoverPanic, protect, s.limit)
+	e.Use(s.traceRequest(public), s.observe(measure), s.recoverPanic, s.protect)
+	if public && len(s.config.AllowedOrigins) > 0 {
+		e.Use(cors(s.config.AllowedOrigins))
+	}
+	if public {
+		e.Use(plain)
+	}
+	e.Use(s.limit)
 	return e
 }
 
@@ -126,9 +131,11 @@ func (s *Server) Internal() http.Handler { return s.internal }
 // Metrics is the handler of the metrics port.
 func (s *Server) Metrics() http.Handler { return s.monitor }
 
-// Run serves all ports until ctx ends, then turns unready, goes on serving for
-// the shutdown delay, and waits for the requests in flight. It returns nil
-// after a clean stop.
+// Run serves all ports until ctx ends. It then turns unready and serves for the
+// shutdown delay, closing each connection after the answer to its next request
+// (RFC 9112, section 9.6), so that clients move to other processes by themselves.
+// At the end it waits for the requests in flight. It returns nil after a clean
+// stop.
 func (s *Server) Run(ctx context.Context) error {
 	var servers []*http.Server
 	var listeners []net.Listener
@@ -170,6 +177,7 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 func (s *Server) stop(ctx context.Context, servers []*http.Server) error {
+	s.draining.Store(true)
 	s.health.Drain()
 	s.log.InfoContext(ctx, "stopping", "delay", s.config.ShutdownDelay.String(), "timeout", s.config.ShutdownTimeout.String())
 	time.Sleep(s.config.ShutdownDelay)

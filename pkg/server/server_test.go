@@ -18,6 +18,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/goleak"
+	"golang.org/x/sync/errgroup"
 
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/health"
@@ -143,6 +144,140 @@ func TestTheMetricsPortHasNothingElse(t *testing.T) {
 		if err != nil || !strings.Contains(string(body), "go_goroutines") {
 			t.Errorf("metrics: %v, %.80s", err, body)
 		}
+	}
+}
+
+// HEAD answers as GET does, without the body, wherever GET changes nothing. Where
+// it does, HEAD is refused and changes nothing.
+func TestHead(t *testing.T) {
+	t.Parallel()
+	s, _ := start(config())
+	asked := 0
+	count := func(c echo.Context) error { asked++; return c.String(http.StatusOK, "here") }
+	s.Router().GET("/oven/", count)
+	s.Router().Unsafe("/burn/").GET("/burn/", count)
+	s.Router().Unsafe("/burn/").GET("/bake/", count)
+	if err := s.ServeDocument("oven", []byte("openapi: 3.0.3\npaths: {}\n")); err != nil {
+		t.Fatal(err)
+	}
+	for name, h := range map[string]http.Handler{"public": s.Public(), "internal": s.Internal(), "metrics": s.Metrics()} {
+		port := httptest.NewServer(h)
+		defer port.Close()
+		for _, path := range []string{"/oven/", "/api/bake", "/oven/openapi.json", "/healthz", "/livez", "/metrics", "/nothing/"} {
+			var statuses [2]int
+			var types [2]string
+			for i, method := range []string{"GET", "HEAD"} {
+				r, err := http.NewRequestWithContext(t.Context(), method, port.URL+path, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp, err := port.Client().Do(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				body, err := io.ReadAll(resp.Body)
+				if err != nil || resp.Body.Close() != nil || len(body) > 0 != (method == "GET") {
+					t.Errorf("%s %s %s: %d bytes, %v", name, method, path, len(body), err)
+				}
+				statuses[i], types[i] = resp.StatusCode, resp.Header.Get("Content-Type")
+			}
+			if statuses[0] != statuses[1] || types[0] != types[1] {
+				t.Errorf("%s %s: GET and HEAD differ: %d %q", name, path, statuses, types)
+			}
+		}
+	}
+	asked = 0
+	for _, path := range []string{"/burn", "/burn/", "/api/burn", "/api/burn/"} {
+		if resp := do(s.Public(), "HEAD", path); resp.StatusCode != 405 || resp.Header.Get("Allow") != "OPTIONS, GET" || asked != 0 {
+			t.Errorf("HEAD %s: %d, Allow %q, asked %d times", path, resp.StatusCode, resp.Header.Get("Allow"), asked)
+		}
+	}
+	if resp := do(s.Public(), "GET", "/burn/"); resp.StatusCode != 200 || asked != 1 {
+		t.Errorf("GET: %d", resp.StatusCode)
+	}
+}
+
+// A header that decides something is refused where it is there twice, on every
+// port, whatever its values are.
+func TestHeadersThatAreRepeated(t *testing.T) {
+	t.Parallel()
+	s, _ := start(operated())
+	asked := 0
+	count := func(c echo.Context) error { asked++; return c.NoContent(http.StatusNoContent) }
+	s.Router().POST("/oven/", count)
+	s.Router().POST("/int/oven", count)
+	for name, values := range map[string][]string{
+		"Authorization": {"Bearer a", "Bearer b"}, "Content-Type": {"application/json", "application/json"},
+		"Idempotency-Key": {"a", ""}, "Origin": {"https://pizza.example", "https://evil.example"},
+	} {
+		for path, h := range map[string]http.Handler{"/oven/": s.Public(), "/int/oven": s.Internal()} {
+			r, w := httptest.NewRequest("POST", path, strings.NewReader("{}")), httptest.NewRecorder()
+			r.Header[name] = values
+			h.ServeHTTP(w, r)
+			p := readProblem(t, w.Result())
+			if want := []fault.Field{{Field: name, Message: "must be sent only once"}}; w.Code != 400 || !cmp.Equal(p.Errors, want) {
+				t.Errorf("%s %s: %d %+v", path, name, w.Code, p)
+			}
+			r.Header[name] = values[:1]
+			w = httptest.NewRecorder()
+			if h.ServeHTTP(w, r); w.Code != 204 {
+				t.Errorf("%s %s once: %d", path, name, w.Code)
+			}
+		}
+	}
+	if asked != 8 {
+		t.Errorf("%d requests came through, want the 8 that are good", asked)
+	}
+	r, w := httptest.NewRequest("PUT", "/log-level?level=debug&for=1m", nil), httptest.NewRecorder()
+	r.Header["Authorization"] = []string{"Bearer " + adminToken, "Bearer x"}
+	if s.Internal().ServeHTTP(w, r); w.Code != 400 {
+		t.Errorf("an operator twice: %d", w.Code)
+	}
+}
+
+// A compressed body is refused by name before it is read; nothing decodes one.
+func TestCompressedBodies(t *testing.T) {
+	t.Parallel()
+	s, _ := start(config())
+	s.Router().POST("/oven/", func(c echo.Context) error { return c.NoContent(http.StatusNoContent) })
+	for coding, status := range map[string]int{
+		"": 204, "identity": 204, "Identity": 204, "gzip": 415, "GZIP": 415, "deflate": 415, "br": 415, "zstd": 415, "gzip, gzip": 415,
+		"identity, gzip": 415, "aws-chunked": 415, "pizza": 415,
+	} {
+		r, w := httptest.NewRequest("POST", "/oven/", strings.NewReader("\x1f\x8b")), httptest.NewRecorder()
+		r.Header.Set("Content-Encoding", coding)
+		s.Public().ServeHTTP(w, r)
+		if w.Code != status || status == 415 && w.Header().Get("Accept-Encoding") != "identity" {
+			t.Errorf("%q: %d %v", coding, w.Code, w.Header())
+		}
+		if status == 415 {
+			if p := readProblem(t, w.Result()); !strings.Contains(p.Detail, "compressed") {
+				t.Errorf("%q: %s", coding, p.Detail)
+			}
+		}
+	}
+	r, w := httptest.NewRequest("POST", "/oven/", nil), httptest.NewRecorder() // no body, nothing to decode
+	r.Header.Set("Content-Encoding", "gzip")
+	if s.Public().ServeHTTP(w, r); w.Code != 204 {
+		t.Errorf("without a body: %d", w.Code)
+	}
+}
+
+// Callers make up methods of any length. What is kept of one is bounded.
+func TestUnknownMethods(t *testing.T) {
+	t.Parallel()
+	s, log := start(operated())
+	long := strings.Repeat("BAKE", 4000)
+	for _, h := range []http.Handler{s.Public(), s.Internal(), s.Metrics()} {
+		do(h, long, "/log-level")
+		do(h, "PROPFIND", "/nothing/")
+	}
+	if strings.Contains(log.String(), long[:21]) || !strings.Contains(log.String(), `"method":"BAKEBAKEBAKEBAKEBAKE…"`) || !strings.Contains(log.String(), `"method":"PROPFIND"`) {
+		t.Errorf("log %.2000s", log)
+	}
+	body, err := io.ReadAll(do(s.Metrics(), "GET", "/metrics").Body)
+	if err != nil || strings.Contains(string(body), "BAKE") || strings.Contains(string(body), "PROPFIND") || !strings.Contains(string(body), `method="_OTHER"`) {
+		t.Errorf("metrics: %v\n%s", err, body)
 	}
 }
 
@@ -355,6 +490,71 @@ func TestRunStopsGracefully(t *testing.T) {
 	}
 	if err := <-stopped; err != nil {
 		t.Errorf("stop: %v", err)
+	}
+}
+
+// While a server drains, each answer ends its connection, so that a client that
+// keeps connections open leaves by itself and loses no request.
+func TestDrainingEndsConnections(t *testing.T) {
+	t.Parallel()
+	var out lockedBuffer
+	c := config()
+	c.ClientTimeout = time.Minute
+	c.ShutdownDelay = 2 * time.Second // clients need a small part of it, and never decide by it
+	s := server.New(c, logging.New(logging.Config{}, &out, "test"), health.New(), server.NewRegistry(), noop.NewTracerProvider())
+	ok := func(c echo.Context) error { return c.NoContent(http.StatusNoContent) }
+	s.Router().POST("/oven/", ok)
+	s.Router().POST("/int/oven", ok)
+	ctx, stop := context.WithCancel(t.Context())
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Run(ctx) }()
+	targets := []string{
+		out.await(t, "public") + "/oven/", out.await(t, "public") + "/nothing/", out.await(t, "public") + "/oven/%2e/",
+		out.await(t, "internal") + "/int/oven", out.await(t, "metrics") + "/livez",
+	}
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
+	defer client.CloseIdleConnections()
+	// post sends a request that the transport does not repeat by itself, and reports
+	// whether the answer ends the connection.
+	post := func(target string) (ends bool, err error) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+target, io.NopCloser(strings.NewReader("{}")))
+		if err != nil {
+			return false, err
+		}
+		r.ContentLength = 2
+		resp, err := client.Do(r)
+		if err != nil {
+			return false, err
+		}
+		_, err = io.Copy(io.Discard, resp.Body)
+		return resp.Close, errors.Join(err, resp.Body.Close())
+	}
+	var clients errgroup.Group
+	for _, target := range targets {
+		if ends, err := post(target); ends || err != nil {
+			t.Errorf("%s before the drain: the connection ends: %v, %v", target, ends, err)
+		}
+		for range 8 {
+			clients.Go(func() error {
+				for {
+					if ends, err := post(target); ends || err != nil {
+						return err
+					}
+				}
+			})
+		}
+	}
+	stop()
+	if err := clients.Wait(); err != nil {
+		t.Error(err)
+	}
+	select {
+	case <-stopped:
+		t.Error("the server had stopped before its clients had left")
+	default:
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"example.com/pizza/pkg/telemetry"
 )
 
 // scope names this package among what makes spans.
@@ -18,27 +20,46 @@ const scope = "example.com/pizza/pkg/server"
 
 // traceRequest takes up the caller's trace (W3C Trace Context), or starts one,
 // so that every log line and error answer of a request carries one trace_id, and
-// records the request as a span of it. Probes and scrapes are not recorded.
-func (s *Server) traceRequest(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		r := c.Request()
-		ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-		caller := trace.SpanContextFromContext(ctx)
-		var span trace.Span
-		if quiet(c.Path()) {
-			ctx, span = identify(ctx, caller)
-		} else if ctx, span = s.tracer.Start(ctx, r.Method, trace.WithSpanKind(trace.SpanKindServer)); span.SpanContext().SpanID() == caller.SpanID() {
-			ctx, span = identify(ctx, caller) // nothing is recorded here, and so nothing has an id either
+// records the request as a span of it. Probes and scrapes are not recorded. A
+// caller from outside can keep its trace from being recorded, but not have it
+// recorded: that is for the sampler to decide.
+func (s *Server) traceRequest(outside bool) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			r := c.Request()
+			ctx := r.Context()
+			if len(r.Header["Traceparent"]) == 1 { // of several none is believed
+				ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(r.Header))
+			}
+			caller := trace.SpanContextFromContext(ctx)
+			if outside && caller.IsValid() {
+				ctx = telemetry.Outside(ctx)
+				caller = caller.WithTraceFlags(caller.TraceFlags().WithSampled(false))
+			}
+			var span trace.Span
+			if quiet(c.Path()) {
+				ctx, span = identify(ctx, caller)
+			} else if ctx, span = s.tracer.Start(ctx, spanMethod(r.Method), trace.WithSpanKind(trace.SpanKindServer)); span.SpanContext().SpanID() == caller.SpanID() {
+				ctx, span = identify(ctx, caller) // nothing is recorded here, and so nothing has an id either
+			}
+			c.SetRequest(r.WithContext(ctx))
+			if !span.IsRecording() {
+				return next(c)
+			}
+			defer span.End() // also of a request whose connection is torn down
+			err := next(c)
+			describe(span, c)
+			return err
 		}
-		c.SetRequest(r.WithContext(ctx))
-		if !span.IsRecording() {
-			return next(c)
-		}
-		defer span.End() // also of a request whose connection is torn down
-		err := next(c)
-		describe(span, c)
-		return err
 	}
+}
+
+// spanMethod returns a method as a span is named by it.
+func spanMethod(method string) string {
+	if known(method) {
+		return method
+	}
+	return "HTTP"
 }
 
 // identify gives a request that is not recorded its place in a trace.
@@ -60,18 +81,14 @@ func identify(ctx context.Context, caller trace.SpanContext) (context.Context, t
 // callers put there what they please.
 func describe(span trace.Span, c echo.Context) {
 	r, status := c.Request(), c.Response().Status
-	method := r.Method
-	if !known(method) {
-		method = "HTTP"
-	}
-	name := method
+	name := spanMethod(r.Method)
 	if route := c.Path(); route != "" {
 		name += " " + route
 		span.SetAttributes(semconv.HTTPRoute(route))
 	}
 	span.SetName(name)
 	span.SetAttributes(
-		semconv.HTTPRequestMethodKey.String(method), semconv.URLPath(r.URL.Path), semconv.HTTPResponseStatusCode(status),
+		semconv.HTTPRequestMethodKey.String(methodLabel(r.Method)), semconv.URLPath(r.URL.Path), semconv.HTTPResponseStatusCode(status),
 		semconv.UserAgentOriginal(r.UserAgent()), semconv.NetworkProtocolVersion(strconv.Itoa(r.ProtoMajor)+"."+strconv.Itoa(r.ProtoMinor)),
 	)
 	if status >= http.StatusInternalServerError {

@@ -79,23 +79,69 @@ func TestRequestsAreSpans(t *testing.T) {
 }
 
 // Where nothing is recorded each request still has a trace, the caller's or one
-// of its own, and passes on what the caller has decided.
+// of its own. It passes on what another service has decided about recording, and
+// nothing that a caller from outside demands.
 func TestTraceWithoutRecording(t *testing.T) {
 	t.Parallel()
 	s := server.New(server.Config{RequestTimeout: 1 << 40}, slog.New(slog.DiscardHandler), health.New(), server.NewRegistry(), noop.NewTracerProvider())
 	var sc trace.SpanContext
-	s.Router().GET("/x/", func(c echo.Context) error {
-		sc = trace.SpanContextFromContext(c.Request().Context())
-		return nil
-	})
+	for _, path := range []string{"/x/", "/int/x"} {
+		s.Router().GET(path, func(c echo.Context) error {
+			sc = trace.SpanContextFromContext(c.Request().Context())
+			return nil
+		})
+	}
 	for _, parent := range []string{"", "00-" + callersTrace + "-" + callersSpan + "-01", "00-" + callersTrace + "-" + callersSpan + "-00", "nonsense"} {
-		r := httptest.NewRequest(http.MethodGet, "/x/", nil)
-		r.Header.Set("Traceparent", parent)
-		s.Public().ServeHTTP(httptest.NewRecorder(), r)
-		if !sc.IsValid() || sc.SpanID().String() == callersSpan || sc.IsSampled() != strings.HasSuffix(parent, "-01") ||
-			(sc.TraceID().String() == callersTrace) != strings.HasPrefix(parent, "00-") {
-			t.Errorf("from %q came %+v", parent, sc)
+		for path, h := range map[string]http.Handler{"/x/": s.Public(), "/int/x": s.Internal()} {
+			r := httptest.NewRequest(http.MethodGet, path, nil)
+			r.Header.Set("Traceparent", parent)
+			h.ServeHTTP(httptest.NewRecorder(), r)
+			if !sc.IsValid() || sc.SpanID().String() == callersSpan || sc.IsSampled() != (path == "/int/x" && strings.HasSuffix(parent, "-01")) ||
+				(sc.TraceID().String() == callersTrace) != strings.HasPrefix(parent, "00-") {
+				t.Errorf("%s: from %q came %+v", path, parent, sc)
+			}
 		}
+	}
+}
+
+// Of two traceparents none is taken up (W3C Trace Context, section 3.2).
+func TestTwoTraceparents(t *testing.T) {
+	t.Parallel()
+	s, _ := start(config())
+	r := httptest.NewRequest(http.MethodGet, "/x/", nil)
+	r.Header["Traceparent"] = []string{"00-" + callersTrace + "-" + callersSpan + "-01", "00-" + callersTrace + "-" + callersSpan + "-01"}
+	w := httptest.NewRecorder()
+	s.Public().ServeHTTP(w, r)
+	if p := readProblem(t, w.Result()); p.TraceID == callersTrace || len(p.TraceID) != 32 {
+		t.Errorf("trace_id %q", p.TraceID)
+	}
+}
+
+// The sampled flag of a caller from outside records nothing that the sampler would
+// not record. A calling service's flag is followed.
+func TestOutsidersDoNotDecideWhatIsRecorded(t *testing.T) {
+	t.Parallel()
+	to := telemetrytest.Start(t)
+	logger := slog.New(slog.DiscardHandler)
+	traces, err := telemetry.Start(t.Context(), telemetry.Config{Endpoint: to.HTTP, Sampler: "parentbased_traceidratio"},
+		telemetry.Process{Service: "test"}, logger, prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := server.New(server.Config{RequestTimeout: 1 << 40}, logger, health.New(), server.NewRegistry(), traces)
+	recorded := map[string]bool{}
+	for _, path := range []string{"/x/", "/int/x"} {
+		s.Router().GET(path, func(c echo.Context) error {
+			recorded[path] = trace.SpanFromContext(c.Request().Context()).IsRecording()
+			return c.NoContent(http.StatusNoContent)
+		})
+	}
+	for path, h := range map[string]http.Handler{"/x/": s.Public(), "/int/x": s.Internal()} {
+		do(h, "GET", path, "Traceparent", "00-00000000000000000000000000000001-"+callersSpan+"-01")
+	}
+	traces.Close()
+	if diff := cmp.Diff(map[string]bool{"/x/": false, "/int/x": true}, recorded); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -18,7 +18,7 @@ type Config struct {
 	TracesEndpoint string  `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" doc:"The same for traces alone, with its path, such as http://collector:4318/v1/traces; goes before OTEL_EXPORTER_OTLP_ENDPOINT"`
 	Protocol       string  `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf" doc:"How the collector is spoken to: http/protobuf or grpc"`
 	Disabled       bool    `env:"OTEL_SDK_DISABLED" envDefault:"false" doc:"true sends no traces, whatever the endpoint is"`
-	Sampler        string  `env:"OTEL_TRACES_SAMPLER" envDefault:"parentbased_always_on" doc:"Which traces are recorded: always_on, always_off, traceidratio, or one of these behind parentbased_, which leaves the choice to the caller that has made one"`
+	Sampler        string  `env:"OTEL_TRACES_SAMPLER" envDefault:"parentbased_always_on" doc:"Which traces are recorded: always_on, always_off, traceidratio, or one of these behind parentbased_, which follows the choice of a calling service. A caller from outside can decline, but not demand, to be recorded"`
 	SamplerArg     float64 `env:"OTEL_TRACES_SAMPLER_ARG" envDefault:"1" doc:"Share of traces that a traceidratio sampler records, 0 to 1"`
 	DelayMS        int     `env:"OTEL_BSP_SCHEDULE_DELAY" envDefault:"5000" doc:"Longest time in milliseconds that a finished span waits for others to be sent with"`
 }
@@ -84,7 +84,7 @@ func (c Config) sampler() sdktrace.Sampler {
 		return nil
 	}
 	if byParent {
-		return sdktrace.ParentBased(s)
+		return outsideSampler{root: s, Sampler: sdktrace.ParentBased(s), byParent: true}
 	}
-	return s
+	return outsideSampler{root: s, Sampler: s}
 }

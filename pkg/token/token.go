@@ -23,8 +23,9 @@ import (
 	"example.com/pizza/pkg/fault"
 )
 
-// Leeway is how far the clocks of two machines may differ: a token is accepted
-// for so much longer.
+// Leeway is how far the clocks of two machines may differ. A token is accepted for
+// that long after it expires (exp), and for that long before it was issued (iat)
+// or is to be used (nbf).
 const Leeway = 5 * time.Second
 
 const (

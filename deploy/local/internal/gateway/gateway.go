@@ -80,7 +80,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.route(w,
 
 func (g *Gateway) route(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
-	edge.EndChunked(w.Header(), r)
+	edge.EndAmbiguous(w.Header(), r)
 	b, ok := g.backends[service(r.URL)]
 	switch {
 	case ok && b.address.Load() == nil:

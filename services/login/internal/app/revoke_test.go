@@ -81,6 +81,23 @@ func TestDeletedMember(t *testing.T) {
 	replica.mustBeRevoked(t, gone)
 }
 
+// HEAD is a safe method (RFC 9110, section 9.2.1): a link checker that asks for the
+// head of a logout ends no session.
+func TestHeadRevokesNothing(t *testing.T) {
+	t.Parallel()
+	s := start(t, migrationstest.New(t))
+	s.register(t, "minji", "correct horse")
+	token := s.login(t, "minji", "correct horse")
+	for _, path := range []string{"/login/logout/", "/login/logout", "/api/login/logout/", "/api/login/logout"} {
+		if a := s.Call(t, http.MethodHead, path, "", "Authorization", "Bearer "+token); a.Status != http.StatusMethodNotAllowed {
+			t.Errorf("%s: %d", path, a.Status)
+		}
+	}
+	apitest.Decode[api.GoodToken](t, s.verify(t, token), http.StatusOK)
+	s.Get(t, "/login/logout/", "Authorization", "Bearer "+token)
+	s.mustBeRevoked(t, token)
+}
+
 func TestRevokeMemberRefuses(t *testing.T) {
 	t.Parallel()
 	s := start(t, migrationstest.New(t))

@@ -33,7 +33,7 @@ func Register(s *server.Server, logins *login.Service, operators server.Admin, c
 	h := &Handler{logins}
 	limited := []echo.MiddlewareFunc{clients.Middleware(), ratelimit.Announce}
 	optional := []echo.MiddlewareFunc{withBearer}
-	api.RegisterHandlersWithOptions(s.Router(), api.NewStrictHandler(h, nil), api.RegisterHandlersOptions{
+	api.RegisterHandlersWithOptions(s.Router().Unsafe(logoutPath), api.NewStrictHandler(h, nil), api.RegisterHandlersOptions{
 		OperationMiddlewares: map[string][]echo.MiddlewareFunc{
 			"Register": slices.Concat(limited, []echo.MiddlewareFunc{h.limitInvalid}), "Login": limited,
 			"ChangePassword": append([]echo.MiddlewareFunc{server.RequireToken(logins.Check)}, limited...),
@@ -65,6 +65,9 @@ func (h *Handler) limitInvalid(next echo.HandlerFunc) echo.HandlerFunc {
 		return err
 	}
 }
+
+// logoutPath is GET for the clients of the old system, though it revokes a token.
+const logoutPath = "/login/logout/"
 
 type bearerKey struct{}
 
