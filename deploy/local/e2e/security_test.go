@@ -168,16 +168,11 @@ func (s *system) testOrdersOfOthers(t *testing.T, v victim) {
 	}
 }
 
-// A token stops working on all services within a second of logout.
+// Once the logout is answered, no service takes the token any more.
 func (s *system) testStolenToken(t *testing.T) {
 	token := s.member(t, "robbed")
 	v := victim{branch: s.branch(t), order: "none"}
 	s.send(t, request{method: http.MethodGet, path: "/login/logout/", token: token}).want(t, http.StatusOK)
-	logout := time.Now()
-	s.untilRefused(t, token)
-	if took := time.Since(logout); took > time.Second {
-		t.Errorf("the token worked for %s", took)
-	}
 	for _, r := range v.protected(t) {
 		r.token, r.unchecked = token, true
 		s.send(t, r).wantProblem(t, http.StatusUnauthorized)

@@ -24,6 +24,9 @@ const help = `migrate prepares the database of the pizza services.
   migrate passwords --yes        hash the passwords that are in clear text; after
                                  that the old system logs nobody in any more.
                                  --dry-run only counts; --json reports as JSON
+  migrate forget-member ID --yes erase a person: delete the member, and detach its
+                                 orders and what was announced of them; the id
+                                 stays taken
   migrate licence                print the licence of the menu that "seed" adds
 
 Every command may be run again, and does only what is left to do.
@@ -88,6 +91,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return c.seed(ctx, args)
 	case "passwords":
 		return c.passwords(ctx, args)
+	case "forget-member":
+		return c.forgetMember(ctx, args)
 	case "licence":
 		return c.licence(args)
 	default:

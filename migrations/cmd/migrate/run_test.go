@@ -85,7 +85,7 @@ func TestMigrate(t *testing.T) {
 	migrator.mustRun(t, []string{"seed", "--history=../../seed/history"}, "the orders are there already; nothing loaded")
 
 	migrator.mustRun(t, []string{"down", "--yes"}, "taken back  order  ")
-	migrator.mustRun(t, []string{"down", "login", "--yes"}, "taken back  login  00004  member_gone")
+	migrator.mustRun(t, []string{"down", "login", "--yes"}, "taken back  login  ")
 	migrator.mustRun(t, []string{"status"}, "2 pending")
 	migrator.mustRun(t, []string{"up"}, "after 2 migrations")
 }
@@ -104,6 +104,27 @@ func TestLibpqVariablesDoNotCount(t *testing.T) {
 	migrator.mustRun(t, []string{"up"}, "the schema is up to date, after ")
 }
 
+func TestForgetMember(t *testing.T) {
+	t.Parallel()
+	admin, migrator := database(t)
+	admin.mustRun(t, []string{"roles"})
+	migrator.mustRun(t, []string{"up"})
+	migrator.mustRun(t, []string{"seed"})
+	for name, args := range map[string][]string{
+		"the id of the member is missing": {"forget-member", "--yes"},
+		"confirm with --yes":              {"forget-member", migrations.DemoMember},
+		`unexpected argument "lee"`:       {"forget-member", "kim", "lee", "--yes"},
+	} {
+		if _, _, err := migrator.run(t, args...); !errors.As(err, new(usageError)) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+	migrator.mustRun(t, []string{"forget-member", "--yes", "nobody"}, "there is nothing of this member")
+	migrator.mustRun(t, []string{"forget-member", migrations.DemoMember, "--yes"}, "member           1     deleted", "the member is forgotten")
+	migrator.mustRun(t, []string{"forget-member", migrations.DemoMember, "--yes"}, "there is nothing of this member")
+	migrator.mustRun(t, []string{"seed"}, "member       0")
+}
+
 func TestSeedOfBrokenHistory(t *testing.T) {
 	t.Parallel()
 	admin, migrator := database(t)
@@ -119,7 +140,7 @@ func TestHelp(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"--help"}, {"-h"}, {"help"}, {"up", "--help"}} {
 		program{}.mustRun(t, args, "migrate roles", "migrate up",
-			"migrate down [OWNER] --yes", "migrate status [--json]", "migrate seed [--history DIR]", "migrate passwords --yes")
+			"migrate down [OWNER] --yes", "migrate status [--json]", "migrate seed [--history DIR]", "migrate passwords --yes", "migrate forget-member ID --yes")
 	}
 }
 
