@@ -45,11 +45,24 @@ global.environment=production
 global.postgresql.sslmode=on
 global.corsAllowedOrigins[0]=https://pizza.example/
 global.trustedProxies[0]=10.0.0.1
+global.trustedProxies[0]=0.0.0.0/0
 global.image.registry=registry.example/
 global.imagePolicy.subject=release.yml
 image.digest=sha256:abc
-resources.limits.memory=null
+global.logLevel=loud
+global.corsAllowedOrigins[0]=https://*.pizza.example
+global.corsAllowedOrigins[0]=pizza.example
+resources.limits.memory=half
+resources.limits.memory=256MB
 config.ORDER_QUEUE=100
+config.ORDER_QEUE=x
+config.ORDER_QUEUE=many
+config.ORDER_QUEUE=-1
+config.ORDER_RATE_PER_MEMBER=30
+config.REQUEST_TIMEOUT=5
+config.OTEL_TRACES_SAMPLER_ARG=2
+config.ADMIN_TOKEN=a-token-of-at-least-32-bytes-00001
+secrets.values.ADMIN_TOKN=x
 config.lower=x
 BAD
 for chart in $charts; do

@@ -158,7 +158,7 @@ func (e *experiment) installFresh(ctx context.Context) error {
 
 // clean takes everything away that a run leaves.
 func (e *experiment) clean(ctx context.Context) error {
-	_, err := e.kubectl(ctx, "delete", "namespace", e.namespace, "--ignore-not-found", "--timeout=120s")
+	_, err := e.kubectl(ctx, "delete", "namespace", e.namespace, e.namespace+monitoring, "--ignore-not-found", "--timeout=120s")
 	return err
 }
 
@@ -276,17 +276,32 @@ func (e *experiment) policies(ctx context.Context) error {
 	asService := func(name string) map[string]string {
 		return map[string]string{"app.kubernetes.io/name": name, "app.kubernetes.io/part-of": "pizza", "app.kubernetes.io/instance": release + "-not"}
 	}
+	prometheus := e.cluster
+	prometheus.namespace += monitoring
+	if _, err := prometheus.kubectl(ctx, "create", "namespace", prometheus.namespace); err != nil {
+		return err
+	}
+	of := func(service string) string { return service + "-svc." + e.namespace }
 	var bad []error
 	for _, try := range []struct {
 		name   string
+		from   cluster
 		labels map[string]string
 		want   map[string]bool
 	}{
-		{"stranger", map[string]string{"app": "stranger"}, map[string]bool{db: false, "menu-svc:9000": false, "login-svc:9000": false, "order-svc:80": false}},
-		{"login", asService("login"), map[string]bool{"menu-svc:9000": false}},
-		{"test", map[string]string{"app.kubernetes.io/component": "test", "app.kubernetes.io/part-of": "pizza"}, map[string]bool{"order-svc:80": true, "order-svc:9000": false, db: false}},
+		{"stranger", e.cluster, map[string]string{"app": "stranger"}, map[string]bool{
+			db: false, "menu-svc:9000": false, "login-svc:9000": false, "login-svc:9100": false, "order-svc:80": false,
+		}},
+		{"login", e.cluster, asService("login"), map[string]bool{"menu-svc:9000": false}},
+		{"test", e.cluster, map[string]string{"app.kubernetes.io/component": "test", "app.kubernetes.io/part-of": "pizza"}, map[string]bool{
+			"order-svc:80": true, "order-svc:9000": false, db: false,
+		}},
+		{"prometheus", prometheus, map[string]string{"app": "prometheus"}, map[string]bool{
+			of("login") + ":9100": true, of("menu") + ":9100": true, of("order") + ":9100": true,
+			of("login") + ":9000": false, of("menu") + ":9000": false, of("order") + ":80": false,
+		}},
 	} {
-		got, err := e.reach(ctx, try.name, try.labels, slices.Sorted(maps.Keys(try.want))...)
+		got, err := try.from.reach(ctx, try.name, try.labels, slices.Sorted(maps.Keys(try.want))...)
 		if err != nil {
 			return err
 		}

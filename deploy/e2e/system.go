@@ -27,6 +27,8 @@ const (
 	tagAfter  = "e2e-2"
 	registry  = "registry.example.com/pizza"
 	maxStale  = "20s" // of the prices that orders go on with
+
+	monitoring = "-monitoring" // what the namespace of Prometheus is called, after that of the services
 )
 
 // system is the installed release, with what is outside of the cluster.
@@ -124,6 +126,7 @@ func networkPolicy(s Settings) map[string]any {
 	dns["podSelector"], dns["ports"] = nil, []int{53, 5353}
 	return object{
 		"ingressController": namespace(s.IngressNamespace), "dns": dns,
+		"prometheus": namespace(s.Namespace + monitoring),
 		"database": object{"cidrs": []string{s.Host + "/32"}},
 	}
 }
@@ -221,7 +224,7 @@ func (c cluster) hostAddress(ctx context.Context) (string, error) {
 
 // reach runs a pod with some labels that tries addresses, and returns which of them
 // it reached.
-func (s *system) reach(ctx context.Context, name string, labels map[string]string, addresses ...string) (map[string]bool, error) {
+func (c cluster) reach(ctx context.Context, name string, labels map[string]string, addresses ...string) (map[string]bool, error) {
 	reached := map[string]bool{}
 	for i, address := range addresses {
 		pod := fmt.Sprintf("reach-%s-%d", name, i)
@@ -235,19 +238,19 @@ func (s *system) reach(ctx context.Context, name string, labels map[string]strin
 		if err != nil {
 			return nil, err
 		}
-		if err := s.apply(ctx, string(manifest)); err != nil {
+		if err := c.apply(ctx, string(manifest)); err != nil {
 			return nil, err
 		}
 		var phase string
 		err = wait(ctx, pod, time.Minute, func(ctx context.Context) (bool, error) {
-			phase, err = s.kubectl(ctx, "get", "pod", pod, "-o", "jsonpath={.status.phase}")
+			phase, err = c.kubectl(ctx, "get", "pod", pod, "-o", "jsonpath={.status.phase}")
 			return phase == "Succeeded" || phase == "Failed", err
 		})
 		if err != nil {
 			return nil, err
 		}
 		reached[address] = phase == "Succeeded"
-		if _, err := s.kubectl(ctx, "delete", "pod", pod, "--wait=false"); err != nil {
+		if _, err := c.kubectl(ctx, "delete", "pod", pod, "--wait=false"); err != nil {
 			return nil, err
 		}
 	}

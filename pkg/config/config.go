@@ -1,10 +1,12 @@
 // Package config reads a service's configuration from environment variables
 // into a struct, once, at start.
 //
-// Fields carry the tags of caarlos0/env, and `doc` with one sentence for the
-// reader. A field that is a struct with a Validate method checks its own rules.
-// Load reports everything that is wrong at once, by the variable's name and
-// never with its value, so that one failed start is enough to mend it all.
+// Fields carry the tags of caarlos0/env, `doc` with one sentence for the reader,
+// and `rule` for what the text must be (see Rule), which the schema of the charts
+// repeats. A field that is a struct with a Validate method checks what concerns
+// several of its fields. Load reports everything that is wrong at once, by the
+// name of each variable and never with its value, so that one failed start is
+// enough to fix it all.
 package config
 
 import (
@@ -19,22 +21,53 @@ import (
 
 // Load reads the environment, given as "NAME=value" lines, into a T.
 func Load[T any](environ []string) (T, error) {
-	c, err := env.ParseAsWithOptions[T](env.Options{Environment: env.ToMap(environ)})
-	problems := validate(reflect.ValueOf(c))
+	environment := env.ToMap(environ)
+	c, err := env.ParseAsWithOptions[T](env.Options{Environment: environment})
+	found := problems{broken: map[string]bool{}}
+	for _, v := range Describe(reflect.TypeFor[T]()) {
+		if text, given := environment[v.Name]; given && (text != "" || v.Default != "") {
+			found.breaks(v.Name, v.Rule.check(text))
+		}
+	}
 	var all env.AggregateError
 	switch {
 	case errors.As(err, &all):
 		for _, e := range all.Errors {
-			problems = append(problems, explain(reflect.TypeFor[T](), e))
+			found.explain(reflect.TypeFor[T](), e)
 		}
 	case err != nil:
-		problems = append(problems, err.Error())
+		found.add("", err.Error())
 	}
-	if len(problems) == 0 {
+	for _, problem := range validate(reflect.ValueOf(c)) {
+		name, _, _ := strings.Cut(problem, " ")
+		found.add(strings.TrimSuffix(name, ":"), problem)
+	}
+	if len(found.lines) == 0 {
 		return c, nil
 	}
-	sort.Strings(problems)
-	return c, fmt.Errorf("the configuration is not usable:\n  - %s", strings.Join(problems, "\n  - "))
+	sort.Strings(found.lines)
+	return c, fmt.Errorf("the configuration is not usable:\n  - %s", strings.Join(found.lines, "\n  - "))
+}
+
+// problems are what is wrong. Once a variable breaks its own rule, what follows
+// from that is not reported.
+type problems struct {
+	broken map[string]bool
+	lines  []string
+}
+
+// breaks notes that a variable breaks its rule, unless problem is empty.
+func (p *problems) breaks(name, problem string) {
+	if problem != "" {
+		p.add(name, name+problem)
+		p.broken[name] = true
+	}
+}
+
+func (p *problems) add(name, problem string) {
+	if !p.broken[name] {
+		p.lines = append(p.lines, problem)
+	}
 }
 
 // validate asks the struct and every struct in it.
@@ -54,38 +87,20 @@ func validate(v reflect.Value) []string {
 }
 
 // explain turns an error about a Go field into one about its variable.
-func explain(t reflect.Type, err error) string {
+func (p *problems) explain(t reflect.Type, err error) {
 	var parse env.ParseError
 	var unset env.VarIsNotSetError
 	var empty env.EmptyVarError
 	switch {
 	case errors.As(err, &unset):
-		return unset.Key + " is required"
+		p.add(unset.Key, unset.Key+" is required")
 	case errors.As(err, &empty):
-		return empty.Key + " must not be empty"
+		p.add(empty.Key, empty.Key+" must not be empty")
 	case errors.As(err, &parse):
-		return fmt.Sprintf("%s is not a valid %s", variableOf(t, parse.Name), kindOf(parse.Type))
+		name := variableOf(t, parse.Name)
+		p.add(name, name+" cannot be read") // a type can refuse more than its rule does
 	default:
-		return err.Error()
-	}
-}
-
-func kindOf(t reflect.Type) string {
-	switch t.String() {
-	case "time.Duration":
-		return `duration (such as "5s")`
-	case "int", "int32", "uint16", "uint32":
-		return "whole number"
-	case "bool":
-		return "boolean (true or false)"
-	case "time.Location":
-		return `time zone (such as "Asia/Seoul")`
-	case "[]netip.Prefix":
-		return `list of address ranges (such as "10.0.0.0/8,fd00::/8")`
-	case "ratelimit.Rate":
-		return `rate (such as "10/m", "5/15m" or "off")`
-	default:
-		return "value"
+		p.add("", err.Error())
 	}
 }
 
@@ -104,6 +119,8 @@ type Variable struct {
 	Default  string
 	Required bool
 	Doc      string
+	Type     reflect.Type
+	Rule     Rule
 
 	field string
 }
@@ -125,7 +142,7 @@ func Describe(t reflect.Type) []Variable {
 		}
 		out = append(out, Variable{
 			Name: name, Default: f.Tag.Get("envDefault"), Doc: f.Tag.Get("doc"),
-			Required: strings.Contains(options, "required"), field: f.Name,
+			Required: strings.Contains(options, "required"), Type: f.Type, Rule: ruleOf(f), field: f.Name,
 		})
 	}
 	return out

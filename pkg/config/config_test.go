@@ -47,8 +47,8 @@ func TestLoad(t *testing.T) {
 			name:    "every_wrong_variable_is_named_at_once",
 			environ: []string{"SHOP_OVENS=many", "SHOP_TIMEOUT=soon", "TOWN_SECRET="},
 			wrong: []string{
-				"SHOP_NAME is required", "SHOP_OVENS is not a valid whole number",
-				`SHOP_TIMEOUT is not a valid duration (such as "5s")`, "TOWN_SECRET must not be empty",
+				"SHOP_NAME is required", "SHOP_OVENS must be a whole number",
+				"SHOP_TIMEOUT must be a duration, such as 5s", "TOWN_SECRET must not be empty",
 			},
 		},
 		{

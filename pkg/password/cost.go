@@ -7,8 +7,8 @@ import (
 
 // Cost is that of new Argon2id hashes; they have one thread.
 type Cost struct {
-	Memory uint32 `env:"PASSWORD_MEMORY_KIB" envDefault:"19456" doc:"Memory of one new Argon2id hash in KiB, at most 65536. When it rises, older hashes are replaced as their members log in; the same for all that hash"`
-	Passes uint32 `env:"PASSWORD_PASSES" envDefault:"2" doc:"Passes of a new Argon2id hash over its memory, at most 10. With fewer passes it needs more memory: the least are the pairs of OWASP, 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5"`
+	Memory uint32 `env:"PASSWORD_MEMORY_KIB" envDefault:"19456" rule:"min=7168,max=65536" doc:"Memory of one new Argon2id hash in KiB, at most 65536. When it rises, older hashes are replaced as their members log in; the same for all that hash"`
+	Passes uint32 `env:"PASSWORD_PASSES" envDefault:"2" rule:"min=1,max=10" doc:"Passes of a new Argon2id hash over its memory, at most 10. With fewer passes it needs more memory: the least are the pairs of OWASP, 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5"`
 }
 
 // Recommended is the choice of the OWASP Password Storage Cheat Sheet with

@@ -8,7 +8,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -24,41 +23,16 @@ import (
 // Config is where the database is and who connects to it.
 type Config struct {
 	Host             string        `env:"DB_HOST,required,notEmpty" doc:"Host of the PostgreSQL server"`
-	Port             uint16        `env:"DB_PORT" envDefault:"5432" doc:"Port of the PostgreSQL server"`
+	Port             uint16        `env:"DB_PORT" envDefault:"5432" rule:"min=1,max=65535" doc:"Port of the PostgreSQL server"`
 	Name             string        `env:"DB_NAME,required,notEmpty" doc:"Name of the database"`
 	User             string        `env:"DB_USER,required,notEmpty" doc:"Role of this service in the database"`
 	Password         secret.Text   `env:"DB_PASSWORD,required,notEmpty" doc:"Password of the role"`
-	SSLMode          string        `env:"DB_SSLMODE" envDefault:"prefer" doc:"TLS to the database: disable, prefer, require, verify-ca or verify-full, as in libpq"`
+	SSLMode          string        `env:"DB_SSLMODE" envDefault:"prefer" rule:"oneof=disable|allow|prefer|require|verify-ca|verify-full" doc:"TLS to the database: disable, prefer, require, verify-ca or verify-full, as in libpq"`
 	SSLRootCert      string        `env:"DB_SSLROOTCERT" doc:"File with the certificate authorities that DB_SSLMODE trusts; empty is those of the system"`
-	MaxConns         int32         `env:"DB_MAX_CONNS" envDefault:"10" doc:"Most connections that one process opens"`
-	ConnectTimeout   time.Duration `env:"DB_CONNECT_TIMEOUT" envDefault:"3s" doc:"Longest wait for a new connection"`
+	MaxConns         int32         `env:"DB_MAX_CONNS" envDefault:"10" rule:"min=1" doc:"Most connections that one process opens"`
+	ConnectTimeout   time.Duration `env:"DB_CONNECT_TIMEOUT" envDefault:"3s" rule:"positive" doc:"Longest wait for a new connection"`
 	StatementTimeout time.Duration `env:"DB_STATEMENT_TIMEOUT" envDefault:"5s" doc:"Longest run of one statement, enforced by the server"`
-	Prepared         string        `env:"DB_PREPARED_STATEMENTS" envDefault:"on" doc:"Keep prepared statements on connections: on or off; off behind a pooler in transaction mode that does not follow them, such as PgBouncer before 1.21"`
-}
-
-// Validate reports every value that no pool can be made of.
-func (c Config) Validate() error {
-	var bad []error
-	if c.MaxConns < 1 {
-		bad = append(bad, errors.New("DB_MAX_CONNS must be at least 1"))
-	}
-	if c.ConnectTimeout <= 0 {
-		bad = append(bad, errors.New("DB_CONNECT_TIMEOUT must be longer than 0s"))
-	}
-	if c.StatementTimeout < 0 {
-		bad = append(bad, errors.New("DB_STATEMENT_TIMEOUT must not be negative"))
-	}
-	switch c.SSLMode {
-	case "disable", "allow", "prefer", "require", "verify-ca", "verify-full":
-	default:
-		bad = append(bad, errors.New("DB_SSLMODE must be disable, allow, prefer, require, verify-ca or verify-full"))
-	}
-	switch c.Prepared {
-	case "on", "off":
-	default:
-		bad = append(bad, errors.New("DB_PREPARED_STATEMENTS must be on or off"))
-	}
-	return errors.Join(bad...)
+	Prepared         string        `env:"DB_PREPARED_STATEMENTS" envDefault:"on" rule:"oneof=on|off" doc:"Keep prepared statements on connections: on or off; off behind a pooler in transaction mode that does not follow them, such as PgBouncer before 1.21"`
 }
 
 // Open returns a pool that connects when it is first used. application names

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"example.com/pizza/pkg/config"
 	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/postgres"
 )
@@ -69,7 +70,10 @@ func TestOpenNamesTheFile(t *testing.T) {
 
 func TestConfigRules(t *testing.T) {
 	t.Parallel()
-	err := postgres.Config{SSLMode: "perhaps", StatementTimeout: -1}.Validate()
+	_, err := config.Load[postgres.Config]([]string{
+		"DB_HOST=h", "DB_NAME=n", "DB_USER=u", "DB_PASSWORD=p", "DB_MAX_CONNS=0", "DB_CONNECT_TIMEOUT=0s", "DB_STATEMENT_TIMEOUT=-1s",
+		"DB_SSLMODE=perhaps", "DB_PREPARED_STATEMENTS=maybe",
+	})
 	for _, name := range []string{"DB_MAX_CONNS", "DB_CONNECT_TIMEOUT", "DB_STATEMENT_TIMEOUT", "DB_SSLMODE", "DB_PREPARED_STATEMENTS"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not reported: %v", name, err)

@@ -50,6 +50,12 @@ func (r *Rate) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Pattern returns the regular expression of a rate, for package config: what it
+// lets through and UnmarshalText refuses is out of bounds.
+func (Rate) Pattern() (pattern, words string) {
+	return `^(off|0|[1-9][0-9]*/(s|m|h|d|([0-9]+(\.[0-9]+)?(ms|s|m|h))+))$`, "a rate, such as 10/m, 5/15m or off"
+}
+
 // Off tells whether there is no bound.
 func (r Rate) Off() bool { return r.Count == 0 }
 

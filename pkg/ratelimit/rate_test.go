@@ -39,7 +39,7 @@ func TestRateFromConfiguration(t *testing.T) {
 			t.Errorf("%s is %+v, %v", text, got.Rate, err)
 		}
 	}
-	if _, err := config.Load[settings]([]string{"LOGIN_RATE=ten"}); err == nil || !strings.Contains(err.Error(), `LOGIN_RATE is not a valid rate (such as "10/m"`) {
+	if _, err := config.Load[settings]([]string{"LOGIN_RATE=ten"}); err == nil || !strings.Contains(err.Error(), "LOGIN_RATE must be a rate, such as 10/m") {
 		t.Error(err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/pizza/pkg/config"
 	"example.com/pizza/pkg/redis"
 )
 
@@ -17,7 +18,7 @@ func TestConfig(t *testing.T) {
 		"cache:6379": false, "http://cache": false, "unix:///run/redis": false, "redis://": false, "redis://cache/x": false, "redis://cache:port": false, "%": false,
 		"redis://user:secret@cache:port": false,
 	} {
-		err := redis.Config{URL: url, Timeout: time.Second}.Validate()
+		_, err := config.Load[redis.Config]([]string{"CACHE_URL=" + url})
 		if (err == nil) != ok {
 			t.Errorf("%q: %v", url, err)
 		}
@@ -25,7 +26,7 @@ func TestConfig(t *testing.T) {
 			t.Errorf("%v tells the secret", err)
 		}
 	}
-	if (redis.Config{}).Validate() == nil {
+	if _, err := config.Load[redis.Config]([]string{"CACHE_TIMEOUT=0s"}); err == nil {
 		t.Error("a time-out of 0 is taken")
 	}
 }

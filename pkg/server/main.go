@@ -7,12 +7,17 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
 // Main is all of a service's main function: it runs until SIGTERM or Ctrl-C,
 // and exits with 1 and the reason where run fails. A second signal ends the
 // process at once.
 func Main(name string, run func(ctx context.Context, environ []string, stdout io.Writer) error) {
+	// Collect garbage before the container's memory limit is reached. Without a
+	// limit, or on a system without control groups, nothing changes.
+	_, _ = memlimit.Set()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	if err := run(ctx, os.Environ(), os.Stdout); err != nil {

@@ -1,8 +1,6 @@
 package telemetry
 
 import (
-	"errors"
-	"net/url"
 	"strings"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -14,46 +12,17 @@ import (
 // or OTEL_RESOURCE_ATTRIBUTES, are read by the SDK itself from the environment
 // of the process.
 type Config struct {
-	Endpoint       string  `env:"OTEL_EXPORTER_OTLP_ENDPOINT" doc:"OpenTelemetry collector that takes traces, such as http://collector:4318; empty sends none, which costs nothing"`
-	TracesEndpoint string  `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" doc:"The same for traces alone, with its path, such as http://collector:4318/v1/traces; goes before OTEL_EXPORTER_OTLP_ENDPOINT"`
-	Protocol       string  `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf" doc:"How the collector is spoken to: http/protobuf or grpc"`
+	Endpoint       string  `env:"OTEL_EXPORTER_OTLP_ENDPOINT" rule:"url=http|https" doc:"OpenTelemetry collector that takes traces, such as http://collector:4318; empty sends none, which costs nothing"`
+	TracesEndpoint string  `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" rule:"url=http|https" doc:"The same for traces alone, with its path, such as http://collector:4318/v1/traces; goes before OTEL_EXPORTER_OTLP_ENDPOINT"`
+	Protocol       string  `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf" rule:"oneof=http/protobuf|grpc" doc:"How the collector is spoken to: http/protobuf or grpc"`
 	Disabled       bool    `env:"OTEL_SDK_DISABLED" envDefault:"false" doc:"true sends no traces, whatever the endpoint is"`
-	Sampler        string  `env:"OTEL_TRACES_SAMPLER" envDefault:"parentbased_always_on" doc:"Which traces are recorded: always_on, always_off, traceidratio, or one of these behind parentbased_, which follows the choice of a calling service. A caller from outside can decline, but not demand, to be recorded"`
+	Sampler        string  `env:"OTEL_TRACES_SAMPLER" envDefault:"parentbased_always_on" rule:"oneof=always_on|always_off|traceidratio|parentbased_always_on|parentbased_always_off|parentbased_traceidratio" doc:"Which traces are recorded: always_on, always_off, traceidratio, or one of these behind parentbased_, which follows the choice of a calling service. A caller from outside can decline, but not demand, to be recorded"`
 	SamplerArg     float64 `env:"OTEL_TRACES_SAMPLER_ARG" envDefault:"1" doc:"Share of traces that a traceidratio sampler records, 0 to 1"`
-	DelayMS        int     `env:"OTEL_BSP_SCHEDULE_DELAY" envDefault:"5000" doc:"Longest time in milliseconds that a finished span waits for others to be sent with"`
+	DelayMS        int     `env:"OTEL_BSP_SCHEDULE_DELAY" envDefault:"5000" rule:"min=1" doc:"Longest time in milliseconds that a finished span waits for others to be sent with"`
 }
 
-// protocols of OTLP; JSON over HTTP is for browsers.
-const (
-	overHTTP = "http/protobuf"
-	overGRPC = "grpc"
-)
-
-// Validate reports every value that no exporter can be made of.
-func (c Config) Validate() error {
-	var bad []error
-	for name, endpoint := range map[string]string{
-		"OTEL_EXPORTER_OTLP_ENDPOINT": c.Endpoint, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": c.TracesEndpoint,
-	} {
-		u, err := url.Parse(endpoint)
-		if endpoint != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-			bad = append(bad, errors.New(name+" must be an http or https address"))
-		}
-	}
-	if c.Protocol != overHTTP && c.Protocol != overGRPC {
-		bad = append(bad, errors.New("OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf or grpc"))
-	}
-	if c.sampler() == nil {
-		bad = append(bad, errors.New("OTEL_TRACES_SAMPLER must be always_on, always_off or traceidratio, or one of these behind parentbased_"))
-	}
-	if !(c.SamplerArg >= 0 && c.SamplerArg <= 1) { // also not a number
-		bad = append(bad, errors.New("OTEL_TRACES_SAMPLER_ARG must be from 0 to 1"))
-	}
-	if c.DelayMS < 1 {
-		bad = append(bad, errors.New("OTEL_BSP_SCHEDULE_DELAY must be at least 1"))
-	}
-	return errors.Join(bad...)
-}
+// overGRPC is one of the protocols of OTLP. JSON over HTTP is for browsers.
+const overGRPC = "grpc"
 
 // endpoint returns the address that traces are sent to, or "".
 func (c Config) endpoint() string {
@@ -69,19 +38,15 @@ func (c Config) endpoint() string {
 	}
 }
 
-// sampler returns nil for one that is not known.
+// sampler returns the sampler that the configuration names.
 func (c Config) sampler() sdktrace.Sampler {
 	name, byParent := strings.CutPrefix(c.Sampler, "parentbased_")
-	var s sdktrace.Sampler
+	s := sdktrace.AlwaysSample()
 	switch name {
-	case "always_on":
-		s = sdktrace.AlwaysSample()
 	case "always_off":
 		s = sdktrace.NeverSample()
 	case "traceidratio":
 		s = sdktrace.TraceIDRatioBased(c.SamplerArg)
-	default:
-		return nil
 	}
 	if byParent {
 		return outsideSampler{root: s, Sampler: sdktrace.ParentBased(s), byParent: true}

@@ -12,6 +12,9 @@
   "DB_MAX_CONNS" .Values.database.maxConnections
   "SHUTDOWN_DELAY" (printf "%ds" (int .Values.shutdown.delaySeconds))
   "SHUTDOWN_TIMEOUT" (printf "%ds" (int .Values.shutdown.timeoutSeconds)) }}
+{{- if include "pizza.databaseCA" . }}
+{{- $_ := set $settings "DB_SSLROOTCERT" "/etc/pizza/database/ca.crt" }}
+{{- end }}
 {{- if not $global.postgresql.preparedStatements }}
 {{- $_ := set $settings "DB_PREPARED_STATEMENTS" "off" }}
 {{- end }}

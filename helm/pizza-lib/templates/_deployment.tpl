@@ -87,6 +87,8 @@ spec:
               containerPort: 8000
             - name: internal
               containerPort: 9000
+            - name: metrics
+              containerPort: 9100
           envFrom:
             {{- if not .Values.canary.enabled }}
             - configMapRef:
@@ -94,27 +96,21 @@ spec:
             {{- end }}
             - secretRef:
                 name: {{ include "pizza.secretName" . }}
+          {{- if .Values.canary.enabled }}
           env:
-            # What the Go runtime may use of the limits, so that it collects garbage before it is killed for it, and
-            # starts no more threads than it is given CPU.
-            - name: GOMEMLIMIT
-              value: {{ include "pizza.goMemLimit" . | quote }}
-            - name: GOMAXPROCS
-              valueFrom:
-                resourceFieldRef:
-                  resource: limits.cpu
-                  divisor: "1" # what is left out comes back as "0", which Argo CD would call a difference
-            {{- if .Values.canary.enabled }}
             {{- range $name, $value := include "pizza.settings" . | fromYaml }}
             - name: {{ $name }}
               value: {{ $value | quote }}
             {{- end }}
-            {{- end }}
-          {{- if .Values.jwt }}
+          {{- end }}
+          {{- if or .Values.jwt (include "pizza.databaseCA" .) }}
           volumeMounts:
+            {{- if .Values.jwt }}
             - name: jwt-keys
               mountPath: /etc/pizza/jwt
               readOnly: true
+            {{- end }}
+            {{- include "pizza.databaseCAMount" . | nindent 12 }}
           {{- end }}
           startupProbe:
             httpGet:
@@ -142,12 +138,15 @@ spec:
             failureThreshold: 2
           resources:
             {{- toYaml .Values.resources | nindent 12 }}
-      {{- if .Values.jwt }}
+      {{- if or .Values.jwt (include "pizza.databaseCA" .) }}
       volumes:
+        {{- if .Values.jwt }}
         - name: jwt-keys
           secret:
             secretName: {{ include "pizza.jwtSecretName" . }}
             defaultMode: 0440
+        {{- end }}
+        {{- include "pizza.databaseCA" . | nindent 8 }}
       {{- end }}
 {{- end }}
 
@@ -167,14 +166,30 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
-{{/* Nine tenths of the memory limit: the rest is for what the Go runtime does not count. */}}
-{{- define "pizza.goMemLimit" -}}
-{{- $limit := .Values.resources.limits.memory | toString -}}
-{{- if hasSuffix "Mi" $limit -}}
-{{- div (mul (trimSuffix "Mi" $limit | int) 1024 9) 10 -}}KiB
-{{- else if hasSuffix "Gi" $limit -}}
-{{- div (mul (trimSuffix "Gi" $limit | int) 1048576 9) 10 -}}KiB
-{{- else -}}
-{{- fail (printf "resources.limits.memory of %s must be in Mi or Gi, such as 256Mi, and is %q" (include "pizza.name" .) $limit) -}}
+{{/* The volume with the authorities that the database's certificate is checked against, or nothing: those of the system. */}}
+{{- define "pizza.databaseCA" -}}
+{{- with .Values.global.postgresql.ca -}}
+{{- if and .secret .configMap -}}
+{{- fail "global.postgresql.ca.secret and global.postgresql.ca.configMap exclude each other" -}}
+{{- end -}}
+{{- if or .secret .configMap -}}
+- name: database-ca
+  {{- if .secret }}
+  secret:
+    secretName: {{ .secret }}
+  {{- else }}
+  configMap:
+    name: {{ .configMap }}
+  {{- end }}
+    items: [{key: {{ .key }}, path: ca.crt}]
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "pizza.databaseCAMount" -}}
+{{- if include "pizza.databaseCA" . -}}
+- name: database-ca
+  mountPath: /etc/pizza/database
+  readOnly: true
 {{- end -}}
 {{- end }}

@@ -14,10 +14,15 @@ spec:
       port: 80
       targetPort: http
       appProtocol: http
-    # /int and /metrics: no Ingress names it, and a NetworkPolicy says who reaches it.
+    # /int: no Ingress names it, and a NetworkPolicy lets only the services that call it reach it.
     - name: internal
       port: 9000
       targetPort: internal
+      appProtocol: http
+    # /metrics alone: monitoring reaches it, and nothing else of the service.
+    - name: metrics
+      port: 9100
+      targetPort: metrics
       appProtocol: http
 {{- end }}
 
@@ -128,7 +133,7 @@ spec:
   # Rules read classic buckets, also where native histograms are scraped.
   scrapeClassicHistograms: true
   endpoints:
-    - port: internal
+    - port: metrics
       path: /metrics
       interval: {{ .interval }}
 {{- end -}}

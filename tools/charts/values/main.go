@@ -2,6 +2,13 @@
 // helm/values.schema.yaml: a schema must stand in its chart alone, and the charts
 // share most of theirs.
 //
+// What a setting of a program may be comes from helm/settings, which the tests of
+// the services keep equal to the code. The source refers to it:
+//
+//	setting: LOG_LEVEL   the rule of one setting
+//	settings: config     an object of all settings of the chart's service
+//	settings: secrets    the same, with its secrets
+//
 //	values HELM
 package main
 
@@ -38,9 +45,17 @@ func run(helm string) error {
 	if len(source.Charts) == 0 {
 		return errors.New("the source names no chart")
 	}
+	all, err := settings(helm)
+	if err != nil {
+		return err
+	}
 	for chart, definition := range source.Charts {
+		definitions, err := known{all, all[chart]}.expand(source.Definitions)
+		if err != nil {
+			return fmt.Errorf("chart %s: %w", chart, err)
+		}
 		used := map[string]any{}
-		if err := use(source.Definitions, definition, used); err != nil {
+		if err := use(definitions.(map[string]any), definition, used); err != nil {
 			return err
 		}
 		schema, err := json.MarshalIndent(map[string]any{
@@ -60,6 +75,99 @@ func run(helm string) error {
 		}
 	}
 	return nil
+}
+
+// settings returns the rules of the settings of each service, by name.
+func settings(helm string) (map[string]map[string]any, error) {
+	files, err := filepath.Glob(filepath.Join(helm, "settings", "*.json"))
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]map[string]any{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		var rules map[string]any
+		if err := json.Unmarshal(text, &rules); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		all[strings.TrimSuffix(filepath.Base(file), ".json")] = rules
+	}
+	return all, nil
+}
+
+// known are the settings that a schema can refer to.
+type known struct {
+	all map[string]map[string]any // by service: one setting is the same in each
+	own map[string]any            // of the chart's own service
+}
+
+func (k known) rule(name string) (any, error) {
+	for _, rules := range k.all {
+		if rule, found := rules[name]; found {
+			return rule, nil
+		}
+	}
+	return nil, fmt.Errorf("there is no setting %q", name)
+}
+
+// expand returns a copy in which references to settings are replaced by rules.
+func (k known) expand(v any) (any, error) {
+	switch v := v.(type) {
+	case map[string]any:
+		if name, ok := v["setting"].(string); ok {
+			return k.rule(name)
+		}
+		if kind, ok := v["settings"].(string); ok {
+			return object(k.own, kind == "secrets"), nil
+		}
+		out := map[string]any{}
+		for key, inside := range v {
+			expanded, err := k.expand(inside)
+			if err != nil {
+				return nil, err
+			}
+			out[key] = expanded
+		}
+		return out, nil
+	case []any:
+		out := make([]any, len(v))
+		for i, inside := range v {
+			expanded, err := k.expand(inside)
+			if err != nil {
+				return nil, err
+			}
+			out[i] = expanded
+		}
+		return out, nil
+	default:
+		return v, nil
+	}
+}
+
+// librarySettings are read by the SDK of OpenTelemetry, the Go runtime and its TLS.
+const librarySettings = "^(OTEL_[A-Z0-9_]+|GODEBUG|GOGC|GOMEMLIMIT|GOMAXPROCS|SSL_CERT_FILE|SSL_CERT_DIR)$"
+
+// object allows the settings of a service as environment variables. Secrets have
+// no place among the others, which everybody who reads the namespace sees.
+func object(own map[string]any, secrets bool) map[string]any {
+	properties := map[string]any{}
+	for name, rule := range own {
+		rule := rule.(map[string]any)
+		if secret, _ := rule["writeOnly"].(bool); secret && !secrets {
+			continue
+		}
+		if rule["type"] == "array" {
+			rule = map[string]any{"type": "string", "description": rule["description"]}
+		}
+		properties[name] = rule
+	}
+	return map[string]any{
+		"type": "object", "properties": properties, "additionalProperties": false,
+		"patternProperties": map[string]any{librarySettings: map[string]any{"type": "string"}},
+	}
 }
 
 // use collects the definitions that one of them needs.

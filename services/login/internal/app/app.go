@@ -60,15 +60,7 @@ func outbox() events.Outbox {
 
 // Access is how long a token is good for.
 type Access struct {
-	TTLSeconds int32 `env:"JWT_ACCESS_TTL_SECONDS" envDefault:"3600" doc:"Seconds until an access token expires"`
-}
-
-// Validate reports a lifetime that no token can have.
-func (a Access) Validate() error {
-	if a.TTLSeconds < 1 {
-		return errors.New("JWT_ACCESS_TTL_SECONDS must be at least 1")
-	}
-	return nil
+	TTLSeconds int32 `env:"JWT_ACCESS_TTL_SECONDS" envDefault:"3600" rule:"min=1" doc:"Seconds until an access token expires"`
 }
 
 // Validate reports values that are good in themselves and not together.

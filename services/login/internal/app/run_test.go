@@ -32,6 +32,11 @@ func TestReadmeListsTheConfiguration(t *testing.T) {
 	configtest.Readme(t, "../../../../README.md", "login", reflect.TypeFor[app.Config]())
 }
 
+// The chart refuses what the service would refuse.
+func TestChartKnowsTheConfiguration(t *testing.T) {
+	configtest.Rules(t, "../../../../helm/settings/login.json", reflect.TypeFor[app.Config]())
+}
+
 // A bad configuration stops the service at start and names every wrong variable.
 func TestRunRefusesABadConfiguration(t *testing.T) {
 	t.Parallel()
@@ -46,7 +51,7 @@ func TestRunRefusesABadConfiguration(t *testing.T) {
 	for _, name := range []string{
 		"DB_PORT", "DB_NAME", "DB_PASSWORD", "JWT_SECRET", "JWT_ACCESS_TTL_SECONDS", "PASSWORD_HASHES", "PASSWORD_WAIT", "PASSWORD_UPGRADE", "LOG_LEVEL",
 		"PASSWORD_QUEUE", "PASSWORD_MEMORY_KIB", "PASSWORD_MIN_LENGTH", "PASSWORD_BLOCKLIST", "PASSWORD_PASSES",
-		"LOGIN_RATE_PER_ACCOUNT is", "LOGIN_RATE_PER_ACCOUNT_AND_ADDRESS", "LOGIN_RATE_PER_ADDRESS", "REGISTER_RATE_PER_ACCOUNT", "REGISTER_RATE_PER_ADDRESS", "TRUSTED_PROXIES",
+		"LOGIN_RATE_PER_ACCOUNT must", "LOGIN_RATE_PER_ACCOUNT_AND_ADDRESS", "LOGIN_RATE_PER_ADDRESS", "REGISTER_RATE_PER_ACCOUNT", "REGISTER_RATE_PER_ADDRESS", "TRUSTED_PROXIES",
 		"CACHE_URL", "CACHE_TIMEOUT",
 	} {
 		if err == nil || !strings.Contains(err.Error(), name) {

@@ -1,7 +1,6 @@
 package hashing
 
 import (
-	"errors"
 	"runtime"
 	"time"
 
@@ -15,32 +14,11 @@ type Config struct {
 	Hashes  int           `env:"PASSWORD_HASHES" envDefault:"0" doc:"Most passwords that are hashed at the same time, PASSWORD_MEMORY_KIB of memory each; 0 is one per CPU"`
 	Queue   int           `env:"PASSWORD_QUEUE" envDefault:"100" doc:"Most requests that wait for that; beyond it the answer is 503 at once. A waiting request holds no memory to hash in"`
 	Wait    time.Duration `env:"PASSWORD_WAIT" envDefault:"2s" doc:"Longest wait of a request for its turn to hash; then the answer is 503"`
-	Upgrade string        `env:"PASSWORD_UPGRADE" envDefault:"on" doc:"Replace outdated password hashes and clear text at login: on or off; off while the old system logs members in against the same rows"`
+	Upgrade string        `env:"PASSWORD_UPGRADE" envDefault:"on" rule:"oneof=on|off" doc:"Replace outdated password hashes and clear text at login: on or off; off while the old system logs members in against the same rows"`
 	Cost    password.Cost
 }
 
-const (
-	upgradeOn  = "on"
-	upgradeOff = "off"
-)
-
-// Validate reports every value that cannot be used.
-func (c Config) Validate() error {
-	var bad []error
-	if c.Hashes < 0 {
-		bad = append(bad, errors.New("PASSWORD_HASHES must not be negative"))
-	}
-	if c.Queue < 0 {
-		bad = append(bad, errors.New("PASSWORD_QUEUE must not be negative"))
-	}
-	if c.Wait < 0 {
-		bad = append(bad, errors.New("PASSWORD_WAIT must not be negative"))
-	}
-	if c.Upgrade != upgradeOn && c.Upgrade != upgradeOff {
-		bad = append(bad, errors.New("PASSWORD_UPGRADE must be on or off"))
-	}
-	return errors.Join(bad...)
-}
+const upgradeOff = "off"
 
 // Limits returns the bounds of the gate in numbers.
 func (c Config) Limits() admission.Limits {

@@ -92,7 +92,7 @@ func (h *Hasher) Verify(ctx context.Context, stored, pw string, admitted func() 
 	if err != nil || !v.OK {
 		return Verdict{}, err
 	}
-	if !v.Outdated || h.config.Upgrade != upgradeOn {
+	if !v.Outdated || h.config.Upgrade == upgradeOff {
 		return Verdict{OK: true}, nil
 	}
 	return Verdict{OK: true, Better: h.hash(pw)}, nil // in the same place: it does not wait again

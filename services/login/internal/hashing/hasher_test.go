@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/pizza/pkg/admission"
+	"example.com/pizza/pkg/config"
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/password"
 	"example.com/pizza/services/login/internal/hashing"
@@ -166,10 +167,12 @@ func TestFloodKeepsItsMemory(t *testing.T) {
 func TestConfigRules(t *testing.T) {
 	t.Parallel()
 	good := hashing.Config{Upgrade: "on"}
-	if err := good.Validate(); err != nil {
+	if _, err := config.Load[hashing.Config](nil); err != nil {
 		t.Error(err)
 	}
-	err := hashing.Config{Hashes: -1, Queue: -1, Wait: -1, Upgrade: "perhaps"}.Validate()
+	_, err := config.Load[hashing.Config]([]string{
+		"PASSWORD_HASHES=-1", "PASSWORD_QUEUE=-1", "PASSWORD_WAIT=-1s", "PASSWORD_UPGRADE=perhaps",
+	})
 	for _, name := range []string{"PASSWORD_HASHES", "PASSWORD_QUEUE", "PASSWORD_WAIT", "PASSWORD_UPGRADE"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not reported: %v", name, err)

@@ -108,3 +108,8 @@ func exec(t *testing.T, conn *pgx.Conn, sql string) {
 func TestReadmeListsTheConfiguration(t *testing.T) {
 	configtest.Readme(t, "../../../../README.md", "menu", reflect.TypeFor[app.Config]())
 }
+
+// The chart refuses what the service would refuse.
+func TestChartKnowsTheConfiguration(t *testing.T) {
+	configtest.Rules(t, "../../../../helm/settings/menu.json", reflect.TypeFor[app.Config]())
+}

@@ -11,22 +11,7 @@ import (
 type Admission struct {
 	Concurrency int           `env:"ORDER_CONCURRENCY" envDefault:"0" doc:"Most orders that are placed at the same time, fewer than DB_MAX_CONNS so that reads keep connections; 0 is half of DB_MAX_CONNS"`
 	Queue       int           `env:"ORDER_QUEUE" envDefault:"100" doc:"Most orders that wait for that; beyond it the answer is 503 at once. Short, so that a spike is refused rather than late"`
-	Wait        time.Duration `env:"ORDER_QUEUE_WAIT" envDefault:"1s" doc:"Longest wait of an order for its turn; then the answer is 503"`
-}
-
-// Validate reports bounds that are none.
-func (a Admission) Validate() error {
-	var bad []error
-	if a.Concurrency < 0 {
-		bad = append(bad, errors.New("ORDER_CONCURRENCY must not be negative"))
-	}
-	if a.Queue < 0 {
-		bad = append(bad, errors.New("ORDER_QUEUE must not be negative"))
-	}
-	if a.Wait <= 0 {
-		bad = append(bad, errors.New("ORDER_QUEUE_WAIT must be longer than 0s"))
-	}
-	return errors.Join(bad...)
+	Wait        time.Duration `env:"ORDER_QUEUE_WAIT" envDefault:"1s" rule:"positive" doc:"Longest wait of an order for its turn; then the answer is 503"`
 }
 
 // limits returns the bounds in numbers. An order holds a connection for the one

@@ -17,6 +17,11 @@ func TestReadmeListsTheConfiguration(t *testing.T) {
 	configtest.Readme(t, "../../../../README.md", "order", reflect.TypeFor[app.Config]())
 }
 
+// The chart refuses what the service would refuse.
+func TestChartKnowsTheConfiguration(t *testing.T) {
+	configtest.Rules(t, "../../../../helm/settings/order.json", reflect.TypeFor[app.Config]())
+}
+
 // A bad configuration stops the service at start and names every wrong variable.
 func TestRunRefusesABadConfiguration(t *testing.T) {
 	t.Parallel()

@@ -9,7 +9,6 @@ package idempotency
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -18,20 +17,8 @@ import (
 
 // Config is how long answers are kept.
 type Config struct {
-	TTL   time.Duration `env:"IDEMPOTENCY_TTL" envDefault:"24h" doc:"How long at least an order that was sent with an Idempotency-Key can be sent again without being placed again; longer than any client goes on trying"`
-	Every time.Duration `env:"IDEMPOTENCY_CLEAN_EVERY" envDefault:"5m" doc:"Pause between two rounds of deleting keys past that time; short, so that each round is small"`
-}
-
-// Validate reports times that cannot be kept.
-func (c Config) Validate() error {
-	var bad []error
-	if c.TTL <= 0 {
-		bad = append(bad, errors.New("IDEMPOTENCY_TTL must be longer than 0s"))
-	}
-	if c.Every <= 0 {
-		bad = append(bad, errors.New("IDEMPOTENCY_CLEAN_EVERY must be longer than 0s"))
-	}
-	return errors.Join(bad...)
+	TTL   time.Duration `env:"IDEMPOTENCY_TTL" envDefault:"24h" rule:"positive" doc:"How long at least an order that was sent with an Idempotency-Key can be sent again without being placed again; longer than any client goes on trying"`
+	Every time.Duration `env:"IDEMPOTENCY_CLEAN_EVERY" envDefault:"5m" rule:"positive" doc:"Pause between two rounds of deleting keys past that time; short, so that each round is small"`
 }
 
 // batch is how many answers one statement deletes: a few milliseconds.

@@ -2,7 +2,6 @@ package menuclient
 
 import (
 	"errors"
-	"net/url"
 	"time"
 )
 
@@ -12,44 +11,30 @@ import (
 //
 // A value made by hand may leave fields at zero: that guard is then off.
 type Config struct {
-	BaseURL string `env:"MENU_BASE_URL,required,notEmpty" doc:"Internal address of the menu service, such as http://menu-svc:9000"`
+	BaseURL string `env:"MENU_BASE_URL,required,notEmpty" rule:"url=http|https" doc:"Internal address of the menu service, such as http://menu-svc:9000"`
 
-	Timeout        time.Duration `env:"MENU_TIMEOUT" envDefault:"2s" doc:"Longest wait of one call to menu, retries included; a request that has less time left waits less"`
-	AttemptTimeout time.Duration `env:"MENU_ATTEMPT_TIMEOUT" envDefault:"600ms" doc:"Longest wait of one attempt: many times a normal answer, and short enough that MENU_ATTEMPTS of them fit into MENU_TIMEOUT"`
-	Attempts       uint          `env:"MENU_ATTEMPTS" envDefault:"3" doc:"Most attempts of one call, all within MENU_TIMEOUT; more would only add load to a menu that is already in trouble"`
-	Backoff        time.Duration `env:"MENU_BACKOFF" envDefault:"50ms" doc:"Pause before the second attempt, doubled for each further one, and up to half longer or shorter at random, so that callers do not return in step"`
-	Concurrency    int           `env:"MENU_CONCURRENCY" envDefault:"32" doc:"Most calls to menu at the same time, so that a slow menu cannot hold every request; also how many connections are kept open"`
+	Timeout        time.Duration `env:"MENU_TIMEOUT" envDefault:"2s" rule:"positive" doc:"Longest wait of one call to menu, retries included; a request that has less time left waits less"`
+	AttemptTimeout time.Duration `env:"MENU_ATTEMPT_TIMEOUT" envDefault:"600ms" rule:"positive" doc:"Longest wait of one attempt: many times a normal answer, and short enough that MENU_ATTEMPTS of them fit into MENU_TIMEOUT"`
+	Attempts       uint          `env:"MENU_ATTEMPTS" envDefault:"3" rule:"min=1" doc:"Most attempts of one call, all within MENU_TIMEOUT; more would only add load to a menu that is already in trouble"`
+	Backoff        time.Duration `env:"MENU_BACKOFF" envDefault:"50ms" rule:"positive" doc:"Pause before the second attempt, doubled for each further one, and up to half longer or shorter at random, so that callers do not return in step"`
+	Concurrency    int           `env:"MENU_CONCURRENCY" envDefault:"32" rule:"min=1" doc:"Most calls to menu at the same time, so that a slow menu cannot hold every request; also how many connections are kept open"`
 	QueueWait      time.Duration `env:"MENU_QUEUE_WAIT" envDefault:"100ms" doc:"Longest wait for one of those places before the answer is 503: enough for a short burst"`
 
 	Window       time.Duration `env:"BREAKER_WINDOW" envDefault:"30s" doc:"Rolling time over which calls are judged; not short, since cached prices leave few calls"`
-	FailureRatio float64       `env:"BREAKER_FAILURE_RATIO" envDefault:"0.5" doc:"Share of failed calls in the window that opens the breaker, above 0 and at most 1"`
-	MinRequests  uint32        `env:"BREAKER_MIN_REQUESTS" envDefault:"5" doc:"Least number of calls in the window before they are judged, so that one bad call is no verdict"`
-	OpenFor      time.Duration `env:"BREAKER_OPEN_FOR" envDefault:"5s" doc:"How long menu is left alone before it is tried again; about what a restart takes"`
-	Probes       uint32        `env:"BREAKER_PROBES" envDefault:"2" doc:"Calls that try menu again after that; all must succeed to close the breaker"`
+	FailureRatio float64       `env:"BREAKER_FAILURE_RATIO" envDefault:"0.5" rule:"positive" doc:"Share of failed calls in the window that opens the breaker, above 0 and at most 1"`
+	MinRequests  uint32        `env:"BREAKER_MIN_REQUESTS" envDefault:"5" rule:"min=1" doc:"Least number of calls in the window before they are judged, so that one bad call is no verdict"`
+	OpenFor      time.Duration `env:"BREAKER_OPEN_FOR" envDefault:"5s" rule:"positive" doc:"How long menu is left alone before it is tried again; about what a restart takes"`
+	Probes       uint32        `env:"BREAKER_PROBES" envDefault:"2" rule:"min=1" doc:"Calls that try menu again after that; all must succeed to close the breaker"`
 }
 
-// Validate reports an address that cannot be called, and guards that guard nothing.
+// Validate reports times that do not fit each other.
 func (c Config) Validate() error {
 	var bad []error
-	must := func(ok bool, problem string) {
-		if !ok {
-			bad = append(bad, errors.New(problem))
-		}
+	if c.AttemptTimeout > c.Timeout && c.Timeout > 0 {
+		bad = append(bad, errors.New("MENU_ATTEMPT_TIMEOUT must not be longer than MENU_TIMEOUT"))
 	}
-	u, err := url.Parse(c.BaseURL)
-	callable := err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
-	must(callable || c.BaseURL == "", "MENU_BASE_URL must be an http or https address") // an empty one is reported as such
-	must(c.Timeout > 0, "MENU_TIMEOUT must be longer than 0s")
-	must(c.AttemptTimeout > 0, "MENU_ATTEMPT_TIMEOUT must be longer than 0s")
-	must(c.AttemptTimeout <= c.Timeout || c.Timeout <= 0, "MENU_ATTEMPT_TIMEOUT must not be longer than MENU_TIMEOUT")
-	must(c.Attempts >= 1, "MENU_ATTEMPTS must be at least 1")
-	must(c.Backoff > 0, "MENU_BACKOFF must be longer than 0s")
-	must(c.Concurrency >= 1, "MENU_CONCURRENCY must be at least 1")
-	must(c.QueueWait >= 0, "MENU_QUEUE_WAIT must not be negative")
-	must(c.Window >= buckets*time.Millisecond, "BREAKER_WINDOW must be at least 10ms")
-	must(c.FailureRatio > 0 && c.FailureRatio <= 1, "BREAKER_FAILURE_RATIO must be above 0 and at most 1")
-	must(c.MinRequests >= 1, "BREAKER_MIN_REQUESTS must be at least 1")
-	must(c.OpenFor > 0, "BREAKER_OPEN_FOR must be longer than 0s")
-	must(c.Probes >= 1, "BREAKER_PROBES must be at least 1")
+	if c.Window < buckets*time.Millisecond {
+		bad = append(bad, errors.New("BREAKER_WINDOW must be at least 10ms"))
+	}
 	return errors.Join(bad...)
 }
