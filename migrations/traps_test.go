@@ -113,7 +113,7 @@ func TestIndexes(t *testing.T) {
 	want := []string{
 		"order_detail_order_id_idx ON public.order_detail USING btree (order_id) true",
 		"order_detail_pizza_id_idx ON public.order_detail USING btree (pizza_id) true",
-		"orders_member_id_date_time_order_id_idx ON public.orders USING btree (member_id, date DESC, \"time\" DESC, order_id DESC) true",
+		"orders_member_id_created_at_idx ON public.orders USING btree (member_id, created_at DESC NULLS LAST, date DESC, \"time\" DESC, order_id DESC) true",
 		"pizza_pizza_type_id_size_idx ON public.pizza USING btree (pizza_type_id, size) true",
 		"pizza_types_pizza_nm_idx ON public.pizza_types USING btree (pizza_nm) true",
 	}

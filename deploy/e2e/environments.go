@@ -93,7 +93,7 @@ func (w *walk) values(e *environment) map[string]any {
 		}
 	}
 	order := service("order", 4)
-	order["config"] = object{"ORDER_RATE_PER_MEMBER": "off", "ORDER_QUEUE_WAIT": "5s"}
+	order["config"] = object{"ORDER_RATE_PER_MEMBER": "off", "ORDER_READ_RATE_PER_MEMBER": "off", "ORDER_QUEUE_WAIT": "5s"}
 	return object{
 		"global": object{
 			"image":         object{"registry": w.builder.evidence.Registry},

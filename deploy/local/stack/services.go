@@ -167,7 +167,7 @@ func (s *Stack) environ(name string, settings []string) ([]string, error) {
 		// themselves in the headers, and refuse nobody.
 		"LOGIN_RATE_PER_ACCOUNT=10000/s", "LOGIN_RATE_PER_ACCOUNT_AND_ADDRESS=10000/s", "LOGIN_RATE_PER_ADDRESS=10000/s",
 		"REGISTER_RATE_PER_ACCOUNT=10000/s", "REGISTER_RATE_PER_ADDRESS=10000/s",
-		"ORDER_RATE_PER_MEMBER=10000/s",
+		"ORDER_RATE_PER_MEMBER=10000/s", "ORDER_READ_RATE_PER_MEMBER=10000/s",
 	}
 	environ := slices.DeleteFunc(slices.Concat(demonstration, os.Environ(), s.options.Environ), func(v string) bool {
 		return strings.HasPrefix(v, "PG") || strings.HasPrefix(v, "DATABASE_URL=") || strings.HasPrefix(v, "TEST_DATABASE_URL=")

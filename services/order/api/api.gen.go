@@ -189,7 +189,7 @@ type PlaceOrderParams struct {
 
 // ListMyOrdersParams defines parameters for ListMyOrders.
 type ListMyOrdersParams struct {
-	// Limit Most orders in one page.
+	// Limit Maximum orders in a page.
 	Limit *string `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, from the `Link` header of the page before.
@@ -322,9 +322,11 @@ type ClientInterface interface {
 
 	// ListMyOrders List the caller's own orders, newest first
 	//
-	// One row per order line. `limit` counts orders, so a page never cuts an
-	// order in two. When there is more, `Link` with `rel="next"` has the path
-	// of the next page.
+	// One row per order line, sorted by the moment of the order. A page has up
+	// to `limit` orders and up to 1,000 lines, but never a part of an order:
+	// one with more lines is a page by itself. If there are more orders, `Link`
+	// with `rel="next"` has the path of the next page. Reads are limited for
+	// each member, 120 a minute by default (`ORDER_READ_RATE_PER_MEMBER`).
 	//
 	// Corresponds with GET /order/myorder/ (the `ListMyOrders` operationId).
 	ListMyOrders(ctx context.Context, params *ListMyOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -416,9 +418,11 @@ func (c *Client) ListBranches(ctx context.Context, reqEditors ...RequestEditorFn
 
 // ListMyOrders List the caller's own orders, newest first
 //
-// One row per order line. `limit` counts orders, so a page never cuts an
-// order in two. When there is more, `Link` with `rel="next"` has the path
-// of the next page.
+// One row per order line, sorted by the moment of the order. A page has up
+// to `limit` orders and up to 1,000 lines, but never a part of an order:
+// one with more lines is a page by itself. If there are more orders, `Link`
+// with `rel="next"` has the path of the next page. Reads are limited for
+// each member, 120 a minute by default (`ORDER_READ_RATE_PER_MEMBER`).
 //
 // Corresponds with GET /order/myorder/ (the `ListMyOrders` operationId).
 func (c *Client) ListMyOrders(ctx context.Context, params *ListMyOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -727,9 +731,11 @@ type ClientWithResponsesInterface interface {
 
 	// ListMyOrdersWithResponse List the caller's own orders, newest first
 	//
-	// One row per order line. `limit` counts orders, so a page never cuts an
-	// order in two. When there is more, `Link` with `rel="next"` has the path
-	// of the next page.
+	// One row per order line, sorted by the moment of the order. A page has up
+	// to `limit` orders and up to 1,000 lines, but never a part of an order:
+	// one with more lines is a page by itself. If there are more orders, `Link`
+	// with `rel="next"` has the path of the next page. Reads are limited for
+	// each member, 120 a minute by default (`ORDER_READ_RATE_PER_MEMBER`).
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -958,6 +964,11 @@ type ListMyOrdersResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// ListMyOrdersResponse429Headers the declared response headers of an HTTP 429 response for ListMyOrders
+type ListMyOrdersResponse429Headers struct {
+	RetryAfter *int
+}
+
 // ListMyOrdersResponse503Headers the declared response headers of an HTTP 503 response for ListMyOrders
 type ListMyOrdersResponse503Headers struct {
 	RetryAfter *int
@@ -972,6 +983,8 @@ type ListMyOrdersResponse struct {
 	ApplicationProblemJSON400 *Invalid
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *Unauthenticated
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Limited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -980,6 +993,8 @@ type ListMyOrdersResponse struct {
 	Headers200 *ListMyOrdersResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListMyOrdersResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListMyOrdersResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListMyOrdersResponse503Headers
 }
@@ -997,6 +1012,11 @@ func (r ListMyOrdersResponse) GetApplicationProblemJSON400() *Invalid {
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
 func (r ListMyOrdersResponse) GetApplicationProblemJSON401() *Unauthenticated {
 	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListMyOrdersResponse) GetApplicationProblemJSON429() *Limited {
+	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -1043,6 +1063,11 @@ type GetOrderResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// GetOrderResponse429Headers the declared response headers of an HTTP 429 response for GetOrder
+type GetOrderResponse429Headers struct {
+	RetryAfter *int
+}
+
 // GetOrderResponse503Headers the declared response headers of an HTTP 503 response for GetOrder
 type GetOrderResponse503Headers struct {
 	RetryAfter *int
@@ -1057,12 +1082,16 @@ type GetOrderResponse struct {
 	ApplicationProblemJSON401 *Unauthenticated
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Limited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *Unavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetOrderResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetOrderResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetOrderResponse503Headers
 }
@@ -1080,6 +1109,11 @@ func (r GetOrderResponse) GetApplicationProblemJSON401() *Unauthenticated {
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r GetOrderResponse) GetApplicationProblemJSON404() *NotFound {
 	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetOrderResponse) GetApplicationProblemJSON429() *Limited {
+	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -1190,9 +1224,11 @@ func (c *ClientWithResponses) ListBranchesWithResponse(ctx context.Context, reqE
 
 // ListMyOrdersWithResponse List the caller's own orders, newest first
 //
-// One row per order line. `limit` counts orders, so a page never cuts an
-// order in two. When there is more, `Link` with `rel="next"` has the path
-// of the next page.
+// One row per order line, sorted by the moment of the order. A page has up
+// to `limit` orders and up to 1,000 lines, but never a part of an order:
+// one with more lines is a page by itself. If there are more orders, `Link`
+// with `rel="next"` has the path of the next page. Reads are limited for
+// each member, 120 a minute by default (`ORDER_READ_RATE_PER_MEMBER`).
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -1457,6 +1493,13 @@ func ParseListMyOrdersResponse(rsp *http.Response) (*ListMyOrdersResponse, error
 		}
 		response.ApplicationProblemJSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Limited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -1494,6 +1537,16 @@ func ParseListMyOrdersResponse(rsp *http.Response) (*ListMyOrdersResponse, error
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListMyOrdersResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListMyOrdersResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -1544,6 +1597,13 @@ func ParseGetOrderResponse(rsp *http.Response) (*GetOrderResponse, error) {
 		}
 		response.ApplicationProblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Limited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -1571,6 +1631,16 @@ func ParseGetOrderResponse(rsp *http.Response) (*GetOrderResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetOrderResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetOrderResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -2104,6 +2174,25 @@ func (response ListMyOrders401ApplicationProblemPlusJSONResponse) VisitListMyOrd
 	return err
 }
 
+type ListMyOrders429ApplicationProblemPlusJSONResponse struct {
+	LimitedApplicationProblemPlusJSONResponse
+}
+
+func (response ListMyOrders429ApplicationProblemPlusJSONResponse) VisitListMyOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListMyOrders500ApplicationProblemPlusJSONResponse struct {
 	InternalApplicationProblemPlusJSONResponse
 }
@@ -2192,6 +2281,25 @@ func (response GetOrder404ApplicationProblemPlusJSONResponse) VisitGetOrderRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOrder429ApplicationProblemPlusJSONResponse struct {
+	LimitedApplicationProblemPlusJSONResponse
+}
+
+func (response GetOrder429ApplicationProblemPlusJSONResponse) VisitGetOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }

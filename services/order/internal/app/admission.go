@@ -10,24 +10,31 @@ import (
 // Admission is how many orders one process takes on.
 type Admission struct {
 	Concurrency int           `env:"ORDER_CONCURRENCY" envDefault:"0" doc:"Most orders that are placed at the same time, fewer than DB_MAX_CONNS so that reads keep connections; 0 is half of DB_MAX_CONNS"`
-	Queue       int           `env:"ORDER_QUEUE" envDefault:"100" doc:"Most orders that wait for that; beyond it the answer is 503 at once. Short, so that a spike is refused rather than late"`
-	Wait        time.Duration `env:"ORDER_QUEUE_WAIT" envDefault:"1s" rule:"positive" doc:"Longest wait of an order for its turn; then the answer is 503"`
+	Queue       int           `env:"ORDER_QUEUE" envDefault:"100" doc:"Maximum orders, and maximum reads, that wait for their turn; beyond it the answer is 503 at once. Short, so that a spike is refused rather than late"`
+	Wait        time.Duration `env:"ORDER_QUEUE_WAIT" envDefault:"1s" rule:"positive" doc:"Longest wait of an order or a read for its turn; then the answer is 503"`
 }
 
-// limits returns the bounds in numbers. An order holds a connection for the one
-// statement that keeps it, so this many connections at most are taken by orders.
-func (c Config) limits() admission.Limits {
-	l := admission.Limits{Concurrency: c.Admission.Concurrency, Queue: c.Admission.Queue, Wait: c.Admission.Wait}
-	if l.Concurrency == 0 {
-		l.Concurrency = max(1, int(c.DB.MaxConns)/2)
+// shares divides the connections between placing orders and reading them, so
+// that neither can take those of the other. An order holds a connection for the
+// one statement that keeps it, a read for the one that reads. What both leave is
+// for the short look-ups before an order, and for the background.
+func (c Config) shares() (placing, reading admission.Limits) {
+	placing = admission.Limits{Concurrency: c.Admission.Concurrency, Queue: c.Admission.Queue, Wait: c.Admission.Wait}
+	if placing.Concurrency == 0 {
+		placing.Concurrency = max(1, int(c.DB.MaxConns)/2)
 	}
-	return l
+	reading = placing
+	reading.Concurrency = max(1, int(c.DB.MaxConns)-placing.Concurrency-leftOver)
+	return placing, reading
 }
+
+const leftOver = 2 // connections
 
 // Validate reports values that are good in themselves and not together.
 func (c Config) Validate() error {
 	var bad []error
-	if c.DB.MaxConns >= 1 && c.limits().Concurrency >= int(c.DB.MaxConns) {
+	placing, _ := c.shares()
+	if c.DB.MaxConns >= 1 && placing.Concurrency >= int(c.DB.MaxConns) {
 		bad = append(bad, errors.New("ORDER_CONCURRENCY must be less than DB_MAX_CONNS (which must be at least 2), so that orders leave connections to reads"))
 	}
 	if c.HTTP.RequestTimeout > 0 && c.Admission.Wait >= c.HTTP.RequestTimeout {

@@ -56,6 +56,7 @@ type Config struct {
 // Limits are how often one member may do what.
 type Limits struct {
 	Order ratelimit.Rate `env:"ORDER_RATE_PER_MEMBER" envDefault:"30/m" doc:"Most orders of one member: 30/m is 30 at once and then one every 2 seconds. More than people place, and no room for a program that has gone wild. An order that was placed before and is asked for again by its key does not count. 0 or off is no limit"`
+	Read  ratelimit.Rate `env:"ORDER_READ_RATE_PER_MEMBER" envDefault:"120/m" doc:"Maximum reads of its own orders by one member: 120/m is 120 at once and then 2 a second, enough for a phone that polls. 0 or off is no limit"`
 }
 
 // Shop is what the service knows of the shops that it takes orders for.
@@ -130,9 +131,12 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	}
 	store := postgres.NewStore(pool)
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_order", SchemaVersion))
-	gate := admission.New("order", c.limits(), log, registry)
+	placing, reading := c.shares()
 	quotes := quotecache.New(menu, c.Quote, log, registry, time.Now)
-	orders := order.NewService(quotes, store, gate, counts.Limit("order", "member", c.Limits.Order), zone, time.Now, registry)
+	orders := order.NewService(quotes, store,
+		order.Bounds{Gate: admission.New("order", placing, log, registry), Limit: counts.Limit("order", "member", c.Limits.Order)},
+		order.Bounds{Gate: admission.New("order_read", reading, log, registry), Limit: counts.Limit("order_read", "member", c.Limits.Read)},
+		zone, time.Now, registry)
 	s := server.New(c.HTTP, log, ready, registry, traces)
 	if err := httpapi.Register(s, orders, keys.Keys, registry); err != nil {
 		counts.Close()

@@ -28,11 +28,11 @@ type Handler struct {
 // those that need a member.
 func Register(s *server.Server, orders *order.Service, keys *token.Keys, registry prometheus.Registerer) error {
 	tokens := newTokens(keys, time.Now)
-	member := []echo.MiddlewareFunc{server.RequireToken(tokens.check)}
+	member := []echo.MiddlewareFunc{ratelimit.Announce, server.RequireToken(tokens.check)}
 	handler := api.NewStrictHandler(&Handler{orders, newRepeats(registry)}, []api.StrictMiddlewareFunc{tokens.remember})
 	api.RegisterHandlersWithOptions(s.Router(), handler, api.RegisterHandlersOptions{
 		OperationMiddlewares: map[string][]echo.MiddlewareFunc{
-			"PlaceOrder": append([]echo.MiddlewareFunc{ratelimit.Announce}, member...), "ListMyOrders": member, "GetOrder": member,
+			"PlaceOrder": member, "ListMyOrders": member, "GetOrder": member,
 		},
 	})
 	s.CheckBodies(rules)

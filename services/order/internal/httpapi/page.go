@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
+	"time"
 
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/services/order/api"
@@ -27,7 +29,7 @@ func readPage(p api.ListMyOrdersParams) (limit int, after *order.Position, err e
 	if p.Cursor != nil {
 		position, err := parseCursor(*p.Cursor)
 		if err != nil {
-			bad = append(bad, fault.Field{Field: "cursor", Message: "is not one that this service gave"})
+			bad = append(bad, fault.Field{Field: "cursor", Message: "is not a cursor of this service; start again without it"})
 		}
 		after = &position
 	}
@@ -37,28 +39,45 @@ func readPage(p api.ListMyOrdersParams) (limit int, after *order.Position, err e
 	return limit, after, nil
 }
 
-// A cursor is opaque to callers. It needs no signature: it only says where to
-// start in the caller's own list.
+// cursor is the text of a position. It is opaque to callers and needs no
+// signature: it only says where to start in the caller's own list. Cursors before
+// version 2 had no moment, so they do not say where their order is listed today.
+type cursor struct {
+	Version int    `json:"v"`
+	Placed  int64  `json:"p,omitempty"` // microseconds since 1970
+	Date    string `json:"d"`
+	Time    string `json:"t"`
+	ID      string `json:"i"`
+}
+
+const cursorVersion = 2
+
 func formatCursor(p order.Position) (string, error) {
-	b, err := json.Marshal(p)
+	b, err := json.Marshal(cursor{cursorVersion, p.Placed, p.Date, p.Time, p.ID})
 	if err != nil {
 		return "", fmt.Errorf("write cursor: %w", err)
 	}
 	return base64.RawURLEncoding.EncodeToString(b), nil
 }
 
-func parseCursor(s string) (p order.Position, err error) {
+func parseCursor(s string) (order.Position, error) {
 	b, err := base64.RawURLEncoding.DecodeString(s)
 	if err != nil {
-		return p, fmt.Errorf("decode cursor: %w", err)
+		return order.Position{}, fmt.Errorf("decode cursor: %w", err)
 	}
-	if err := json.Unmarshal(b, &p); err != nil {
-		return p, fmt.Errorf("read cursor: %w", err)
+	var c cursor
+	if err := json.Unmarshal(b, &c); err != nil {
+		return order.Position{}, fmt.Errorf("read cursor: %w", err)
 	}
-	if p.ID == "" {
-		return p, errors.New("the cursor names no order")
+	switch year := time.UnixMicro(c.Placed).UTC().Year(); {
+	case c.Version != cursorVersion:
+		return order.Position{}, errors.New("the cursor is of another version")
+	case c.ID == "" || strings.ContainsRune(c.Date+c.Time+c.ID, 0):
+		return order.Position{}, errors.New("the cursor names no order")
+	case year < 1 || year > 9999:
+		return order.Position{}, errors.New("the cursor has no moment")
 	}
-	return p, nil
+	return order.Position{Placed: c.Placed, Date: c.Date, Time: c.Time, ID: c.ID}, nil
 }
 
 // nextLink returns the Link header of a page (RFC 8288); nil on the last one.

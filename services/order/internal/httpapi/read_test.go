@@ -100,7 +100,13 @@ func mustKeepRules(t *testing.T, n order.NewOrder) {
 }
 
 func FuzzReadPage(f *testing.F) {
-	f.Add("100", "eyJkIjoiMjAyNi0xMS0yMiIsInQiOiIxODozMDowNSIsImkiOiJhIn0")
+	for _, position := range []order.Position{{Placed: 1, ID: "a"}, {Date: "2026-11-22", Time: "18:30:05", ID: "a"}} {
+		cursor, err := formatCursor(position)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add("100", cursor)
+	}
 	f.Add("-1", "")
 	f.Add("99999999999999999999", "%%%")
 	f.Fuzz(func(t *testing.T, limit, cursor string) {

@@ -41,13 +41,20 @@ type Branch struct {
 	Name string
 }
 
-// Position is a place in a member's list of orders, newest first: the order
-// that was listed last.
+// Position is a place in a member's list of orders, newest first: that of the
+// last order that was listed.
 type Position struct {
-	Date string `json:"d"`
-	Time string `json:"t"`
-	ID   string `json:"i"`
+	Placed int64  // microseconds since 1970; 0 for an order of the old system without one
+	Date   string // breaks ties, and is the order where Placed is 0
+	Time   string
+	ID     string
 }
 
-// Position returns where the order stands in its member's list.
-func (o Order) Position() Position { return Position{Date: o.Date, Time: o.Time, ID: o.ID} }
+// Position returns the place of the order in its member's list.
+func (o Order) Position() Position {
+	p := Position{Date: o.Date, Time: o.Time, ID: o.ID}
+	if !o.Placed.IsZero() {
+		p.Placed = o.Placed.UnixMicro()
+	}
+	return p
+}

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
@@ -45,9 +43,10 @@ type Store interface {
 	// ErrInWork where the key is in use: at once, even while the order of that
 	// key is only about to be kept.
 	Insert(ctx context.Context, c Caller, o Order, a *Answer) error
-	// List returns up to limit orders of the caller, newest first, after a
-	// position; nil starts at the newest.
-	List(ctx context.Context, c Caller, after *Position, limit int) ([]Order, error)
+	// List returns whole orders of the caller, newest first, after a position, and
+	// whether there are more; nil starts at the newest. It returns up to orders
+	// orders with up to lines lines, and at least one order if there is one.
+	List(ctx context.Context, c Caller, after *Position, orders, lines int) (page []Order, more bool, err error)
 	// Get returns one order of the caller, or NotFound.
 	Get(ctx context.Context, c Caller, orderID string) (Order, error)
 	// Branches returns all branches, by id.
@@ -58,22 +57,28 @@ type Store interface {
 type Service struct {
 	pricer Pricer
 	store  Store
-	gate   *admission.Gate
-	limit  *ratelimit.Limit
+	orders Bounds
+	reads  Bounds
 	zone   *time.Location
 	now    func() time.Time
 	inWork inWork
 	sales  sales
 }
 
-// NewService returns a service that places as many orders at a time as gate lets
-// in, and as many of one member as limit, and writes dates in the shop's time zone.
-// now is the clock, time.Now outside of tests. What is sold is counted in registry.
+// Bounds are those of one kind of requests: how many at a time, and how often for
+// one member.
+type Bounds struct {
+	Gate  *admission.Gate
+	Limit *ratelimit.Limit
+}
+
+// NewService returns a service that places orders within the bounds of orders,
+// reads within those of reads, and writes dates in the shop's time zone. now is
+// the clock, time.Now outside of tests. Sales are counted in registry.
 func NewService(
-	pricer Pricer, store Store, gate *admission.Gate, limit *ratelimit.Limit, zone *time.Location, now func() time.Time,
-	registry prometheus.Registerer,
+	pricer Pricer, store Store, orders, reads Bounds, zone *time.Location, now func() time.Time, registry prometheus.Registerer,
 ) *Service {
-	return &Service{pricer: pricer, store: store, gate: gate, limit: limit, zone: zone, now: now, sales: newSales(registry)}
+	return &Service{pricer: pricer, store: store, orders: orders, reads: reads, zone: zone, now: now, sales: newSales(registry)}
 }
 
 // Place places an order for the caller, and returns the receipt that receipt
@@ -124,6 +129,9 @@ func (s *Service) Place(ctx context.Context, c Caller, n NewOrder, receipt func(
 // member: whoever has stolen a token that is withdrawn cannot use up the limit of
 // its owner.
 func (s *Service) placeUnkeyed(ctx context.Context, c Caller, n NewOrder, receipt func(Order) (Receipt, error)) (Receipt, error) {
+	if err := ratelimit.Check(ctx, s.orders.Limit.For(c.MemberID)); err != nil {
+		return Receipt{}, err // a member who orders too often costs the database nothing
+	}
 	if err := s.store.Check(ctx, c); err != nil {
 		return Receipt{}, err
 	}
@@ -151,11 +159,11 @@ func (s *Service) placeOnce(ctx context.Context, c Caller, n NewOrder, a *Answer
 // member nothing. An order costs when it has a place, so a 503 of the gate is free;
 // a 503 of menu or database is refunded.
 func (s *Service) admitted(ctx context.Context, c Caller, n NewOrder, a *Answer, receipt func(Order) (Receipt, error)) (Receipt, error) {
-	charge := s.limit.For(c.MemberID)
+	charge := s.orders.Limit.For(c.MemberID)
 	if err := ratelimit.Check(ctx, charge); err != nil {
 		return Receipt{}, err
 	}
-	leave, err := s.gate.Enter(ctx)
+	leave, err := s.orders.Gate.Enter(ctx)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -234,35 +242,4 @@ func priced(asked []NewLine, prices []Price) ([]Line, money.Amount, error) {
 		return nil, total, fault.InvalidFields(fault.Field{Field: "lines", Message: "must not cost more than " + money.Max.String()})
 	}
 	return lines, total, nil
-}
-
-// The bounds of a page, in orders.
-const (
-	DefaultLimit = 100
-	MaxLimit     = 500
-)
-
-// List returns one page of the caller's orders, newest first, and the position
-// after which the next page starts; nil when this is the last one.
-func (s *Service) List(ctx context.Context, c Caller, after *Position, limit int) ([]Order, *Position, error) {
-	// One more than asked for tells whether there is a next page.
-	orders, err := s.store.List(ctx, c, after, limit+1)
-	if err != nil || len(orders) <= limit {
-		return orders, nil, err
-	}
-	last := orders[limit-1].Position()
-	return orders[:limit], &last, nil
-}
-
-// Get returns one order of the caller, or NotFound.
-func (s *Service) Get(ctx context.Context, c Caller, orderID string) (Order, error) {
-	if !utf8.ValidString(orderID) || strings.ContainsRune(orderID, 0) {
-		return Order{}, fault.New(fault.NotFound, "no such order") // no stored id can look like this
-	}
-	return s.store.Get(ctx, c, orderID)
-}
-
-// Branches returns all branches, by id.
-func (s *Service) Branches(ctx context.Context) ([]Branch, error) {
-	return s.store.Branches(ctx)
 }

@@ -77,7 +77,7 @@ func BenchmarkMember(b *testing.B) {
 			return err
 		}},
 		{"my_orders", func() error {
-			_, err := q.ListOrders(b.Context(), db.ListOrdersParams{MemberID: memberID, MaxOrders: 20})
+			_, err := q.ListOrders(b.Context(), db.ListOrdersParams{MemberID: memberID, MaxOrders: 20, MaxLines: 1000})
 			return err
 		}},
 		{"get_order", func() error {

@@ -88,7 +88,7 @@ func TestStore(t *testing.T) {
 		if _, err := w.Get(t.Context(), as("bob"), "n"); fault.CodeOf(err) != fault.NotFound {
 			t.Errorf("another member's order: %v", err)
 		}
-		page, err := w.List(t.Context(), as("ada"), nil, 10)
+		page, _, err := w.List(t.Context(), as("ada"), nil, 10, 1000)
 		if err != nil || len(page) != 2 {
 			t.Errorf("%+v, %v", page, err)
 		}
@@ -283,7 +283,7 @@ func TestOneRoundTrip(t *testing.T) {
 	defer pool.Close()
 	store := NewStore(pool)
 	list := func() {
-		if _, err := store.List(t.Context(), as("ada"), nil, 10); err != nil {
+		if _, _, err := store.List(t.Context(), as("ada"), nil, 10, 1000); err != nil {
 			t.Fatal(err)
 		}
 	}

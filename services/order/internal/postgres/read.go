@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"time"
 
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/money"
@@ -10,26 +11,65 @@ import (
 	"example.com/pizza/services/order/internal/postgres/db"
 )
 
-// List returns up to limit orders of the caller, newest first, after a position.
-// It returns order.ErrRevoked and Unavailable.
-func (s *Store) List(ctx context.Context, c order.Caller, after *order.Position, limit int) ([]order.Order, error) {
-	page := db.ListOrdersParams{MemberID: c.MemberID, MaxOrders: int32(limit)} //nolint:gosec // at most a page, as the service has checked
-	if after != nil {
-		page.HasAfter, page.AfterDate, page.AfterTime, page.AfterID = true, after.Date, after.Time, after.ID
-	}
-	rows, err := s.as(c).ListOrders(ctx, page)
+// List returns whole orders of the caller, newest first, after a position: up to
+// orders orders with up to lines lines, but at least one order if there is one. It
+// reports whether there are more, and returns order.ErrRevoked and Unavailable.
+func (s *Store) List(ctx context.Context, c order.Caller, after *order.Position, orders, lines int) (page []order.Order, more bool, err error) {
+	// One more of each than asked for shows whether there is more.
+	rows, err := s.page(ctx, c, after, int32(orders)+1, int32(lines)+1) //nolint:gosec // the bounds of a page
 	if err != nil {
-		return nil, postgres.Fault(err)
+		return nil, false, postgres.Fault(err)
 	}
-	orders := []order.Order{}
+	page = []order.Order{}
 	for _, r := range rows {
-		if n := len(orders); n == 0 || orders[n-1].ID != r.OrderID {
-			orders = append(orders, order.Order{ID: r.OrderID, MemberID: c.MemberID, BranchID: r.BranID, Date: r.Date, Time: r.Time})
+		if n := len(page); n == 0 || page[n-1].ID != r.OrderID {
+			page = append(page, order.Order{ID: r.OrderID, MemberID: c.MemberID, BranchID: r.BranID, Date: r.Date, Time: r.Time})
+			if r.CreatedAt != nil {
+				page[n].Placed = *r.CreatedAt
+			}
 		}
-		last := &orders[len(orders)-1]
+		last := &page[len(page)-1]
 		last.Lines = appendLine(last.Lines, r.OrderDetailID, r.PizzaID, r.Quantity, r.UnitPrice)
 	}
-	return orders, nil
+	cut := len(rows) > lines // perhaps within the last order
+	switch {
+	case cut && len(page) == 1:
+		placed := page[0].Placed
+		page[0], err = s.Get(ctx, c, page[0].ID)
+		page[0].Placed = placed
+		return page, true, err
+	case cut || len(page) > orders:
+		return page[:len(page)-1], true, nil
+	}
+	return page, false, nil
+}
+
+// page reads the rows of a page, by the query for where it starts.
+func (s *Store) page(ctx context.Context, c order.Caller, after *order.Position, orders, lines int32) ([]db.ListOrdersRow, error) {
+	switch {
+	case after == nil:
+		return s.as(c).ListOrders(ctx, db.ListOrdersParams{MemberID: c.MemberID, MaxOrders: orders, MaxLines: lines})
+	case after.Placed == 0:
+		rows, err := s.as(c).ListOldOrdersAfter(ctx, db.ListOldOrdersAfterParams{
+			MemberID: c.MemberID, MaxOrders: orders, MaxLines: lines,
+			AfterDate: after.Date, AfterTime: after.Time, AfterID: after.ID,
+		})
+		return convert(rows, func(r db.ListOldOrdersAfterRow) db.ListOrdersRow { return db.ListOrdersRow(r) }), err
+	default:
+		rows, err := s.as(c).ListOrdersAfter(ctx, db.ListOrdersAfterParams{
+			MemberID: c.MemberID, MaxOrders: orders, MaxLines: lines,
+			AfterCreatedAt: time.UnixMicro(after.Placed), AfterDate: after.Date, AfterTime: after.Time, AfterID: after.ID,
+		})
+		return convert(rows, func(r db.ListOrdersAfterRow) db.ListOrdersRow { return db.ListOrdersRow(r) }), err
+	}
+}
+
+func convert[A, B any](from []A, one func(A) B) []B {
+	to := make([]B, len(from))
+	for i, a := range from {
+		to[i] = one(a)
+	}
+	return to
 }
 
 // Get returns one order of the caller. It returns NotFound, order.ErrRevoked and

@@ -26,7 +26,7 @@ func TestRevokedCaller(t *testing.T) {
 			"no_generation":                  {MemberID: "ada", TokenID: "good"},
 		} {
 			_, _, answered := w.Answer(t.Context(), c, "k")
-			_, listed := w.List(t.Context(), c, nil, 10)
+			_, _, listed := w.List(t.Context(), c, nil, 10, 1000)
 			_, got := w.Get(t.Context(), c, "a")
 			for operation, err := range map[string]error{
 				"check": w.Check(t.Context(), c), "answer": answered, "list": listed, "get": got,
@@ -57,7 +57,7 @@ func TestRevokedCaller(t *testing.T) {
 				t.Errorf("%+v: %v", c, err)
 			}
 		}
-		if page, err := w.List(t.Context(), order.Caller{MemberID: "ada", TokenID: "good", Generation: 5}, nil, 10); err != nil || len(page) != 1 {
+		if page, _, err := w.List(t.Context(), order.Caller{MemberID: "ada", TokenID: "good", Generation: 5}, nil, 10, 1000); err != nil || len(page) != 1 {
 			t.Errorf("%d orders, %v", len(page), err)
 		}
 		if after := w.counts(t); after != before {

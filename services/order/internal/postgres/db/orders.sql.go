@@ -238,29 +238,101 @@ func (q *Queries) ListBranches(ctx context.Context) ([]Branch, error) {
 	return items, nil
 }
 
-const listOrders = `-- name: ListOrders :many
+const listOldOrdersAfter = `-- name: ListOldOrdersAfter :many
 WITH page AS (
-    SELECT order_id, bran_id, date, time
+    SELECT order_id, bran_id, date, time, created_at
     FROM orders
-    WHERE member_id = $1
-      AND (NOT $2::bool
-           OR (date, time, order_id) < ($3::text, $4::text, $5::text))
-    ORDER BY date DESC, time DESC, order_id DESC
+    WHERE member_id = $2 AND created_at IS NULL
+      AND (date, time, order_id) < ($3::text, $4::text, $5::text)
+    ORDER BY created_at DESC NULLS LAST, date DESC, time DESC, order_id DESC
     LIMIT $6::int
 )
-SELECT page.order_id, page.bran_id, page.date, page.time,
+SELECT page.order_id, page.bran_id, page.date, page.time, page.created_at,
        d.order_detail_id, d.pizza_id, d.quantity, d.unit_price
 FROM page
 LEFT JOIN order_detail d ON d.order_id = page.order_id
-ORDER BY page.date DESC, page.time DESC, page.order_id DESC, d.order_detail_id
+ORDER BY page.created_at DESC NULLS LAST, page.date DESC, page.time DESC, page.order_id DESC, d.order_detail_id
+LIMIT $1::int
 `
 
-type ListOrdersParams struct {
+type ListOldOrdersAfterParams struct {
+	MaxLines  int32
 	MemberID  string
-	HasAfter  bool
 	AfterDate string
 	AfterTime string
 	AfterID   string
+	MaxOrders int32
+}
+
+type ListOldOrdersAfterRow struct {
+	OrderID       string
+	BranID        *string
+	Date          string
+	Time          string
+	CreatedAt     *time.Time
+	OrderDetailID *int32
+	PizzaID       *string
+	Quantity      *int32
+	UnitPrice     *money.Amount
+}
+
+// The page after an order whose moment is not known.
+func (q *Queries) ListOldOrdersAfter(ctx context.Context, arg ListOldOrdersAfterParams) ([]ListOldOrdersAfterRow, error) {
+	rows, err := q.db.Query(ctx, listOldOrdersAfter,
+		arg.MaxLines,
+		arg.MemberID,
+		arg.AfterDate,
+		arg.AfterTime,
+		arg.AfterID,
+		arg.MaxOrders,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListOldOrdersAfterRow
+	for rows.Next() {
+		var i ListOldOrdersAfterRow
+		if err := rows.Scan(
+			&i.OrderID,
+			&i.BranID,
+			&i.Date,
+			&i.Time,
+			&i.CreatedAt,
+			&i.OrderDetailID,
+			&i.PizzaID,
+			&i.Quantity,
+			&i.UnitPrice,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listOrders = `-- name: ListOrders :many
+WITH page AS (
+    SELECT order_id, bran_id, date, time, created_at
+    FROM orders
+    WHERE member_id = $2
+    ORDER BY created_at DESC NULLS LAST, date DESC, time DESC, order_id DESC
+    LIMIT $3::int
+)
+SELECT page.order_id, page.bran_id, page.date, page.time, page.created_at,
+       d.order_detail_id, d.pizza_id, d.quantity, d.unit_price
+FROM page
+LEFT JOIN order_detail d ON d.order_id = page.order_id
+ORDER BY page.created_at DESC NULLS LAST, page.date DESC, page.time DESC, page.order_id DESC, d.order_detail_id
+LIMIT $1::int
+`
+
+type ListOrdersParams struct {
+	MaxLines  int32
+	MemberID  string
 	MaxOrders int32
 }
 
@@ -269,23 +341,19 @@ type ListOrdersRow struct {
 	BranID        *string
 	Date          string
 	Time          string
+	CreatedAt     *time.Time
 	OrderDetailID *int32
 	PizzaID       *string
 	Quantity      *int32
 	UnitPrice     *money.Amount
 }
 
-// One row per line of a page of orders, newest first. date, time and order_id
-// sort rows of the old system too, which have no created_at.
+// One row per line of the first page of a member's orders, newest first: by the
+// moment, and then those from before created_at by the local date and time. The
+// three queries of pages differ in where the page starts, so that each reads its
+// rows, and no others, from one index in this order. Rows stop at max_lines.
 func (q *Queries) ListOrders(ctx context.Context, arg ListOrdersParams) ([]ListOrdersRow, error) {
-	rows, err := q.db.Query(ctx, listOrders,
-		arg.MemberID,
-		arg.HasAfter,
-		arg.AfterDate,
-		arg.AfterTime,
-		arg.AfterID,
-		arg.MaxOrders,
-	)
+	rows, err := q.db.Query(ctx, listOrders, arg.MaxLines, arg.MemberID, arg.MaxOrders)
 	if err != nil {
 		return nil, err
 	}
@@ -298,6 +366,94 @@ func (q *Queries) ListOrders(ctx context.Context, arg ListOrdersParams) ([]ListO
 			&i.BranID,
 			&i.Date,
 			&i.Time,
+			&i.CreatedAt,
+			&i.OrderDetailID,
+			&i.PizzaID,
+			&i.Quantity,
+			&i.UnitPrice,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listOrdersAfter = `-- name: ListOrdersAfter :many
+WITH page AS (
+    (SELECT o.order_id, o.bran_id, o.date, o.time, o.created_at
+     FROM orders o
+     WHERE o.member_id = $3
+       AND (o.created_at, o.date, o.time, o.order_id) < ($4::timestamptz, $5::text, $6::text, $7::text)
+     ORDER BY o.created_at DESC NULLS LAST, o.date DESC, o.time DESC, o.order_id DESC
+     LIMIT $2::int)
+    UNION ALL
+    (SELECT old.order_id, old.bran_id, old.date, old.time, old.created_at
+     FROM orders old
+     WHERE old.member_id = $3 AND old.created_at IS NULL
+     ORDER BY old.created_at DESC NULLS LAST, old.date DESC, old.time DESC, old.order_id DESC
+     LIMIT $2::int)
+    ORDER BY created_at DESC NULLS LAST, date DESC, time DESC, order_id DESC
+    LIMIT $2::int
+)
+SELECT page.order_id, page.bran_id, page.date, page.time, page.created_at,
+       d.order_detail_id, d.pizza_id, d.quantity, d.unit_price
+FROM page
+LEFT JOIN order_detail d ON d.order_id = page.order_id
+ORDER BY page.created_at DESC NULLS LAST, page.date DESC, page.time DESC, page.order_id DESC, d.order_detail_id
+LIMIT $1::int
+`
+
+type ListOrdersAfterParams struct {
+	MaxLines       int32
+	MaxOrders      int32
+	MemberID       string
+	AfterCreatedAt time.Time
+	AfterDate      string
+	AfterTime      string
+	AfterID        string
+}
+
+type ListOrdersAfterRow struct {
+	OrderID       string
+	BranID        *string
+	Date          string
+	Time          string
+	CreatedAt     *time.Time
+	OrderDetailID *int32
+	PizzaID       *string
+	Quantity      *int32
+	UnitPrice     *money.Amount
+}
+
+// The page after an order whose moment is known: more of these, and then those
+// whose moment is not known.
+func (q *Queries) ListOrdersAfter(ctx context.Context, arg ListOrdersAfterParams) ([]ListOrdersAfterRow, error) {
+	rows, err := q.db.Query(ctx, listOrdersAfter,
+		arg.MaxLines,
+		arg.MaxOrders,
+		arg.MemberID,
+		arg.AfterCreatedAt,
+		arg.AfterDate,
+		arg.AfterTime,
+		arg.AfterID,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListOrdersAfterRow
+	for rows.Next() {
+		var i ListOrdersAfterRow
+		if err := rows.Scan(
+			&i.OrderID,
+			&i.BranID,
+			&i.Date,
+			&i.Time,
+			&i.CreatedAt,
 			&i.OrderDetailID,
 			&i.PizzaID,
 			&i.Quantity,

@@ -49,22 +49,66 @@ SELECT CASE WHEN pg_try_advisory_xact_lock(@lock::bigint)
        ELSE 0 END::bigint AS forgotten;
 
 -- name: ListOrders :many
--- One row per line of a page of orders, newest first. date, time and order_id
--- sort rows of the old system too, which have no created_at.
+-- One row per line of the first page of a member's orders, newest first: by the
+-- moment, and then those from before created_at by the local date and time. The
+-- three queries of pages differ in where the page starts, so that each reads its
+-- rows, and no others, from one index in this order. Rows stop at max_lines.
 WITH page AS (
-    SELECT order_id, bran_id, date, time
+    SELECT order_id, bran_id, date, time, created_at
     FROM orders
     WHERE member_id = @member_id
-      AND (NOT @has_after::bool
-           OR (date, time, order_id) < (@after_date::text, @after_time::text, @after_id::text))
-    ORDER BY date DESC, time DESC, order_id DESC
+    ORDER BY created_at DESC NULLS LAST, date DESC, time DESC, order_id DESC
     LIMIT @max_orders::int
 )
-SELECT page.order_id, page.bran_id, page.date, page.time,
+SELECT page.order_id, page.bran_id, page.date, page.time, page.created_at,
        d.order_detail_id, d.pizza_id, d.quantity, d.unit_price
 FROM page
 LEFT JOIN order_detail d ON d.order_id = page.order_id
-ORDER BY page.date DESC, page.time DESC, page.order_id DESC, d.order_detail_id;
+ORDER BY page.created_at DESC NULLS LAST, page.date DESC, page.time DESC, page.order_id DESC, d.order_detail_id
+LIMIT @max_lines::int;
+
+-- name: ListOrdersAfter :many
+-- The page after an order whose moment is known: more of these, and then those
+-- whose moment is not known.
+WITH page AS (
+    (SELECT o.order_id, o.bran_id, o.date, o.time, o.created_at
+     FROM orders o
+     WHERE o.member_id = @member_id
+       AND (o.created_at, o.date, o.time, o.order_id) < (@after_created_at::timestamptz, @after_date::text, @after_time::text, @after_id::text)
+     ORDER BY o.created_at DESC NULLS LAST, o.date DESC, o.time DESC, o.order_id DESC
+     LIMIT @max_orders::int)
+    UNION ALL
+    (SELECT old.order_id, old.bran_id, old.date, old.time, old.created_at
+     FROM orders old
+     WHERE old.member_id = @member_id AND old.created_at IS NULL
+     ORDER BY old.created_at DESC NULLS LAST, old.date DESC, old.time DESC, old.order_id DESC
+     LIMIT @max_orders::int)
+    ORDER BY created_at DESC NULLS LAST, date DESC, time DESC, order_id DESC
+    LIMIT @max_orders::int
+)
+SELECT page.order_id, page.bran_id, page.date, page.time, page.created_at,
+       d.order_detail_id, d.pizza_id, d.quantity, d.unit_price
+FROM page
+LEFT JOIN order_detail d ON d.order_id = page.order_id
+ORDER BY page.created_at DESC NULLS LAST, page.date DESC, page.time DESC, page.order_id DESC, d.order_detail_id
+LIMIT @max_lines::int;
+
+-- name: ListOldOrdersAfter :many
+-- The page after an order whose moment is not known.
+WITH page AS (
+    SELECT order_id, bran_id, date, time, created_at
+    FROM orders
+    WHERE member_id = @member_id AND created_at IS NULL
+      AND (date, time, order_id) < (@after_date::text, @after_time::text, @after_id::text)
+    ORDER BY created_at DESC NULLS LAST, date DESC, time DESC, order_id DESC
+    LIMIT @max_orders::int
+)
+SELECT page.order_id, page.bran_id, page.date, page.time, page.created_at,
+       d.order_detail_id, d.pizza_id, d.quantity, d.unit_price
+FROM page
+LEFT JOIN order_detail d ON d.order_id = page.order_id
+ORDER BY page.created_at DESC NULLS LAST, page.date DESC, page.time DESC, page.order_id DESC, d.order_detail_id
+LIMIT @max_lines::int;
 
 -- name: GetOrder :many
 -- One row per line of one order of one member.

@@ -1,0 +1,88 @@
+package order
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"unicode/utf8"
+
+	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/ratelimit"
+)
+
+// The bounds of a page. A page ends with whichever it reaches first, so that no
+// request makes the service hold more than some 300 KiB: it is read from the
+// database at once and then written, because a client that reads slowly would
+// otherwise hold a connection to the database, and an error in the middle could
+// only cut the answer off.
+const (
+	DefaultLimit = 100  // orders
+	MaxLimit     = 500  // orders
+	MaxPageLines = 1000 // lines of all orders together; one order with more is a page
+)
+
+// List returns one page of the caller's orders, newest first, and the position
+// after which the next page starts; nil on the last one. It returns
+// RateLimited if the member reads too often, ErrRevoked, and Unavailable.
+func (s *Service) List(ctx context.Context, c Caller, after *Position, limit int) ([]Order, *Position, error) {
+	var orders []Order
+	var more bool
+	err := s.read(ctx, c, func() (err error) {
+		orders, more, err = s.store.List(ctx, c, after, limit, MaxPageLines)
+		return err
+	})
+	if err != nil || !more {
+		return orders, nil, err
+	}
+	last := orders[len(orders)-1].Position()
+	return orders, &last, nil
+}
+
+// Get returns one order of the caller, or NotFound. It returns RateLimited if the
+// member reads too often, and Unavailable.
+func (s *Service) Get(ctx context.Context, c Caller, orderID string) (Order, error) {
+	if !utf8.ValidString(orderID) || strings.ContainsRune(orderID, 0) {
+		return Order{}, fault.New(fault.NotFound, "no such order") // no stored id can look like this
+	}
+	var o Order
+	err := s.read(ctx, c, func() (err error) {
+		o, err = s.store.Get(ctx, c, orderID)
+		return err
+	})
+	return o, err
+}
+
+// read does one read of the caller if the rate limit and the gate allow it. The
+// limit is checked before the gate, so that a member who reads too often takes no
+// place in the queue, and charged after it, so that a 503 of the gate is free. A
+// 503 of the database is refunded, and so is a read with a withdrawn token.
+func (s *Service) read(ctx context.Context, c Caller, do func() error) error {
+	charge := s.reads.Limit.For(c.MemberID)
+	if err := ratelimit.Check(ctx, charge); err != nil {
+		return err
+	}
+	leave, err := s.reads.Gate.Enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	refund, err := ratelimit.Spend(ctx, charge)
+	if err != nil {
+		return err
+	}
+	err = do()
+	if errors.Is(err, ErrRevoked) || (fault.CodeOf(err) == fault.Unavailable && ctx.Err() == nil) {
+		refund()
+	}
+	return err
+}
+
+// Branches returns all branches, by id. It returns Unavailable.
+func (s *Service) Branches(ctx context.Context) ([]Branch, error) {
+	leave, err := s.reads.Gate.Enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	return s.store.Branches(ctx)
+}
