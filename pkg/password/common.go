@@ -2,8 +2,8 @@ package password
 
 import (
 	_ "embed" // for commonText
+	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // commonText is explained at its beginning.
@@ -11,8 +11,10 @@ import (
 //go:embed common.txt
 var commonText string
 
-// maxEnding is the longest ending of a common word, in bytes.
-const maxEnding = 10
+const (
+	maxEnding = 10 // bytes of an ending of a common word
+	maxWord   = 16 // characters of a common word
+)
 
 // common is the set of the most common passwords, kept as what they are made of.
 type common struct{ words, endings, whole map[string]struct{} }
@@ -38,15 +40,12 @@ func readCommon(text string) common {
 	return c
 }
 
-// fold makes passwords alike that are compared as the same.
+// fold returns the form in which passwords are compared.
 func fold(password string) string { return strings.ToLower(Normal(password)) }
 
-// has says whether a folded password is in the set.
+// has reports whether a folded password is in the set.
 func (c common) has(p string) bool {
-	if contains(c.whole, p) || isRun(p) || c.isWord(p) {
-		return true
-	}
-	if half := len(p) / 2; len(p)%2 == 0 && p[:half] == p[half:] && c.isWord(p[:half]) {
+	if contains(c.whole, p) || c.isWord(p) {
 		return true
 	}
 	for n := 1; n <= min(maxEnding, len(p)-1); n++ {
@@ -57,36 +56,25 @@ func (c common) has(p string) bool {
 	return false
 }
 
-// isWord says whether p is a common word, or one with the usual digits and signs
-// in the place of letters.
 func (c common) isWord(p string) bool {
-	if contains(c.words, p) {
-		return true
-	}
-	const rest = "0o3e4a5s7t@a$s"
-	for _, one := range []string{"1i!i", "1l!l"} {
-		if contains(c.words, strings.NewReplacer(strings.Split(one+rest, "")...).Replace(p)) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(spellings(p), func(text []rune) bool { return contains(c.words, string(text)) })
 }
 
-// isRun says whether p is one character again and again, or characters in the
-// order of the alphabet or against it.
-func isRun(p string) bool {
-	first, size := utf8.DecodeRuneInString(p)
-	last, step, n := first, rune(0), 0
-	for _, r := range p[size:] {
-		if d := r - last; n == 0 {
-			step = d
-		} else if d != step {
-			return false
+var leet = []*strings.Replacer{
+	strings.NewReplacer("1", "i", "!", "i", "0", "o", "3", "e", "4", "a", "5", "s", "7", "t", "@", "a", "$", "s"),
+	strings.NewReplacer("1", "l", "!", "l", "0", "o", "3", "e", "4", "a", "5", "s", "7", "t", "@", "a", "$", "s"),
+}
+
+// spellings returns p, and p with letters in the place of the usual digits and
+// signs, character by character.
+func spellings(p string) [][]rune {
+	all := [][]rune{[]rune(p)}
+	for _, r := range leet {
+		if text := r.Replace(p); text != p {
+			all = append(all, []rune(text))
 		}
-		last = r
-		n++
 	}
-	return n > 0 && step >= -1 && step <= 1
+	return all
 }
 
 func contains(set map[string]struct{}, s string) bool {

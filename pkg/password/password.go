@@ -39,6 +39,10 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
+// MaxTried is the most bytes of a password that is tried. No stored form has more:
+// Django has the same bound, since CVE-2013-1443, and the other forms less.
+const MaxTried = 4096
+
 // Normal returns the text that is hashed for a password.
 func Normal(password string) string { return norm.NFKC.String(password) }
 

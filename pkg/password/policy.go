@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // The bounds of the length of a new password, in characters of its form NFKC.
@@ -20,6 +22,9 @@ const (
 	MinLength = 8
 	// MaxLength keeps the work of a hash small. NIST: at least 64.
 	MaxLength = 128
+	// maxBytes is more than MaxLength characters have in any form that people type:
+	// three of three bytes each for a decomposed Hangul syllable.
+	maxBytes = MaxLength * 3 * 4
 	// maxLeast is where people would begin to be kept out.
 	maxLeast = 64
 	// maxBlocklist bounds the memory of a list, in bytes of the file.
@@ -49,8 +54,8 @@ func (c PolicyConfig) Validate() error {
 }
 
 // Policy says what a new password must be (NIST SP 800-63B): long enough, and not
-// one that everybody would guess. What it is made of is nobody's business. It
-// holds for new passwords alone, never for those that are shown at login.
+// easy to guess. There are no rules on what it is made of. It holds for new
+// passwords alone, never for those that are shown at login.
 type Policy struct {
 	least   int
 	common  common
@@ -78,21 +83,41 @@ func NewPolicy(c PolicyConfig) (*Policy, error) {
 
 // Rule returns the rule that a new password of someone with this id breaks, or
 // "". Characters are counted as they come and as they are hashed: neither may be
-// too few.
+// too few. Bytes are counted first, because the form that is hashed may be many
+// times as long.
 func (p *Policy) Rule(password, id string) string {
-	came, hashed := utf8.RuneCountInString(password), utf8.RuneCountInString(Normal(password))
-	folded := fold(password)
 	switch {
-	case came == 0:
+	case password == "":
 		return "is required"
+	case len(password) > maxBytes:
+		return fmt.Sprintf("must be at most %d characters", MaxLength)
+	}
+	came, hashed := utf8.RuneCountInString(password), normalLength(password)
+	switch {
 	case min(came, hashed) < p.least:
 		return fmt.Sprintf("must be at least %d characters", p.least)
 	case hashed > MaxLength:
 		return fmt.Sprintf("must be at most %d characters", MaxLength)
-	case folded == fold(id):
+	}
+	folded, foldedID := fold(password), fold(id[:min(len(id), maxBytes)])
+	switch {
+	case folded == foldedID:
 		return "must not be the id"
 	case p.common.has(folded) || contains(p.blocked, folded):
 		return "is one of the most common passwords"
+	case p.common.isGuessable(folded, foldedID):
+		return "is too easy to guess: it repeats, counts up, or is little more than a common word or the id"
 	}
 	return ""
+}
+
+// normalLength returns the number of characters of the normal form, or some number
+// above MaxLength: one character may become 18.
+func normalLength(password string) (n int) {
+	var form norm.Iter
+	form.InitString(norm.NFKC, password)
+	for !form.Done() && n <= MaxLength {
+		n += utf8.RuneCount(form.Next())
+	}
+	return n
 }

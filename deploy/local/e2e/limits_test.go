@@ -33,8 +33,8 @@ func (s *system) testLimits(t *testing.T) {
 	}
 	t.Run("Korean name and password", func(t *testing.T) {
 		t.Parallel()
-		s.postJSON(t, "/login/register/", "", js(t, object{"id": "hangul", "pw": "비밀번호-가나다", "name": strings.Repeat("이", 100)})).want(t, http.StatusCreated)
-		a := s.postJSON(t, "/login/", "", js(t, object{"id": "hangul", "pw": "비밀번호-가나다"})).want(t, http.StatusOK)
+		s.postJSON(t, "/login/register/", "", js(t, object{"id": "hangul", "pw": "떡볶이먹고싶다!", "name": strings.Repeat("이", 100)})).want(t, http.StatusCreated)
+		a := s.postJSON(t, "/login/", "", js(t, object{"id": "hangul", "pw": "떡볶이먹고싶다!"})).want(t, http.StatusOK)
 		if got := decode[object](t, a)["member_nm"]; got != strings.Repeat("이", 100) {
 			t.Errorf("name %q", got)
 		}

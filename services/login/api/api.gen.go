@@ -408,8 +408,8 @@ type ClientInterface interface {
 
 	// LoginWithBody Log in
 	//
-	// `id` and `pw` are required, and have no other rule here: what was stored
-	// once goes on working. An unknown id and a wrong password are the same
+	// `id` and `pw` are required, and `pw` has at most 4096 bytes, more than any
+	// stored password; there is no other rule. An unknown id and a wrong password are the same
 	// answer, after the same work.
 	//
 	// Passwords are tried at a bounded rate by each client, for each account,
@@ -428,8 +428,8 @@ type ClientInterface interface {
 
 	// Login Log in
 	//
-	// `id` and `pw` are required, and have no other rule here: what was stored
-	// once goes on working. An unknown id and a wrong password are the same
+	// `id` and `pw` are required, and `pw` has at most 4096 bytes, more than any
+	// stored password; there is no other rule. An unknown id and a wrong password are the same
 	// answer, after the same work.
 	//
 	// Passwords are tried at a bounded rate by each client, for each account,
@@ -496,7 +496,8 @@ type ClientInterface interface {
 	//
 	// A password has at least 8 characters (a shop may ask for more) and at most
 	// 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
-	// none of the most common passwords and not the id, in whatever case. It is
+	// none of the most common passwords, not the id, in whatever case, and not
+	// easy to guess, such as `aaaaaaab`, `abcdefgh1` or the id with a digit. It is
 	// hashed in the Unicode form NFKC, and its characters are counted there.
 	//
 	// Registrations are bounded for each id and for each client. Invalid ones
@@ -516,7 +517,8 @@ type ClientInterface interface {
 	//
 	// A password has at least 8 characters (a shop may ask for more) and at most
 	// 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
-	// none of the most common passwords and not the id, in whatever case. It is
+	// none of the most common passwords, not the id, in whatever case, and not
+	// easy to guess, such as `aaaaaaab`, `abcdefgh1` or the id with a digit. It is
 	// hashed in the Unicode form NFKC, and its characters are counted there.
 	//
 	// Registrations are bounded for each id and for each client. Invalid ones
@@ -630,8 +632,8 @@ func (c *Client) VerifyToken(ctx context.Context, body VerifyTokenJSONRequestBod
 
 // LoginWithBody Log in
 //
-// `id` and `pw` are required, and have no other rule here: what was stored
-// once goes on working. An unknown id and a wrong password are the same
+// `id` and `pw` are required, and `pw` has at most 4096 bytes, more than any
+// stored password; there is no other rule. An unknown id and a wrong password are the same
 // answer, after the same work.
 //
 // Passwords are tried at a bounded rate by each client, for each account,
@@ -660,8 +662,8 @@ func (c *Client) LoginWithBody(ctx context.Context, contentType string, body io.
 
 // Login Log in
 //
-// `id` and `pw` are required, and have no other rule here: what was stored
-// once goes on working. An unknown id and a wrong password are the same
+// `id` and `pw` are required, and `pw` has at most 4096 bytes, more than any
+// stored password; there is no other rule. An unknown id and a wrong password are the same
 // answer, after the same work.
 //
 // Passwords are tried at a bounded rate by each client, for each account,
@@ -768,7 +770,8 @@ func (c *Client) ChangePassword(ctx context.Context, body ChangePasswordJSONRequ
 //
 // A password has at least 8 characters (a shop may ask for more) and at most
 // 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
-// none of the most common passwords and not the id, in whatever case. It is
+// none of the most common passwords, not the id, in whatever case, and not
+// easy to guess, such as `aaaaaaab`, `abcdefgh1` or the id with a digit. It is
 // hashed in the Unicode form NFKC, and its characters are counted there.
 //
 // Registrations are bounded for each id and for each client. Invalid ones
@@ -798,7 +801,8 @@ func (c *Client) RegisterWithBody(ctx context.Context, contentType string, body 
 //
 // A password has at least 8 characters (a shop may ask for more) and at most
 // 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
-// none of the most common passwords and not the id, in whatever case. It is
+// none of the most common passwords, not the id, in whatever case, and not
+// easy to guess, such as `aaaaaaab`, `abcdefgh1` or the id with a digit. It is
 // hashed in the Unicode form NFKC, and its characters are counted there.
 //
 // Registrations are bounded for each id and for each client. Invalid ones
@@ -1171,8 +1175,8 @@ type ClientWithResponsesInterface interface {
 
 	// LoginWithBodyWithResponse Log in
 	//
-	// `id` and `pw` are required, and have no other rule here: what was stored
-	// once goes on working. An unknown id and a wrong password are the same
+	// `id` and `pw` are required, and `pw` has at most 4096 bytes, more than any
+	// stored password; there is no other rule. An unknown id and a wrong password are the same
 	// answer, after the same work.
 	//
 	// Passwords are tried at a bounded rate by each client, for each account,
@@ -1191,8 +1195,8 @@ type ClientWithResponsesInterface interface {
 
 	// LoginWithResponse Log in
 	//
-	// `id` and `pw` are required, and have no other rule here: what was stored
-	// once goes on working. An unknown id and a wrong password are the same
+	// `id` and `pw` are required, and `pw` has at most 4096 bytes, more than any
+	// stored password; there is no other rule. An unknown id and a wrong password are the same
 	// answer, after the same work.
 	//
 	// Passwords are tried at a bounded rate by each client, for each account,
@@ -1261,7 +1265,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// A password has at least 8 characters (a shop may ask for more) and at most
 	// 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
-	// none of the most common passwords and not the id, in whatever case. It is
+	// none of the most common passwords, not the id, in whatever case, and not
+	// easy to guess, such as `aaaaaaab`, `abcdefgh1` or the id with a digit. It is
 	// hashed in the Unicode form NFKC, and its characters are counted there.
 	//
 	// Registrations are bounded for each id and for each client. Invalid ones
@@ -1281,7 +1286,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// A password has at least 8 characters (a shop may ask for more) and at most
 	// 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
-	// none of the most common passwords and not the id, in whatever case. It is
+	// none of the most common passwords, not the id, in whatever case, and not
+	// easy to guess, such as `aaaaaaab`, `abcdefgh1` or the id with a digit. It is
 	// hashed in the Unicode form NFKC, and its characters are counted there.
 	//
 	// Registrations are bounded for each id and for each client. Invalid ones
@@ -2087,8 +2093,8 @@ func (c *ClientWithResponses) VerifyTokenWithResponse(ctx context.Context, body 
 
 // LoginWithBodyWithResponse Log in
 //
-// `id` and `pw` are required, and have no other rule here: what was stored
-// once goes on working. An unknown id and a wrong password are the same
+// `id` and `pw` are required, and `pw` has at most 4096 bytes, more than any
+// stored password; there is no other rule. An unknown id and a wrong password are the same
 // answer, after the same work.
 //
 // Passwords are tried at a bounded rate by each client, for each account,
@@ -2113,8 +2119,8 @@ func (c *ClientWithResponses) LoginWithBodyWithResponse(ctx context.Context, con
 
 // LoginWithResponse Log in
 //
-// `id` and `pw` are required, and have no other rule here: what was stored
-// once goes on working. An unknown id and a wrong password are the same
+// `id` and `pw` are required, and `pw` has at most 4096 bytes, more than any
+// stored password; there is no other rule. An unknown id and a wrong password are the same
 // answer, after the same work.
 //
 // Passwords are tried at a bounded rate by each client, for each account,
@@ -2207,7 +2213,8 @@ func (c *ClientWithResponses) ChangePasswordWithResponse(ctx context.Context, bo
 //
 // A password has at least 8 characters (a shop may ask for more) and at most
 // 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
-// none of the most common passwords and not the id, in whatever case. It is
+// none of the most common passwords, not the id, in whatever case, and not
+// easy to guess, such as `aaaaaaab`, `abcdefgh1` or the id with a digit. It is
 // hashed in the Unicode form NFKC, and its characters are counted there.
 //
 // Registrations are bounded for each id and for each client. Invalid ones
@@ -2233,7 +2240,8 @@ func (c *ClientWithResponses) RegisterWithBodyWithResponse(ctx context.Context, 
 //
 // A password has at least 8 characters (a shop may ask for more) and at most
 // 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
-// none of the most common passwords and not the id, in whatever case. It is
+// none of the most common passwords, not the id, in whatever case, and not
+// easy to guess, such as `aaaaaaab`, `abcdefgh1` or the id with a digit. It is
 // hashed in the Unicode form NFKC, and its characters are counted there.
 //
 // Registrations are bounded for each id and for each client. Invalid ones

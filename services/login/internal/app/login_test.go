@@ -55,7 +55,7 @@ func TestLogin(t *testing.T) {
 			"unknown_id": {"nobody", "correct horse"}, "other_case": {"Minji", "correct horse"}, "blank_after": {"minji ", "correct horse"},
 			"password_other_case": {"minji", "Correct horse"}, "password_longer": {"minji", "correct horse "},
 			"sql": {"minji' OR '1'='1", "' OR '1'='1' --"}, "sql_password": {"minji", "' OR '1'='1' --"}, "wildcard": {"%", "correct horse"},
-			"id_of_nobody_ever": {strings.Repeat("a", 5000), "x"}, "long_password": {"minji", strings.Repeat("x", 50000)},
+			"id_of_nobody_ever": {strings.Repeat("a", 5000), "x"}, "long_password": {"minji", strings.Repeat("x", 4096)},
 		} {
 			t.Run(name, func(t *testing.T) {
 				a := s.tryLogin(t, credentials[0], credentials[1])
@@ -111,6 +111,7 @@ func TestLoginRefuses(t *testing.T) {
 		{"broken_json", asJSON, `{"id"`, 400, nil},
 		{"list", asJSON, `[{"id":"x","pw":"x"}]`, 400, nil},
 		{"empty_body", asJSON, ``, 400, nil},
+		{"longer_than_any_stored", asJSON, object(t, "id", "x", "pw", strings.Repeat("x", 4097)), 400, []string{"pw", "must be at most 4096 bytes"}},
 		{"over_the_limit", asJSON, `{"pw":"` + strings.Repeat("x", 64<<10) + `"}`, 413, nil},
 		{"text", "text/plain", `{"id":"x","pw":"x"}`, 415, nil},
 	} {

@@ -43,7 +43,7 @@ func TestRegister(t *testing.T) {
 		{"no_content_type_is_json", "/login/register/", "", `{"id":"d","pw":"correct horse","name":"x"}`, "d"},
 		{"unknown_fields_are_ignored", "/login/register/", asJSON, `{"id":"e","pw":"correct horse","name":"x","admin":true,"X":{"y":[1]}}`, "e"},
 		{"charset", "/login/register/", asJSON + "; charset=utf-8", `{"id":"f","pw":"correct horse","name":"x"}`, "f"},
-		{"longest_of_all", "/login/register/", asJSON, object(t, "id", strings.Repeat("🍕", 100), "pw", strings.Repeat("피자", 64), "name", strings.Repeat("이", 100)), strings.Repeat("🍕", 100)},
+		{"longest_of_all", "/login/register/", asJSON, object(t, "id", strings.Repeat("🍕", 100), "pw", strings.Repeat("떡볶이먹고싶다!", 2)+strings.Repeat("맛있는 피자 한판", 12)+"콜라!", "name", strings.Repeat("이", 100)), strings.Repeat("🍕", 100)},
 		{"sql_is_text", "/login/register/", asJSON, object(t, "id", "'; DROP TABLE member; --", "pw", "' OR '1'='1", "name", `"\{}[]<>&%s$1`), "'; DROP TABLE member; --"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -70,22 +70,31 @@ func (r Registration) Validate(p *password.Policy) error {
 // is another question.
 func (c PasswordChange) Validate(p *password.Policy, memberID string) error {
 	rule := p.Rule(c.New, memberID)
-	if rule == "" && password.Normal(c.New) == password.Normal(c.Old) {
+	if rule == "" && len(c.Old) <= password.MaxTried && password.Normal(c.New) == password.Normal(c.Old) {
 		rule = "must differ from the old password"
 	}
 	return invalid(
-		fault.Field{Field: fieldOldPassword, Message: present(c.Old)},
+		fault.Field{Field: fieldOldPassword, Message: triedRule(c.Old)},
 		fault.Field{Field: fieldNewPassword, Message: rule},
 	)
 }
 
-// Validate returns Invalid with every missing field, or nil. There is no other
-// rule: what was stored once goes on working.
+// Validate returns Invalid with every missing field, or nil. Otherwise any password
+// may be tried that can have been stored: what was stored once goes on working.
 func (c Credentials) Validate() error {
 	return invalid(
 		fault.Field{Field: fieldID, Message: present(c.ID)},
-		fault.Field{Field: fieldPassword, Message: present(c.Password)},
+		fault.Field{Field: fieldPassword, Message: triedRule(c.Password)},
 	)
+}
+
+// triedRule returns the rule that a password at login breaks. Only what nobody can
+// have stored is wrong; to normalize a whole body would cost as much as a hash.
+func triedRule(pw string) string {
+	if len(pw) > password.MaxTried {
+		return fmt.Sprintf("must be at most %d bytes", password.MaxTried)
+	}
+	return present(pw)
 }
 
 func present(s string) string {
