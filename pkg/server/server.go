@@ -148,7 +148,8 @@ func (s *Server) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for i, srv := range servers {
 		group.Go(func() error {
-			if err := srv.Serve(listeners[i]); !errors.Is(err, http.ErrServerClosed) {
+			err := srv.Serve(listeners[i])
+			if !errors.Is(err, http.ErrServerClosed) && (!errors.Is(err, net.ErrClosed) || !s.draining.Load()) {
 				return fmt.Errorf("serve %s: %w", listeners[i].Addr(), err)
 			}
 			return nil
@@ -156,16 +157,25 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	group.Go(func() error {
 		<-ctx.Done()
-		return s.stop(context.WithoutCancel(ctx), servers)
+		return s.stop(context.WithoutCancel(ctx), servers, listeners)
 	})
 	return group.Wait()
 }
 
-func (s *Server) stop(ctx context.Context, servers []*http.Server) error {
+// settle is how long a server still answers on its connections after it has
+// stopped accepting new ones. Once it shuts down, net/http drops a request that it
+// has just read, so new connections get the time to send theirs before.
+const settle = 250 * time.Millisecond
+
+func (s *Server) stop(ctx context.Context, servers []*http.Server, listeners []net.Listener) error {
 	s.draining.Store(true)
 	s.health.Drain()
 	s.log.InfoContext(ctx, "stopping", "delay", s.config.ShutdownDelay.String(), "timeout", s.config.ShutdownTimeout.String())
 	time.Sleep(s.config.ShutdownDelay)
+	for _, l := range listeners {
+		_ = l.Close() // fails only if it is closed already
+	}
+	time.Sleep(min(settle, s.config.ShutdownDelay))
 	ctx, cancel := context.WithTimeout(ctx, s.config.ShutdownTimeout)
 	defer cancel()
 	var group errgroup.Group
