@@ -145,8 +145,13 @@ func (g *Gateway) unreachable(w http.ResponseWriter, r *http.Request, err error)
 	g.answer(r.Context(), w, fault.Wrap(err, fault.Unavailable, "the "+name+" service does not answer").Retry(retryAfter))
 }
 
+// answer answers with an error of the gateway itself. Any page can read it: it
+// says nothing of a member, and a page that cannot read it takes a service that
+// is starting for a network that is down.
 func (g *Gateway) answer(ctx context.Context, w http.ResponseWriter, err error) {
 	edge.Protect(w.Header())
+	w.Header().Set("Access-Control-Allow-Origin", "*")
+	w.Header().Set("Access-Control-Expose-Headers", "Retry-After")
 	if err := problem.Write(w, err, logging.TraceID(ctx)); err != nil {
 		g.log.DebugContext(ctx, "the error answer could not be sent", "error", err.Error())
 	}

@@ -300,6 +300,19 @@ func TestStream(t *testing.T) {
 	}
 }
 
+// A page on another origin can read the errors of the gateway itself, too.
+func TestOwnErrorsArePagesToRead(t *testing.T) {
+	t.Parallel()
+	s := serve(t, New(slog.New(slog.DiscardHandler), "menu"))
+	for target, status := range map[string]int{"/menu/": 503, "/nothing/": 404, "/menu/..%2fint": 404} {
+		resp := do(t, s, http.MethodGet, target)
+		wantProblem(t, resp, status)
+		if got := resp.Header.Get("Access-Control-Allow-Origin"); got != "*" || resp.Header.Get("Access-Control-Expose-Headers") != "Retry-After" {
+			t.Errorf("%s: allowed for %q, %v", target, got, resp.Header)
+		}
+	}
+}
+
 func TestServiceAway(t *testing.T) {
 	t.Parallel()
 	g := New(slog.New(slog.DiscardHandler), "login", "menu")
