@@ -160,8 +160,8 @@ type Problem struct {
 // RefusalReason Why a token is not good:
 //   - `invalid`: it is none of ours, or was changed, or there is none
 //   - `expired`: it was good until `exp`
-//   - `revoked`: the member logged out, or has another password since, or an
-//     operator has withdrawn all its tokens
+//   - `revoked`: the member logged out, has another password since, or was
+//     deleted, or an operator has withdrawn all its tokens
 type RefusalReason string
 
 // RefusedToken defines model for RefusedToken.
@@ -169,8 +169,8 @@ type RefusedToken struct {
 	// Reason Why a token is not good:
 	// - `invalid`: it is none of ours, or was changed, or there is none
 	// - `expired`: it was good until `exp`
-	// - `revoked`: the member logged out, or has another password since, or an
-	//   operator has withdrawn all its tokens
+	// - `revoked`: the member logged out, has another password since, or was
+	//   deleted, or an operator has withdrawn all its tokens
 	Reason RefusalReason `json:"reason"`
 
 	// Valid Always false here.
@@ -456,6 +456,9 @@ type ClientInterface interface {
 	// the answer is 503: the caller must not take a token for dead that still
 	// opens doors.
 	//
+	// GET changes something here, for clients of the old system. HEAD, which
+	// must not, is 405.
+	//
 	// Corresponds with GET /login/logout/ (the `Logout` operationId).
 	Logout(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -492,7 +495,7 @@ type ClientInterface interface {
 	// `id`, `pw` and `name` are required. An id has 1 to 100 characters of any
 	// script, no control characters, and no blank at its ends. A name has 1 to
 	// 100 characters, at least one that is not a blank, and no control
-	// characters.
+	// characters. The id of a member who was deleted stays taken.
 	//
 	// A password has at least 8 characters (a shop may ask for more) and at most
 	// 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
@@ -513,7 +516,7 @@ type ClientInterface interface {
 	// `id`, `pw` and `name` are required. An id has 1 to 100 characters of any
 	// script, no control characters, and no blank at its ends. A name has 1 to
 	// 100 characters, at least one that is not a blank, and no control
-	// characters.
+	// characters. The id of a member who was deleted stays taken.
 	//
 	// A password has at least 8 characters (a shop may ask for more) and at most
 	// 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
@@ -700,6 +703,9 @@ func (c *Client) Login(ctx context.Context, body LoginJSONRequestBody, reqEditor
 // the answer is 503: the caller must not take a token for dead that still
 // opens doors.
 //
+// GET changes something here, for clients of the old system. HEAD, which
+// must not, is 405.
+//
 // Corresponds with GET /login/logout/ (the `Logout` operationId).
 func (c *Client) Logout(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewLogoutRequest(c.Server)
@@ -766,7 +772,7 @@ func (c *Client) ChangePassword(ctx context.Context, body ChangePasswordJSONRequ
 // `id`, `pw` and `name` are required. An id has 1 to 100 characters of any
 // script, no control characters, and no blank at its ends. A name has 1 to
 // 100 characters, at least one that is not a blank, and no control
-// characters.
+// characters. The id of a member who was deleted stays taken.
 //
 // A password has at least 8 characters (a shop may ask for more) and at most
 // 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
@@ -797,7 +803,7 @@ func (c *Client) RegisterWithBody(ctx context.Context, contentType string, body 
 // `id`, `pw` and `name` are required. An id has 1 to 100 characters of any
 // script, no control characters, and no blank at its ends. A name has 1 to
 // 100 characters, at least one that is not a blank, and no control
-// characters.
+// characters. The id of a member who was deleted stays taken.
 //
 // A password has at least 8 characters (a shop may ask for more) and at most
 // 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
@@ -1223,6 +1229,9 @@ type ClientWithResponsesInterface interface {
 	// the answer is 503: the caller must not take a token for dead that still
 	// opens doors.
 	//
+	// GET changes something here, for clients of the old system. HEAD, which
+	// must not, is 405.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /login/logout/ (the `Logout` operationId).
@@ -1261,7 +1270,7 @@ type ClientWithResponsesInterface interface {
 	// `id`, `pw` and `name` are required. An id has 1 to 100 characters of any
 	// script, no control characters, and no blank at its ends. A name has 1 to
 	// 100 characters, at least one that is not a blank, and no control
-	// characters.
+	// characters. The id of a member who was deleted stays taken.
 	//
 	// A password has at least 8 characters (a shop may ask for more) and at most
 	// 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
@@ -1282,7 +1291,7 @@ type ClientWithResponsesInterface interface {
 	// `id`, `pw` and `name` are required. An id has 1 to 100 characters of any
 	// script, no control characters, and no blank at its ends. A name has 1 to
 	// 100 characters, at least one that is not a blank, and no control
-	// characters.
+	// characters. The id of a member who was deleted stays taken.
 	//
 	// A password has at least 8 characters (a shop may ask for more) and at most
 	// 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
@@ -2153,6 +2162,9 @@ func (c *ClientWithResponses) LoginWithResponse(ctx context.Context, body LoginJ
 // the answer is 503: the caller must not take a token for dead that still
 // opens doors.
 //
+// GET changes something here, for clients of the old system. HEAD, which
+// must not, is 405.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /login/logout/ (the `Logout` operationId).
@@ -2209,7 +2221,7 @@ func (c *ClientWithResponses) ChangePasswordWithResponse(ctx context.Context, bo
 // `id`, `pw` and `name` are required. An id has 1 to 100 characters of any
 // script, no control characters, and no blank at its ends. A name has 1 to
 // 100 characters, at least one that is not a blank, and no control
-// characters.
+// characters. The id of a member who was deleted stays taken.
 //
 // A password has at least 8 characters (a shop may ask for more) and at most
 // 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
@@ -2236,7 +2248,7 @@ func (c *ClientWithResponses) RegisterWithBodyWithResponse(ctx context.Context, 
 // `id`, `pw` and `name` are required. An id has 1 to 100 characters of any
 // script, no control characters, and no blank at its ends. A name has 1 to
 // 100 characters, at least one that is not a blank, and no control
-// characters.
+// characters. The id of a member who was deleted stays taken.
 //
 // A password has at least 8 characters (a shop may ask for more) and at most
 // 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is

@@ -61,8 +61,8 @@ func (t *tokens) remember(next api.StrictHandlerFunc, _ string) api.StrictHandle
 	}
 }
 
-// add forgets expired tokens, and if there is no room then, any other one: the
-// database is asked about that one again.
+// add makes room for a quarter of the tokens where there is none: it forgets the
+// expired ones, and then any. The database is asked about those again.
 func (t *tokens) add(c token.Claims) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -74,7 +74,7 @@ func (t *tokens) add(c token.Claims) {
 			}
 		}
 		for id := range t.revoked {
-			if len(t.revoked) < maxRevoked {
+			if len(t.revoked) <= maxRevoked*3/4 {
 				break
 			}
 			delete(t.revoked, id)
