@@ -1,6 +1,7 @@
 package migrations
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io/fs"
 	"math"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,14 +55,18 @@ const (
 // that ALTER TABLE does makes everybody else wait behind it.
 const lockTimeout = "5s"
 
-// Migration is one file of sql/.
+// Migration is one file of sql/, or one that a newer program has applied.
 type Migration struct {
-	Owner   Owner  `json:"owner"`
-	Version int64  `json:"version"`
-	Name    string `json:"name"`
+	Owner   Owner `json:"owner"`
+	Version int64 `json:"version"`
+	// Name is empty for a migration that this program does not know.
+	Name string `json:"name"`
 	// AppliedAt is nil for a migration that is pending.
 	AppliedAt *time.Time `json:"applied_at"`
 }
+
+// Unknown reports whether a newer program has applied m.
+func (m Migration) Unknown() bool { return m.Name == "" }
 
 // Step is one migration that has been applied or taken back.
 type Step struct {
@@ -97,15 +103,26 @@ func Up(ctx context.Context, dsn string, done ...func(Step)) error {
 // ErrNothingToUndo is returned by Down when no migration is applied.
 var ErrNothingToUndo = errors.New("no migration is applied")
 
+// ErrNewerSchema is returned by Down when a newer program has applied migrations
+// of which this one has no file.
+var ErrNewerSchema = errors.New("the schema is newer than this program")
+
 // Down takes back the newest migration of the owner, or, if owner is empty, of
 // the last owner that has any. What the migration added is lost with all that
 // is in it; the tables of the old system are only dropped when they are empty.
 func Down(ctx context.Context, dsn string, owner Owner, done ...func(Step)) error {
-	return eachOwner(ctx, dsn, func(providers []provider, _ *sql.DB) error {
+	return eachOwner(ctx, dsn, func(providers []provider, db *sql.DB) error {
 		for i := len(providers) - 1; i >= 0; i-- {
 			p := providers[i]
 			if owner != "" && p.owner != owner {
 				continue
+			}
+			list, err := p.status(ctx, db)
+			if err != nil {
+				return fmt.Errorf("%s: %w", p.owner, err)
+			}
+			if slices.ContainsFunc(list, Migration.Unknown) {
+				return fmt.Errorf("%s: %w; the newer one takes its migrations back", p.owner, ErrNewerSchema)
 			}
 			result, err := p.Down(ctx)
 			if errors.Is(err, goose.ErrNoNextVersion) {
@@ -121,7 +138,8 @@ func Down(ctx context.Context, dsn string, owner Owner, done ...func(Step)) erro
 	})
 }
 
-// Status lists all migrations, and when each was applied. It changes nothing.
+// Status lists all migrations by owner and version, also those that a newer program
+// has applied, and when each was applied. It changes nothing.
 func Status(ctx context.Context, dsn string) ([]Migration, error) {
 	var list []Migration
 	err := eachOwner(ctx, dsn, func(providers []provider, db *sql.DB) error {
@@ -212,14 +230,22 @@ func (p provider) status(ctx context.Context, db *sql.DB) ([]Migration, error) {
 		return nil, err
 	}
 	if exists {
-		status, err := p.Status(ctx)
+		// goose's own status leaves out the versions that it has no file of.
+		rows, err := db.QueryContext(ctx, "SELECT version_id, max(tstamp) FROM "+p.owner.table()+" WHERE is_applied AND version_id > 0 GROUP BY version_id")
 		if err != nil {
-			return nil, err
+			return nil, explain(err)
 		}
-		for _, s := range status {
-			if s.State == goose.StateApplied {
-				applied[s.Source.Version] = s.AppliedAt
+		defer rows.Close()
+		for rows.Next() {
+			var version int64
+			var at time.Time
+			if err := rows.Scan(&version, &at); err != nil {
+				return nil, err
 			}
+			applied[version] = at
+		}
+		if err := rows.Err(); err != nil {
+			return nil, explain(err)
 		}
 	}
 	var list []Migration
@@ -227,9 +253,14 @@ func (p provider) status(ctx context.Context, db *sql.DB) ([]Migration, error) {
 		m := Migration{Owner: p.owner, Version: s.Version, Name: nameOf(s.Path)}
 		if at, ok := applied[s.Version]; ok {
 			m.AppliedAt = &at
+			delete(applied, s.Version)
 		}
 		list = append(list, m)
 	}
+	for version, at := range applied {
+		list = append(list, Migration{Owner: p.owner, Version: version, AppliedAt: &at})
+	}
+	slices.SortFunc(list, func(a, b Migration) int { return cmp.Compare(a.Version, b.Version) })
 	return list, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"example.com/pizza/migrations"
@@ -16,7 +17,8 @@ const help = `migrate prepares the database of the pizza services.
 
   migrate roles                  create the roles, take over the old system's tables
   migrate up                     apply what is pending, then the grants
-  migrate down [OWNER] --yes     take back one migration, of login, menu or order
+  migrate down [OWNER] --yes     take back one migration, of events, login, menu or
+                                 order; without OWNER, of the last that has any
   migrate status [--json]        list the migrations
   migrate seed [--history DIR]   add the menu, branches and a demo member; with
                                  --history also the year of orders in DIR, which
@@ -100,6 +102,16 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	}
 }
 
+// ownerNames returns "events, login, menu or order".
+func ownerNames() string {
+	var names []string
+	for _, o := range migrations.Owners() {
+		names = append(names, string(o))
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
 // parse reads flags, before and after the other arguments, which it returns.
 func parse(flags *flag.FlagSet, args []string, most int) ([]string, error) {
 	flags.SetOutput(io.Discard)
@@ -172,8 +184,18 @@ func (c command) up(ctx context.Context, args []string) error {
 	if err := errors.Join(out.flush(), err); err != nil {
 		return err
 	}
+	list, err := migrations.Status(ctx, dsn)
+	if err != nil {
+		return err
+	}
 	text := "the schema was up to date; the grants are in place"
-	if n > 0 {
+	switch {
+	case slices.ContainsFunc(list, migrations.Migration.Unknown):
+		text = "nothing to apply: the schema is newer than this program; the grants are in place"
+		if n > 0 {
+			text = fmt.Sprintf("applied %d migrations to a schema that is newer than this program; the grants are in place", n)
+		}
+	case n > 0:
 		text = fmt.Sprintf("the schema is up to date, after %d migrations; the grants are in place", n)
 	}
 	_, err = fmt.Fprintln(c.stdout, text)
@@ -191,7 +213,7 @@ func (c command) down(ctx context.Context, args []string) error {
 	if len(rest) == 1 {
 		owner = migrations.Owner(rest[0])
 		if !slices.Contains(migrations.Owners(), owner) {
-			return usageError{fmt.Sprintf("down: %q is no owner: want login, menu or order", rest[0])}
+			return usageError{fmt.Sprintf("down: %q is no owner: want %s", rest[0], ownerNames())}
 		}
 	}
 	if !*yes {

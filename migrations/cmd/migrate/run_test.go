@@ -12,6 +12,7 @@ import (
 	"example.com/pizza/migrations"
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/pgtest"
+	"example.com/pizza/pkg/pgurl"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -90,6 +91,49 @@ func TestMigrate(t *testing.T) {
 	migrator.mustRun(t, []string{"up"}, "after 2 migrations")
 }
 
+// Help names every owner whose migrations can be taken back.
+func TestHelpNamesAllOwners(t *testing.T) {
+	t.Parallel()
+	text := strings.Join(strings.Fields(program{}.mustRun(t, []string{"--help"})), " ")
+	if want := "take back one migration, of " + ownerNames() + ";"; !strings.Contains(text, want) {
+		t.Errorf("help does not say %q", want)
+	}
+}
+
+// A schema that is newer than the program is not called up to date, and the program
+// takes nothing back of it that it does not know.
+func TestSchemaNewerThanTheProgram(t *testing.T) {
+	t.Parallel()
+	admin, migrator := database(t)
+	admin.mustRun(t, []string{"roles"})
+	migrator.mustRun(t, []string{"up"})
+	conn, err := pgurl.Connect(t.Context(), admin["DATABASE_URL"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	for _, owner := range []string{"menu", "order"} {
+		if _, err := conn.Exec(t.Context(), "INSERT INTO schema_version_"+owner+" (version_id, is_applied) VALUES (99001, true)"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	migrator.mustRun(t, []string{"status"}, "order   99001    (of a newer program)", ", 0 pending; the schema is newer than this program, by 2 migrations")
+	text := migrator.mustRun(t, []string{"status", "--json"}, `"version": 99001`)
+	if strings.Contains(text, "(of a newer") {
+		t.Errorf("the JSON has text for people: %s", text)
+	}
+	stdout := migrator.mustRun(t, []string{"up"}, "nothing to apply: the schema is newer than this program")
+	if strings.Contains(stdout, "up to date") {
+		t.Errorf("up says %q", stdout)
+	}
+	for _, args := range [][]string{{"down", "--yes"}, {"down", "order", "--yes"}} {
+		if stdout, _, err := migrator.run(t, args...); err == nil || !strings.Contains(err.Error(), "newer than this program") {
+			t.Errorf("%v: %q, %v", args, stdout, err)
+		}
+	}
+	migrator.mustRun(t, []string{"down", "login", "--yes"}, "taken back  login  ")
+}
+
 // TestLibpqVariablesDoNotCount: what is set for psql neither breaks migrate nor
 // leads it elsewhere, whichever way the database is named.
 func TestLibpqVariablesDoNotCount(t *testing.T) {
@@ -163,7 +207,7 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"roles", "x"}, `roles: unexpected argument "x"; see migrate --help`},
 		{[]string{"status", "--json=perhaps"}, `status: invalid boolean value "perhaps" for -json: parse error; see migrate --help`},
 		{[]string{"down"}, "down: what the migration added is lost with all that is in it; confirm with --yes; see migrate --help"},
-		{[]string{"down", "kitchen", "--yes"}, `down: "kitchen" is no owner: want login, menu or order; see migrate --help`},
+		{[]string{"down", "kitchen", "--yes"}, `down: "kitchen" is no owner: want events, login, menu or order; see migrate --help`},
 		{[]string{"passwords"}, "passwords: the old system logs nobody in any more whose password is hashed; look with --dry-run, confirm with --yes; see migrate --help"},
 		{[]string{"passwords", "--yes", "now"}, `passwords: unexpected argument "now"; see migrate --help`},
 		{[]string{"seed", "--history"}, "seed: flag needs an argument: -history; see migrate --help"},

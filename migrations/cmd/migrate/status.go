@@ -34,20 +34,28 @@ func (c command) status(ctx context.Context, args []string) error {
 	}
 	out := newTable(c.stdout)
 	out.row("OWNER", "VERSION", "MIGRATION", "APPLIED")
-	pending := 0
+	pending, unknown := 0, 0
 	for _, m := range list {
-		applied := "pending"
+		applied, name := "pending", m.Name
 		if m.AppliedAt != nil {
 			applied = m.AppliedAt.UTC().Format(time.DateTime) + " UTC"
 		} else {
 			pending++
 		}
-		out.row(string(m.Owner), version(m.Version), m.Name, applied)
+		if m.Unknown() {
+			unknown++
+			name = "(of a newer program)"
+		}
+		out.row(string(m.Owner), version(m.Version), name, applied)
 	}
 	if err := out.flush(); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(c.stdout, "%d applied, %d pending\n", len(list)-pending, pending)
+	text := fmt.Sprintf("%d applied, %d pending", len(list)-pending, pending)
+	if unknown > 0 {
+		text += fmt.Sprintf("; the schema is newer than this program, by %d migrations that it does not know", unknown)
+	}
+	_, err = fmt.Fprintln(c.stdout, text)
 	return err
 }
 
