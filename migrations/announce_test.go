@@ -9,8 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Every committed change of the catalog is announced once, with the version
-// that has it; what is rolled back is not.
+// Every committed change of the catalog is announced once in the outbox, with the
+// version that has it, and notified to nobody; what is rolled back is not announced.
 func TestCatalogUpdated(t *testing.T) {
 	t.Parallel()
 	d, old := takenOver(t)
@@ -45,8 +45,8 @@ func TestCatalogUpdated(t *testing.T) {
 		for range change.times {
 			want = append(want, version)
 		}
-		if diff := cmp.Diff(want, heard(t, listener, menu)); diff != "" {
-			t.Errorf("%s: notifications %s", change.name, diff)
+		if got := heard(t, listener, menu); len(got) > 0 {
+			t.Errorf("%s: notified of %q", change.name, got)
 		}
 		rows := values[string](t, menu, `
 			SELECT subject FROM menu_outbox

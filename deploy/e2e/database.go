@@ -26,7 +26,7 @@ const maxConnections = 200
 // connections are the limits of the roles: just what the charts say that the pods
 // may come to need, menu when it is scaled.
 func connections() *migrations.Connections {
-	return &migrations.Connections{Login: 28, Menu: 56, Order: 60}
+	return &migrations.Connections{Login: 24, Menu: 48, Order: 52}
 }
 
 // database is a PostgreSQL server on this machine, outside of the cluster. It

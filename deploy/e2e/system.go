@@ -92,7 +92,7 @@ func (s *system) values() map[string]any {
 	}
 	// The node may be a laptop that does all of this at once: orders wait rather than
 	// being refused for it.
-	order := service(s.database.passwords.Order, object{"QUOTE_MAX_AGE": "2s", "QUOTE_MAX_STALE": maxStale, "ORDER_RATE_PER_MEMBER": "off", "ORDER_READ_RATE_PER_MEMBER": "off", "ORDER_QUEUE_WAIT": "5s"})
+	order := service(s.database.passwords.Order, object{"QUOTE_MAX_STALE": maxStale, "ORDER_RATE_PER_MEMBER": "off", "ORDER_READ_RATE_PER_MEMBER": "off", "ORDER_QUEUE_WAIT": "5s"})
 	order["database"] = object{"maxConnections": 10}
 	p := s.database.passwords
 	return object{

@@ -95,7 +95,6 @@ func startChaos(t *testing.T, b *broker) *chaos {
 	}
 	o := stack.Options{
 		DatabaseURL: address.String(), RestartAfter: 10 * time.Millisecond,
-		Environ: []string{"QUOTE_MAX_AGE=1s"}, // menu is needed now and then
 	}
 	if b != nil {
 		o.EventsURL = b.server.URL()

@@ -16,8 +16,8 @@ func TestOrdersWithoutMenu(t *testing.T) {
 	t.Parallel()
 	s := start(t, stack.Options{
 		RestartAfter: time.Hour,
-		// Menu is asked for each order, and one call without an answer is a verdict.
-		Environ: []string{"QUOTE_MAX_AGE=1ms", "BREAKER_FAILURE_RATIO=0.001", "BREAKER_MIN_REQUESTS=1", "BREAKER_OPEN_FOR=1h"},
+		// One call without an answer is a verdict.
+		Environ: []string{"BREAKER_FAILURE_RATIO=0.001", "BREAKER_MIN_REQUESTS=1", "BREAKER_OPEN_FOR=1h"},
 	})
 	token := s.member(t, "hungry")
 	order := js(t, object{
@@ -37,7 +37,16 @@ func TestOrdersWithoutMenu(t *testing.T) {
 		place()
 	}
 	s.logs.wait(t, "order", "circuit breaker changed")
-	s.logs.wait(t, "order", "menu does not answer; orders are priced from memory")
+	s.logs.wait(t, "order", "menu does not answer")
+	for { // until prices are no longer fresh
+		place()
+		a := s.sendTo(t, "http://"+s.Service("order").Internal, request{method: http.MethodGet, path: "/metrics"}).want(t, http.StatusOK)
+		if strings.Contains(string(a.body), "order_quote_cache_stale 1\n") {
+			break
+		}
+		wait(t)
+	}
+	place()
 	a := s.sendTo(t, "http://"+s.Service("order").Internal, request{method: http.MethodGet, path: "/metrics"}).want(t, http.StatusOK)
 	for _, line := range []string{"menu_client_breaker_state 2", "order_quote_cache_stale 1", `order_quotes_total{source="none"} 0`} {
 		if !strings.Contains(string(a.body), line+"\n") {

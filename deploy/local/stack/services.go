@@ -162,7 +162,6 @@ func (s *Stack) environ(name string, settings []string) ([]string, error) {
 	// What suits a laptop, unless the user says otherwise.
 	demonstration := []string{
 		"CORS_ALLOWED_ORIGINS=*",
-		"QUOTE_MAX_AGE=2s", // so that it is soon seen what orders do without menu
 		// All are one client here, and load tests are a few members: the limits show
 		// themselves in the headers, and refuse nobody.
 		"LOGIN_RATE_PER_ACCOUNT=10000/s", "LOGIN_RATE_PER_ACCOUNT_AND_ADDRESS=10000/s", "LOGIN_RATE_PER_ADDRESS=10000/s",

@@ -18,7 +18,6 @@ func menu() Dashboard {
 		Row{"The menu in memory", []Panel{
 			{Title: "Age", Unit: "s", About: "Since it was last known to be the newest.", Queries: []Query{{"menu_snapshot_age_seconds" + of("menu", ""), "{{instance}}"}}},
 			{Title: "Version", Unit: "short", Queries: []Query{{"menu_snapshot_version" + of("menu", ""), "{{instance}}"}}},
-			{Title: "Changes are heard", Unit: "short", About: "0: each read asks the database.", Queries: []Query{{"menu_snapshot_listening" + of("menu", ""), "{{instance}}"}}},
 			{Title: "Loads", Unit: "ops", Queries: []Query{{per("source", "menu_snapshot_loads_total"+of("menu", "")), "{{source}}"}}},
 			{Title: "Reads without the database", Unit: "reqps", Queries: []Query{{per("instance", "menu_snapshot_stale_reads_total"+of("menu", "")), "{{instance}}"}}},
 		}},
@@ -35,9 +34,8 @@ func order() Dashboard {
 				Queries: []Query{{"order_quote_cache_age_seconds" + of("order", ""), "{{instance}}"}}},
 			{Title: "State", Unit: "short", Queries: []Query{
 				{"max(order_quote_cache_stale" + of("order", "") + ")", "priced without menu"},
-				{"min(order_quote_cache_listening" + of("order", "") + ")", "changes are heard"},
 			}},
-			{Title: "Loads of the catalog", Unit: "ops", Queries: []Query{{per("outcome", "order_quote_cache_loads_total"+of("order", "")), "{{outcome}}"}}},
+			{Title: "Reads of the catalog", Unit: "ops", Queries: []Query{{per("outcome", "order_quote_cache_loads_total"+of("order", "")), "{{outcome}}"}}},
 		}},
 		Row{"Calls to menu", []Panel{
 			{Title: "Breaker", Unit: "short", About: "0 closed, 1 half-open, 2 open.", Queries: []Query{{"menu_client_breaker_state" + of("order", ""), "{{instance}}"}}},

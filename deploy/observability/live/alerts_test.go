@@ -32,7 +32,7 @@ func TestAlerts(t *testing.T) {
 	}, "ServiceDown menu", "BreakerOpen order", "PricesFromMemory order")
 
 	cause("the database is stopped", s.stopDatabase,
-		"DatabaseUnreachable order", "ChangesNotHeard menu", "ServerErrors order",
+		"DatabaseUnreachable order", "ServerErrors order",
 		"ErrorBudgetBurnsFast order availability", "ErrorBudgetBurnsSteadily order availability", "ErrorBudgetBurnsSlowly order availability")
 
 	cause("somebody locks the orders", func(t *testing.T) func() {

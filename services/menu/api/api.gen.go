@@ -216,6 +216,17 @@ type Unavailable = Problem
 // UnsupportedMedia defines model for UnsupportedMedia.
 type UnsupportedMedia = Problem
 
+// GetCatalogParams defines parameters for GetCatalog.
+type GetCatalogParams struct {
+	// IfNoneMatch ETags of answers that the caller still has, or `*` (RFC 9110, section 13.1.2).
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// AcceptEncoding Codings that the caller can read (RFC 9110, section 12.5.3). A list with
+	// neither filter nor `sort` is sent as `gzip` where that is wanted; the two
+	// forms have different ETags.
+	AcceptEncoding *AcceptEncoding `json:"Accept-Encoding,omitempty"`
+}
+
 // ListMenuParams defines parameters for ListMenu.
 type ListMenuParams struct {
 	// Q Part of the name (`pizza_nm`), in any case; at most 50 characters.
@@ -338,16 +349,17 @@ type ClientInterface interface {
 
 	// GetCatalog Everything that a quote is made of
 	//
-	// The whole catalog of one version, for who keeps prices. It has every
-	// change that was committed before the request, also those that were not
-	// heard of yet. With it, lines can be priced as `POST /int/menu/quote` prices them. A
-	// line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
+	// The whole catalog of one version, for services that keep prices in memory.
+	// It has every change that was committed before the request. Ask again with
+	// `If-None-Match`, about once a second: 304 says that the prices are still
+	// the latest. With the catalog, lines can be priced as `POST /int/menu/quote` prices
+	// them. A line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
 	// with `pizza_nm` and `size` is the pizza with both; where several have
 	// them, the one with the lowest id (compared by bytes). Where none has, it
 	// is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
 	//
 	// Corresponds with GET /int/menu/catalog (the `GetCatalog` operationId).
-	GetCatalog(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetCatalog(ctx context.Context, params *GetCatalogParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeletePizza Remove a pizza
 	//
@@ -468,17 +480,18 @@ type ClientInterface interface {
 
 // GetCatalog Everything that a quote is made of
 //
-// The whole catalog of one version, for who keeps prices. It has every
-// change that was committed before the request, also those that were not
-// heard of yet. With it, lines can be priced as `POST /int/menu/quote` prices them. A
-// line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
+// The whole catalog of one version, for services that keep prices in memory.
+// It has every change that was committed before the request. Ask again with
+// `If-None-Match`, about once a second: 304 says that the prices are still
+// the latest. With the catalog, lines can be priced as `POST /int/menu/quote` prices
+// them. A line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
 // with `pizza_nm` and `size` is the pizza with both; where several have
 // them, the one with the lowest id (compared by bytes). Where none has, it
 // is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
 //
 // Corresponds with GET /int/menu/catalog (the `GetCatalog` operationId).
-func (c *Client) GetCatalog(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetCatalogRequest(c.Server)
+func (c *Client) GetCatalog(ctx context.Context, params *GetCatalogParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCatalogRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -726,7 +739,7 @@ func (c *Client) ListPizzaTypes(ctx context.Context, params *ListPizzaTypesParam
 }
 
 // NewGetCatalogRequest constructs an http.Request for the GetCatalog method
-func NewGetCatalogRequest(server string) (*http.Request, error) {
+func NewGetCatalogRequest(server string, params *GetCatalogParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -747,6 +760,32 @@ func NewGetCatalogRequest(server string) (*http.Request, error) {
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+		if params.AcceptEncoding != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Accept-Encoding", *params.AcceptEncoding, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Accept-Encoding", headerParam1)
+		}
+
 	}
 
 	return req, nil
@@ -1209,10 +1248,11 @@ type ClientWithResponsesInterface interface {
 
 	// GetCatalogWithResponse Everything that a quote is made of
 	//
-	// The whole catalog of one version, for who keeps prices. It has every
-	// change that was committed before the request, also those that were not
-	// heard of yet. With it, lines can be priced as `POST /int/menu/quote` prices them. A
-	// line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
+	// The whole catalog of one version, for services that keep prices in memory.
+	// It has every change that was committed before the request. Ask again with
+	// `If-None-Match`, about once a second: 304 says that the prices are still
+	// the latest. With the catalog, lines can be priced as `POST /int/menu/quote` prices
+	// them. A line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
 	// with `pizza_nm` and `size` is the pizza with both; where several have
 	// them, the one with the lowest id (compared by bytes). Where none has, it
 	// is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
@@ -1220,7 +1260,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /int/menu/catalog (the `GetCatalog` operationId).
-	GetCatalogWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCatalogResponse, error)
+	GetCatalogWithResponse(ctx context.Context, params *GetCatalogParams, reqEditors ...RequestEditorFn) (*GetCatalogResponse, error)
 
 	// DeletePizzaWithResponse Remove a pizza
 	//
@@ -1347,6 +1387,22 @@ type ClientWithResponsesInterface interface {
 	ListPizzaTypesWithResponse(ctx context.Context, params *ListPizzaTypesParams, reqEditors ...RequestEditorFn) (*ListPizzaTypesResponse, error)
 }
 
+// GetCatalogResponse200Headers the declared response headers of an HTTP 200 response for GetCatalog
+type GetCatalogResponse200Headers struct {
+	CacheControl    string
+	ContentEncoding *string
+	ETag            string
+	Vary            *string
+}
+
+// GetCatalogResponse304Headers the declared response headers of an HTTP 304 response for GetCatalog
+type GetCatalogResponse304Headers struct {
+	CacheControl    string
+	ContentEncoding *string
+	ETag            string
+	Vary            *string
+}
+
 // GetCatalogResponse503Headers the declared response headers of an HTTP 503 response for GetCatalog
 type GetCatalogResponse503Headers struct {
 	RetryAfter *int
@@ -1361,6 +1417,10 @@ type GetCatalogResponse struct {
 	ApplicationProblemJSON500 *Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetCatalogResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetCatalogResponse304Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetCatalogResponse503Headers
 }
@@ -2227,10 +2287,11 @@ func (r ListPizzaTypesResponse) ContentType() string {
 
 // GetCatalogWithResponse Everything that a quote is made of
 //
-// The whole catalog of one version, for who keeps prices. It has every
-// change that was committed before the request, also those that were not
-// heard of yet. With it, lines can be priced as `POST /int/menu/quote` prices them. A
-// line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
+// The whole catalog of one version, for services that keep prices in memory.
+// It has every change that was committed before the request. Ask again with
+// `If-None-Match`, about once a second: 304 says that the prices are still
+// the latest. With the catalog, lines can be priced as `POST /int/menu/quote` prices
+// them. A line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
 // with `pizza_nm` and `size` is the pizza with both; where several have
 // them, the one with the lowest id (compared by bytes). Where none has, it
 // is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
@@ -2238,8 +2299,8 @@ func (r ListPizzaTypesResponse) ContentType() string {
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /int/menu/catalog (the `GetCatalog` operationId).
-func (c *ClientWithResponses) GetCatalogWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCatalogResponse, error) {
-	rsp, err := c.GetCatalog(ctx, reqEditors...)
+func (c *ClientWithResponses) GetCatalogWithResponse(ctx context.Context, params *GetCatalogParams, reqEditors ...RequestEditorFn) (*GetCatalogResponse, error) {
+	rsp, err := c.GetCatalog(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -2463,6 +2524,9 @@ func ParseGetCatalogResponse(rsp *http.Response) (*GetCatalogResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -2480,6 +2544,68 @@ func ParseGetCatalogResponse(rsp *http.Response) (*GetCatalogResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 200:
+		var headers GetCatalogResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Content-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentEncoding = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Vary"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Vary", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Vary = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetCatalogResponse304Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Content-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentEncoding = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Vary"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Vary", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Vary = &value
+		}
+		response.Headers304 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetCatalogResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -3369,7 +3495,7 @@ func ParseListPizzaTypesResponse(rsp *http.Response) (*ListPizzaTypesResponse, e
 type ServerInterface interface {
 	// GetCatalog Everything that a quote is made of
 	// (GET /int/menu/catalog)
-	GetCatalog(ctx echo.Context) error
+	GetCatalog(ctx echo.Context, params GetCatalogParams) error
 	// DeletePizza Remove a pizza
 	// (DELETE /int/menu/pizzas/{id})
 	DeletePizza(ctx echo.Context, id PizzaID) error
@@ -3405,8 +3531,43 @@ type ServerInterfaceWrapper struct {
 func (w *ServerInterfaceWrapper) GetCatalog(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetCatalogParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+	// ------------- Optional header parameter "Accept-Encoding" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Accept-Encoding")]; found {
+		var AcceptEncoding AcceptEncoding
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Accept-Encoding, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", valueList[0], &AcceptEncoding, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Accept-Encoding: %s", err))
+		}
+
+		params.AcceptEncoding = &AcceptEncoding
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetCatalog(ctx)
+	err = w.Handler.GetCatalog(ctx, params)
 	return err
 }
 
@@ -3709,24 +3870,58 @@ type UnavailableApplicationProblemPlusJSONResponse struct {
 type UnsupportedMediaApplicationProblemPlusJSONResponse Problem
 
 type GetCatalogRequestObject struct {
+	Params GetCatalogParams
 }
 
 type GetCatalogResponseObject interface {
 	VisitGetCatalogResponse(w http.ResponseWriter) error
 }
 
-type GetCatalog200JSONResponse Catalog
+type GetCatalog200ResponseHeaders struct {
+	CacheControl    string
+	ContentEncoding *string
+	ETag            string
+	Vary            *string
+}
+
+type GetCatalog200JSONResponse struct {
+	Body    Catalog
+	Headers GetCatalog200ResponseHeaders
+}
 
 func (response GetCatalog200JSONResponse) VisitGetCatalogResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	if response.Headers.ContentEncoding != nil {
+		w.Header().Set("Content-Encoding", fmt.Sprint(*response.Headers.ContentEncoding))
+	}
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
+}
+
+type GetCatalog304Response = NotModifiedResponse
+
+func (response GetCatalog304Response) VisitGetCatalogResponse(w http.ResponseWriter) error {
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	if response.Headers.ContentEncoding != nil {
+		w.Header().Set("Content-Encoding", fmt.Sprint(*response.Headers.ContentEncoding))
+	}
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	if response.Headers.Vary != nil {
+		w.Header().Set("Vary", fmt.Sprint(*response.Headers.Vary))
+	}
+	w.WriteHeader(304)
+	return nil
 }
 
 type GetCatalog500ApplicationProblemPlusJSONResponse struct {
@@ -4884,8 +5079,10 @@ type strictHandler struct {
 }
 
 // GetCatalog operation middleware
-func (sh *strictHandler) GetCatalog(ctx echo.Context) error {
+func (sh *strictHandler) GetCatalog(ctx echo.Context, params GetCatalogParams) error {
 	var request GetCatalogRequestObject
+
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.GetCatalog(ctx.Request().Context(), request.(GetCatalogRequestObject))

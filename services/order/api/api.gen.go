@@ -275,8 +275,8 @@ type ClientInterface interface {
 
 	// PlaceOrderWithBody Place an order
 	//
-	// Prices all lines at this moment's menu and keeps the order whole or not
-	// at all. A line names its pizza by `pizza_id`, or by `name` (or
+	// Prices all lines by one version of the menu, which may lack a change of the
+	// last second, and keeps the order whole or not at all. A line names its pizza by `pizza_id`, or by `name` (or
 	// `pizza_nm`) and `size`; lines of the same pizza stay separate. With
 	// `expected_total` the order is placed only when that is still the price.
 	// Order id, date and time are given by the service.
@@ -295,8 +295,8 @@ type ClientInterface interface {
 
 	// PlaceOrder Place an order
 	//
-	// Prices all lines at this moment's menu and keeps the order whole or not
-	// at all. A line names its pizza by `pizza_id`, or by `name` (or
+	// Prices all lines by one version of the menu, which may lack a change of the
+	// last second, and keeps the order whole or not at all. A line names its pizza by `pizza_id`, or by `name` (or
 	// `pizza_nm`) and `size`; lines of the same pizza stay separate. With
 	// `expected_total` the order is placed only when that is still the price.
 	// Order id, date and time are given by the service.
@@ -341,8 +341,8 @@ type ClientInterface interface {
 
 // PlaceOrderWithBody Place an order
 //
-// Prices all lines at this moment's menu and keeps the order whole or not
-// at all. A line names its pizza by `pizza_id`, or by `name` (or
+// Prices all lines by one version of the menu, which may lack a change of the
+// last second, and keeps the order whole or not at all. A line names its pizza by `pizza_id`, or by `name` (or
 // `pizza_nm`) and `size`; lines of the same pizza stay separate. With
 // `expected_total` the order is placed only when that is still the price.
 // Order id, date and time are given by the service.
@@ -371,8 +371,8 @@ func (c *Client) PlaceOrderWithBody(ctx context.Context, params *PlaceOrderParam
 
 // PlaceOrder Place an order
 //
-// Prices all lines at this moment's menu and keeps the order whole or not
-// at all. A line names its pizza by `pizza_id`, or by `name` (or
+// Prices all lines by one version of the menu, which may lack a change of the
+// last second, and keeps the order whole or not at all. A line names its pizza by `pizza_id`, or by `name` (or
 // `pizza_nm`) and `size`; lines of the same pizza stay separate. With
 // `expected_total` the order is placed only when that is still the price.
 // Order id, date and time are given by the service.
@@ -682,8 +682,8 @@ type ClientWithResponsesInterface interface {
 
 	// PlaceOrderWithBodyWithResponse Place an order
 	//
-	// Prices all lines at this moment's menu and keeps the order whole or not
-	// at all. A line names its pizza by `pizza_id`, or by `name` (or
+	// Prices all lines by one version of the menu, which may lack a change of the
+	// last second, and keeps the order whole or not at all. A line names its pizza by `pizza_id`, or by `name` (or
 	// `pizza_nm`) and `size`; lines of the same pizza stay separate. With
 	// `expected_total` the order is placed only when that is still the price.
 	// Order id, date and time are given by the service.
@@ -702,8 +702,8 @@ type ClientWithResponsesInterface interface {
 
 	// PlaceOrderWithResponse Place an order
 	//
-	// Prices all lines at this moment's menu and keeps the order whole or not
-	// at all. A line names its pizza by `pizza_id`, or by `name` (or
+	// Prices all lines by one version of the menu, which may lack a change of the
+	// last second, and keeps the order whole or not at all. A line names its pizza by `pizza_id`, or by `name` (or
 	// `pizza_nm`) and `size`; lines of the same pizza stay separate. With
 	// `expected_total` the order is placed only when that is still the price.
 	// Order id, date and time are given by the service.
@@ -1157,8 +1157,8 @@ func (r GetOrderResponse) ContentType() string {
 
 // PlaceOrderWithBodyWithResponse Place an order
 //
-// Prices all lines at this moment's menu and keeps the order whole or not
-// at all. A line names its pizza by `pizza_id`, or by `name` (or
+// Prices all lines by one version of the menu, which may lack a change of the
+// last second, and keeps the order whole or not at all. A line names its pizza by `pizza_id`, or by `name` (or
 // `pizza_nm`) and `size`; lines of the same pizza stay separate. With
 // `expected_total` the order is placed only when that is still the price.
 // Order id, date and time are given by the service.
@@ -1183,8 +1183,8 @@ func (c *ClientWithResponses) PlaceOrderWithBodyWithResponse(ctx context.Context
 
 // PlaceOrderWithResponse Place an order
 //
-// Prices all lines at this moment's menu and keeps the order whole or not
-// at all. A line names its pizza by `pizza_id`, or by `name` (or
+// Prices all lines by one version of the menu, which may lack a change of the
+// last second, and keeps the order whole or not at all. A line names its pizza by `pizza_id`, or by `name` (or
 // `pizza_nm`) and `size`; lines of the same pizza stay separate. With
 // `expected_total` the order is placed only when that is still the price.
 // Order id, date and time are given by the service.

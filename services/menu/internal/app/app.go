@@ -13,7 +13,6 @@ import (
 	"example.com/pizza/pkg/events/connect"
 	"example.com/pizza/pkg/health"
 	"example.com/pizza/pkg/logging"
-	"example.com/pizza/pkg/notify"
 	pg "example.com/pizza/pkg/postgres"
 	pkgredis "example.com/pizza/pkg/redis"
 	"example.com/pizza/pkg/server"
@@ -26,7 +25,7 @@ import (
 )
 
 // SchemaVersion is the migration of the menu tables that this build needs.
-const SchemaVersion = 7
+const SchemaVersion = 9
 
 // Config is the configuration of the menu service.
 type Config struct {
@@ -69,7 +68,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 		pool.Close()
 		return nil, err
 	}
-	outbox := events.Outbox{Table: "menu_outbox", Channel: snapshot.Channel, Source: "/menu"}
+	outbox := events.Outbox{Table: "menu_outbox", Channel: "menu_outbox", Source: "/menu"}
 	publisher, err := connect.NewPublisher(ctx, c.Events, c.DB, "menu", outbox, log, registry, traces)
 	if err != nil {
 		traces.Close()
@@ -80,7 +79,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	catalog := snapshot.New(postgres.NewStore(pool), shared, c.Snapshot, log, registry)
 	working, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close: a stopping service still answers
 	var background sync.WaitGroup
-	background.Go(func() { notify.Listen(working, pool, snapshot.Channel, catalog.Handler()) })
+	background.Go(func() { catalog.Run(working) })
 	background.Go(func() { publisher.Run(working) })
 	a := &App{close: func() {
 		stop()
@@ -93,7 +92,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 		pool.Close()
 		traces.Close() // last, when there is nothing more to record
 	}}
-	ready := health.New(pg.SchemaCheck(pool, "schema_version_menu", SchemaVersion))
+	ready := health.New(pg.SchemaCheck(pool, "schema_version_menu", SchemaVersion), catalog.Check())
 	a.Server = server.New(c.HTTP, log, ready, registry, traces)
 	if err := httpapi.Register(a.Server, menu.NewService(catalog), c.HTTP.Admin); err != nil {
 		a.Close()

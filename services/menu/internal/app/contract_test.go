@@ -30,7 +30,9 @@ func TestContracts(t *testing.T) {
 func seeded(t *testing.T) contract.Provider {
 	t.Helper()
 	s := start(t, migrationstest.NewSeeded(t))
-	return contract.Provider{Service: s.Service, Values: map[string]string{"etag": s.Get(t, "/menu/").Header.Get("ETag")}}
+	return contract.Provider{Service: s.Service, Values: map[string]string{
+		"etag": s.Get(t, "/menu/").Header.Get("ETag"), "prices": s.Get(t, "/int/menu/catalog").Header.Get("ETag"),
+	}}
 }
 
 // TestContractsAreBroken: a menu that gives a field another name is caught, and
@@ -44,7 +46,7 @@ func TestContractsAreBroken(t *testing.T) {
 	menu := seeded(t)
 	menu.Client = &http.Client{Transport: renaming{from: `"unit_price"`, to: `"price"`, next: menu.Client.Transport}}
 	got := order.Interactions[0].Verify(t.Context(), menu)
-	want := `order → menu, "prices in the order of the lines, and why a line has none": body.lines[].unit_price: is missing`
+	want := `order → menu, "everything that prices are made of": body.pizzas[].unit_price: is missing`
 	if got == nil || !strings.HasPrefix(got.Error(), want) {
 		t.Errorf("got %v\nwant %s", got, want)
 	}

@@ -58,7 +58,7 @@ func newLoggedApp(tb testing.TB, db *migrationstest.Database, change ...func(*ap
 	c := app.Config{
 		HTTP:     server.Config{RequestTimeout: 10 * time.Second, ShutdownTimeout: 5 * time.Second, Admin: server.Admin{Token: adminToken}},
 		DB:       pgtest.Config(tb, db.URL("menu_svc")),
-		Snapshot: snapshot.Config{MaxAge: time.Hour, MaxStale: time.Hour},
+		Snapshot: snapshot.Config{MaxStale: time.Hour},
 	}
 	var err error
 	if c.Events, err = config.Load[eventsconnect.Config](nil); err != nil {

@@ -20,7 +20,7 @@ import (
 )
 
 // A change is seen by every replica, whoever made it: by the one that wrote it
-// at once, by the others when they hear of it.
+// at once, by the others about a second later.
 func TestChangeReachesEveryReplica(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -45,7 +45,7 @@ func TestChangeReachesEveryReplica(t *testing.T) {
 	}
 	see("20.75")
 	monolith := superuser(t, db)
-	for i := range 20 {
+	for i := range 16 {
 		price := strconv.Itoa(i + 1)
 		if i%2 == 0 {
 			writer := replicas[i%len(replicas)]
@@ -57,11 +57,9 @@ func TestChangeReachesEveryReplica(t *testing.T) {
 			exec(t, monolith, "UPDATE pizza SET price = "+price+" WHERE pizza_id = 'bbq_ckn_l'")
 		}
 		switch i {
-		case 5: // the listening connections are cut: what is announced meanwhile goes unheard
-			exec(t, monolith, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'")
 		case 9:
 			cache.Close()
-		case 15:
+		case 12:
 			if err := cache.Restart(); err != nil {
 				t.Fatal(err)
 			}
@@ -102,9 +100,9 @@ func TestCompressed(t *testing.T) {
 	s := start(t, migrationstest.NewSeeded(t))
 	transport := &http.Transport{DisableCompression: true}
 	t.Cleanup(transport.CloseIdleConnections)
-	wire := &service{&apitest.Service{Public: s.Public, Client: &http.Client{Transport: transport}}}
+	wire := &service{&apitest.Service{Public: s.Public, Internal: s.Internal, Client: &http.Client{Transport: transport}}}
 	const accept = "Accept-Encoding"
-	for _, path := range []string{"/menu/", "/api/menu/types"} {
+	for _, path := range []string{"/menu/", "/api/menu/types", "/int/menu/catalog"} {
 		plain, packed := wire.Get(t, path, accept, "identity"), wire.Get(t, path, accept, "br", accept, "gzip;q=0.5")
 		r, err := gzip.NewReader(bytes.NewReader(packed.Body))
 		if err != nil {

@@ -58,6 +58,9 @@ func (r reply) VisitListMenuResponse(w http.ResponseWriter) error { return r.wri
 // VisitListPizzaTypesResponse answers GET /menu/types/.
 func (r reply) VisitListPizzaTypesResponse(w http.ResponseWriter) error { return r.write(w) }
 
+// VisitGetCatalogResponse answers GET /int/menu/catalog.
+func (r reply) VisitGetCatalogResponse(w http.ResponseWriter) error { return r.write(w) }
+
 func (r reply) write(w http.ResponseWriter) error {
 	h := w.Header()
 	f, coding := r.plain, ""

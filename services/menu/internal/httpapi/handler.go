@@ -2,7 +2,7 @@
 // generated request, calls the menu.Service, and writes the generated answer.
 // Errors are returned as they are; package server answers them.
 //
-// The two whole lists are written and compressed once for each catalog, as the
+// The three whole lists are written and compressed once for each catalog, as the
 // bytes that are sent; their ETags are made of those. Filtered lists are written
 // for each request.
 package httpapi
@@ -33,7 +33,7 @@ func Register(s *server.Server, m *menu.Service, operators server.Admin) error {
 	conditional := []echo.MiddlewareFunc{joinLists}
 	api.RegisterHandlersWithOptions(s.Router(), api.NewStrictHandler(&Handler{m, &prepared{}, s.Audit()}, nil), api.RegisterHandlersOptions{
 		OperationMiddlewares: map[string][]echo.MiddlewareFunc{
-			"ListMenu": conditional, "ListPizzaTypes": conditional,
+			"ListMenu": conditional, "ListPizzaTypes": conditional, "GetCatalog": conditional,
 			"PutPizzaType": admin, "DeletePizzaType": admin, "PutPizza": admin, "DeletePizza": admin,
 		},
 	})
@@ -89,10 +89,11 @@ func (h *Handler) Quote(ctx context.Context, r api.QuoteRequestObject) (api.Quot
 }
 
 // GetCatalog answers GET /int/menu/catalog.
-func (h *Handler) GetCatalog(ctx context.Context, _ api.GetCatalogRequestObject) (api.GetCatalogResponseObject, error) {
-	catalog, err := h.menu.Committed(ctx)
+func (h *Handler) GetCatalog(ctx context.Context, r api.GetCatalogRequestObject) (api.GetCatalogResponseObject, error) {
+	catalog, err := h.menu.Catalog(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return api.GetCatalog200JSONResponse(priceList(catalog)), nil
+	d, err := h.whole.prices(catalog)
+	return reply{d, text(r.Params.IfNoneMatch), text(r.Params.AcceptEncoding)}, err
 }

@@ -7,15 +7,15 @@ import (
 	"example.com/pizza/services/menu/internal/menu"
 )
 
-// prepared has the two whole lists of one catalog, ready to be sent.
+// prepared has the whole lists of one catalog, ready to be sent.
 type prepared struct {
 	mu   sync.RWMutex
 	last lists
 }
 
 type lists struct {
-	of          *menu.Catalog
-	menu, types document
+	of                  *menu.Catalog
+	menu, types, prices document
 }
 
 func (p *prepared) menu(c *menu.Catalog) (document, error) {
@@ -28,9 +28,14 @@ func (p *prepared) types(c *menu.Catalog) (document, error) {
 	return l.types, err
 }
 
+func (p *prepared) prices(c *menu.Catalog) (document, error) {
+	l, err := p.lists(c)
+	return l.prices, err
+}
+
 // lists returns the lists of a catalog, which it writes when it sees the catalog
-// for the first time. Who comes meanwhile waits for that. A catalog never
-// changes, so that it is the same one as long as it is the same pointer.
+// for the first time. Concurrent callers wait for that. A catalog never changes,
+// so it is the same one as long as it is the same pointer.
 func (p *prepared) lists(c *menu.Catalog) (lists, error) {
 	p.mu.RLock()
 	l := p.last
@@ -51,23 +56,24 @@ func (p *prepared) lists(c *menu.Catalog) (lists, error) {
 }
 
 func write(c *menu.Catalog) (lists, error) {
-	m, err := newDocument(pizzaList(c, c.Pizzas))
-	if err != nil {
-		return lists{}, err
-	}
-	if m, err = m.withGzip(); err != nil {
-		return lists{}, err
-	}
 	types := make([]api.PizzaType, len(c.Types))
 	for i, t := range c.Types {
 		types[i] = pizzaType(t)
 	}
-	t, err := newDocument(types)
-	if err != nil {
-		return lists{}, err
+	l := lists{of: c}
+	for _, list := range []struct {
+		to    *document
+		value any
+	}{{&l.menu, pizzaList(c, c.Pizzas)}, {&l.types, types}, {&l.prices, priceList(c)}} {
+		d, err := newDocument(list.value)
+		if err != nil {
+			return lists{}, err
+		}
+		if *list.to, err = d.withGzip(); err != nil {
+			return lists{}, err
+		}
 	}
-	t, err = t.withGzip()
-	return lists{c, m, t}, err
+	return l, nil
 }
 
 func pizzaList(c *menu.Catalog, pizzas []menu.Pizza) []api.Pizza {

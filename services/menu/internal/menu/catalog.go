@@ -35,7 +35,7 @@ type Pizza struct {
 // Catalog is the menu at one version. Do not change what it holds.
 type Catalog struct {
 	Version int64
-	Mark    string  // of this version, and of no other in any database; empty where nobody asks
+	Mark    Mark    // empty where nobody asks
 	Types   []Type  // by id
 	Pizzas  []Pizza // by type, size, id
 
@@ -43,6 +43,12 @@ type Catalog struct {
 	pizzas  map[string]Pizza
 	byLabel map[label]Pizza
 	names   map[string]bool
+}
+
+// Mark names one version of the catalog in one database.
+type Mark struct {
+	ID  string // of this version, and of no other in any database
+	Key []byte // secret that authenticates copies of the catalog
 }
 
 // label is how people name a pizza.

@@ -5,13 +5,11 @@ import "context"
 // Store keeps the catalog. Every method returns Unavailable when it cannot be
 // reached.
 type Store interface {
-	// Catalog returns the whole catalog as it is now.
+	// Catalog returns the whole catalog with every change that was committed before
+	// the call.
 	Catalog(ctx context.Context) (*Catalog, error)
-	// Committed is Catalog with all that was committed before the call, which the
-	// store may just not have heard of.
-	Committed(ctx context.Context) (*Catalog, error)
-	// Recent is Catalog, or a catalog from shortly before the store could not be
-	// reached.
+	// Recent returns a catalog that may lack the changes of about a second, or those
+	// made while the store cannot be reached. It has those made through this store.
 	Recent(ctx context.Context) (*Catalog, error)
 	Writer
 }
@@ -42,20 +40,18 @@ type Service struct{ store Store }
 // NewService returns a service on a store.
 func NewService(store Store) *Service { return &Service{store} }
 
-// Catalog returns the whole catalog as it is now. It returns Unavailable.
+// Catalog returns the whole catalog with every change that was committed before
+// the call, for callers that price by it. It returns Unavailable.
 func (s *Service) Catalog(ctx context.Context) (*Catalog, error) { return s.store.Catalog(ctx) }
 
-// Committed is Catalog for who keeps it: with all that was committed before the
-// call, since whoever was told of a change elsewhere, or not told at all, comes
-// here to learn of it. It returns Unavailable.
-func (s *Service) Committed(ctx context.Context) (*Catalog, error) { return s.store.Committed(ctx) }
-
-// Recent is Catalog for who only looks at the menu: while the database does not
+// Recent returns a catalog for readers of the menu: a change through another
+// replica may be missing for about a second, and while the database does not
 // answer, what was last known is good enough. It returns Unavailable.
 func (s *Service) Recent(ctx context.Context) (*Catalog, error) { return s.store.Recent(ctx) }
 
 // List returns the pizzas that a filter asks for, and the catalog they are of.
-// They are not the caller's to change. It is as recent as Recent. It returns Invalid and Unavailable.
+// Callers must not change them. It is as recent as Recent. It returns Invalid and
+// Unavailable.
 func (s *Service) List(ctx context.Context, f Filter) ([]Pizza, *Catalog, error) {
 	if err := f.Validate(); err != nil {
 		return nil, nil, err
@@ -84,9 +80,9 @@ func (s *Service) Find(ctx context.Context, l Lookup) (Pizza, error) {
 }
 
 // Quote prices the lines of an order by one version of the catalog, which it
-// returns too. It is the version of now: whoever takes older prices decides
-// that, and for how long, by keeping quotes. It returns Invalid and Unavailable; a pizza that is not sold is
-// an error of its line.
+// returns too. The version has every change that was committed before the call.
+// It returns Invalid and Unavailable; a pizza that is not sold is an error of its
+// line.
 func (s *Service) Quote(ctx context.Context, lines []Line) ([]Quoted, int64, error) {
 	if err := ValidateLines(lines); err != nil {
 		return nil, 0, err

@@ -51,13 +51,13 @@ func (s *Store) Catalog(ctx context.Context) (*menu.Catalog, error) {
 		}
 	}
 	c := menu.NewCatalog(rows[0].Version, types, pizzas)
-	c.Mark = rows[0].Mark
+	c.Mark = menu.Mark{ID: rows[0].Mark, Key: rows[0].CacheKey}
 	return c, nil
 }
 
 // Mark returns the mark of the catalog that Catalog would return. It returns
 // Unavailable.
-func (s *Store) Mark(ctx context.Context) (string, error) {
-	mark, err := s.queries.Mark(ctx)
-	return mark, postgres.Fault(err)
+func (s *Store) Mark(ctx context.Context) (menu.Mark, error) {
+	row, err := s.queries.Mark(ctx)
+	return menu.Mark{ID: row.Mark, Key: row.CacheKey}, postgres.Fault(err)
 }

@@ -2,15 +2,19 @@
 // that of many only one has to read a new version from the database.
 //
 // A catalog is stored under its mark, which names one state of one database and
-// is never used again: an entry can be missing, but not out of date. It begins
-// with a hash of the rest, so that a damaged entry is like none. Redis may be
-// slow or gone at any time; each call gives up soon, the caller reads from the
-// database, and the log says once when that begins and once when it ends.
+// is never used again: an entry can be missing, but not out of date. Prices come
+// from it, and Redis is not trusted with them: an entry begins with an HMAC of the
+// rest, mark included, under a key that is in the database, where only menu can
+// read it. An entry that is forged, damaged, of another catalog, or of another
+// environment in the same Redis is like none.
+//
+// Redis may be slow or gone at any time; each call gives up soon, the caller reads
+// from the database, and the log says once when that begins and once when it ends.
 package redis
 
 import (
-	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -29,7 +33,7 @@ import (
 const (
 	// prefix has the number of the format: a release that writes another one
 	// counts it up, and the two do not see each other's entries.
-	prefix = "pizza:menu:catalog:1:"
+	prefix = "pizza:menu:catalog:2:"
 	// lifetime is how long a replica that starts may profit. No entry is ever
 	// wrong, so it only bounds the memory of versions that are over.
 	lifetime = time.Hour
@@ -64,10 +68,10 @@ func New(c pkgredis.Config, log *slog.Logger, registry prometheus.Registerer) (*
 func (c *Cache) Close() error { return c.client.Close() }
 
 // Get returns the catalog with this mark, or nil.
-func (c *Cache) Get(ctx context.Context, mark string) *menu.Catalog {
+func (c *Cache) Get(ctx context.Context, mark menu.Mark) *menu.Catalog {
 	ctx, cancel := context.WithTimeout(ctx, c.client.Options().ReadTimeout)
 	defer cancel()
-	entry, err := c.client.Get(ctx, prefix+mark).Bytes()
+	entry, err := c.client.Get(ctx, prefix+mark.ID).Bytes()
 	if errors.Is(err, redis.Nil) {
 		c.note(ctx, "get", nil)
 		return nil
@@ -76,13 +80,10 @@ func (c *Cache) Get(ctx context.Context, mark string) *menu.Catalog {
 	if err != nil {
 		return nil
 	}
-	catalog, err := decode(entry)
-	if err == nil && catalog.Mark != mark {
-		err = errors.New("it is another catalog")
-	}
+	catalog, err := decode(entry, mark)
 	if err != nil {
 		c.errors.WithLabelValues("decode").Inc()
-		c.log.WarnContext(ctx, "the cache has an entry that is no catalog; the database is read instead", "error", err)
+		c.log.WarnContext(ctx, "cache entry rejected; reading from the database", "error", err)
 		return nil
 	}
 	return catalog
@@ -94,7 +95,7 @@ func (c *Cache) Put(ctx context.Context, catalog *menu.Catalog) {
 	defer cancel()
 	entry, err := encode(catalog)
 	if err == nil {
-		err = c.client.Set(ctx, prefix+catalog.Mark, entry, lifetime).Err()
+		err = c.client.Set(ctx, prefix+catalog.Mark.ID, entry, lifetime).Err()
 	}
 	c.note(ctx, "put", err)
 }
@@ -106,9 +107,9 @@ func (c *Cache) note(ctx context.Context, operation string, err error) {
 	}
 	switch was := c.down.Swap(err != nil); {
 	case err != nil && !was:
-		c.log.WarnContext(ctx, "the cache does not answer; the database is read instead", "operation", operation, "error", err)
+		c.log.WarnContext(ctx, "cache unavailable; reading from the database", "operation", operation, "error", err)
 	case err == nil && was:
-		c.log.InfoContext(ctx, "the cache answers again")
+		c.log.InfoContext(ctx, "cache available again")
 	}
 }
 
@@ -121,27 +122,43 @@ type stored struct {
 }
 
 func encode(c *menu.Catalog) ([]byte, error) {
-	body, err := json.Marshal(stored{c.Version, c.Mark, c.Types, c.Pizzas})
+	body, err := json.Marshal(stored{c.Version, c.Mark.ID, c.Types, c.Pizzas})
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(body)
-	return append(sum[:], body...), nil
+	return append(sign(body, c.Mark.Key), body...), nil
 }
 
-func decode(entry []byte) (*menu.Catalog, error) {
-	if len(entry) < sha256.Size {
+func sign(body, key []byte) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write(body)
+	return h.Sum(nil)
+}
+
+// minKey is the least length of a key, in bytes. With a short one, or none, anybody
+// could sign.
+const minKey = 16
+
+// decode returns the catalog with a mark from what was written by encode.
+func decode(entry []byte, mark menu.Mark) (*menu.Catalog, error) {
+	switch {
+	case len(mark.Key) < minKey:
+		return nil, errors.New("the key in the database is too short")
+	case len(entry) < sha256.Size:
 		return nil, fmt.Errorf("%d bytes are too few", len(entry))
 	}
-	body := entry[sha256.Size:]
-	if sum := sha256.Sum256(body); !bytes.Equal(sum[:], entry[:sha256.Size]) {
-		return nil, errors.New("the hash is another one")
+	signature, body := entry[:sha256.Size], entry[sha256.Size:]
+	if !hmac.Equal(signature, sign(body, mark.Key)) {
+		return nil, errors.New("not signed with the key in the database")
 	}
 	var s stored
 	if err := json.Unmarshal(body, &s); err != nil {
 		return nil, err
 	}
+	if s.Mark != mark.ID {
+		return nil, fmt.Errorf("signed for the catalog %s, not %s", s.Mark, mark.ID)
+	}
 	c := menu.NewCatalog(s.Version, s.Types, s.Pizzas)
-	c.Mark = s.Mark
+	c.Mark = mark
 	return c, nil
 }

@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"log/slog"
 	"net"
 	"strings"
@@ -36,11 +37,14 @@ func open(t *testing.T, server *miniredis.Miniredis, log *strings.Builder) *redi
 	return c
 }
 
-func catalog(mark string) *menu.Catalog {
+// mark is one of the database of this environment.
+func mark(id string) menu.Mark { return menu.Mark{ID: id, Key: []byte("the key in our database")} }
+
+func catalog(m menu.Mark) *menu.Catalog {
 	c := menu.NewCatalog(7,
 		[]menu.Type{{ID: "a", Name: "불고기", Category: "한식", Image: "images/a.png"}, {ID: "b", Name: "B"}},
 		[]menu.Pizza{{ID: "a_l", TypeID: "a", Size: "L", Price: money.MustParse("20.75")}})
-	c.Mark = mark
+	c.Mark = m
 	return c
 }
 
@@ -49,14 +53,14 @@ func TestCache(t *testing.T) {
 	var log strings.Builder
 	server := miniredis.RunT(t)
 	ctx, c := context.Background(), open(t, server, &log)
-	put, want := "x", catalog("x")
-	if got := c.Get(ctx, put); got != nil {
+	want := catalog(mark("x"))
+	if got := c.Get(ctx, mark("x")); got != nil {
 		t.Errorf("it has %+v before anything was put", got)
 	}
 	c.Put(ctx, want)
 	mustHave := func(name string) {
 		t.Helper()
-		got := c.Get(ctx, put)
+		got := c.Get(ctx, mark("x"))
 		if got == nil {
 			t.Fatalf("%s: it has nothing", name)
 		}
@@ -65,50 +69,73 @@ func TestCache(t *testing.T) {
 		}
 	}
 	mustHave("another_replica")
-	if got := c.Get(ctx, "y"); got != nil {
+	if got := c.Get(ctx, mark("y")); got != nil {
 		t.Errorf("another mark has %+v", got)
 	}
 	key := server.Keys()[0]
 	if server.TTL(key) <= 0 {
 		t.Error("an entry stays for ever")
 	}
-	entry, err := server.Get(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	for name, garbage := range map[string]string{
-		"empty": "", "short": "x", "text": strings.Repeat("garbage", 20), "cut": entry[:len(entry)-1],
-		"changed": strings.Replace(entry, "20.75", "10.75", 1),
-	} {
-		if err := server.Set(key, garbage); err != nil {
-			t.Fatal(err)
-		}
-		if got := c.Get(ctx, put); got != nil {
-			t.Errorf("%s: read as %+v", name, got)
-		}
-	}
-	// A whole entry in the wrong place, and one of another type.
-	c.Put(ctx, catalog("other"))
-	foreign, err := server.Get(strings.TrimSuffix(key, put) + "other")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Set(key, foreign); err != nil {
-		t.Fatal(err)
-	}
-	if got := c.Get(ctx, put); got != nil {
-		t.Errorf("the catalog of another mark is taken: %+v", got)
-	}
 	server.Del(key)
 	if _, err := server.Push(key, "a list"); err != nil {
 		t.Fatal(err)
 	}
-	if got := c.Get(ctx, put); got != nil {
+	if got := c.Get(ctx, mark("x")); got != nil {
 		t.Errorf("a list is read as %+v", got)
 	}
 	c.Put(ctx, want)
 	mustHave("written_again")
+}
+
+// Whoever can write to Redis sets no price.
+func TestRedisIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	server := miniredis.RunT(t)
+	ctx, c := context.Background(), open(t, server, &log)
+	put := func(cat *menu.Catalog) (key, entry string) {
+		t.Helper()
+		server.FlushAll()
+		c.Put(ctx, cat)
+		key = server.Keys()[0]
+		entry, err := server.Get(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key, entry
+	}
+	_, old := put(catalog(mark("old")))
+	_, foreign := put(catalog(menu.Mark{ID: "x", Key: []byte("the key of another database")}))
+	_, unsigned := put(catalog(menu.Mark{ID: "x"}))
+	key, good := put(catalog(mark("x")))
+	body := strings.Replace(good[sha256.Size:], "20.75", "0.01", 1)
+	checksum := sha256.Sum256([]byte(body))
+	for name, entry := range map[string]string{
+		"empty": "", "short": "x", "text": strings.Repeat("garbage", 20),
+		"truncated": good[:len(good)-1], "signature_alone": good[:sha256.Size], "extended": good + " ", "body_alone": good[sha256.Size:],
+		"price_changed":                         strings.Replace(good, "20.75", "10.75", 1),
+		"price_changed_with_a_checksum":         string(checksum[:]) + body,
+		"old_entry_under_a_new_mark":            old,
+		"old_entry_with_the_new_mark_in_it":     strings.Replace(old, `"old"`, `"x"`, 1),
+		"entry_of_another_environment":          foreign,
+		"entry_that_was_signed_without_any_key": unsigned,
+	} {
+		if err := server.Set(key, entry); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Get(ctx, mark("x")); got != nil {
+			t.Errorf("%s: read as %+v", name, got)
+		}
+	}
+	if err := server.Set(key, good); err != nil {
+		t.Fatal(err)
+	}
+	if c.Get(ctx, mark("x")) == nil {
+		t.Error("the true entry is refused")
+	}
+	if got := c.Get(ctx, menu.Mark{ID: "x"}); got != nil {
+		t.Errorf("without a key it reads %+v", got)
+	}
 }
 
 // Redis goes and comes back: nothing fails, and the log says so once each.
@@ -117,22 +144,22 @@ func TestCacheGone(t *testing.T) {
 	var log strings.Builder
 	server := miniredis.RunT(t)
 	ctx, c := context.Background(), open(t, server, &log)
-	c.Put(ctx, catalog("x"))
+	c.Put(ctx, catalog(mark("x")))
 	server.Close()
 	for range 3 {
-		if got := c.Get(ctx, "x"); got != nil {
+		if got := c.Get(ctx, mark("x")); got != nil {
 			t.Errorf("got %+v from nowhere", got)
 		}
-		c.Put(ctx, catalog("y"))
+		c.Put(ctx, catalog(mark("y")))
 	}
 	if err := server.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	c.Put(ctx, catalog("z"))
-	if c.Get(ctx, "z") == nil {
+	c.Put(ctx, catalog(mark("z")))
+	if c.Get(ctx, mark("z")) == nil {
 		t.Error("it does not work again")
 	}
-	if gone, back := strings.Count(log.String(), "does not answer"), strings.Count(log.String(), "answers again"); gone != 1 || back != 1 {
+	if gone, back := strings.Count(log.String(), "cache unavailable"), strings.Count(log.String(), "cache available again"); gone != 1 || back != 1 {
 		t.Errorf("logged %d times that it is gone, %d times that it is back:\n%s", gone, back, log.String())
 	}
 }
@@ -152,7 +179,7 @@ func TestCacheSilent(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	began := time.Now()
-	if got := c.Get(t.Context(), "x"); got != nil {
+	if got := c.Get(t.Context(), mark("x")); got != nil {
 		t.Errorf("got %+v", got)
 	}
 	// The bound is that of go-redis without any settings.

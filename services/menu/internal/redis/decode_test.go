@@ -1,7 +1,7 @@
 package redis
 
 import (
-	"crypto/sha256"
+	"bytes"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -9,21 +9,33 @@ import (
 	"example.com/pizza/services/menu/internal/menu"
 )
 
-// What stands in Redis is a catalog that can be written again, or it is refused.
+// What is in Redis is a catalog that was signed with the key and can be written
+// again, or it is refused.
 func FuzzDecode(f *testing.F) {
-	entry, err := encode(menu.NewCatalog(7, nil, nil))
+	mark := menu.Mark{ID: "a mark", Key: []byte("a key that nobody else has")}
+	c := menu.NewCatalog(7, nil, nil)
+	c.Mark = mark
+	entry, err := encode(c)
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(entry[sha256.Size:])
-	f.Add([]byte(`{"Version":-1,"Types":[{}],"Pizzas":[{"Price":"1e999"}]}`))
+	f.Add(entry)
+	f.Add(entry[len(sign(nil, nil)):])
+	f.Add([]byte(`{"Version":-1,"Mark":"a mark","Types":[{}],"Pizzas":[{"Price":"1e999"}]}`))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if _, err := decode(body); err == nil {
-			t.Fatal("taken without its hash")
+		if _, err := decode(body, mark); err == nil && !bytes.Equal(body, entry) {
+			t.Fatal("taken without a signature")
 		}
-		sum := sha256.Sum256(body)
-		c, err := decode(append(sum[:], body...))
+		for _, key := range [][]byte{nil, {}, []byte("short"), []byte("another key that is long enough")} {
+			if _, err := decode(append(sign(body, key), body...), mark); err == nil {
+				t.Fatalf("taken with a signature by the key %q", key)
+			}
+			if _, err := decode(append(sign(body, key), body...), menu.Mark{ID: mark.ID, Key: key}); err == nil && len(key) < minKey {
+				t.Fatalf("the key %q is used", key)
+			}
+		}
+		c, err := decode(append(sign(body, mark.Key), body...), mark)
 		if err != nil {
 			return
 		}
@@ -31,12 +43,15 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := decode(written)
+		again, err := decode(written, mark)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(stored{c.Version, c.Mark, c.Types, c.Pizzas}, stored{again.Version, again.Mark, again.Types, again.Pizzas}); diff != "" {
+		if diff := cmp.Diff(stored{c.Version, c.Mark.ID, c.Types, c.Pizzas}, stored{again.Version, again.Mark.ID, again.Types, again.Pizzas}); diff != "" {
 			t.Error(diff)
+		}
+		if _, err := decode(written, menu.Mark{ID: "another mark", Key: mark.Key}); err == nil {
+			t.Error("taken under another mark")
 		}
 	})
 }

@@ -1,9 +1,10 @@
 package snapshot
 
 import (
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	"example.com/pizza/pkg/latest"
+	"example.com/pizza/services/menu/internal/menu"
 )
 
 // Registerer takes metrics.
@@ -15,11 +16,11 @@ type metrics struct {
 	stale prometheus.Counter
 }
 
-func newMetrics(r Registerer, k *Keeper) *metrics {
+func newMetrics(r Registerer, state func() latest.State[menu.Catalog]) *metrics {
 	m := &metrics{
 		loads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "menu_snapshot_loads_total",
-			Help: "Loads of the catalog into memory, by source: database, cache, or failed.",
+			Help: "Loads of the catalog into memory, by source: database, cache, or failed, which counts failed questions for its mark, too.",
 		}, []string{"source"}),
 		stale: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "menu_snapshot_stale_reads_total",
@@ -31,34 +32,15 @@ func newMetrics(r Registerer, k *Keeper) *metrics {
 	}
 	r.MustRegister(m.loads, m.stale,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "menu_snapshot_version", Help: "Version of the catalog in memory; 0 before the first load.",
+			Name: "menu_snapshot_version", Help: "Version of the catalog in memory; 0 for none.",
 		}, func() float64 {
-			k.mu.Lock()
-			defer k.mu.Unlock()
-			if k.held == nil {
-				return 0
-			}
-			return float64(k.held.Version)
-		}),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "menu_snapshot_age_seconds", Help: "Time since the catalog in memory was last known to be the newest; 0 before the first load.",
-		}, func() float64 {
-			k.mu.Lock()
-			defer k.mu.Unlock()
-			if k.held == nil {
-				return 0
-			}
-			return time.Since(k.checked).Seconds()
-		}),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "menu_snapshot_listening", Help: "1 while changes of the catalog are heard, 0 while each read asks the database.",
-		}, func() float64 {
-			k.mu.Lock()
-			defer k.mu.Unlock()
-			if k.listening {
-				return 1
+			if c := state().Held; c != nil {
+				return float64(c.Version)
 			}
 			return 0
-		}))
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "menu_snapshot_age_seconds", Help: "Time since the catalog in memory was last known to be the newest; 0 for none.",
+		}, func() float64 { return state().Age.Seconds() }))
 	return m
 }

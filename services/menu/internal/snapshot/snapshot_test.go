@@ -2,71 +2,66 @@ package snapshot_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/latest"
 	"example.com/pizza/services/menu/internal/menu"
 	"example.com/pizza/services/menu/internal/snapshot"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// source is a database whose answers the test holds back: what a real one does
-// at one moment in a thousand. The tests of package app have the real one.
+// source is a database whose answers the test decides. The tests of package app
+// have the real one.
 type source struct {
-	menu.Writer // no test writes here
+	menu.Writer // only types are written here
 
 	mu      sync.Mutex
 	version int64
 	err     error
+	silent  bool // nothing ever comes
 	loads   int
 	marks   int
-	silent  bool          // a mark never comes
-	hold    chan struct{} // a load waits for it, after it has read
-	reading chan struct{} // gets a value when a load has read
 }
 
-func (s *source) Catalog(ctx context.Context) (*menu.Catalog, error) {
-	s.mu.Lock()
-	s.loads++
-	c, err, hold, reading := menu.NewCatalog(s.version, nil, nil), s.err, s.hold, s.reading
-	s.mu.Unlock()
-	c.Mark = fmt.Sprint(c.Version)
-	if hold != nil {
-		reading <- struct{}{}
-		select {
-		case <-hold:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-	return c, err
-}
-
-func (s *source) Mark(ctx context.Context) (string, error) {
+func (s *source) Catalog(context.Context) (*menu.Catalog, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.loads++
+	c := menu.NewCatalog(s.version, nil, nil)
+	c.Mark.ID = fmt.Sprint(c.Version)
+	return c, s.err
+}
+
+func (s *source) Mark(ctx context.Context) (menu.Mark, error) {
+	s.mu.Lock()
 	s.marks++
-	if s.silent {
+	m, err, silent := menu.Mark{ID: fmt.Sprint(s.version)}, s.err, s.silent
+	s.mu.Unlock()
+	if silent {
 		<-ctx.Done()
-		return "", ctx.Err()
+		return menu.Mark{}, ctx.Err()
 	}
-	return fmt.Sprint(s.version), s.err
+	return m, err
 }
 
 func (s *source) PutType(context.Context, menu.Type) (menu.Change, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.err != nil {
+		return menu.Change{}, s.err
+	}
 	s.version++
-	return menu.Change{Version: s.version}, s.err
+	return menu.Change{Version: s.version}, nil
 }
 
 func (s *source) set(f func()) {
@@ -81,288 +76,184 @@ func (s *source) counts() (loads, marks int) {
 	return s.loads, s.marks
 }
 
+// shared is a cache that replicas share.
+type shared struct {
+	mu       sync.Mutex
+	catalogs map[string]*menu.Catalog
+}
+
+func (s *shared) Get(_ context.Context, mark menu.Mark) *menu.Catalog {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.catalogs[mark.ID]
+}
+
+func (s *shared) Put(_ context.Context, c *menu.Catalog) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.catalogs[c.Mark.ID] = c
+}
+
+const maxStale = 10 * time.Minute
+
 type keeper struct {
 	*snapshot.Keeper
 	t *testing.T
 }
 
-func keep(t *testing.T, s *source, c snapshot.Config) keeper {
+// keep runs a keeper in time that only the test lets pass.
+func keep(t *testing.T, s *source, cache snapshot.Cache, f func(keeper)) {
 	t.Helper()
-	k := snapshot.New(s, nil, c, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
-	t.Cleanup(k.Close)
-	return keeper{k, t}
+	synctest.Test(t, func(t *testing.T) {
+		k := keeper{snapshot.New(s, cache, snapshot.Config{MaxStale: maxStale}, slog.New(slog.DiscardHandler), prometheus.NewRegistry()), t}
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { k.Run(ctx) })
+		synctest.Wait()
+		f(k)
+		stop()
+		running.Wait()
+		k.Close()
+	})
 }
 
-func long() snapshot.Config { return snapshot.Config{MaxAge: time.Hour, MaxStale: time.Hour} }
-
-func (k keeper) connect()              { k.Handler().Connected(k.t.Context()) }
-func (k keeper) notify(payload string) { k.Handler().Notified(k.t.Context(), payload) }
-func (k keeper) lose()                 { k.Handler().Lost(errors.New("cut")) }
-
-func (k keeper) want(version int64) {
+// recent checks what readers get; 0 is nothing.
+func (k keeper) recent(version int64) {
 	k.t.Helper()
-	for name, read := range map[string]func(context.Context) (*menu.Catalog, error){"Catalog": k.Catalog, "Recent": k.Recent} {
-		c, err := read(k.t.Context())
-		if err != nil || c.Version != version {
-			k.t.Fatalf("%s: %+v, %v, want version %d", name, c, err, version)
-		}
+	k.want("Recent", k.Recent, version)
+}
+
+// exact checks what prices are made of; 0 is nothing.
+func (k keeper) exact(version int64) {
+	k.t.Helper()
+	k.want("Catalog", k.Catalog, version)
+}
+
+func (k keeper) want(name string, read func(context.Context) (*menu.Catalog, error), version int64) {
+	k.t.Helper()
+	ctx, cancel := context.WithTimeout(k.t.Context(), 5*time.Second)
+	defer cancel()
+	c, err := read(ctx)
+	switch {
+	case version == 0 && fault.CodeOf(err) != fault.Unavailable:
+		k.t.Fatalf("%s: %+v, %v, want none", name, c, err)
+	case version != 0 && (err != nil || c.Version != version):
+		k.t.Fatalf("%s: %+v, %v, want version %d", name, c, err, version)
+	}
+}
+
+func (k keeper) ready(want bool) {
+	k.t.Helper()
+	if err := k.Check().Run(k.t.Context()); (err == nil) != want {
+		k.t.Errorf("ready: %v, want %v", err, want)
 	}
 }
 
 var errAway = fault.New(fault.Unavailable, "away")
 
-func TestListening(t *testing.T) {
+// Readers see a change of others about a second later, callers that price see it
+// at once, and the database is asked for the mark alone while nothing changes.
+func TestChangeOfOthers(t *testing.T) {
 	t.Parallel()
 	s := &source{version: 1}
-	k := keep(t, s, long())
-	k.connect()
-	for range 10 {
-		k.want(1)
-	}
-	if loads, marks := s.counts(); loads != 1 || marks != 0 {
-		t.Errorf("%d loads, %d marks, want one load", loads, marks)
-	}
-	s.set(func() { s.version = 2 })
-	k.want(1) // nobody has told it
-	k.notify("2")
-	k.want(2)
-	k.notify("2")
-	k.notify("1")
-	k.notify("rubbish")
-	k.want(2)
-	if loads, marks := s.counts(); loads != 2 || marks != 0 {
-		t.Errorf("%d loads, %d marks, want two loads", loads, marks)
-	}
-}
-
-// While nothing is heard, each read asks; a new connection reloads.
-func TestLost(t *testing.T) {
-	t.Parallel()
-	s := &source{version: 1}
-	k := keep(t, s, long())
-	k.want(1)
-	s.set(func() { s.version = 2 })
-	k.want(2)
-	k.connect()
-	k.want(2)
-	k.lose()
-	s.set(func() { s.version = 3 })
-	k.want(3)
-	loads, marks := s.counts()
-	k.want(3)
-	if l, m := s.counts(); l != loads || m != marks+2 {
-		t.Errorf("%d loads and %d marks for two reads, want the marks alone", l-loads, m-marks)
-	}
-	s.set(func() { s.version = 1 }) // a backup was restored
-	k.want(1)
-	k.connect()
-	k.want(1)
-	s.set(func() { s.version = 2 })
-	k.notify("2")
-	k.want(2)
-}
-
-// Who keeps what it gets has all that was committed before it asked, whatever was
-// announced, and whatever is being read.
-func TestCommitted(t *testing.T) {
-	t.Parallel()
-	s := &source{version: 1}
-	k := keep(t, s, long())
-	committed := func(version int64) {
-		t.Helper()
-		if c, err := k.Committed(t.Context()); err != nil || c.Version != version {
-			t.Errorf("%+v, %v, want version %d", c, err, version)
+	keep(t, s, nil, func(k keeper) {
+		k.recent(1)
+		time.Sleep(time.Minute)
+		for range 100 {
+			k.recent(1)
 		}
-	}
-	committed(1)
-	k.connect()
-	k.want(1)
-	loads, _ := s.counts()
-	committed(1)
-	if l, _ := s.counts(); l != loads {
-		t.Error("what has not changed is loaded again")
-	}
-	s.set(func() { s.version = 2 })
-	k.want(1) // nobody has told it
-	committed(2)
-	k.want(2)
-	k.notify("2")
-	k.want(2)
-
-	held := make(chan struct{})
-	s.set(func() { s.hold, s.reading = held, make(chan struct{}, 100) })
-	k.notify("3") // and version 2 is read, as if from a moment before
-	<-s.reading
-	s.set(func() { s.hold, s.version = nil, 4 })
-	var asked sync.WaitGroup
-	asked.Go(func() { committed(4) })
-	close(held)
-	asked.Wait()
-	s.set(func() { s.err = errAway })
-	if _, err := k.Committed(t.Context()); fault.CodeOf(err) != fault.Unavailable {
-		t.Errorf("without the database: %v", err)
-	}
+		if loads, marks := s.counts(); loads != 1 || marks > 70 {
+			t.Errorf("%d loads, %d marks in a minute", loads, marks)
+		}
+		s.set(func() { s.version = 2 })
+		k.exact(2)
+		k.recent(2)
+		s.set(func() { s.version = 3 })
+		time.Sleep(latest.Every * 12 / 10)
+		k.recent(3)
+		s.set(func() { s.version = 1 }) // a backup was restored
+		k.exact(1)
+		k.recent(1)
+	})
 }
 
-func TestMaxAge(t *testing.T) {
+// A write through this replica is in its next read.
+func TestOwnWrite(t *testing.T) {
 	t.Parallel()
 	s := &source{version: 1}
-	k := keep(t, s, snapshot.Config{MaxAge: time.Nanosecond, MaxStale: time.Hour})
-	k.connect()
-	k.want(1)
-	s.set(func() { s.version = 2 })
-	k.want(2)
+	keep(t, s, nil, func(k keeper) {
+		for version := int64(2); version < 20; version++ {
+			if _, err := k.PutType(k.t.Context(), menu.Type{}); err != nil {
+				t.Fatal(err)
+			}
+			k.recent(version)
+		}
+		s.set(func() { s.err = errAway })
+		if _, err := k.PutType(k.t.Context(), menu.Type{}); err == nil {
+			t.Error("written without a database")
+		}
+		k.recent(19) // a write that failed leaves the menu as it is
+	})
 }
 
-func TestOneLoadForAll(t *testing.T) {
+// Without the database, the menu is shown up to the bound, and nothing is priced.
+// The replica stays ready: what all of them lose must not take all of them away.
+func TestDatabaseAway(t *testing.T) {
 	t.Parallel()
-	s := &source{version: 1, hold: make(chan struct{}), reading: make(chan struct{}, 100)}
-	k := keep(t, s, long())
-	k.connect()
-	<-s.reading
-	var all sync.WaitGroup
-	for range 100 {
-		all.Go(func() {
-			if c, err := k.Recent(t.Context()); err != nil || c.Version != 1 {
-				t.Errorf("%+v, %v", c, err)
-			}
-		})
-	}
-	close(s.hold)
-	all.Wait()
-	if loads, _ := s.counts(); loads != 1 {
-		t.Errorf("%d loads", loads)
-	}
-}
-
-// A load that read before an announcement, a write, or a new connection is over
-// when that comes: the next read has what is newer.
-func TestOvertakenLoad(t *testing.T) {
-	t.Parallel()
-	for name, change := range map[string]func(keeper, *source){
-		"announcement": func(k keeper, s *source) {
-			s.set(func() { s.version = 2 })
-			k.notify("2")
-		},
-		"own_write": func(k keeper, _ *source) {
-			if _, err := k.PutType(t.Context(), menu.Type{}); err != nil {
-				t.Error(err)
-			}
-		},
-		"new_connection": func(k keeper, s *source) {
-			k.lose()
-			s.set(func() { s.version = 2 })
-			k.connect()
-		},
+	for name, breakIt := range map[string]func(*source){
+		"refuses": func(s *source) { s.err = errAway },
+		"silent":  func(s *source) { s.silent = true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			first := make(chan struct{})
-			s := &source{version: 1, hold: first, reading: make(chan struct{}, 100)}
-			k := keep(t, s, long())
-			k.connect()
-			<-s.reading // version 1 is read, and not delivered
-			s.set(func() { s.hold = nil })
-			change(k, s)
-			k.want(2)
-			close(first)
-			k.want(2)
-			k.want(2)
+			s := &source{version: 1}
+			keep(t, s, nil, func(k keeper) {
+				k.ready(true)
+				s.set(func() { breakIt(s); s.version = 2 })
+				k.recent(1)
+				k.exact(0)
+				time.Sleep(latest.Fresh)
+				k.recent(1)
+				time.Sleep(maxStale - 10*time.Second)
+				k.recent(1)
+				k.ready(true)
+				time.Sleep(10 * time.Second)
+				k.recent(0)
+				k.ready(true)
+				s.set(func() { s.err, s.silent = nil, false })
+				time.Sleep(12 * time.Second) // a read that hangs ends
+				k.recent(2)
+				k.exact(2)
+			})
 		})
 	}
 }
 
-// Without the database, who only looks is served for a while; what is known to
-// be outdated is for nobody.
-func TestDatabaseAway(t *testing.T) {
+// A replica that starts without the database has nothing to serve.
+func TestStartWithoutDatabase(t *testing.T) {
 	t.Parallel()
-	away := func(s *source, k keeper) {
-		s.set(func() { s.err = errAway })
-		k.lose()
+	s := &source{version: 1, err: errAway}
+	keep(t, s, nil, func(k keeper) {
+		k.recent(0)
+		k.ready(false)
+		s.set(func() { s.err = nil })
+		time.Sleep(latest.Every * 12 / 10)
+		k.ready(true)
+		k.recent(1)
+	})
+}
+
+// Of several replicas one loads a new catalog; the others take it from the cache.
+func TestSharedCache(t *testing.T) {
+	t.Parallel()
+	cache := &shared{catalogs: map[string]*menu.Catalog{}}
+	first, second := &source{version: 1}, &source{version: 1}
+	keep(t, first, cache, func(k keeper) { k.recent(1) })
+	keep(t, second, cache, func(k keeper) { k.recent(1) })
+	if loads, _ := first.counts(); loads != 1 {
+		t.Errorf("the first replica has loaded %d times", loads)
 	}
-	recent := func(k keeper) int64 {
-		t.Helper()
-		if _, err := k.Catalog(t.Context()); fault.CodeOf(err) != fault.Unavailable {
-			t.Errorf("Catalog: %v", err)
-		}
-		c, err := k.Recent(t.Context())
-		if err != nil {
-			if fault.CodeOf(err) != fault.Unavailable {
-				t.Errorf("Recent: %v", err)
-			}
-			return 0
-		}
-		return c.Version
+	if loads, _ := second.counts(); loads != 0 {
+		t.Errorf("the second replica has loaded %d times", loads)
 	}
-	t.Run("recent", func(t *testing.T) {
-		t.Parallel()
-		s := &source{version: 1}
-		k := keep(t, s, long())
-		k.connect()
-		k.want(1)
-		away(s, k)
-		if got := recent(k); got != 1 {
-			t.Errorf("shows version %d", got)
-		}
-		_, marks := s.counts()
-		for range 100 {
-			_, _ = k.Recent(t.Context())
-		}
-		if _, m := s.counts(); m-marks > 10 {
-			t.Errorf("a database that has failed is asked %d times for 100 reads", m-marks)
-		}
-		s.set(func() { s.err, s.version = nil, 2 })
-		k.connect()
-		if c, err := k.Catalog(t.Context()); err != nil || c.Version != 2 {
-			t.Errorf("afterwards: %+v, %v", c, err)
-		}
-		k.want(2)
-	})
-	t.Run("silent", func(t *testing.T) {
-		t.Parallel()
-		s := &source{version: 1}
-		k := keep(t, s, long())
-		k.want(1)
-		s.set(func() { s.silent = true })
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		for range 100 { // one of them waits
-			if c, err := k.Recent(ctx); err != nil || c.Version != 1 {
-				t.Fatalf("%+v, %v", c, err)
-			}
-		}
-	})
-	t.Run("too_old", func(t *testing.T) {
-		t.Parallel()
-		s := &source{version: 1}
-		k := keep(t, s, snapshot.Config{MaxAge: time.Hour})
-		k.connect()
-		k.want(1)
-		away(s, k)
-		if got := recent(k); got != 0 {
-			t.Errorf("shows version %d", got)
-		}
-	})
-	t.Run("known_to_be_outdated", func(t *testing.T) {
-		t.Parallel()
-		s := &source{version: 1}
-		k := keep(t, s, long())
-		k.connect()
-		k.want(1)
-		if _, err := k.PutType(t.Context(), menu.Type{}); err != nil {
-			t.Fatal(err)
-		}
-		away(s, k)
-		if got := recent(k); got != 0 {
-			t.Errorf("shows version %d after a write", got)
-		}
-	})
-	t.Run("nothing_held", func(t *testing.T) {
-		t.Parallel()
-		s := &source{err: errAway}
-		k := keep(t, s, long())
-		if got := recent(k); got != 0 {
-			t.Errorf("shows version %d", got)
-		}
-	})
 }

@@ -6,31 +6,34 @@ import (
 	"example.com/pizza/services/menu/internal/menu"
 )
 
-// wrote ends what is older than this replica's own write, without waiting for
-// its announcement.
-func (k *Keeper) wrote(c menu.Change, err error) (menu.Change, error) {
+// invalidate drops the snapshot after a write, so that the writer's next read has it.
+func (k *Keeper) invalidate(ctx context.Context, c menu.Change, err error) (menu.Change, error) {
 	if err == nil {
-		k.announce(c.Version)
+		k.latest.Invalidate(ctx)
 	}
 	return c, err
 }
 
-// PutType is that of the source, and seen by the next read.
+// PutType writes to the source; the next read has it.
 func (k *Keeper) PutType(ctx context.Context, t menu.Type) (menu.Change, error) {
-	return k.wrote(k.source.PutType(ctx, t))
+	c, err := k.source.PutType(ctx, t)
+	return k.invalidate(ctx, c, err)
 }
 
-// DeleteType is that of the source, and seen by the next read.
+// DeleteType writes to the source; the next read has it.
 func (k *Keeper) DeleteType(ctx context.Context, id string) (menu.Change, error) {
-	return k.wrote(k.source.DeleteType(ctx, id))
+	c, err := k.source.DeleteType(ctx, id)
+	return k.invalidate(ctx, c, err)
 }
 
-// PutPizza is that of the source, and seen by the next read.
+// PutPizza writes to the source; the next read has it.
 func (k *Keeper) PutPizza(ctx context.Context, p menu.NewPizza) (menu.Change, error) {
-	return k.wrote(k.source.PutPizza(ctx, p))
+	c, err := k.source.PutPizza(ctx, p)
+	return k.invalidate(ctx, c, err)
 }
 
-// DeletePizza is that of the source, and seen by the next read.
+// DeletePizza writes to the source; the next read has it.
 func (k *Keeper) DeletePizza(ctx context.Context, id string) (menu.Change, error) {
-	return k.wrote(k.source.DeletePizza(ctx, id))
+	c, err := k.source.DeletePizza(ctx, id)
+	return k.invalidate(ctx, c, err)
 }

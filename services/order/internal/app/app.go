@@ -132,7 +132,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	store := postgres.NewStore(pool)
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_order", SchemaVersion))
 	placing, reading := c.shares()
-	quotes := quotecache.New(menu, c.Quote, log, registry, time.Now)
+	quotes := quotecache.New(menu, c.Quote, log, registry)
 	orders := order.NewService(quotes, store,
 		order.Bounds{Gate: admission.New("order", placing, log, registry), Limit: counts.Limit("order", "member", c.Limits.Order)},
 		order.Bounds{Gate: admission.New("order_read", reading, log, registry), Limit: counts.Limit("order_read", "member", c.Limits.Read)},
@@ -147,7 +147,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	}
 	working, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close: a stopping service still answers
 	a := &App{Server: s, pool: pool, menu: menu, quotes: quotes, events: publisher, counts: counts, traces: traces, stop: stop}
-	a.background.Go(func() { quotes.Listen(working, pool) })
+	a.background.Go(func() { quotes.Run(working) })
 	cleaner := idempotency.New(store, c.Idempotency, log, registry)
 	a.background.Go(func() { cleaner.Run(working) })
 	a.background.Go(func() { keys.Run(working) })

@@ -44,7 +44,7 @@ func BenchmarkOrder(b *testing.B) {
 			db := migrationstest.NewSeeded(b)
 			config := app.Config{
 				DB: pgtest.Config(b, db.URL("order_svc")), Menu: menuclient.Config{BaseURL: startMenu(b, db), Timeout: 2 * time.Second},
-				Quote: quotecache.Config{MaxAge: time.Hour, MaxStale: time.Hour}, Traces: c.traces, Token: token.Config{Secret: secret},
+				Quote: quotecache.Config{MaxStale: time.Hour}, Traces: c.traces, Token: token.Config{Secret: secret},
 			}
 			s := newApp(b, config, logging.New(logging.Config{}, io.Discard, "order")).Server
 			bearer, err := token.NewKeys(config.Token, time.Now).Issue("minji", 0, time.Hour)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -122,14 +121,7 @@ func atSlowMenu(t *testing.T, requestTimeout time.Duration) stuckOrder {
 func inDatabaseOfMenu(t *testing.T, requestTimeout time.Duration) stuckOrder {
 	t.Helper()
 	db := migrationstest.NewSeeded(t)
-	menu := startMenu(t, db, "REQUEST_TIMEOUT=1h", "DB_STATEMENT_TIMEOUT=0s", "SNAPSHOT_MAX_AGE=1ns")
-	ports := &service{Service: &apitest.Service{Internal: menu}}
-	eventually(t, "menu listens", func() bool { return ports.metric(t, "menu_snapshot_listening") == 1 })
-	resp, err := http.Post(menu+"/int/menu/quote", "application/json", strings.NewReader(`{"lines":[{"pizza_id":"bbq_ckn_l"}]}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
+	menu := startMenu(t, db, "REQUEST_TIMEOUT=1h", "DB_STATEMENT_TIMEOUT=0s")
 	return stuckInDatabase(t, db, "menu_svc", endless(t, db, menu, requestTimeout), "LOCK TABLE catalog_version IN ACCESS EXCLUSIVE MODE")
 }
 

@@ -105,7 +105,7 @@ func TestRefusedOrdersCostNothing(t *testing.T) {
 		case <-release:
 		case <-r.Context().Done():
 		}
-		_, _ = io.WriteString(w, bbqQuote)
+		_, _ = io.WriteString(w, bbqCatalog)
 	})
 	c := app.Config{
 		DB: pgtest.Config(t, db.URL("order_svc")), Menu: menuclient.Config{BaseURL: menu, Timeout: time.Minute},

@@ -31,7 +31,7 @@ type service struct {
 }
 
 // start starts the order service on a test database, priced by the menu at
-// menuURL.
+// menuURL, which is asked for each order.
 func start(t *testing.T, db *migrationstest.Database, menuURL string) *service {
 	t.Helper()
 	return startWith(t, app.Config{
@@ -40,14 +40,13 @@ func start(t *testing.T, db *migrationstest.Database, menuURL string) *service {
 	})
 }
 
-// startCached is start with prices kept in memory, as by default. The tests whose
-// menu can do nothing but quote use start.
+// startCached is start with prices kept in memory, as by default.
 func startCached(t *testing.T, db *migrationstest.Database, menuURL string) *service {
 	t.Helper()
 	return startWith(t, app.Config{
 		DB:    pgtest.Config(t, db.URL("order_svc")),
 		Menu:  menuclient.Config{BaseURL: menuURL, Timeout: 2 * time.Second},
-		Quote: quotecache.Config{MaxAge: time.Minute, MaxStale: 10 * time.Minute},
+		Quote: quotecache.Config{MaxStale: 10 * time.Minute},
 	})
 }
 

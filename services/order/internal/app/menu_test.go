@@ -16,12 +16,12 @@ import (
 )
 
 // stubMenu is a menu that misbehaves as told; the real one cannot be made to.
-func stubMenu(t *testing.T, quote http.HandlerFunc) string {
+func stubMenu(t *testing.T, catalog http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // net/http notices that a caller hangs up only after the body
 		w.Header().Set("Content-Type", "application/json")
-		quote(w, r)
+		catalog(w, r)
 	}))
 	t.Cleanup(s.Close)
 	return s.URL
@@ -39,18 +39,18 @@ func TestPlaceOrderWhileMenuFails(t *testing.T) {
 			_, _ = w.Write([]byte(body))
 		}
 	}
-	for name, quote := range map[string]http.HandlerFunc{
+	for name, catalog := range map[string]http.HandlerFunc{
 		"fails":               write(500, `{"detail":"the oven is out of gas"}`),
 		"refuses_our_request": write(400, `{"detail":"the oven is out of gas"}`),
 		"is_not_the_menu":     write(404, `<html>`),
 		"answers_no_json":     write(200, `<html>`),
-		"answers_too_few":     write(200, `{"catalog_version":1,"lines":[]}`),
-		"answers_no_price":    write(200, `{"catalog_version":1,"lines":[{"pizza_id":"bbq_ckn_l"}]}`),
+		"answers_no_price":    write(200, `{"catalog_version":1,"pizzas":[{"pizza_id":"bbq_ckn_l","pizza_nm":"B","size":"L"}],"pizza_nms":["B"]}`),
+		"answers_unchanged":   write(304, ``), // nothing is held that it could be about
 		"hangs_up":            func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		"is_too_slow":         func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := start(t, db, stubMenu(t, quote))
+			s := start(t, db, stubMenu(t, catalog))
 			a := s.order(t, s.as(t, "ada"), `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":1}]}`)
 			p := apitest.Decode[problem.Problem](t, a, http.StatusServiceUnavailable)
 			if p.Detail != "the menu does not answer; try again" || a.Header.Get("Retry-After") == "" {

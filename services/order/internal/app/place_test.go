@@ -241,7 +241,7 @@ func TestPlaceOrderForAPizzaJustDeleted(t *testing.T) {
 	db := migrationstest.NewSeeded(t)
 	conn := admin(t, db)
 	menu := stubMenu(t, func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, `{"catalog_version":1,"lines":[{"pizza_id":"gone_l","unit_price":9.5}]}`)
+		_, _ = io.WriteString(w, `{"catalog_version":1,"pizzas":[{"pizza_id":"gone_l","pizza_nm":"G","size":"L","unit_price":9.5}],"pizza_nms":["G"]}`)
 	})
 	s := start(t, db, menu)
 	body := `{"branchId":"BRANCH001","items":[{"pizza_id":"gone_l","quantity":1}]}`

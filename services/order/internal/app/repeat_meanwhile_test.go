@@ -108,7 +108,7 @@ func TestOrderIsBeingPriced(t *testing.T) {
 	s := start(t, db, stubMenu(t, func(w http.ResponseWriter, _ *http.Request) {
 		once.Do(func() { close(asked) })
 		<-priced
-		_, _ = io.WriteString(w, bbqQuote)
+		_, _ = io.WriteString(w, bbqCatalog)
 	}))
 	bearer := s.as(t, "ada")
 	var first apitest.Answer
@@ -128,13 +128,13 @@ func TestOrderIsBeingPriced(t *testing.T) {
 func TestOrderIsPlacedMeanwhile(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
-	elsewhere := start(t, db, stubMenu(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, bbqQuote) }))
+	elsewhere := start(t, db, stubMenu(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, bbqCatalog) }))
 	for name, answer := range map[string]func(w http.ResponseWriter){
 		"menu_fails": func(w http.ResponseWriter) { w.WriteHeader(http.StatusInternalServerError) },
 		"pizza_gone": func(w http.ResponseWriter) {
-			_, _ = io.WriteString(w, `{"catalog_version":2,"lines":[{"error":"unknown_pizza"}]}`)
+			_, _ = io.WriteString(w, `{"catalog_version":2,"pizzas":[],"pizza_nms":[]}`)
 		},
-		"price_changed": func(w http.ResponseWriter) { _, _ = io.WriteString(w, strings.Replace(bbqQuote, "20.75", "21", 1)) },
+		"price_changed": func(w http.ResponseWriter) { _, _ = io.WriteString(w, strings.Replace(bbqCatalog, "20.75", "21", 1)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bearer := elsewhere.as(t, name)
@@ -153,8 +153,8 @@ func TestOrderIsPlacedMeanwhile(t *testing.T) {
 	mustHave(t, admin(t, db), 3, 3)
 }
 
-// bbqQuote is menu's answer to bbq.
-const bbqQuote = `{"catalog_version":1,"lines":[{"pizza_id":"bbq_ckn_l","unit_price":20.75}]}`
+// bbqCatalog is the catalog of a menu that sells bbq.
+const bbqCatalog = `{"catalog_version":1,"pizzas":[{"pizza_id":"bbq_ckn_l","pizza_nm":"B","size":"L","unit_price":20.75}],"pizza_nms":["B"]}`
 
 // The key alone keeps a second order out, whoever writes it: here one that
 // asks nobody, while the order is on its way and after every look-up. The order

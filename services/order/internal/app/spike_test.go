@@ -48,7 +48,7 @@ func TestSpikeWhileOrdersAreStuck(t *testing.T) {
 	for name, hold := range map[string]func(*testing.T, *migrationstest.Database) (menuURL string, stick, release func()){
 		"in_the_database": func(t *testing.T, db *migrationstest.Database) (string, func(), func()) {
 			var release func()
-			menu := stubMenu(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, bbqQuote) })
+			menu := stubMenu(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, bbqCatalog) })
 			return menu, func() { release = holdBranch(t, db) }, func() { release() }
 		},
 		"at_the_menu": func(t *testing.T, _ *migrationstest.Database) (string, func(), func()) {
@@ -61,7 +61,7 @@ func TestSpikeWhileOrdersAreStuck(t *testing.T) {
 					case <-r.Context().Done():
 					}
 				}
-				_, _ = io.WriteString(w, bbqQuote)
+				_, _ = io.WriteString(w, bbqCatalog)
 			})
 			return menu, func() { stuck.Store(true) }, func() { close(released) }
 		},

@@ -57,7 +57,6 @@ func TestTraceOfAnOrder(t *testing.T) {
 				c.URL = server.URL()
 			}
 			menu := startMenu(t, db, "OTEL_EXPORTER_OTLP_ENDPOINT="+collector.GRPC, "OTEL_EXPORTER_OTLP_PROTOCOL=grpc", "OTEL_BSP_SCHEDULE_DELAY=50",
-				"SNAPSHOT_MAX_AGE=1ns", // every quote reads the database
 				"SERVICE_VERSION=v1", "ENVIRONMENT=test")
 			s := startWith(t, app.Config{
 				DB: pgtest.Config(t, db.URL("order_svc")), Menu: menuclient.Config{BaseURL: menu}, Events: c,
@@ -94,8 +93,8 @@ func orderSpans(transport string) []string {
 	}
 	return append([]string{
 		"order server POST /order/",
-		"  order client POST /int/menu/quote",
-		"    menu server POST /int/menu/quote",
+		"  order client GET /int/menu/catalog",
+		"    menu server GET /int/menu/catalog",
 		"      menu client Mark",
 		"  order client SetMember", // checks the token
 		"  order producer create order.created",

@@ -24,7 +24,7 @@ func TestWhatDoesNotCount(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		outcome string
-		quote   http.HandlerFunc
+		catalog http.HandlerFunc
 		caller  func(context.Context) (context.Context, context.CancelFunc)
 	}{
 		"refused":     {"refused", answer(400), context.WithCancel},
@@ -35,10 +35,10 @@ func TestWhatDoesNotCount(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := ask(t, strict, test.quote)
+			a := ask(t, strict, test.catalog)
 			for range 3 {
 				ctx, cancel := test.caller(t.Context())
-				mustBeAway(t, a.quote(ctx))
+				mustBeAway(t, a.catalog(ctx))
 				cancel()
 			}
 			if n := a.metric(t, "menu_client_call_duration_seconds", "outcome", test.outcome); n != 3 {
@@ -72,7 +72,7 @@ func TestBreakerOpensAtTheRatio(t *testing.T) {
 		_, _ = w.Write([]byte(fine))
 	})
 	for range 4 {
-		if err := a.quote(t.Context()); err != nil {
+		if err := a.catalog(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -81,10 +81,10 @@ func TestBreakerOpensAtTheRatio(t *testing.T) {
 		if state := a.metric(t, "menu_client_breaker_state"); state != 0 {
 			t.Fatalf("open after %d failures of %d calls", failures-1, a.calls.Load())
 		}
-		mustBeAway(t, a.quote(t.Context()))
+		mustBeAway(t, a.catalog(t.Context()))
 	}
 	calls := a.calls.Load()
-	if f := told(t, a.quote(t.Context())); f.RetryAfter != c.OpenFor {
+	if f := told(t, a.catalog(t.Context())); f.RetryAfter != c.OpenFor {
 		t.Errorf("told to come back after %s", f.RetryAfter)
 	}
 	if state := a.metric(t, "menu_client_breaker_state"); state != 2 || a.calls.Load() != calls {
@@ -111,12 +111,12 @@ func TestBreakerCloses(t *testing.T) {
 		_, _ = w.Write([]byte(fine))
 	})
 	for a.metric(t, "menu_client_breaker_transitions_total", "to", "open") < 2 {
-		mustBeAway(t, a.quote(t.Context()))
+		mustBeAway(t, a.catalog(t.Context()))
 	}
 	bad.Store(false)
 	err := errors.New("not asked yet")
 	for err != nil {
-		err = a.quote(t.Context())
+		err = a.catalog(t.Context())
 	}
 	if state := a.metric(t, "menu_client_breaker_state"); state != 0 {
 		t.Errorf("state %v", state)

@@ -1,29 +1,72 @@
 package menuclient
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 
+	"example.com/pizza/pkg/problem"
 	"example.com/pizza/services/order/internal/menuclient/menuapi"
 	"example.com/pizza/services/order/internal/order"
 )
 
-// Catalog returns everything that quotes are made of, as it is now. It returns
-// Unavailable when menu does not give it.
-func (c *Client) Catalog(ctx context.Context) (*order.Catalog, error) {
-	send := func(ctx context.Context) (*http.Response, error) { return c.menu.GetCatalog(ctx) }
-	return ask(ctx, c.guard, "catalog", send, func(resp *http.Response) (*order.Catalog, error) {
-		answer, err := menuapi.ParseGetCatalogResponse(resp)
+// Catalog returns everything that prices are made of, with every change that was
+// committed before the call: held itself if nothing has changed since. held may be
+// nil. It returns Unavailable when menu does not answer.
+func (c *Client) Catalog(ctx context.Context, held *order.Catalog) (*order.Catalog, error) {
+	var known menuapi.GetCatalogParams
+	if held != nil && held.Tag != "" {
+		known.IfNoneMatch = &held.Tag
+	}
+	var latest *order.Catalog
+	err := c.guard.call(ctx, "catalog", func(ctx context.Context) error {
+		resp, err := c.menu.GetCatalog(ctx, &known)
 		if err != nil {
-			return nil, err
+			return broken(ctx, err)
 		}
-		if answer.JSON200 == nil {
-			return nil, errors.New("there is no catalog")
+		body, err := readAll(resp)
+		if err != nil {
+			return broken(ctx, err)
 		}
-		return catalog(*answer.JSON200)
+		resp.Body = io.NopCloser(bytes.NewReader(body))
+		switch {
+		case resp.StatusCode == http.StatusNotModified && known.IfNoneMatch != nil:
+			latest = held
+			return nil
+		case resp.StatusCode != http.StatusOK:
+			return refusal(resp.StatusCode, problem.Read(resp))
+		case len(body) > maxAnswer:
+			return &failure{outcome: unreadable, err: fmt.Errorf("menu's answer is over %d bytes", maxAnswer)}
+		}
+		if latest, err = read(resp); err != nil {
+			return &failure{outcome: unreadable, err: fmt.Errorf("menu's answer: %w", err)}
+		}
+		return nil
 	})
+	if err != nil {
+		return nil, away(err)
+	}
+	return latest, nil
+}
+
+// read reads an answer with status 200, whose body is in memory.
+func read(resp *http.Response) (*order.Catalog, error) {
+	answer, err := menuapi.ParseGetCatalogResponse(resp)
+	if err != nil {
+		return nil, err
+	}
+	if answer.JSON200 == nil {
+		return nil, errors.New("there is no catalog")
+	}
+	c, err := catalog(*answer.JSON200)
+	if err != nil {
+		return nil, err
+	}
+	c.Tag = resp.Header.Get("ETag")
+	return c, nil
 }
 
 // catalog returns an error where anything is missing: a pizza without a price

@@ -25,20 +25,8 @@ func TestContract(t *testing.T) {
 	}
 	bbq := []order.NewLine{{PizzaID: "bbq_ckn_l"}}
 	menu.Consume(t, map[string]func(*testing.T, string){
-		"prices in the order of the lines, and why a line has none": func(t *testing.T, url string) {
-			got, err := client(t, url).Quote(t.Context(), []order.NewLine{
-				{PizzaID: "bbq_ckn_l"}, {Name: "The Hawaiian Pizza", Size: "S"}, {Name: "The Hawaiian Pizza", Size: "XXL"}, {PizzaID: "durian_l"},
-			})
-			want := []order.Price{
-				{PizzaID: "bbq_ckn_l", Unit: money.MustParse("20.75")}, {PizzaID: "hawaiian_s", Unit: money.MustParse("10.5")},
-				{Refused: order.UnknownSize}, {Refused: order.UnknownPizza},
-			}
-			if diff := cmp.Diff(want, got); diff != "" || err != nil {
-				t.Errorf("%v\n%s", err, diff)
-			}
-		},
 		"everything that prices are made of": func(t *testing.T, url string) {
-			catalog, err := client(t, url).Catalog(t.Context())
+			catalog, err := client(t, url).Catalog(t.Context(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -46,13 +34,18 @@ func TestContract(t *testing.T) {
 			if catalog.Version != 7 || !cmp.Equal(got, []order.Price{{PizzaID: "bbq_ckn_l", Unit: money.MustParse("20.75")}}) {
 				t.Errorf("version %d, %v", catalog.Version, got)
 			}
+			if catalog.Tag == "" {
+				t.Error("no ETag: each read would be of the whole catalog")
+			}
 		},
-		"prices while there are none, and when to ask again": func(t *testing.T, url string) {
-			_, err := client(t, url).Quote(t.Context(), bbq)
-			mustWait(t, err)
+		"the same again, while it has not changed": func(t *testing.T, url string) {
+			held := &order.Catalog{Tag: `"5f1c"`}
+			if got, err := client(t, url).Catalog(t.Context(), held); err != nil || got != held {
+				t.Errorf("%+v, %v", got, err)
+			}
 		},
 		"the catalog while there is none, and when to ask again": func(t *testing.T, url string) {
-			_, err := client(t, url).Catalog(t.Context())
+			_, err := client(t, url).Catalog(t.Context(), nil)
 			mustWait(t, err)
 		},
 	})

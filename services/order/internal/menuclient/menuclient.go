@@ -17,8 +17,6 @@
 package menuclient
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -30,10 +28,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/pizza/pkg/fault"
-	"example.com/pizza/pkg/problem"
 	"example.com/pizza/pkg/telemetry"
 	"example.com/pizza/services/order/internal/menuclient/menuapi"
-	"example.com/pizza/services/order/internal/order"
 )
 
 const (
@@ -42,7 +38,7 @@ const (
 	idleTimeout = time.Minute     // shorter than the server's, so that we close a connection and not it
 )
 
-// Client is an order.Pricer.
+// Client reads the catalog of menu.
 type Client struct {
 	menu      *menuapi.Client
 	transport *http.Transport
@@ -70,56 +66,6 @@ func New(c Config, log *slog.Logger, registry prometheus.Registerer) (*Client, e
 
 // Close gives the connections back.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
-
-// Quote prices all lines with one call. It returns Unavailable when menu gives
-// no prices.
-func (c *Client) Quote(ctx context.Context, lines []order.NewLine) ([]order.Price, error) {
-	send := func(ctx context.Context) (*http.Response, error) { return c.menu.Quote(ctx, request(lines)) }
-	return ask(ctx, c.guard, "quote", send, func(resp *http.Response) ([]order.Price, error) {
-		answer, err := menuapi.ParseQuoteResponse(resp)
-		if err != nil {
-			return nil, err
-		}
-		if answer.JSON200 == nil || len(answer.JSON200.Lines) != len(lines) {
-			return nil, errors.New("there is not one line per line")
-		}
-		return prices(answer.JSON200.Lines)
-	})
-}
-
-// ask makes one guarded call of an operation that only reads. send sends the
-// request, read understands an answer with status 200, whose body is in memory.
-func ask[T any](ctx context.Context, g *guard, operation string,
-	send func(context.Context) (*http.Response, error), read func(*http.Response) (T, error),
-) (T, error) {
-	var result T
-	err := g.call(ctx, operation, func(ctx context.Context) (err error) {
-		resp, err := send(ctx)
-		if err != nil {
-			return broken(ctx, err)
-		}
-		body, err := readAll(resp)
-		if err != nil {
-			return broken(ctx, err)
-		}
-		resp.Body = io.NopCloser(bytes.NewReader(body))
-		if resp.StatusCode != http.StatusOK {
-			return refusal(resp.StatusCode, problem.Read(resp))
-		}
-		if len(body) > maxAnswer {
-			return &failure{outcome: unreadable, err: fmt.Errorf("menu's answer is over %d bytes", maxAnswer)}
-		}
-		if result, err = read(resp); err != nil {
-			return &failure{outcome: unreadable, err: fmt.Errorf("menu's answer: %w", err)}
-		}
-		return nil
-	})
-	if err != nil {
-		var none T
-		return none, away(err)
-	}
-	return result, nil
-}
 
 // readAll reads a body to its end, so that its connection can be used again,
 // or to one byte more than it may have.

@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const fine = `{"catalog_version":1,"lines":[{"pizza_id":"bbq_ckn_l","unit_price":20.75}]}`
+const fine = `{"catalog_version":1,"pizzas":[{"pizza_id":"bbq_ckn_l","pizza_nm":"B","size":"L","unit_price":20.75}],"pizza_nms":["B"]}`
 
 // asked is a client of a stub of menu, and what can be seen of both.
 type asked struct {
@@ -35,15 +35,15 @@ type asked struct {
 	log      bytes.Buffer // read only when nobody writes
 }
 
-// ask returns a client of a menu that answers with quote. c holds what is
+// ask returns a client of a menu that answers with catalog. c holds what is
 // special; the rest is such that time decides nothing.
-func ask(t *testing.T, c menuclient.Config, quote http.HandlerFunc) *asked {
+func ask(t *testing.T, c menuclient.Config, catalog http.HandlerFunc) *asked {
 	t.Helper()
 	a := &asked{registry: prometheus.NewRegistry()}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a.calls.Add(1)
 		w.Header().Set("Content-Type", "application/json")
-		quote(w, r)
+		catalog(w, r)
 	}))
 	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
 		if s == http.StateNew {
@@ -65,8 +65,8 @@ func ask(t *testing.T, c menuclient.Config, quote http.HandlerFunc) *asked {
 	return a
 }
 
-func (a *asked) quote(ctx context.Context) error {
-	_, err := a.Quote(ctx, []order.NewLine{{PizzaID: "bbq_ckn_l"}})
+func (a *asked) catalog(ctx context.Context) error {
+	_, err := a.Catalog(ctx, nil)
 	return err
 }
 
@@ -128,7 +128,7 @@ func answer(status int, header ...string) http.HandlerFunc {
 func TestAttempts(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		quote    http.HandlerFunc
+		catalog  http.HandlerFunc
 		attempts int64
 		outcome  string
 	}{
@@ -150,18 +150,47 @@ func TestAttempts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := ask(t, menuclient.Config{Attempts: 3}, test.quote)
-			mustBeAway(t, a.quote(t.Context()))
+			a := ask(t, menuclient.Config{Attempts: 3}, test.catalog)
+			mustBeAway(t, a.catalog(t.Context()))
 			if n := a.calls.Load(); n != test.attempts {
 				t.Errorf("menu was asked %d times, want %d", n, test.attempts)
 			}
-			if n := a.metric(t, "menu_client_attempts_total", "operation", "quote", "outcome", test.outcome); n != float64(test.attempts) {
+			if n := a.metric(t, "menu_client_attempts_total", "operation", "catalog", "outcome", test.outcome); n != float64(test.attempts) {
 				t.Errorf("%v attempts are counted as %s", n, test.outcome)
 			}
-			if n := a.metric(t, "menu_client_call_duration_seconds", "operation", "quote", "outcome", test.outcome); n != 1 {
+			if n := a.metric(t, "menu_client_call_duration_seconds", "operation", "catalog", "outcome", test.outcome); n != 1 {
 				t.Errorf("%v calls are counted as %s", n, test.outcome)
 			}
 		})
+	}
+}
+
+// What menu says is unchanged is not read again, and nothing else is taken for it.
+func TestUnchanged(t *testing.T) {
+	t.Parallel()
+	const tag = `"a tag"`
+	a := ask(t, menuclient.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", tag)
+		if r.Header.Get("If-None-Match") == tag {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		_, _ = w.Write([]byte(fine))
+	})
+	first, err := a.Catalog(t.Context(), nil)
+	if err != nil || first.Tag != tag {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	if again, err := a.Catalog(t.Context(), first); err != nil || again != first {
+		t.Errorf("unchanged: %p, want %p, %v", again, first, err)
+	}
+	for _, held := range []*order.Catalog{nil, {}, {Tag: `"another tag"`}} {
+		if again, err := a.Catalog(t.Context(), held); err != nil || again == held || again.Version != 1 {
+			t.Errorf("with %+v: %+v, %v", held, again, err)
+		}
+	}
+	if n := a.connections.Load(); n != 1 {
+		t.Errorf("%d connections", n)
 	}
 }
 
@@ -176,7 +205,7 @@ func TestSecondAttemptHelps(t *testing.T) {
 		}
 		_, _ = w.Write([]byte(fine))
 	})
-	if err := a.quote(t.Context()); err != nil {
+	if err := a.catalog(t.Context()); err != nil {
 		t.Error(err)
 	}
 	if n := a.metric(t, "menu_client_call_duration_seconds", "outcome", "ok"); n != 1 {
@@ -191,7 +220,7 @@ func TestAttemptTimesOut(t *testing.T) {
 		_, _ = r.Body.Read(make([]byte, 1<<10)) // net/http notices that a caller hangs up only after the body
 		<-r.Context().Done()
 	})
-	mustBeAway(t, a.quote(t.Context()))
+	mustBeAway(t, a.catalog(t.Context()))
 	if n := a.metric(t, "menu_client_attempts_total", "outcome", "timeout"); n != 2 {
 		t.Errorf("%v attempts ran out of time, want 2", n)
 	}
@@ -201,7 +230,7 @@ func TestAttemptTimesOut(t *testing.T) {
 func TestFaultSurvivesTheHop(t *testing.T) {
 	t.Parallel()
 	a := ask(t, menuclient.Config{}, answer(503, "Retry-After", "30"))
-	f := told(t, a.quote(t.Context()))
+	f := told(t, a.catalog(t.Context()))
 	if f.RetryAfter != 30*time.Second {
 		t.Errorf("told to come back after %s", f.RetryAfter)
 	}
@@ -223,7 +252,7 @@ func TestConnectionIsReused(t *testing.T) {
 		_, _ = w.Write([]byte(fine))
 	})
 	for range 10 {
-		_ = a.quote(t.Context())
+		_ = a.catalog(t.Context())
 	}
 	if n := a.connections.Load(); a.calls.Load() != 10 || n != 1 {
 		t.Errorf("%d connections for %d calls", n, a.calls.Load())
@@ -243,7 +272,7 @@ func TestBulkhead(t *testing.T) {
 	var calls sync.WaitGroup
 	for range places {
 		calls.Go(func() {
-			if err := a.quote(t.Context()); err != nil {
+			if err := a.catalog(t.Context()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -254,7 +283,7 @@ func TestBulkhead(t *testing.T) {
 	if n := a.metric(t, "menu_client_calls_in_flight"); n != places {
 		t.Errorf("%v calls in flight", n)
 	}
-	mustBeAway(t, a.quote(t.Context()))
+	mustBeAway(t, a.catalog(t.Context()))
 	close(release)
 	calls.Wait()
 	if n, state := a.metric(t, "menu_client_call_duration_seconds", "outcome", "full"), a.metric(t, "menu_client_breaker_state"); n != 1 || state != 0 {

@@ -21,6 +21,7 @@ type Pizza struct {
 // GetCatalog. It never changes.
 type Catalog struct {
 	Version int64
+	Tag     string // by which menu knows the catalog again; empty where nobody asks
 
 	byID    map[string]Pizza
 	byLabel map[label]Pizza

@@ -10,7 +10,7 @@ import (
 )
 
 const catalog = `-- name: Catalog :many
-SELECT v.version, v.mark::text AS mark,
+SELECT v.version, v.mark::text AS mark, v.cache_key,
        t.pizza_type_id, t.pizza_nm, t.pizza_categ, t.pizza_img_url,
        p.pizza_id, p.size, p.price
 FROM catalog_version v
@@ -22,6 +22,7 @@ ORDER BY t.pizza_type_id, p.pizza_id
 type CatalogRow struct {
 	Version     int64
 	Mark        string
+	CacheKey    []byte
 	PizzaTypeID *string
 	PizzaNm     *string
 	PizzaCateg  *string
@@ -46,6 +47,7 @@ func (q *Queries) Catalog(ctx context.Context) ([]CatalogRow, error) {
 		if err := rows.Scan(
 			&i.Version,
 			&i.Mark,
+			&i.CacheKey,
 			&i.PizzaTypeID,
 			&i.PizzaNm,
 			&i.PizzaCateg,
@@ -197,14 +199,19 @@ func (q *Queries) LockCatalog(ctx context.Context) error {
 }
 
 const mark = `-- name: Mark :one
-SELECT mark::text AS mark FROM catalog_version
+SELECT mark::text AS mark, cache_key FROM catalog_version
 `
 
-func (q *Queries) Mark(ctx context.Context) (string, error) {
+type MarkRow struct {
+	Mark     string
+	CacheKey []byte
+}
+
+func (q *Queries) Mark(ctx context.Context) (MarkRow, error) {
 	row := q.db.QueryRow(ctx, mark)
-	var mark string
-	err := row.Scan(&mark)
-	return mark, err
+	var i MarkRow
+	err := row.Scan(&i.Mark, &i.CacheKey)
+	return i, err
 }
 
 const updatePizza = `-- name: UpdatePizza :exec

@@ -2,7 +2,7 @@
 -- The version and all rows in one statement, which sees one moment: they always
 -- belong together. A type without pizzas is a row without a pizza, an empty
 -- catalog one row with the version alone.
-SELECT v.version, v.mark::text AS mark,
+SELECT v.version, v.mark::text AS mark, v.cache_key,
        t.pizza_type_id, t.pizza_nm, t.pizza_categ, t.pizza_img_url,
        p.pizza_id, p.size, p.price
 FROM catalog_version v
@@ -14,7 +14,7 @@ ORDER BY t.pizza_type_id, p.pizza_id;
 SELECT version FROM catalog_version;
 
 -- name: Mark :one
-SELECT mark::text AS mark FROM catalog_version;
+SELECT mark::text AS mark, cache_key FROM catalog_version;
 
 -- name: LockCatalog :exec
 -- One writer at a time, also against the old system, so that what a change has

@@ -4,7 +4,6 @@
 package menuapi
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -16,24 +15,6 @@ import (
 	"example.com/pizza/pkg/money"
 	"github.com/oapi-codegen/runtime"
 )
-
-// Defines values for QuoteError.
-const (
-	UnknownPizza QuoteError = "unknown_pizza"
-	UnknownSize  QuoteError = "unknown_size"
-)
-
-// Valid indicates whether the value is a known member of the QuoteError enum.
-func (e QuoteError) Valid() bool {
-	switch e {
-	case UnknownPizza:
-		return true
-	case UnknownSize:
-		return true
-	default:
-		return false
-	}
-}
 
 // Catalog defines model for Catalog.
 type Catalog struct {
@@ -76,40 +57,11 @@ type Problem struct {
 	Type    string  `json:"type"`
 }
 
-// Quotation defines model for Quotation.
-type Quotation struct {
-	// CatalogVersion The version of the catalog that the prices are of.
-	CatalogVersion int64        `json:"catalog_version"`
-	Lines          []QuotedLine `json:"lines"`
-}
+// AcceptEncoding defines model for AcceptEncoding.
+type AcceptEncoding = string
 
-// QuoteError Why a line has no price:
-// - `unknown_pizza`: no pizza has this id, or no type this name
-// - `unknown_size`: there is a type of this name, but not in this size
-type QuoteError string
-
-// QuoteLine `pizza_id`, or `pizza_nm` and `size`.
-type QuoteLine struct {
-	PizzaID *string `json:"pizza_id,omitempty"`
-	PizzaNm *string `json:"pizza_nm,omitempty"`
-	Size    *string `json:"size,omitempty"`
-}
-
-// QuoteRequest `lines` is required.
-type QuoteRequest struct {
-	// Lines 1 to 50 lines.
-	Lines *[]QuoteLine `json:"lines,omitempty"`
-}
-
-// QuotedLine Either `pizza_id` and `unit_price`, or `error`.
-type QuotedLine struct {
-	// Error Why a line has no price:
-	// - `unknown_pizza`: no pizza has this id, or no type this name
-	// - `unknown_size`: there is a type of this name, but not in this size
-	Error     *QuoteError `json:"error,omitempty"`
-	PizzaID   *string     `json:"pizza_id,omitempty"`
-	UnitPrice *Money      `json:"unit_price,omitempty"`
-}
+// IfNoneMatch defines model for IfNoneMatch.
+type IfNoneMatch = string
 
 // PizzaID defines model for PizzaID.
 type PizzaID = string
@@ -120,20 +72,19 @@ type TypeID = string
 // Internal defines model for Internal.
 type Internal = Problem
 
-// Invalid defines model for Invalid.
-type Invalid = Problem
-
-// TooLarge defines model for TooLarge.
-type TooLarge = Problem
-
 // Unavailable defines model for Unavailable.
 type Unavailable = Problem
 
-// UnsupportedMedia defines model for UnsupportedMedia.
-type UnsupportedMedia = Problem
+// GetCatalogParams defines parameters for GetCatalog.
+type GetCatalogParams struct {
+	// IfNoneMatch ETags of answers that the caller still has, or `*` (RFC 9110, section 13.1.2).
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 
-// QuoteJSONRequestBody defines body for Quote for application/json ContentType.
-type QuoteJSONRequestBody = QuoteRequest
+	// AcceptEncoding Codings that the caller can read (RFC 9110, section 12.5.3). A list with
+	// neither filter nor `sort` is sent as `gzip` where that is wanted; the two
+	// forms have different ETags.
+	AcceptEncoding *AcceptEncoding `json:"Accept-Encoding,omitempty"`
+}
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -211,103 +162,33 @@ type ClientInterface interface {
 
 	// GetCatalog Everything that a quote is made of
 	//
-	// The whole catalog of one version, for who keeps prices. It has every
-	// change that was committed before the request, also those that were not
-	// heard of yet. With it, lines can be priced as `POST /int/menu/quote` prices them. A
-	// line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
+	// The whole catalog of one version, for services that keep prices in memory.
+	// It has every change that was committed before the request. Ask again with
+	// `If-None-Match`, about once a second: 304 says that the prices are still
+	// the latest. With the catalog, lines can be priced as `POST /int/menu/quote` prices
+	// them. A line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
 	// with `pizza_nm` and `size` is the pizza with both; where several have
 	// them, the one with the lowest id (compared by bytes). Where none has, it
 	// is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
 	//
 	// Corresponds with GET /int/menu/catalog (the `GetCatalog` operationId).
-	GetCatalog(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// QuoteWithBody Price the lines of an order
-	//
-	// One call for a whole order. The answer has one line per line of the
-	// request, in the same order, all of one version of the catalog. A pizza
-	// that is not sold is said by the line's `error`, not by an error status.
-	// A line has `pizza_id`, or `pizza_nm` and `size` (matched exactly); with
-	// `pizza_id` the others are not looked at. A line without either is a 400.
-	//
-	// Takes any type of body and a specified content type.
-	//
-	// Corresponds with POST /int/menu/quote (the `Quote` operationId).
-	QuoteWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// Quote Price the lines of an order
-	//
-	// One call for a whole order. The answer has one line per line of the
-	// request, in the same order, all of one version of the catalog. A pizza
-	// that is not sold is said by the line's `error`, not by an error status.
-	// A line has `pizza_id`, or `pizza_nm` and `size` (matched exactly); with
-	// `pizza_id` the others are not looked at. A line without either is a 400.
-	//
-	// Takes a body of the `application/json` content type.
-	//
-	// Corresponds with POST /int/menu/quote (the `Quote` operationId).
-	Quote(ctx context.Context, body QuoteJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetCatalog(ctx context.Context, params *GetCatalogParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // GetCatalog Everything that a quote is made of
 //
-// The whole catalog of one version, for who keeps prices. It has every
-// change that was committed before the request, also those that were not
-// heard of yet. With it, lines can be priced as `POST /int/menu/quote` prices them. A
-// line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
+// The whole catalog of one version, for services that keep prices in memory.
+// It has every change that was committed before the request. Ask again with
+// `If-None-Match`, about once a second: 304 says that the prices are still
+// the latest. With the catalog, lines can be priced as `POST /int/menu/quote` prices
+// them. A line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
 // with `pizza_nm` and `size` is the pizza with both; where several have
 // them, the one with the lowest id (compared by bytes). Where none has, it
 // is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
 //
 // Corresponds with GET /int/menu/catalog (the `GetCatalog` operationId).
-func (c *Client) GetCatalog(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetCatalogRequest(c.Server)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// QuoteWithBody Price the lines of an order
-//
-// One call for a whole order. The answer has one line per line of the
-// request, in the same order, all of one version of the catalog. A pizza
-// that is not sold is said by the line's `error`, not by an error status.
-// A line has `pizza_id`, or `pizza_nm` and `size` (matched exactly); with
-// `pizza_id` the others are not looked at. A line without either is a 400.
-//
-// Takes any type of body and a specified content type.
-//
-// Corresponds with POST /int/menu/quote (the `Quote` operationId).
-func (c *Client) QuoteWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewQuoteRequestWithBody(c.Server, contentType, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// Quote Price the lines of an order
-//
-// One call for a whole order. The answer has one line per line of the
-// request, in the same order, all of one version of the catalog. A pizza
-// that is not sold is said by the line's `error`, not by an error status.
-// A line has `pizza_id`, or `pizza_nm` and `size` (matched exactly); with
-// `pizza_id` the others are not looked at. A line without either is a 400.
-//
-// Takes a body of the `application/json` content type.
-//
-// Corresponds with POST /int/menu/quote (the `Quote` operationId).
-func (c *Client) Quote(ctx context.Context, body QuoteJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewQuoteRequest(c.Server, body)
+func (c *Client) GetCatalog(ctx context.Context, params *GetCatalogParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCatalogRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -319,7 +200,7 @@ func (c *Client) Quote(ctx context.Context, body QuoteJSONRequestBody, reqEditor
 }
 
 // NewGetCatalogRequest constructs an http.Request for the GetCatalog method
-func NewGetCatalogRequest(server string) (*http.Request, error) {
+func NewGetCatalogRequest(server string, params *GetCatalogParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -342,45 +223,31 @@ func NewGetCatalogRequest(server string) (*http.Request, error) {
 		return nil, err
 	}
 
-	return req, nil
-}
+	if params != nil {
 
-// NewQuoteRequest calls the generic Quote builder with application/json body
-func NewQuoteRequest(server string, body QuoteJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+		if params.AcceptEncoding != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Accept-Encoding", *params.AcceptEncoding, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Accept-Encoding", headerParam1)
+		}
+
 	}
-	bodyReader = bytes.NewReader(buf)
-	return NewQuoteRequestWithBody(server, "application/json", bodyReader)
-}
-
-// NewQuoteRequestWithBody constructs an http.Request for the Quote method, with any body, and a specified content type
-func NewQuoteRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
-	var err error
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/int/menu/quote")
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
-	if err != nil {
-		return nil, err
-	}
-
-	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -431,10 +298,11 @@ type ClientWithResponsesInterface interface {
 
 	// GetCatalogWithResponse Everything that a quote is made of
 	//
-	// The whole catalog of one version, for who keeps prices. It has every
-	// change that was committed before the request, also those that were not
-	// heard of yet. With it, lines can be priced as `POST /int/menu/quote` prices them. A
-	// line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
+	// The whole catalog of one version, for services that keep prices in memory.
+	// It has every change that was committed before the request. Ask again with
+	// `If-None-Match`, about once a second: 304 says that the prices are still
+	// the latest. With the catalog, lines can be priced as `POST /int/menu/quote` prices
+	// them. A line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
 	// with `pizza_nm` and `size` is the pizza with both; where several have
 	// them, the one with the lowest id (compared by bytes). Where none has, it
 	// is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
@@ -442,33 +310,23 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /int/menu/catalog (the `GetCatalog` operationId).
-	GetCatalogWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCatalogResponse, error)
+	GetCatalogWithResponse(ctx context.Context, params *GetCatalogParams, reqEditors ...RequestEditorFn) (*GetCatalogResponse, error)
+}
 
-	// QuoteWithBodyWithResponse Price the lines of an order
-	//
-	// One call for a whole order. The answer has one line per line of the
-	// request, in the same order, all of one version of the catalog. A pizza
-	// that is not sold is said by the line's `error`, not by an error status.
-	// A line has `pizza_id`, or `pizza_nm` and `size` (matched exactly); with
-	// `pizza_id` the others are not looked at. A line without either is a 400.
-	//
-	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /int/menu/quote (the `Quote` operationId).
-	QuoteWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*QuoteResponse, error)
+// GetCatalogResponse200Headers the declared response headers of an HTTP 200 response for GetCatalog
+type GetCatalogResponse200Headers struct {
+	CacheControl    string
+	ContentEncoding *string
+	ETag            string
+	Vary            *string
+}
 
-	// QuoteWithResponse Price the lines of an order
-	//
-	// One call for a whole order. The answer has one line per line of the
-	// request, in the same order, all of one version of the catalog. A pizza
-	// that is not sold is said by the line's `error`, not by an error status.
-	// A line has `pizza_id`, or `pizza_nm` and `size` (matched exactly); with
-	// `pizza_id` the others are not looked at. A line without either is a 400.
-	//
-	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /int/menu/quote (the `Quote` operationId).
-	QuoteWithResponse(ctx context.Context, body QuoteJSONRequestBody, reqEditors ...RequestEditorFn) (*QuoteResponse, error)
+// GetCatalogResponse304Headers the declared response headers of an HTTP 304 response for GetCatalog
+type GetCatalogResponse304Headers struct {
+	CacheControl    string
+	ContentEncoding *string
+	ETag            string
+	Vary            *string
 }
 
 // GetCatalogResponse503Headers the declared response headers of an HTTP 503 response for GetCatalog
@@ -485,6 +343,10 @@ type GetCatalogResponse struct {
 	ApplicationProblemJSON500 *Internal
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetCatalogResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetCatalogResponse304Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetCatalogResponse503Headers
 }
@@ -533,95 +395,13 @@ func (r GetCatalogResponse) ContentType() string {
 	return ""
 }
 
-// QuoteResponse503Headers the declared response headers of an HTTP 503 response for Quote
-type QuoteResponse503Headers struct {
-	RetryAfter *int
-}
-
-type QuoteResponse struct {
-	Body         []byte
-	HTTPResponse *http.Response
-	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *Quotation
-	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *Invalid
-	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
-	ApplicationProblemJSON413 *TooLarge
-	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
-	ApplicationProblemJSON415 *UnsupportedMedia
-	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *Internal
-	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Unavailable
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *QuoteResponse503Headers
-}
-
-// GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r QuoteResponse) GetJSON200() *Quotation {
-	return r.JSON200
-}
-
-// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r QuoteResponse) GetApplicationProblemJSON400() *Invalid {
-	return r.ApplicationProblemJSON400
-}
-
-// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
-func (r QuoteResponse) GetApplicationProblemJSON413() *TooLarge {
-	return r.ApplicationProblemJSON413
-}
-
-// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
-func (r QuoteResponse) GetApplicationProblemJSON415() *UnsupportedMedia {
-	return r.ApplicationProblemJSON415
-}
-
-// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r QuoteResponse) GetApplicationProblemJSON500() *Internal {
-	return r.ApplicationProblemJSON500
-}
-
-// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r QuoteResponse) GetApplicationProblemJSON503() *Unavailable {
-	return r.ApplicationProblemJSON503
-}
-
-// GetBody returns the raw response body bytes
-func (r QuoteResponse) GetBody() []byte {
-	return r.Body
-}
-
-// Status returns HTTPResponse.Status
-func (r QuoteResponse) Status() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Status
-	}
-	return http.StatusText(0)
-}
-
-// StatusCode returns HTTPResponse.StatusCode
-func (r QuoteResponse) StatusCode() int {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.StatusCode
-	}
-	return 0
-}
-
-// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r QuoteResponse) ContentType() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Header.Get("Content-Type")
-	}
-	return ""
-}
-
 // GetCatalogWithResponse Everything that a quote is made of
 //
-// The whole catalog of one version, for who keeps prices. It has every
-// change that was committed before the request, also those that were not
-// heard of yet. With it, lines can be priced as `POST /int/menu/quote` prices them. A
-// line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
+// The whole catalog of one version, for services that keep prices in memory.
+// It has every change that was committed before the request. Ask again with
+// `If-None-Match`, about once a second: 304 says that the prices are still
+// the latest. With the catalog, lines can be priced as `POST /int/menu/quote` prices
+// them. A line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
 // with `pizza_nm` and `size` is the pizza with both; where several have
 // them, the one with the lowest id (compared by bytes). Where none has, it
 // is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
@@ -629,50 +409,12 @@ func (r QuoteResponse) ContentType() string {
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /int/menu/catalog (the `GetCatalog` operationId).
-func (c *ClientWithResponses) GetCatalogWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCatalogResponse, error) {
-	rsp, err := c.GetCatalog(ctx, reqEditors...)
+func (c *ClientWithResponses) GetCatalogWithResponse(ctx context.Context, params *GetCatalogParams, reqEditors ...RequestEditorFn) (*GetCatalogResponse, error) {
+	rsp, err := c.GetCatalog(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
 	return ParseGetCatalogResponse(rsp)
-}
-
-// QuoteWithBodyWithResponse Price the lines of an order
-//
-// One call for a whole order. The answer has one line per line of the
-// request, in the same order, all of one version of the catalog. A pizza
-// that is not sold is said by the line's `error`, not by an error status.
-// A line has `pizza_id`, or `pizza_nm` and `size` (matched exactly); with
-// `pizza_id` the others are not looked at. A line without either is a 400.
-//
-// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with POST /int/menu/quote (the `Quote` operationId).
-func (c *ClientWithResponses) QuoteWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*QuoteResponse, error) {
-	rsp, err := c.QuoteWithBody(ctx, contentType, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseQuoteResponse(rsp)
-}
-
-// QuoteWithResponse Price the lines of an order
-//
-// One call for a whole order. The answer has one line per line of the
-// request, in the same order, all of one version of the catalog. A pizza
-// that is not sold is said by the line's `error`, not by an error status.
-// A line has `pizza_id`, or `pizza_nm` and `size` (matched exactly); with
-// `pizza_id` the others are not looked at. A line without either is a 400.
-//
-// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with POST /int/menu/quote (the `Quote` operationId).
-func (c *ClientWithResponses) QuoteWithResponse(ctx context.Context, body QuoteJSONRequestBody, reqEditors ...RequestEditorFn) (*QuoteResponse, error) {
-	rsp, err := c.Quote(ctx, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseQuoteResponse(rsp)
 }
 
 // ParseGetCatalogResponse parses an HTTP response from a GetCatalogWithResponse call
@@ -696,6 +438,9 @@ func ParseGetCatalogResponse(rsp *http.Response) (*GetCatalogResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -713,82 +458,70 @@ func ParseGetCatalogResponse(rsp *http.Response) (*GetCatalogResponse, error) {
 	}
 
 	switch {
-	case rsp.StatusCode == 503:
-		var headers GetCatalogResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+	case rsp.StatusCode == 200:
+		var headers GetCatalogResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.CacheControl = value
 		}
-		response.Headers503 = &headers
-	}
-
-	return response, nil
-}
-
-// ParseQuoteResponse parses an HTTP response from a QuoteWithResponse call
-func ParseQuoteResponse(rsp *http.Response) (*QuoteResponse, error) {
-	bodyBytes, err := io.ReadAll(rsp.Body)
-	defer func() { _ = rsp.Body.Close() }()
-	if err != nil {
-		return nil, err
-	}
-
-	response := &QuoteResponse{
-		Body:         bodyBytes,
-		HTTPResponse: rsp,
-	}
-
-	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest Quotation
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
+		if values := rsp.Header.Values("Content-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentEncoding = &value
 		}
-		response.JSON200 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest Invalid
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
 		}
-		response.ApplicationProblemJSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
-		var dest TooLarge
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
+		if values := rsp.Header.Values("Vary"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Vary", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Vary = &value
 		}
-		response.ApplicationProblemJSON413 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
-		var dest UnsupportedMedia
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetCatalogResponse304Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
 		}
-		response.ApplicationProblemJSON415 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Internal
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
+		if values := rsp.Header.Values("Content-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentEncoding = &value
 		}
-		response.ApplicationProblemJSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
 		}
-		response.ApplicationProblemJSON503 = &dest
-
-	}
-
-	switch {
+		if values := rsp.Header.Values("Vary"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Vary", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Vary = &value
+		}
+		response.Headers304 = &headers
 	case rsp.StatusCode == 503:
-		var headers QuoteResponse503Headers
+		var headers GetCatalogResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
