@@ -129,14 +129,18 @@ func (s *Service) Place(ctx context.Context, c Caller, n NewOrder, receipt func(
 // member: whoever has stolen a token that is withdrawn cannot use up the limit of
 // its owner.
 func (s *Service) placeUnkeyed(ctx context.Context, c Caller, n NewOrder, receipt func(Order) (Receipt, error)) (Receipt, error) {
-	if err := ratelimit.Check(ctx, s.orders.Limit.For(c.MemberID)); err != nil {
-		return Receipt{}, err // a member who orders too often costs the database nothing
+	invalid := n.Validate()
+	if invalid == nil {
+		// A member who orders too often costs the database nothing.
+		if err := ratelimit.Check(ctx, s.orders.Limit.For(c.MemberID)); err != nil {
+			return Receipt{}, err
+		}
 	}
 	if err := s.store.Check(ctx, c); err != nil {
 		return Receipt{}, err
 	}
-	if err := n.Validate(); err != nil {
-		return Receipt{}, err
+	if invalid != nil {
+		return Receipt{}, invalid
 	}
 	return s.admitted(ctx, c, n, nil, receipt)
 }
