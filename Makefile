@@ -38,6 +38,15 @@ documents: ## Hold what people read to the code: settings, links, make targets, 
 	@go test -count=1 ./deploy/workflows/...
 	@go test -count=1 -run '^Test(VersionsAreInputs|Bases)$$' ./deploy/images/image ./deploy/images/dockerfile
 
+# Services, events and migrate, each behind a PgBouncer of its own. It is beside make test because that needs Go and
+# PostgreSQL alone. TestDatabaseGone stops the server itself and starts it at the same port.
+.PHONY: pooler-test
+pooler-test: $(WITH_POSTGRES) ## Run the tests of services and migrate behind a PgBouncer in transaction mode
+	$(WITH_POSTGRES) go test -count=1 -tags pgbouncer -run '^Test(PoolerIsRefused|SettingsLeak)$$' ./pkg/pgbouncer ./migrations
+	TEST_POOLER=on $(WITH_POSTGRES) go test -count=1 -skip '^TestDatabaseGone$$' ./pkg/events/postgres ./services/order/internal/postgres \
+		./services/login/internal/... ./services/menu/internal/...
+	TEST_POOLER=on $(WITH_POSTGRES) go test -count=1 -run '^Test(Contract|Place|List|Orders|Repeat|Key|NoClaim)' ./services/order/internal/app
+
 .PHONY: chaos
 chaos: ## Break one part after the other while clients order, CHAOS (default 10) times as long as make test does
 	CHAOS="$${CHAOS:-10}" go test -count=1 -v -timeout 2h -run TestChaos ./deploy/local/e2e

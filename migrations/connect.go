@@ -39,7 +39,7 @@ func connect(ctx context.Context, dsn string) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := pgx.ConnectConfig(ctx, c)
+	conn, err := dial(ctx, c)
 	if err != nil {
 		return nil, explain(err)
 	}

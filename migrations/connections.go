@@ -72,7 +72,7 @@ func connected(ctx context.Context, dsn string, do func(*pgx.Conn) error) (err e
 	if err != nil {
 		return err
 	}
-	conn, err := pgx.ConnectConfig(ctx, c)
+	conn, err := dial(ctx, c)
 	if err != nil {
 		return err
 	}

@@ -168,6 +168,13 @@ func eachOwner(ctx context.Context, dsn string, do func([]provider, *sql.DB) err
 		return err
 	}
 	c.RuntimeParams["lock_timeout"] = lockTimeout
+	conn, err := dial(ctx, c)
+	if err != nil {
+		return explain(err)
+	}
+	if err := conn.Close(ctx); err != nil {
+		return err
+	}
 	db := stdlib.OpenDB(*c)
 	defer func() {
 		if err != nil && ctx.Err() != nil { // what broke off says less than why

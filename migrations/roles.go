@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
@@ -33,7 +32,7 @@ func ApplyRoles(ctx context.Context, adminDSN string, passwords Passwords) (err 
 		return err
 	}
 	c.RuntimeParams["lock_timeout"] = lockTimeout
-	conn, err := pgx.ConnectConfig(ctx, c)
+	conn, err := dial(ctx, c)
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,11 @@
 #!/bin/sh
 # packages.sh: install what the tests need of a Debian or Ubuntu and cannot bring: a
-# PostgreSQL, curl, and for the Dockerfiles buildah and a static busybox.
+# PostgreSQL, curl, PgBouncer, and for the Dockerfiles buildah and a static busybox.
 set -eu
 missing=
 ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || command -v initdb > /dev/null || missing=postgresql
 command -v curl > /dev/null || missing="$missing curl"
+command -v pgbouncer > /dev/null || [ -x /usr/sbin/pgbouncer ] || missing="$missing pgbouncer"
 command -v buildah > /dev/null || missing="$missing buildah"
 command -v busybox > /dev/null || missing="$missing busybox-static"
 [ -n "$missing" ] || exit 0

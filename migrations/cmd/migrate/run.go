@@ -38,6 +38,7 @@ Where the database is (environment):
   DB_HOST DB_PORT DB_NAME        its parts; DB_PORT is 5432 by default
   DB_USER DB_PASSWORD
   DB_SSLMODE DB_SSLROOTCERT      prefer, and the system's authorities, by default
+That has to be the server itself: through a pooler, migrate stops at once.
 Nothing else counts: neither libpq's variables (PGHOST, PGSERVICE, ...) nor its files.
 
 "roles" connects as a superuser, or as the owner of database and tables that may

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/services/order/internal/order"
 	"example.com/pizza/services/order/internal/postgres/db"
 )
@@ -47,7 +48,7 @@ func in(t *testing.T, zone, id, moment string, lines int) listed {
 func keep(t *testing.T, memberID string, orders []listed) (*Store, *migrationstest.Database) {
 	t.Helper()
 	d := migrationstest.NewSeeded(t)
-	admin := openPool(t, d.URL(""), "on", 1)
+	admin := openPool(t, pgtest.Config(t, d.URL("")), 1)
 	var b pgx.Batch
 	for _, o := range orders {
 		var placed *time.Time
@@ -60,7 +61,7 @@ func keep(t *testing.T, memberID string, orders []listed) (*Store, *migrationste
 	if err := admin.SendBatch(t.Context(), &b).Close(); err != nil {
 		t.Fatal(err)
 	}
-	return NewStore(openPool(t, d.URL("order_svc"), "on", 1)), d
+	return NewStore(openPool(t, pgtest.Config(t, d.URL("order_svc")), 1)), d
 }
 
 // mustPage walks all pages, and checks that they are these orders, whole, in this order.

@@ -10,7 +10,6 @@ import (
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/postgres"
-	"example.com/pizza/pkg/txpooler"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -22,21 +21,24 @@ type way struct {
 	admin *pgxpool.Pool // sees everything
 }
 
-// ways runs a test against the server, as a service reaches it, and through a
-// pooler in transaction mode.
+// ways runs a test against the server, as a service reaches it, or, with `make
+// pooler-test`, through a PgBouncer with one connection for three of the pool.
 func ways(t *testing.T, test func(*testing.T, way)) {
 	t.Helper()
-	for name, open := range map[string]func(*testing.T, string) *pgxpool.Pool{
-		"direct":            func(t *testing.T, dsn string) *pgxpool.Pool { return openPool(t, dsn, "on", 1) },
-		"direct_unprepared": func(t *testing.T, dsn string) *pgxpool.Pool { return openPool(t, dsn, "off", 1) },
-		"pooler": func(t *testing.T, dsn string) *pgxpool.Pool {
-			return openPool(t, txpooler.Start(t, dsn, 1), "off", 3)
-		},
-	} {
+	all := map[string]func(*testing.T, string) *pgxpool.Pool{
+		"direct":            func(t *testing.T, dsn string) *pgxpool.Pool { return openPool(t, directly(t, dsn, "on"), 1) },
+		"direct_unprepared": func(t *testing.T, dsn string) *pgxpool.Pool { return openPool(t, directly(t, dsn, "off"), 1) },
+	}
+	if pgtest.Pooled() {
+		all = map[string]func(*testing.T, string) *pgxpool.Pool{
+			"pooler": func(t *testing.T, dsn string) *pgxpool.Pool { return openPool(t, pgtest.Pooler(t, dsn, 1), 3) },
+		}
+	}
+	for name, open := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db := migrationstest.NewSeeded(t)
-			w := way{NewStore(open(t, db.URL("order_svc"))), openPool(t, db.URL(""), "on", 2)}
+			w := way{NewStore(open(t, db.URL("order_svc"))), openPool(t, pgtest.Config(t, db.URL("")), 2)}
 			// Ada and Bob have ordered: a and b, with as many lines as the quantities say.
 			w.exec(t, `
 				INSERT INTO orders (order_id, member_id, date, time) VALUES ('a', 'ada', 'd', 't'), ('b', 'bob', 'd', 't')`)
@@ -50,10 +52,16 @@ func ways(t *testing.T, test func(*testing.T, way)) {
 	}
 }
 
-func openPool(t *testing.T, dsn, prepared string, conns int32) *pgxpool.Pool {
+func directly(t *testing.T, dsn, prepared string) postgres.Config {
 	t.Helper()
 	c := pgtest.Config(t, dsn)
-	c.Prepared, c.MaxConns = prepared, conns
+	c.Prepared = prepared
+	return c
+}
+
+func openPool(t *testing.T, c postgres.Config, conns int32) *pgxpool.Pool {
+	t.Helper()
+	c.MaxConns = conns
 	pool, err := postgres.Open(t.Context(), c, "order", prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
