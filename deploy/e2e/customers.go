@@ -261,6 +261,7 @@ func detail(body []byte) string {
 
 type answer struct {
 	status int
+	header http.Header
 	body   []byte
 }
 
@@ -289,5 +290,5 @@ func (c *customers) send(ctx context.Context, method, path, contentType, body, t
 	}
 	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(res.Body)
-	return answer{res.StatusCode, text}, err
+	return answer{res.StatusCode, res.Header, text}, err
 }

@@ -127,7 +127,7 @@ func networkPolicy(s Settings) map[string]any {
 	return object{
 		"ingressController": namespace(s.IngressNamespace), "dns": dns,
 		"prometheus": namespace(s.Namespace + monitoring),
-		"database": object{"cidrs": []string{s.Host + "/32"}},
+		"database":   object{"cidrs": []string{s.Host + "/32"}},
 	}
 }
 
