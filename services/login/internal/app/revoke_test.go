@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -96,6 +97,34 @@ func TestHeadRevokesNothing(t *testing.T) {
 	apitest.Decode[api.GoodToken](t, s.verify(t, token), http.StatusOK)
 	s.Get(t, "/login/logout/", "Authorization", "Bearer "+token)
 	s.mustBeRevoked(t, token)
+}
+
+// A login that replaces an old hash ends no session, and a password that support
+// changes by SQL ends all of them; the new one logs in.
+func TestPasswordChangedBySQL(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.New(t)
+	s, replica, conn := start(t, db), start(t, db), superuser(t, db)
+	for id, value := range stored() {
+		exec(t, conn, "INSERT INTO member VALUES ($1, $2, 'x')", id, value)
+		before, err := keysAt(time.Now()).Issue(id, 0, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rehashed := s.login(t, id, "pizza1234")
+		if now := query[string](t, conn, "SELECT member_pwd FROM member WHERE member_id = '"+id+"'"); now == value && !strings.HasPrefix(value, "$argon2id$") {
+			t.Errorf("%s: the old form stays", id)
+		}
+		for _, raw := range []string{before, rehashed} {
+			apitest.Decode[api.GoodToken](t, replica.verify(t, raw), http.StatusOK)
+		}
+		exec(t, conn, "UPDATE member SET member_pwd = 'a temporary one' WHERE member_id = $1", id)
+		for _, raw := range []string{before, rehashed} {
+			replica.mustBeRevoked(t, raw)
+		}
+		apitest.Decode[api.GoodToken](t, replica.verify(t, s.login(t, id, "a temporary one")), http.StatusOK)
+		apitest.Decode[api.GoodToken](t, replica.verify(t, s.login(t, id, "a temporary one")), http.StatusOK) // it is a hash by now
+	}
 }
 
 func TestRevokeMemberRefuses(t *testing.T) {
