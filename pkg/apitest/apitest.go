@@ -14,6 +14,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -108,6 +109,11 @@ func (t *Transport) input(r *http.Request, body []byte) *openapi3filter.RequestV
 	for _, path := range spellings(r.URL.Path) {
 		clone := r.Clone(r.Context())
 		clone.URL.Path, clone.URL.RawPath = path, ""
+		clone.URL.RawQuery = escape(clone.URL.RawQuery)
+		body = bytes.TrimPrefix(body, []byte("\ufeff"))
+		if strings.HasPrefix(clone.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+			body = []byte(escape(string(body)))
+		}
 		clone.Body = io.NopCloser(bytes.NewReader(body))
 		if clone.Header.Get("Content-Type") == "" {
 			clone.Header.Set("Content-Type", "application/json") // as package bind reads it
@@ -130,6 +136,21 @@ func (t *Transport) input(r *http.Request, body []byte) *openapi3filter.RequestV
 		}
 	}
 	return nil
+}
+
+// unescaped is a percent-encoded byte, or what net/url refuses and the URL
+// Standard takes for a character.
+var unescaped = regexp.MustCompile(`%[0-9A-Fa-f]{2}|%|;`)
+
+// escape writes a form or a query so that net/url reads what the URL Standard
+// reads in it.
+func escape(form string) string {
+	return unescaped.ReplaceAllStringFunc(form, func(s string) string {
+		if len(s) == 1 {
+			return url.QueryEscape(s)
+		}
+		return s
+	})
 }
 
 // spellings returns the documented forms of a path that is served bare and

@@ -7,21 +7,27 @@
 // here; what the values mean is the business of the service behind. Unknown
 // fields are ignored, and null counts as absent.
 //
+// A body says one thing to every reader, or it is refused (RFC 7493): no string or
+// name in it may have half of a surrogate pair or bytes that are not UTF-8, no
+// object may have a name twice, and a field that has several names (the struct
+// tag alias has the first one) must not have different values under them. Forms,
+// and the queries of URLs, are read as the URL Standard says.
+//
 // Names lets a handler take a field under an old and a new name, and still name
-// it in errors as the caller did.
+// it in errors as the caller did. Parameter reads the parameters of a query or a
+// header that are not plain text.
 package bind
 
 import (
-	"encoding/json"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
-	"net/url"
+	"reflect"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
@@ -31,6 +37,8 @@ import (
 const (
 	mediaJSON = "application/json"
 	mediaForm = "application/x-www-form-urlencoded"
+
+	byteOrderMark = "\ufeff" // ignored where a body begins (RFC 8259, section 8.1)
 )
 
 // Rules returns which rules of its service a body breaks, as Invalid with the
@@ -62,6 +70,9 @@ func (b Binder) Bind(target any, c echo.Context) error {
 		return TooLarge(tooLarge.Limit)
 	case err != nil:
 		return fault.Wrap(err, fault.Invalid, "the body could not be read")
+	}
+	body = bytes.TrimPrefix(body, []byte(byteOrderMark))
+	switch {
 	case len(body) == 0:
 		return fault.Wrap(io.EOF, fault.Invalid, "the body is empty; a JSON object is expected")
 	case media == mediaForm:
@@ -119,33 +130,31 @@ func mediaType(contentType string) (string, error) {
 // JSON reads a JSON object into the struct that target points to. It returns
 // Invalid.
 func JSON(body []byte, target any) error {
-	if !utf8.Valid(body) {
-		return fault.New(fault.Invalid, "the body must be UTF-8")
-	}
-	if !json.Valid(body) {
+	var w walk
+	v, ok := parse(body, "", &w.report)
+	switch {
+	case !ok:
 		return fault.New(fault.Invalid, "the body is not valid JSON")
-	}
-	object, ok := object(body)
-	if !ok {
+	case v.kind != object:
 		return fault.New(fault.Invalid, "the body must be a JSON object")
 	}
-	return read(object, target)
+	return w.read(v, target)
 }
 
-// Form reads an application/x-www-form-urlencoded body into the struct that
-// target points to. A field that is no string, such as a list, is given as JSON
-// text. It returns Invalid.
-func Form(body []byte, target any) error {
-	values, err := url.ParseQuery(string(body))
-	if err != nil {
-		return fault.Wrap(err, fault.Invalid, "the body is not a valid form")
-	}
-	fields := make(map[string]value, len(values))
-	for name, v := range values {
-		if slices.ContainsFunc(append(v, name), func(s string) bool { return !utf8.ValidString(s) }) {
-			return fault.New(fault.Invalid, "the body must be UTF-8")
+// read fills the struct that target points to, and returns every bad field.
+func (w *walk) read(v value, target any) error {
+	w.fill(v, reflect.ValueOf(target).Elem(), "")
+	return w.err()
+}
+
+// isFieldOf reports whether the struct that target points to has a field of this
+// name.
+func isFieldOf(target any, name string) bool {
+	t := reflect.TypeOf(target).Elem()
+	for i := range t.NumField() {
+		if tag, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ","); tag == name && tag != "-" {
+			return true
 		}
-		fields[name] = value{text: v[0], form: true, repeated: len(v) > 1}
 	}
-	return read(fields, target)
+	return false
 }

@@ -27,6 +27,8 @@ type parcel struct {
 	Codes  []string      `json:"codes"`
 	To     *address      `json:"to,omitempty"`
 	City   string        `json:"city"` // required by its document, so no pointer
+	Title  *string       `json:"title,omitempty" alias:"name"`
+	Label  *string       `json:"label,omitempty" alias:"name"`
 
 	Extra map[string]any `json:"-"`
 }
@@ -96,7 +98,19 @@ func TestBind(t *testing.T) {
 		"number_in_a_form_is_text":      {asForm, "name=007", parcel{Name: ptr("007")}},
 		"list_in_a_form_after_a_blank":  {asForm, "codes=+[]", parcel{Codes: []string{}}},
 		"empty_list_is_there":           {asJSON, `{"lines":[]}`, parcel{Lines: &[]line{}}},
-		"last_of_two_keys_counts":       {asJSON, `{"name":"a","name":"b"}`, parcel{Name: ptr("b")}},
+		"surrogate_pair":                {asJSON, `{"name":"\ud83c\udf55"}`, parcel{Name: ptr("🍕")}},
+		"every_escape":                  {asJSON, `{"na\u006de":"\"\\\/\b\f\n\r\t\u00e9"}`, parcel{Name: ptr("\"\\/\b\f\n\r\té")}},
+		"replacement_character_as_such": {asJSON, `{"name":"\ufffd\uFFFD"}`, parcel{Name: ptr("\ufffd\ufffd")}},
+		"escaped_backslash_before_u":    {asJSON, `{"name":"\\ud800"}`, parcel{Name: ptr(`\ud800`)}},
+		"byte_order_mark_json":          {asJSON, "\ufeff{\"city\":\"x\"}", parcel{City: "x"}},
+		"byte_order_mark_form":          {asForm, "\ufeffcity=x", parcel{City: "x"}},
+		"same_names_in_two_objects":     {asJSON, `{"lines":[{"item":"a"},{"item":"a"}],"to":{"street":"a","next":{"street":"a"}}}`, parcel{Lines: &[]line{{Item: ptr("a")}, {Item: ptr("a")}}, To: &address{Street: ptr("a"), Next: &address{Street: ptr("a")}}}},
+		"alias":                         {asJSON, `{"title":"a"}`, parcel{Title: ptr("a")}},
+		"alias_that_says_the_same":      {asJSON, `{"name":"a","title":"a"}`, parcel{Name: ptr("a"), Title: ptr("a")}},
+		"alias_that_is_null":            {asJSON, `{"name":"a","title":null}`, parcel{Name: ptr("a")}},
+		"semicolon_in_a_form":           {asForm, "name=cheese;pizza9&city=a%3Bb", parcel{Name: ptr("cheese;pizza9"), City: "a;b"}},
+		"percent_in_a_form":             {asForm, "name=100%&city=%zz%4", parcel{Name: ptr("100%"), City: "%zz%4"}},
+		"equals_in_a_form":              {asForm, "name=a=b&&=&city", parcel{Name: ptr("a=b")}},
 		"whole_numbers_in_any_spelling": {asJSON, `{"weight":2.0,"floor":-0.3e1}`, parcel{Weight: ptr(2), Floor: ptr(int32(-3))}},
 		"largest_numbers":               {asJSON, `{"weight":9007199254740991,"floor":-2147483648}`, parcel{Weight: ptr(9007199254740991), Floor: ptr(int32(-2147483648))}},
 		"numbers_are_doubles":           {asJSON, `{"weight":1e-400,"floor":1.0000000000000000000001}`, parcel{Weight: ptr(0), Floor: ptr(int32(1))}},
@@ -124,33 +138,28 @@ func TestBindRefuses(t *testing.T) {
 		code              fault.Code
 		detail            string
 	}{
-		"broken_json":         {asJSON, `{"name":`, fault.Invalid, "the body is not valid JSON"},
-		"text_after_it":       {asJSON, `{} {}`, fault.Invalid, "the body is not valid JSON"},
-		"only_blanks":         {asJSON, "  \n", fault.Invalid, "the body is not valid JSON"},
-		"byte_order_mark":     {asJSON, "\ufeff{}", fault.Invalid, "the body is not valid JSON"},
-		"nul_byte":            {asJSON, "{\"name\":\"\x00\"}", fault.Invalid, "the body is not valid JSON"},
-		"nested_too_deep":     {asJSON, strings.Repeat("[", 500), fault.Invalid, "the body is not valid JSON"},
-		"list":                {asJSON, `[{"name":"x"}]`, fault.Invalid, "the body must be a JSON object"},
-		"null":                {asJSON, `null`, fault.Invalid, "the body must be a JSON object"},
-		"text":                {asJSON, `"{}"`, fault.Invalid, "the body must be a JSON object"},
-		"number":              {asJSON, `1e400`, fault.Invalid, "the body must be a JSON object"},
-		"invalid_utf8":        {asJSON, "{\"name\":\"\xff\"}", fault.Invalid, "the body must be UTF-8"},
-		"utf16":               {asJSON, "{\x00}\x00", fault.Invalid, "the body is not valid JSON"},
-		"empty":               {asJSON, ``, fault.Invalid, "the body is empty; a JSON object is expected"},
-		"empty_form":          {asForm, ``, fault.Invalid, "the body is empty; a JSON object is expected"},
-		"broken_form":         {asForm, `name=%zz`, fault.Invalid, "the body is not a valid form"},
-		"form_of_semicolons":  {asForm, `name=a;city=b`, fault.Invalid, "the body is not a valid form"},
-		"form_invalid_utf8":   {asForm, `name=%ff`, fault.Invalid, "the body must be UTF-8"},
-		"form_name_no_utf8":   {asForm, `%ff=x`, fault.Invalid, "the body must be UTF-8"},
-		"form_halves_of_utf8": {asForm, `x=%ea&x=%b0%80`, fault.Invalid, "the body must be UTF-8"},
-		"form_second_no_utf8": {asForm, `x=1&x=%ff`, fault.Invalid, "the body must be UTF-8"},
-		"too_large":           {asJSON, `{"name":"` + strings.Repeat("x", 1000) + `"}`, fault.TooLarge, "the body must not be larger than 1000 bytes"},
-		"xml":                 {"text/xml", `<name/>`, fault.UnsupportedMedia, media},
-		"multipart":           {"multipart/form-data; boundary=x", `--x`, fault.UnsupportedMedia, media},
-		"charset_of_korea":    {"application/json; charset=EUC-KR", `{}`, fault.UnsupportedMedia, charset},
-		"charset_of_a_form":   {asForm + "; charset=ISO-8859-1", "city=x", fault.UnsupportedMedia, charset},
-		"charset_of_16_bits":  {"application/json; charset=utf-16", `{}`, fault.UnsupportedMedia, charset},
-		"broken_media_type":   {"application/json; charset", `{}`, fault.UnsupportedMedia, media},
+		"broken_json":            {asJSON, `{"name":`, fault.Invalid, "the body is not valid JSON"},
+		"text_after_it":          {asJSON, `{} {}`, fault.Invalid, "the body is not valid JSON"},
+		"only_blanks":            {asJSON, "  \n", fault.Invalid, "the body is not valid JSON"},
+		"nul_byte":               {asJSON, "{\"name\":\"\x00\"}", fault.Invalid, "the body is not valid JSON"},
+		"nested_too_deep":        {asJSON, strings.Repeat("[", 500), fault.Invalid, "the body is not valid JSON"},
+		"list":                   {asJSON, `[{"name":"x"}]`, fault.Invalid, "the body must be a JSON object"},
+		"null":                   {asJSON, `null`, fault.Invalid, "the body must be a JSON object"},
+		"text":                   {asJSON, `"{}"`, fault.Invalid, "the body must be a JSON object"},
+		"number":                 {asJSON, `1e400`, fault.Invalid, "the body must be a JSON object"},
+		"utf16":                  {asJSON, "{\x00}\x00", fault.Invalid, "the body is not valid JSON"},
+		"empty":                  {asJSON, ``, fault.Invalid, "the body is empty; a JSON object is expected"},
+		"only_a_byte_order_mark": {asJSON, "\ufeff", fault.Invalid, "the body is empty; a JSON object is expected"},
+		"two_byte_order_marks":   {asJSON, "\ufeff\ufeff{}", fault.Invalid, "the body is not valid JSON"},
+		"byte_order_mark_later":  {asJSON, "{\ufeff}", fault.Invalid, "the body is not valid JSON"},
+		"empty_form":             {asForm, ``, fault.Invalid, "the body is empty; a JSON object is expected"},
+		"too_large":              {asJSON, `{"name":"` + strings.Repeat("x", 1000) + `"}`, fault.TooLarge, "the body must not be larger than 1000 bytes"},
+		"xml":                    {"text/xml", `<name/>`, fault.UnsupportedMedia, media},
+		"multipart":              {"multipart/form-data; boundary=x", `--x`, fault.UnsupportedMedia, media},
+		"broken_media_type":      {"application/json; charset", `{}`, fault.UnsupportedMedia, media},
+		"charset_of_korea":       {"application/json; charset=EUC-KR", `{}`, fault.UnsupportedMedia, charset},
+		"charset_of_a_form":      {asForm + "; charset=ISO-8859-1", "city=x", fault.UnsupportedMedia, charset},
+		"charset_of_16_bits":     {"application/json; charset=utf-16", `{}`, fault.UnsupportedMedia, charset},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

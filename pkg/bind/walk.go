@@ -1,91 +1,72 @@
 package bind
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
 	"reflect"
 	"strconv"
 	"strings"
-
-	"example.com/pizza/pkg/fault"
 )
-
-// maxReported bounds the list of bad fields in one answer.
-const maxReported = 100
 
 // maxWhole is the largest whole number that JSON carries without loss between
 // systems: 2^53-1 (RFC 8259, section 6).
 const maxWhole = 1<<53 - 1
 
-// value is one field as it came: JSON text, or the text of a form field.
-type value struct {
-	text     string
-	form     bool
-	repeated bool // the form has the field more than once
-}
+const (
+	mustBeObject = "must be an object"
+	noNUL        = "must not contain a NUL character" // PostgreSQL stores none in text, and no caller means one
+)
 
-func (v value) null() bool { return !v.form && v.text == "null" }
+// walk fills a struct, and reports every bad field.
+type walk struct{ report }
 
-// object splits a JSON object into its fields; ok is false for other JSON.
-func object(text []byte) (fields map[string]value, ok bool) {
-	text = bytes.TrimSpace(text)
-	var raw map[string]json.RawMessage
-	if len(text) == 0 || text[0] != '{' || json.Unmarshal(text, &raw) != nil {
-		return nil, false
-	}
-	fields = make(map[string]value, len(raw))
-	for name, t := range raw {
-		fields[name] = value{text: string(bytes.TrimSpace(t))}
-	}
-	return fields, true
-}
-
-// read fills the struct that target points to, and returns every bad field.
-func read(fields map[string]value, target any) error {
-	var w walk
-	w.fill(fields, reflect.ValueOf(target).Elem(), "")
-	if len(w.bad) > 0 {
-		return fault.InvalidFields(w.bad...)
-	}
-	return nil
-}
-
-type walk struct{ bad []fault.Field }
-
-func (w *walk) reject(path, rule string) {
-	if len(w.bad) < maxReported {
-		w.bad = append(w.bad, fault.Field{Field: path, Message: rule})
-	}
-}
-
-func (w *walk) fill(fields map[string]value, target reflect.Value, prefix string) {
+func (w *walk) fill(v value, target reflect.Value, prefix string) {
+	given := make(map[string]int) // the field that gives a value, by the first of its names
 	for i := range target.NumField() {
-		name, _, _ := strings.Cut(target.Type().Field(i).Tag.Get("json"), ",")
+		tag := target.Type().Field(i).Tag
+		name, _, _ := strings.Cut(tag.Get("json"), ",")
 		if name == "" || name == "-" {
 			continue
 		}
-		if v, ok := fields[name]; ok && !v.null() {
-			w.set(v, target.Field(i), prefix+name)
+		f, ok := v.find(name)
+		switch {
+		case !ok || f.kind == null && !f.broken:
+			continue
+		case f.broken:
+			if t := target.Field(i); t.Kind() == reflect.Pointer {
+				t.Set(reflect.New(t.Type().Elem())) // it was sent, and under this name
+			}
+			continue
+		case !w.set(f, target.Field(i), prefix+name):
+			continue
+		}
+		first := tag.Get("alias")
+		if first == "" {
+			first = name
+		}
+		if j, twice := given[first]; !twice {
+			given[first] = i
+		} else if !reflect.DeepEqual(target.Field(i).Interface(), target.Field(j).Interface()) {
+			other, _, _ := strings.Cut(target.Type().Field(j).Tag.Get("json"), ",")
+			w.reject(prefix+name, "must not differ from "+other+", which is the same field")
 		}
 	}
 }
 
-func (w *walk) set(v value, target reflect.Value, path string) {
+// set reads a value, and returns false where it has reported a bad one.
+func (w *walk) set(v value, target reflect.Value, path string) bool {
+	before := len(w.bad)
 	if target.Kind() == reflect.Pointer {
 		target.Set(reflect.New(target.Type().Elem()))
 		target = target.Elem()
 	}
-	if v.repeated {
-		w.reject(path, "must be given once")
-		return
-	}
 	if u, ok := target.Addr().Interface().(json.Unmarshaler); ok {
-		if err := u.UnmarshalJSON([]byte(v.text)); err != nil {
+		if err := u.UnmarshalJSON([]byte(v.raw)); err != nil {
 			w.reject(path, err.Error())
+			return false
 		}
-		return
+		return true
 	}
 	switch target.Kind() {
 	case reflect.String:
@@ -93,46 +74,50 @@ func (w *walk) set(v value, target reflect.Value, path string) {
 	case reflect.Int, reflect.Int32, reflect.Int64:
 		w.setInt(v, target, path)
 	case reflect.Bool:
-		if v.text != "true" && v.text != "false" {
+		if v.raw != "true" && v.raw != "false" {
 			w.reject(path, "must be true or false")
-			return
+			break
 		}
-		target.SetBool(v.text == "true")
+		target.SetBool(v.raw == "true")
 	case reflect.Slice:
-		w.setSlice(v, target, path)
+		w.setSlice(w.inForm(v, path), target, path)
 	case reflect.Struct:
-		fields, ok := object([]byte(v.text))
-		if !ok {
-			w.reject(path, "must be an object")
-			return
+		if v = w.inForm(v, path); v.kind != object {
+			w.reject(path, mustBeObject)
+			break
 		}
-		w.fill(fields, target, path+".")
+		w.fill(v, target, path+".")
 	default:
 		panic(fmt.Sprintf("bind: field %s: no rule to read a %s", path, target.Type()))
 	}
+	return len(w.bad) == before
+}
+
+// inForm reads a field of a form that is no plain text: it is JSON text.
+func (w *walk) inForm(v value, path string) value {
+	if v.kind != formText {
+		return v
+	}
+	read, _ := parse([]byte(v.text), path, &w.report)
+	return read
 }
 
 func (w *walk) setString(v value, target reflect.Value, path string) {
-	s := v.text
-	if !v.form {
-		if err := json.Unmarshal([]byte(v.text), &s); err != nil {
-			w.reject(path, "must be a string")
-			return
-		}
+	switch {
+	case v.kind != text && v.kind != formText:
+		w.reject(path, "must be a string")
+	case strings.ContainsRune(v.text, 0):
+		w.reject(path, noNUL)
+	default:
+		target.SetString(v.text)
 	}
-	// PostgreSQL keeps no NUL in text, and no caller means one.
-	if strings.ContainsRune(s, 0) {
-		w.reject(path, "must not contain a NUL character")
-		return
-	}
-	target.SetString(s)
 }
 
 // setInt takes any spelling of a whole number that JSON allows: 2, 2.0, 2e0.
 func (w *walk) setInt(v value, target reflect.Value, path string) {
-	f, err := strconv.ParseFloat(v.text, 64)
+	f, err := strconv.ParseFloat(v.raw, 64)
 	switch {
-	case !json.Valid([]byte(v.text)) || (err != nil && !math.IsInf(f, 0)):
+	case !json.Valid([]byte(v.raw)) || (err != nil && !math.IsInf(f, 0)):
 		w.reject(path, "must be a whole number")
 	case math.Abs(f) > maxWhole || target.OverflowInt(int64(f)):
 		w.reject(path, "is out of range")
@@ -144,20 +129,20 @@ func (w *walk) setInt(v value, target reflect.Value, path string) {
 }
 
 func (w *walk) setSlice(v value, target reflect.Value, path string) {
-	var items []json.RawMessage
-	if !strings.HasPrefix(strings.TrimSpace(v.text), "[") || json.Unmarshal([]byte(v.text), &items) != nil {
+	if v.kind != list {
 		w.reject(path, "must be a list")
 		return
 	}
-	slice := reflect.MakeSlice(target.Type(), len(items), len(items))
-	for i, item := range items {
+	slice := reflect.MakeSlice(target.Type(), len(v.items), len(v.items))
+	for i, item := range v.items {
 		at := fmt.Sprintf("%s[%d]", path, i)
-		element := value{text: string(bytes.TrimSpace(item))}
-		if element.null() {
+		switch {
+		case item.broken:
+		case item.kind == null:
 			w.reject(at, "must not be null")
-			continue
+		default:
+			w.set(item, slice.Index(i), at)
 		}
-		w.set(element, slice.Index(i), at)
 	}
 	target.Set(slice)
 }

@@ -3,9 +3,12 @@ package password
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 func policy(t testing.TB, c PolicyConfig) *Policy {
@@ -202,4 +205,28 @@ func FuzzPolicy(f *testing.F) {
 			t.Errorf("%q is accepted", password)
 		}
 	})
+}
+
+// The length in bytes is checked before any work that grows with the password: 60
+// KB of U+FDFA are 360,000 characters of NFKC.
+func TestLengthComesFirst(t *testing.T) { //nolint:paralleltest // others would allocate meanwhile
+	p, err := NewPolicy(PolicyConfig{MinLength: MinLength})
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("\ufdfa", 20_000)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	rule := p.Rule(long, "minji")
+	runtime.ReadMemStats(&after)
+	if spent := after.TotalAlloc - before.TotalAlloc; rule != "must be at most 128 characters" || spent > 50_000 {
+		t.Errorf("%q after %d bytes of work", rule, spent)
+	}
+	var longest strings.Builder
+	for i := range rune(MaxLength) {
+		longest.WriteRune(0xac01 + 28*(i*i%97)) // syllables of three letters, three bytes each
+	}
+	if rule := p.Rule(norm.NFD.String(longest.String()), "minji"); rule != "" {
+		t.Errorf("%q for the longest password, decomposed", rule)
+	}
 }

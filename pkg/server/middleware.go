@@ -183,6 +183,9 @@ func fromEcho(err error) error {
 	case http.StatusMethodNotAllowed:
 		return fault.New(fault.MethodNotAllowed, "this path does not offer that method; Allow lists those it does")
 	case http.StatusBadRequest:
+		if known := bind.ParameterFault(fmt.Sprint(e.Message)); known != nil {
+			return known
+		}
 		return fault.Wrap(err, fault.Invalid, fmt.Sprint(e.Message))
 	default:
 		return err

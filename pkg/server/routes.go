@@ -10,6 +10,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"sigs.k8s.io/yaml"
+
+	"example.com/pizza/pkg/bind"
 )
 
 const (
@@ -48,11 +50,16 @@ func get(e *echo.Echo, path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc
 
 // ServeDocument serves a service's OpenAPI document (YAML) as JSON at
 // /<service>/openapi.json. Outsiders see it without the internal operations;
-// the internal port has all of it.
+// the internal port has all of it. Requests may have the query parameters of the
+// document; others are ignored.
 func (s *Server) ServeDocument(service string, document []byte) error {
 	var all map[string]any
 	if err := yaml.Unmarshal(document, &all); err != nil {
 		return fmt.Errorf("read the OpenAPI document of %s: %w", service, err)
+	}
+	var err error
+	if s.parameters, err = queryParameters(document); err != nil {
+		return fmt.Errorf("read the parameters of %s: %w", service, err)
 	}
 	public := maps.Clone(all)
 	if tags, ok := all["tags"].([]any); ok {
@@ -78,6 +85,77 @@ func (s *Server) ServeDocument(service string, document []byte) error {
 	s.Router().GET(path, func(c echo.Context) error { return c.JSONBlob(http.StatusOK, publicJSON) })
 	get(s.internal, path, func(c echo.Context) error { return c.JSONBlob(http.StatusOK, allJSON) })
 	return nil
+}
+
+// queryParameters returns the names of the query parameters of each operation of
+// an OpenAPI document, such as those of "GET /menu/".
+func queryParameters(document []byte) (map[string][]string, error) {
+	type parameter struct {
+		Ref  string `json:"$ref"`
+		Name string `json:"name"`
+		In   string `json:"in"`
+	}
+	type operation struct {
+		Parameters []parameter `json:"parameters"`
+	}
+	var doc struct {
+		Paths map[string]struct {
+			operation
+			Get    *operation `json:"get"`
+			Put    *operation `json:"put"`
+			Post   *operation `json:"post"`
+			Patch  *operation `json:"patch"`
+			Delete *operation `json:"delete"`
+		} `json:"paths"`
+		Components struct {
+			Parameters map[string]parameter `json:"parameters"`
+		} `json:"components"`
+	}
+	if err := yaml.Unmarshal(document, &doc); err != nil {
+		return nil, err
+	}
+	names := map[string][]string{}
+	for path, item := range doc.Paths {
+		for method, o := range map[string]*operation{
+			http.MethodGet: item.Get, http.MethodPut: item.Put, http.MethodPost: item.Post, http.MethodPatch: item.Patch, http.MethodDelete: item.Delete,
+		} {
+			if o == nil {
+				continue
+			}
+			for _, p := range slices.Concat(item.Parameters, o.Parameters) {
+				if p.Ref != "" {
+					p = doc.Components.Parameters[strings.TrimPrefix(p.Ref, "#/components/parameters/")]
+				}
+				if p.In == "query" {
+					names[method+" "+path] = append(names[method+" "+path], p.Name)
+				}
+			}
+		}
+	}
+	return names, nil
+}
+
+// readQuery leaves of the query what the document knows, in a form in which the
+// generated code reads what was sent.
+func (s *Server) readQuery(operation string) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			r := c.Request()
+			if r.URL.RawQuery == "" {
+				return next(c)
+			}
+			query, err := bind.Query(r.URL.RawQuery, s.parameters[operation])
+			if err != nil {
+				return err
+			}
+			read := *r.URL
+			read.RawQuery = query
+			r = r.WithContext(r.Context())
+			r.URL = &read
+			c.SetRequest(r)
+			return next(c)
+		}
+	}
 }
 
 // Router takes the routes of generated code (it is an EchoRouter) and puts each
@@ -107,7 +185,11 @@ func (r Router) add(method, path string, h echo.HandlerFunc, m []echo.Middleware
 			return next(c)
 		}
 	}
-	chain := append([]echo.MiddlewareFunc{documented}, m...)
+	operation := method + " " + path
+	if method == http.MethodHead {
+		operation = http.MethodGet + " " + path
+	}
+	chain := slices.Concat([]echo.MiddlewareFunc{documented}, m, []echo.MiddlewareFunc{r.s.readQuery(operation)})
 	e := r.s.public
 	if strings.HasPrefix(path, internalRoot) {
 		e = r.s.internal

@@ -66,6 +66,8 @@ type Server struct {
 	internal *echo.Echo
 	monitor  *echo.Echo
 	draining atomic.Bool
+
+	parameters map[string][]string // of the query, by operation
 }
 
 // New returns a server without routes. Its metrics are registered in, and

@@ -74,13 +74,13 @@ type Credentials struct {
 	ID *string `json:"id,omitempty"`
 
 	// MemberID The same as id.
-	MemberID *string `json:"member_id,omitempty"`
+	MemberID *string `alias:"id" json:"member_id,omitempty"`
 
 	// MemberPwd The same as pw.
-	MemberPwd *string `json:"member_pwd,omitempty"`
+	MemberPwd *string `alias:"pw" json:"member_pwd,omitempty"`
 
 	// Password The same as pw.
-	Password *string `json:"password,omitempty"`
+	Password *string `alias:"pw" json:"password,omitempty"`
 	Pw       *string `json:"pw,omitempty"`
 }
 
@@ -115,11 +115,11 @@ type NoToken struct {
 // PasswordChange `old_pw` or `old_password`, and `new_pw` or `new_password` are required.
 type PasswordChange struct {
 	// NewPassword The same as new_pw.
-	NewPassword *string `json:"new_password,omitempty"`
+	NewPassword *string `alias:"new_pw" json:"new_password,omitempty"`
 	NewPw       *string `json:"new_pw,omitempty"`
 
 	// OldPassword The same as old_pw.
-	OldPassword *string `json:"old_password,omitempty"`
+	OldPassword *string `alias:"old_pw" json:"old_password,omitempty"`
 	OldPw       *string `json:"old_pw,omitempty"`
 }
 
@@ -188,17 +188,17 @@ type Registration struct {
 	ID *string `json:"id,omitempty"`
 
 	// MemberID The same as id.
-	MemberID *string `json:"member_id,omitempty"`
+	MemberID *string `alias:"id" json:"member_id,omitempty"`
 
 	// MemberNm The same as name.
-	MemberNm *string `json:"member_nm,omitempty"`
+	MemberNm *string `alias:"name" json:"member_nm,omitempty"`
 
 	// MemberPwd The same as pw.
-	MemberPwd *string `json:"member_pwd,omitempty"`
+	MemberPwd *string `alias:"pw" json:"member_pwd,omitempty"`
 	Name      *string `json:"name,omitempty"`
 
 	// Password The same as pw.
-	Password *string `json:"password,omitempty"`
+	Password *string `alias:"pw" json:"password,omitempty"`
 	Pw       *string `json:"pw,omitempty"`
 }
 
@@ -409,8 +409,9 @@ type ClientInterface interface {
 	// LoginWithBody Log in
 	//
 	// `id` and `pw` are required, and `pw` has at most 4096 bytes, more than any
-	// stored password; there is no other rule. An unknown id and a wrong password are the same
-	// answer, after the same work.
+	// stored password; there is no other rule. An id is looked up as it is sent,
+	// and then in the Unicode forms NFC and NFD. An unknown id and a wrong password
+	// are the same answer, after the same work.
 	//
 	// Passwords are tried at a bounded rate by each client, for each account,
 	// and for each account by each client; alike for ids that are nobody's.
@@ -429,8 +430,9 @@ type ClientInterface interface {
 	// Login Log in
 	//
 	// `id` and `pw` are required, and `pw` has at most 4096 bytes, more than any
-	// stored password; there is no other rule. An unknown id and a wrong password are the same
-	// answer, after the same work.
+	// stored password; there is no other rule. An id is looked up as it is sent,
+	// and then in the Unicode forms NFC and NFD. An unknown id and a wrong password
+	// are the same answer, after the same work.
 	//
 	// Passwords are tried at a bounded rate by each client, for each account,
 	// and for each account by each client; alike for ids that are nobody's.
@@ -493,9 +495,14 @@ type ClientInterface interface {
 	// RegisterWithBody Register a member
 	//
 	// `id`, `pw` and `name` are required. An id has 1 to 100 characters of any
-	// script, no control characters, and no blank at its ends. A name has 1 to
-	// 100 characters, at least one that is not a blank, and no control
-	// characters. The id of a member who was deleted stays taken.
+	// script, all of which can be seen: no control, format or unassigned
+	// characters, and no blanks but single spaces inside. No character is another
+	// form of one (full width, ligatures), and letters of alphabets that look
+	// alike (Latin, Greek, Cyrillic) are not mixed. A name has 1 to 100
+	// characters, at least one that can be seen, and neither control characters
+	// nor ones that change the direction of the text. Both are kept, and their
+	// characters counted, in the Unicode form NFC; blanks around a name are left
+	// out. The id of a member who was deleted stays taken.
 	//
 	// A password has at least 8 characters (a shop may ask for more) and at most
 	// 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
@@ -514,9 +521,14 @@ type ClientInterface interface {
 	// Register Register a member
 	//
 	// `id`, `pw` and `name` are required. An id has 1 to 100 characters of any
-	// script, no control characters, and no blank at its ends. A name has 1 to
-	// 100 characters, at least one that is not a blank, and no control
-	// characters. The id of a member who was deleted stays taken.
+	// script, all of which can be seen: no control, format or unassigned
+	// characters, and no blanks but single spaces inside. No character is another
+	// form of one (full width, ligatures), and letters of alphabets that look
+	// alike (Latin, Greek, Cyrillic) are not mixed. A name has 1 to 100
+	// characters, at least one that can be seen, and neither control characters
+	// nor ones that change the direction of the text. Both are kept, and their
+	// characters counted, in the Unicode form NFC; blanks around a name are left
+	// out. The id of a member who was deleted stays taken.
 	//
 	// A password has at least 8 characters (a shop may ask for more) and at most
 	// 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
@@ -636,8 +648,9 @@ func (c *Client) VerifyToken(ctx context.Context, body VerifyTokenJSONRequestBod
 // LoginWithBody Log in
 //
 // `id` and `pw` are required, and `pw` has at most 4096 bytes, more than any
-// stored password; there is no other rule. An unknown id and a wrong password are the same
-// answer, after the same work.
+// stored password; there is no other rule. An id is looked up as it is sent,
+// and then in the Unicode forms NFC and NFD. An unknown id and a wrong password
+// are the same answer, after the same work.
 //
 // Passwords are tried at a bounded rate by each client, for each account,
 // and for each account by each client; alike for ids that are nobody's.
@@ -666,8 +679,9 @@ func (c *Client) LoginWithBody(ctx context.Context, contentType string, body io.
 // Login Log in
 //
 // `id` and `pw` are required, and `pw` has at most 4096 bytes, more than any
-// stored password; there is no other rule. An unknown id and a wrong password are the same
-// answer, after the same work.
+// stored password; there is no other rule. An id is looked up as it is sent,
+// and then in the Unicode forms NFC and NFD. An unknown id and a wrong password
+// are the same answer, after the same work.
 //
 // Passwords are tried at a bounded rate by each client, for each account,
 // and for each account by each client; alike for ids that are nobody's.
@@ -770,9 +784,14 @@ func (c *Client) ChangePassword(ctx context.Context, body ChangePasswordJSONRequ
 // RegisterWithBody Register a member
 //
 // `id`, `pw` and `name` are required. An id has 1 to 100 characters of any
-// script, no control characters, and no blank at its ends. A name has 1 to
-// 100 characters, at least one that is not a blank, and no control
-// characters. The id of a member who was deleted stays taken.
+// script, all of which can be seen: no control, format or unassigned
+// characters, and no blanks but single spaces inside. No character is another
+// form of one (full width, ligatures), and letters of alphabets that look
+// alike (Latin, Greek, Cyrillic) are not mixed. A name has 1 to 100
+// characters, at least one that can be seen, and neither control characters
+// nor ones that change the direction of the text. Both are kept, and their
+// characters counted, in the Unicode form NFC; blanks around a name are left
+// out. The id of a member who was deleted stays taken.
 //
 // A password has at least 8 characters (a shop may ask for more) and at most
 // 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
@@ -801,9 +820,14 @@ func (c *Client) RegisterWithBody(ctx context.Context, contentType string, body 
 // Register Register a member
 //
 // `id`, `pw` and `name` are required. An id has 1 to 100 characters of any
-// script, no control characters, and no blank at its ends. A name has 1 to
-// 100 characters, at least one that is not a blank, and no control
-// characters. The id of a member who was deleted stays taken.
+// script, all of which can be seen: no control, format or unassigned
+// characters, and no blanks but single spaces inside. No character is another
+// form of one (full width, ligatures), and letters of alphabets that look
+// alike (Latin, Greek, Cyrillic) are not mixed. A name has 1 to 100
+// characters, at least one that can be seen, and neither control characters
+// nor ones that change the direction of the text. Both are kept, and their
+// characters counted, in the Unicode form NFC; blanks around a name are left
+// out. The id of a member who was deleted stays taken.
 //
 // A password has at least 8 characters (a shop may ask for more) and at most
 // 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
@@ -1182,8 +1206,9 @@ type ClientWithResponsesInterface interface {
 	// LoginWithBodyWithResponse Log in
 	//
 	// `id` and `pw` are required, and `pw` has at most 4096 bytes, more than any
-	// stored password; there is no other rule. An unknown id and a wrong password are the same
-	// answer, after the same work.
+	// stored password; there is no other rule. An id is looked up as it is sent,
+	// and then in the Unicode forms NFC and NFD. An unknown id and a wrong password
+	// are the same answer, after the same work.
 	//
 	// Passwords are tried at a bounded rate by each client, for each account,
 	// and for each account by each client; alike for ids that are nobody's.
@@ -1202,8 +1227,9 @@ type ClientWithResponsesInterface interface {
 	// LoginWithResponse Log in
 	//
 	// `id` and `pw` are required, and `pw` has at most 4096 bytes, more than any
-	// stored password; there is no other rule. An unknown id and a wrong password are the same
-	// answer, after the same work.
+	// stored password; there is no other rule. An id is looked up as it is sent,
+	// and then in the Unicode forms NFC and NFD. An unknown id and a wrong password
+	// are the same answer, after the same work.
 	//
 	// Passwords are tried at a bounded rate by each client, for each account,
 	// and for each account by each client; alike for ids that are nobody's.
@@ -1268,9 +1294,14 @@ type ClientWithResponsesInterface interface {
 	// RegisterWithBodyWithResponse Register a member
 	//
 	// `id`, `pw` and `name` are required. An id has 1 to 100 characters of any
-	// script, no control characters, and no blank at its ends. A name has 1 to
-	// 100 characters, at least one that is not a blank, and no control
-	// characters. The id of a member who was deleted stays taken.
+	// script, all of which can be seen: no control, format or unassigned
+	// characters, and no blanks but single spaces inside. No character is another
+	// form of one (full width, ligatures), and letters of alphabets that look
+	// alike (Latin, Greek, Cyrillic) are not mixed. A name has 1 to 100
+	// characters, at least one that can be seen, and neither control characters
+	// nor ones that change the direction of the text. Both are kept, and their
+	// characters counted, in the Unicode form NFC; blanks around a name are left
+	// out. The id of a member who was deleted stays taken.
 	//
 	// A password has at least 8 characters (a shop may ask for more) and at most
 	// 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
@@ -1289,9 +1320,14 @@ type ClientWithResponsesInterface interface {
 	// RegisterWithResponse Register a member
 	//
 	// `id`, `pw` and `name` are required. An id has 1 to 100 characters of any
-	// script, no control characters, and no blank at its ends. A name has 1 to
-	// 100 characters, at least one that is not a blank, and no control
-	// characters. The id of a member who was deleted stays taken.
+	// script, all of which can be seen: no control, format or unassigned
+	// characters, and no blanks but single spaces inside. No character is another
+	// form of one (full width, ligatures), and letters of alphabets that look
+	// alike (Latin, Greek, Cyrillic) are not mixed. A name has 1 to 100
+	// characters, at least one that can be seen, and neither control characters
+	// nor ones that change the direction of the text. Both are kept, and their
+	// characters counted, in the Unicode form NFC; blanks around a name are left
+	// out. The id of a member who was deleted stays taken.
 	//
 	// A password has at least 8 characters (a shop may ask for more) and at most
 	// 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
@@ -2103,8 +2139,9 @@ func (c *ClientWithResponses) VerifyTokenWithResponse(ctx context.Context, body 
 // LoginWithBodyWithResponse Log in
 //
 // `id` and `pw` are required, and `pw` has at most 4096 bytes, more than any
-// stored password; there is no other rule. An unknown id and a wrong password are the same
-// answer, after the same work.
+// stored password; there is no other rule. An id is looked up as it is sent,
+// and then in the Unicode forms NFC and NFD. An unknown id and a wrong password
+// are the same answer, after the same work.
 //
 // Passwords are tried at a bounded rate by each client, for each account,
 // and for each account by each client; alike for ids that are nobody's.
@@ -2129,8 +2166,9 @@ func (c *ClientWithResponses) LoginWithBodyWithResponse(ctx context.Context, con
 // LoginWithResponse Log in
 //
 // `id` and `pw` are required, and `pw` has at most 4096 bytes, more than any
-// stored password; there is no other rule. An unknown id and a wrong password are the same
-// answer, after the same work.
+// stored password; there is no other rule. An id is looked up as it is sent,
+// and then in the Unicode forms NFC and NFD. An unknown id and a wrong password
+// are the same answer, after the same work.
 //
 // Passwords are tried at a bounded rate by each client, for each account,
 // and for each account by each client; alike for ids that are nobody's.
@@ -2219,9 +2257,14 @@ func (c *ClientWithResponses) ChangePasswordWithResponse(ctx context.Context, bo
 // RegisterWithBodyWithResponse Register a member
 //
 // `id`, `pw` and `name` are required. An id has 1 to 100 characters of any
-// script, no control characters, and no blank at its ends. A name has 1 to
-// 100 characters, at least one that is not a blank, and no control
-// characters. The id of a member who was deleted stays taken.
+// script, all of which can be seen: no control, format or unassigned
+// characters, and no blanks but single spaces inside. No character is another
+// form of one (full width, ligatures), and letters of alphabets that look
+// alike (Latin, Greek, Cyrillic) are not mixed. A name has 1 to 100
+// characters, at least one that can be seen, and neither control characters
+// nor ones that change the direction of the text. Both are kept, and their
+// characters counted, in the Unicode form NFC; blanks around a name are left
+// out. The id of a member who was deleted stays taken.
 //
 // A password has at least 8 characters (a shop may ask for more) and at most
 // 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is
@@ -2246,9 +2289,14 @@ func (c *ClientWithResponses) RegisterWithBodyWithResponse(ctx context.Context, 
 // RegisterWithResponse Register a member
 //
 // `id`, `pw` and `name` are required. An id has 1 to 100 characters of any
-// script, no control characters, and no blank at its ends. A name has 1 to
-// 100 characters, at least one that is not a blank, and no control
-// characters. The id of a member who was deleted stays taken.
+// script, all of which can be seen: no control, format or unassigned
+// characters, and no blanks but single spaces inside. No character is another
+// form of one (full width, ligatures), and letters of alphabets that look
+// alike (Latin, Greek, Cyrillic) are not mixed. A name has 1 to 100
+// characters, at least one that can be seen, and neither control characters
+// nor ones that change the direction of the text. Both are kept, and their
+// characters counted, in the Unicode form NFC; blanks around a name are left
+// out. The id of a member who was deleted stays taken.
 //
 // A password has at least 8 characters (a shop may ask for more) and at most
 // 128, of any kind (NIST SP 800-63B: no rules on what it is made of), but is

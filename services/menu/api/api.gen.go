@@ -91,7 +91,7 @@ type Pizza struct {
 // PizzaName `pizza_nm` or `name`, and `size`, are required.
 type PizzaName struct {
 	// Name The same as pizza_nm.
-	Name    *string `json:"name,omitempty"`
+	Name    *string `alias:"pizza_nm" json:"name,omitempty"`
 	PizzaNm *string `json:"pizza_nm,omitempty"`
 	Size    *string `json:"size,omitempty"`
 }
@@ -357,6 +357,8 @@ type ClientInterface interface {
 	// with `pizza_nm` and `size` is the pizza with both; where several have
 	// them, the one with the lowest id (compared by bytes). Where none has, it
 	// is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
+	// Names and sizes are the same when their Unicode forms NFC are, once every
+	// blank (category Zs) in them is U+0020; here they are as they are stored.
 	//
 	// Corresponds with GET /int/menu/catalog (the `GetCatalog` operationId).
 	GetCatalog(ctx context.Context, params *GetCatalogParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -393,8 +395,8 @@ type ClientInterface interface {
 	// One call for a whole order. The answer has one line per line of the
 	// request, in the same order, all of one version of the catalog. A pizza
 	// that is not sold is said by the line's `error`, not by an error status.
-	// A line has `pizza_id`, or `pizza_nm` and `size` (matched exactly); with
-	// `pizza_id` the others are not looked at. A line without either is a 400.
+	// A line has `pizza_id`, or `pizza_nm` and `size`; with `pizza_id` the others
+	// are not looked at. A line without either is a 400.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -406,8 +408,8 @@ type ClientInterface interface {
 	// One call for a whole order. The answer has one line per line of the
 	// request, in the same order, all of one version of the catalog. A pizza
 	// that is not sold is said by the line's `error`, not by an error status.
-	// A line has `pizza_id`, or `pizza_nm` and `size` (matched exactly); with
-	// `pizza_id` the others are not looked at. A line without either is a 400.
+	// A line has `pizza_id`, or `pizza_nm` and `size`; with `pizza_id` the others
+	// are not looked at. A line without either is a 400.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -424,7 +426,9 @@ type ClientInterface interface {
 	// PutPizzaTypeWithBody Add or replace a pizza type
 	//
 	// All fields are required. No other type may have the same name. The id is
-	// the one in the path.
+	// the one in the path. Texts are kept in the Unicode form NFC, with any blank
+	// as a space, and have no character that cannot be seen, but for the joiners
+	// and selectors of emoji in names.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -434,7 +438,9 @@ type ClientInterface interface {
 	// PutPizzaType Add or replace a pizza type
 	//
 	// All fields are required. No other type may have the same name. The id is
-	// the one in the path.
+	// the one in the path. Texts are kept in the Unicode form NFC, with any blank
+	// as a space, and have no character that cannot be seen, but for the joiners
+	// and selectors of emoji in names.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -452,7 +458,8 @@ type ClientInterface interface {
 
 	// GetPizzaIDWithBody Look up the id of a pizza
 	//
-	// By name and size, both matched exactly. Where two types of a taken-over
+	// By name and size, both matched exactly in the Unicode form NFC, with any
+	// blank as a space. Where two types of a taken-over
 	// catalog have the same name, the pizza with the lowest id is the answer.
 	//
 	// Takes any type of body and a specified content type.
@@ -462,7 +469,8 @@ type ClientInterface interface {
 
 	// GetPizzaID Look up the id of a pizza
 	//
-	// By name and size, both matched exactly. Where two types of a taken-over
+	// By name and size, both matched exactly in the Unicode form NFC, with any
+	// blank as a space. Where two types of a taken-over
 	// catalog have the same name, the pizza with the lowest id is the answer.
 	//
 	// Takes a body of the `application/json` content type.
@@ -488,6 +496,8 @@ type ClientInterface interface {
 // with `pizza_nm` and `size` is the pizza with both; where several have
 // them, the one with the lowest id (compared by bytes). Where none has, it
 // is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
+// Names and sizes are the same when their Unicode forms NFC are, once every
+// blank (category Zs) in them is U+0020; here they are as they are stored.
 //
 // Corresponds with GET /int/menu/catalog (the `GetCatalog` operationId).
 func (c *Client) GetCatalog(ctx context.Context, params *GetCatalogParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -564,8 +574,8 @@ func (c *Client) PutPizza(ctx context.Context, id PizzaID, body PutPizzaJSONRequ
 // One call for a whole order. The answer has one line per line of the
 // request, in the same order, all of one version of the catalog. A pizza
 // that is not sold is said by the line's `error`, not by an error status.
-// A line has `pizza_id`, or `pizza_nm` and `size` (matched exactly); with
-// `pizza_id` the others are not looked at. A line without either is a 400.
+// A line has `pizza_id`, or `pizza_nm` and `size`; with `pizza_id` the others
+// are not looked at. A line without either is a 400.
 //
 // Takes any type of body and a specified content type.
 //
@@ -587,8 +597,8 @@ func (c *Client) QuoteWithBody(ctx context.Context, contentType string, body io.
 // One call for a whole order. The answer has one line per line of the
 // request, in the same order, all of one version of the catalog. A pizza
 // that is not sold is said by the line's `error`, not by an error status.
-// A line has `pizza_id`, or `pizza_nm` and `size` (matched exactly); with
-// `pizza_id` the others are not looked at. A line without either is a 400.
+// A line has `pizza_id`, or `pizza_nm` and `size`; with `pizza_id` the others
+// are not looked at. A line without either is a 400.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -625,7 +635,9 @@ func (c *Client) DeletePizzaType(ctx context.Context, id TypeID, reqEditors ...R
 // PutPizzaTypeWithBody Add or replace a pizza type
 //
 // All fields are required. No other type may have the same name. The id is
-// the one in the path.
+// the one in the path. Texts are kept in the Unicode form NFC, with any blank
+// as a space, and have no character that cannot be seen, but for the joiners
+// and selectors of emoji in names.
 //
 // Takes any type of body and a specified content type.
 //
@@ -645,7 +657,9 @@ func (c *Client) PutPizzaTypeWithBody(ctx context.Context, id TypeID, contentTyp
 // PutPizzaType Add or replace a pizza type
 //
 // All fields are required. No other type may have the same name. The id is
-// the one in the path.
+// the one in the path. Texts are kept in the Unicode form NFC, with any blank
+// as a space, and have no character that cannot be seen, but for the joiners
+// and selectors of emoji in names.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -683,7 +697,8 @@ func (c *Client) ListMenu(ctx context.Context, params *ListMenuParams, reqEditor
 
 // GetPizzaIDWithBody Look up the id of a pizza
 //
-// By name and size, both matched exactly. Where two types of a taken-over
+// By name and size, both matched exactly in the Unicode form NFC, with any
+// blank as a space. Where two types of a taken-over
 // catalog have the same name, the pizza with the lowest id is the answer.
 //
 // Takes any type of body and a specified content type.
@@ -703,7 +718,8 @@ func (c *Client) GetPizzaIDWithBody(ctx context.Context, contentType string, bod
 
 // GetPizzaID Look up the id of a pizza
 //
-// By name and size, both matched exactly. Where two types of a taken-over
+// By name and size, both matched exactly in the Unicode form NFC, with any
+// blank as a space. Where two types of a taken-over
 // catalog have the same name, the pizza with the lowest id is the answer.
 //
 // Takes a body of the `application/json` content type.
@@ -1256,6 +1272,8 @@ type ClientWithResponsesInterface interface {
 	// with `pizza_nm` and `size` is the pizza with both; where several have
 	// them, the one with the lowest id (compared by bytes). Where none has, it
 	// is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
+	// Names and sizes are the same when their Unicode forms NFC are, once every
+	// blank (category Zs) in them is U+0020; here they are as they are stored.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1296,8 +1314,8 @@ type ClientWithResponsesInterface interface {
 	// One call for a whole order. The answer has one line per line of the
 	// request, in the same order, all of one version of the catalog. A pizza
 	// that is not sold is said by the line's `error`, not by an error status.
-	// A line has `pizza_id`, or `pizza_nm` and `size` (matched exactly); with
-	// `pizza_id` the others are not looked at. A line without either is a 400.
+	// A line has `pizza_id`, or `pizza_nm` and `size`; with `pizza_id` the others
+	// are not looked at. A line without either is a 400.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1309,8 +1327,8 @@ type ClientWithResponsesInterface interface {
 	// One call for a whole order. The answer has one line per line of the
 	// request, in the same order, all of one version of the catalog. A pizza
 	// that is not sold is said by the line's `error`, not by an error status.
-	// A line has `pizza_id`, or `pizza_nm` and `size` (matched exactly); with
-	// `pizza_id` the others are not looked at. A line without either is a 400.
+	// A line has `pizza_id`, or `pizza_nm` and `size`; with `pizza_id` the others
+	// are not looked at. A line without either is a 400.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1329,7 +1347,9 @@ type ClientWithResponsesInterface interface {
 	// PutPizzaTypeWithBodyWithResponse Add or replace a pizza type
 	//
 	// All fields are required. No other type may have the same name. The id is
-	// the one in the path.
+	// the one in the path. Texts are kept in the Unicode form NFC, with any blank
+	// as a space, and have no character that cannot be seen, but for the joiners
+	// and selectors of emoji in names.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1339,7 +1359,9 @@ type ClientWithResponsesInterface interface {
 	// PutPizzaTypeWithResponse Add or replace a pizza type
 	//
 	// All fields are required. No other type may have the same name. The id is
-	// the one in the path.
+	// the one in the path. Texts are kept in the Unicode form NFC, with any blank
+	// as a space, and have no character that cannot be seen, but for the joiners
+	// and selectors of emoji in names.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1359,7 +1381,8 @@ type ClientWithResponsesInterface interface {
 
 	// GetPizzaIDWithBodyWithResponse Look up the id of a pizza
 	//
-	// By name and size, both matched exactly. Where two types of a taken-over
+	// By name and size, both matched exactly in the Unicode form NFC, with any
+	// blank as a space. Where two types of a taken-over
 	// catalog have the same name, the pizza with the lowest id is the answer.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -1369,7 +1392,8 @@ type ClientWithResponsesInterface interface {
 
 	// GetPizzaIDWithResponse Look up the id of a pizza
 	//
-	// By name and size, both matched exactly. Where two types of a taken-over
+	// By name and size, both matched exactly in the Unicode form NFC, with any
+	// blank as a space. Where two types of a taken-over
 	// catalog have the same name, the pizza with the lowest id is the answer.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -2295,6 +2319,8 @@ func (r ListPizzaTypesResponse) ContentType() string {
 // with `pizza_nm` and `size` is the pizza with both; where several have
 // them, the one with the lowest id (compared by bytes). Where none has, it
 // is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
+// Names and sizes are the same when their Unicode forms NFC are, once every
+// blank (category Zs) in them is U+0020; here they are as they are stored.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -2359,8 +2385,8 @@ func (c *ClientWithResponses) PutPizzaWithResponse(ctx context.Context, id Pizza
 // One call for a whole order. The answer has one line per line of the
 // request, in the same order, all of one version of the catalog. A pizza
 // that is not sold is said by the line's `error`, not by an error status.
-// A line has `pizza_id`, or `pizza_nm` and `size` (matched exactly); with
-// `pizza_id` the others are not looked at. A line without either is a 400.
+// A line has `pizza_id`, or `pizza_nm` and `size`; with `pizza_id` the others
+// are not looked at. A line without either is a 400.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2378,8 +2404,8 @@ func (c *ClientWithResponses) QuoteWithBodyWithResponse(ctx context.Context, con
 // One call for a whole order. The answer has one line per line of the
 // request, in the same order, all of one version of the catalog. A pizza
 // that is not sold is said by the line's `error`, not by an error status.
-// A line has `pizza_id`, or `pizza_nm` and `size` (matched exactly); with
-// `pizza_id` the others are not looked at. A line without either is a 400.
+// A line has `pizza_id`, or `pizza_nm` and `size`; with `pizza_id` the others
+// are not looked at. A line without either is a 400.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2410,7 +2436,9 @@ func (c *ClientWithResponses) DeletePizzaTypeWithResponse(ctx context.Context, i
 // PutPizzaTypeWithBodyWithResponse Add or replace a pizza type
 //
 // All fields are required. No other type may have the same name. The id is
-// the one in the path.
+// the one in the path. Texts are kept in the Unicode form NFC, with any blank
+// as a space, and have no character that cannot be seen, but for the joiners
+// and selectors of emoji in names.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2426,7 +2454,9 @@ func (c *ClientWithResponses) PutPizzaTypeWithBodyWithResponse(ctx context.Conte
 // PutPizzaTypeWithResponse Add or replace a pizza type
 //
 // All fields are required. No other type may have the same name. The id is
-// the one in the path.
+// the one in the path. Texts are kept in the Unicode form NFC, with any blank
+// as a space, and have no character that cannot be seen, but for the joiners
+// and selectors of emoji in names.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2458,7 +2488,8 @@ func (c *ClientWithResponses) ListMenuWithResponse(ctx context.Context, params *
 
 // GetPizzaIDWithBodyWithResponse Look up the id of a pizza
 //
-// By name and size, both matched exactly. Where two types of a taken-over
+// By name and size, both matched exactly in the Unicode form NFC, with any
+// blank as a space. Where two types of a taken-over
 // catalog have the same name, the pizza with the lowest id is the answer.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -2474,7 +2505,8 @@ func (c *ClientWithResponses) GetPizzaIDWithBodyWithResponse(ctx context.Context
 
 // GetPizzaIDWithResponse Look up the id of a pizza
 //
-// By name and size, both matched exactly. Where two types of a taken-over
+// By name and size, both matched exactly in the Unicode form NFC, with any
+// blank as a space. Where two types of a taken-over
 // catalog have the same name, the pizza with the lowest id is the answer.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).

@@ -42,7 +42,7 @@ type NewLine struct {
 	PizzaID *string `json:"pizza_id,omitempty"`
 
 	// PizzaNm The same as name.
-	PizzaNm  *string `json:"pizza_nm,omitempty"`
+	PizzaNm  *string `alias:"name" json:"pizza_nm,omitempty"`
 	Quantity *int    `json:"quantity,omitempty"`
 
 	// Size Example: L
@@ -52,7 +52,7 @@ type NewLine struct {
 // NewOrder `branchId` or `bran_id`, and `lines` or `items`, are required.
 type NewOrder struct {
 	// BranID The same as branchId.
-	BranID *string `json:"bran_id,omitempty"`
+	BranID *string `alias:"branchId" json:"bran_id,omitempty"`
 
 	// BranchID Id of the branch that bakes.
 	BranchID *string `json:"branchId,omitempty"`
@@ -61,7 +61,7 @@ type NewOrder struct {
 	ExpectedTotal *money.Amount `json:"expected_total,omitempty"`
 
 	// Items The same as lines.
-	Items *[]NewLine `json:"items,omitempty"`
+	Items *[]NewLine `alias:"lines" json:"items,omitempty"`
 
 	// Lines 1 to 50 lines.
 	Lines *[]NewLine `json:"lines,omitempty"`
@@ -333,7 +333,8 @@ type ClientInterface interface {
 
 	// GetOrder Read one of the caller's own orders
 	//
-	// An order of another member is answered like one that does not exist.
+	// An order of another member is answered like one that does not exist. An id
+	// that is a UUID is the same in upper and lower case (RFC 9562, section 4).
 	//
 	// Corresponds with GET /order/{order_id}/ (the `GetOrder` operationId).
 	GetOrder(ctx context.Context, orderID string, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -439,7 +440,8 @@ func (c *Client) ListMyOrders(ctx context.Context, params *ListMyOrdersParams, r
 
 // GetOrder Read one of the caller's own orders
 //
-// An order of another member is answered like one that does not exist.
+// An order of another member is answered like one that does not exist. An id
+// that is a UUID is the same in upper and lower case (RFC 9562, section 4).
 //
 // Corresponds with GET /order/{order_id}/ (the `GetOrder` operationId).
 func (c *Client) GetOrder(ctx context.Context, orderID string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -744,7 +746,8 @@ type ClientWithResponsesInterface interface {
 
 	// GetOrderWithResponse Read one of the caller's own orders
 	//
-	// An order of another member is answered like one that does not exist.
+	// An order of another member is answered like one that does not exist. An id
+	// that is a UUID is the same in upper and lower case (RFC 9562, section 4).
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1243,7 +1246,8 @@ func (c *ClientWithResponses) ListMyOrdersWithResponse(ctx context.Context, para
 
 // GetOrderWithResponse Read one of the caller's own orders
 //
-// An order of another member is answered like one that does not exist.
+// An order of another member is answered like one that does not exist. An id
+// that is a UUID is the same in upper and lower case (RFC 9562, section 4).
 //
 // Returns a wrapper object for the known response body format(s).
 //

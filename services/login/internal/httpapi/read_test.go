@@ -23,8 +23,8 @@ func TestReadRegistration(t *testing.T) {
 		{"old_names", `{"id":"a","pw":"b","name":"c"}`, all, bind.Names{}},
 		{"names_of_the_answers", `{"member_id":"a","password":"b","member_nm":"c"}`, all, bind.Names{"id": "member_id", "pw": "password", "name": "member_nm"}},
 		{"names_of_the_table", `{"member_id":"a","member_pwd":"b","member_nm":"c"}`, all, bind.Names{"id": "member_id", "pw": "member_pwd", "name": "member_nm"}},
-		{"first_name_counts", `{"member_nm":"x","name":"c","member_id":"x","id":"a","member_pwd":"x","password":"x","pw":"b"}`, all, bind.Names{}},
-		{"second_password_counts", `{"id":"a","member_pwd":"x","password":"b","name":"c"}`, all, bind.Names{"pw": "password"}},
+		{"all_names", `{"member_nm":"c","name":"c","member_id":"a","id":"a","member_pwd":"b","password":"b","pw":"b"}`, all, bind.Names{}},
+		{"two_names_of_the_password", `{"id":"a","member_pwd":"b","password":"b","name":"c"}`, all, bind.Names{"pw": "password"}},
 		{"null_is_absent", `{"id":null,"member_id":"a","pw":null,"password":null,"member_pwd":"b","name":"c"}`, all, bind.Names{"id": "member_id", "pw": "member_pwd"}},
 		{"nothing", `{}`, login.Registration{}, bind.Names{}},
 	} {
@@ -55,7 +55,7 @@ func TestReadPasswordChange(t *testing.T) {
 	}{
 		{"short_names", `{"old_pw":"a","new_pw":"b"}`, all, bind.Names{}},
 		{"long_names", `{"old_password":"a","new_password":"b"}`, all, bind.Names{"old_pw": "old_password", "new_pw": "new_password"}},
-		{"first_name_counts", `{"old_password":"x","old_pw":"a","new_password":"x","new_pw":"b"}`, all, bind.Names{}},
+		{"both_names", `{"old_password":"a","old_pw":"a","new_password":"b","new_pw":"b"}`, all, bind.Names{}},
 		{"nothing", `{}`, login.PasswordChange{}, bind.Names{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -72,6 +72,26 @@ func TestReadPasswordChange(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// A field under two names says one thing, or nothing at all: which of two ids
+// somebody means is not ours to guess.
+func TestNamesOfOneFieldMustAgree(t *testing.T) {
+	t.Parallel()
+	for body, target := range map[string]any{
+		`{"id":"a","member_id":"b"}`:         &api.Registration{},
+		`{"name":"a","member_nm":"b"}`:       &api.Registration{},
+		`{"pw":"a","password":"b"}`:          &api.Registration{},
+		`{"password":"a","member_pwd":"b"}`:  &api.Credentials{},
+		`{"pw":"a","member_pwd":"b"}`:        &api.Credentials{},
+		`{"member_id":"a","id":"A"}`:         &api.Credentials{},
+		`{"old_pw":"a","old_password":"b"}`:  &api.PasswordChange{},
+		`{"new_password":"a","new_pw":"a "}`: &api.PasswordChange{},
+	} {
+		if err := bind.JSON([]byte(body), target); fault.CodeOf(err) != fault.Invalid {
+			t.Errorf("%s: %v", body, err)
+		}
 	}
 }
 

@@ -19,7 +19,7 @@ func (s *Service) ChangePassword(ctx context.Context, claims token.Claims, c Pas
 	if err := c.Validate(s.options.Policy, claims.MemberID); err != nil {
 		return Session{}, err
 	}
-	try := s.options.Limits.Password(ctx, claims.MemberID)
+	try := s.options.Limits.Password(ctx, account(claims.MemberID))
 	if err := ratelimit.Check(ctx, try...); err != nil {
 		return Session{}, err
 	}

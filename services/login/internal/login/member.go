@@ -12,12 +12,10 @@ package login
 
 import (
 	"fmt"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/password"
+	"example.com/pizza/pkg/text"
 )
 
 // The limits of a registration, in characters. What a password must be is the
@@ -54,14 +52,22 @@ const (
 	fieldMemberID    = "member_id"
 )
 
-const required = "is required"
-
 // Validate returns Invalid with every bad field, or nil.
 func (r Registration) Validate(p *password.Policy) error {
-	return invalid(
-		fault.Field{Field: fieldID, Message: idRule(r.ID)},
-		fault.Field{Field: fieldPassword, Message: p.Rule(r.Password, r.ID)},
-		fault.Field{Field: fieldName, Message: nameRule(r.Name)},
+	_, err := r.normal(p)
+	return err
+}
+
+// normal returns the registration with its texts in the form in which they are
+// kept, or Invalid with every bad field. An id must be visible and look like no
+// other; a name is only shown.
+func (r Registration) normal(p *password.Policy) (Registration, error) {
+	id, idRule := text.Identifier(r.ID, MaxID)
+	name, nameRule := text.Label(r.Name, MaxName)
+	return Registration{ID: id, Password: r.Password, Name: text.Trim(name)}, invalid(
+		fault.Field{Field: fieldID, Message: idRule},
+		fault.Field{Field: fieldPassword, Message: p.Rule(r.Password, id)},
+		fault.Field{Field: fieldName, Message: nameRule},
 	)
 }
 
@@ -99,7 +105,7 @@ func triedRule(pw string) string {
 
 func present(s string) string {
 	if s == "" {
-		return required
+		return text.Required
 	}
 	return ""
 }
@@ -118,43 +124,12 @@ func invalid(fields ...fault.Field) error {
 	return fault.InvalidFields(bad...)
 }
 
-// idRule returns the rule that an id breaks. Ids are read by people and typed
-// again: what cannot be seen has no place at their ends or in them.
-func idRule(id string) string {
-	switch {
-	case id == "":
-		return required
-	case utf8.RuneCountInString(id) > MaxID:
-		return fmt.Sprintf("must be at most %d characters", MaxID)
-	case strings.TrimSpace(id) != id:
-		return "must not begin or end with a blank"
-	case hasControl(id):
-		return "must not contain control characters"
-	}
-	return ""
-}
-
-// tokenIDRule returns the rule that the id of whoever has a token breaks. What a
-// taken-over table holds goes on working: only what no table holds is wrong.
-func tokenIDRule(id string) string {
-	if utf8.RuneCountInString(id) > MaxID {
-		return fmt.Sprintf("must be at most %d characters", MaxID)
+// storedIDRule returns the rule that the id of an existing member breaks. Only what
+// no table can hold is refused, because a table that was taken over can hold any
+// text.
+func storedIDRule(id string) string {
+	if text.TooLong(id, MaxID) {
+		return text.LengthRule(MaxID)
 	}
 	return present(id)
 }
-
-func nameRule(name string) string {
-	switch {
-	case name == "":
-		return required
-	case utf8.RuneCountInString(name) > MaxName:
-		return fmt.Sprintf("must be at most %d characters", MaxName)
-	case hasControl(name):
-		return "must not contain control characters"
-	case strings.TrimSpace(name) == "":
-		return "must not be blank"
-	}
-	return ""
-}
-
-func hasControl(s string) bool { return strings.ContainsFunc(s, unicode.IsControl) }

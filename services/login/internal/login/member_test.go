@@ -6,9 +6,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/text/unicode/norm"
 
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/password"
+	"example.com/pizza/pkg/text"
 	"example.com/pizza/services/login/internal/login"
 )
 
@@ -79,6 +81,11 @@ func TestRegistrationRules(t *testing.T) {
 		{"id_escape_inside", id("min\x1b[31mji"), map[string]string{"id": control}},
 		{"id_delete_inside", id("min\x7fji"), map[string]string{"id": control}},
 		{"id_c1_inside", id("min\u0085ji"), map[string]string{"id": control}},
+		{"id_zero_width_space", id("de\u200bmo"), map[string]string{"id": "must not contain U+200B, which cannot be seen"}},
+		{"id_turned_around", id("\u202eomed"), map[string]string{"id": "must not contain U+202E, which cannot be seen"}},
+		{"id_cyrillic_in_latin", id("d\u0435mo"), map[string]string{"id": "must not mix Cyrillic and Latin letters, which look alike"}},
+		{"id_of_100_characters_decomposed", id(norm.NFD.String(strings.Repeat("각", 100))), nil},
+		{"id_of_many_bytes", id(strings.Repeat("\ufdfa", 20_000)), map[string]string{"id": long}},
 		{"id_sql_is_text", id(`'; DROP TABLE member; --`), nil},
 		{"pw_of_7_characters", pw("1234567"), map[string]string{"pw": "must be at least 8 characters"}},
 		{"pw_of_7_characters_many_bytes", pw("비밀번호비밀번"), map[string]string{"pw": "must be at least 8 characters"}},
@@ -89,11 +96,16 @@ func TestRegistrationRules(t *testing.T) {
 		{"pw_of_60_kb", pw(strings.Repeat("\ufdfa", 20000)), map[string]string{"pw": "must be at most 128 characters"}},
 		{"pw_common", pw("Password1"), map[string]string{"pw": "is one of the most common passwords"}},
 		{"pw_is_the_id", registration{ID: "kim-minji", Password: "Kim-Minji", Name: "x"}, map[string]string{"pw": "must not be the id"}},
+		{"pw_of_129_characters_after_nfkc", pw(strings.Repeat("\ufdfa", 8)), map[string]string{"pw": "must be at most 128 characters"}},
+		{"pw_of_many_bytes", pw(strings.Repeat("\ufdfa", 20_000)), map[string]string{"pw": "must be at most 128 characters"}},
 		{"pw_of_129_characters", pw(strings.Repeat("x", 129)), map[string]string{"pw": "must be at most 128 characters"}},
 		{"name_of_100_characters", name(strings.Repeat("이", 100)), nil},
 		{"name_of_101_characters", name(strings.Repeat("이", 101)), map[string]string{"name": long}},
 		{"name_trailing_blank", name("Kim "), nil},
 		{"name_blank", name(" \u3000"), map[string]string{"name": "must not be blank"}},
+		{"name_invisible", name("\u3164\u3164"), map[string]string{"name": "must not contain U+3164, which cannot be seen"}},
+		{"name_turned_around", name("Kim\u202e"), map[string]string{"name": "must not contain U+202E, which cannot be seen"}},
+		{"name_with_an_emoji", name("민지❤\ufe0f"), nil},
 		{"name_line_end", name("Kim\r\nMinji"), map[string]string{"name": control}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -121,6 +133,7 @@ func TestPasswordChangeRules(t *testing.T) {
 		{"other_case_differs", change{"correct horse", "Correct horse"}, nil},
 		{"short", change{"correct horse", "horse"}, map[string]string{"new_pw": "must be at least 8 characters"}},
 		{"common", change{"correct horse", "qwerty123"}, map[string]string{"new_pw": "is one of the most common passwords"}},
+		{"old_of_many_bytes", change{strings.Repeat("\ufdfa", 20_000), "battery staple"}, map[string]string{"old_pw": "must be at most 4096 bytes"}},
 		{"id", change{"correct horse", "Kim-Minji"}, map[string]string{"new_pw": "must not be the id"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -138,12 +151,13 @@ func TestCredentialsRules(t *testing.T) {
 		in   login.Credentials
 		want map[string]string
 	}{
-		"ok":                {login.Credentials{ID: "minji", Password: "x"}, nil},
-		"what_is_stored":    {login.Credentials{ID: " old\tid ", Password: strings.Repeat("x", 1000)}, nil},
-		"nothing":           {login.Credentials{}, map[string]string{"id": "is required", "pw": "is required"}},
-		"no_password":       {login.Credentials{ID: "minji"}, map[string]string{"pw": "is required"}},
-		"no_id":             {login.Credentials{Password: "x"}, map[string]string{"id": "is required"}},
-		"blank_is_not_none": {login.Credentials{ID: " ", Password: " "}, nil},
+		"ok":                      {login.Credentials{ID: "minji", Password: "x"}, nil},
+		"what_is_stored":          {login.Credentials{ID: " old\tid ", Password: strings.Repeat("x", 1000)}, nil},
+		"nothing":                 {login.Credentials{}, map[string]string{"id": "is required", "pw": "is required"}},
+		"no_password":             {login.Credentials{ID: "minji"}, map[string]string{"pw": "is required"}},
+		"no_id":                   {login.Credentials{Password: "x"}, map[string]string{"id": "is required"}},
+		"what_could_not_register": {login.Credentials{ID: "de\u200bmo\u202e", Password: strings.Repeat("\ufdfa", 1000)}, nil},
+		"blank_is_not_none":       {login.Credentials{ID: " ", Password: " "}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -166,7 +180,7 @@ func FuzzRegistration(f *testing.F) {
 		if bad := fields(t, r.Validate(p)); len(bad) > 0 {
 			return
 		}
-		for _, s := range []string{id, name} {
+		for _, s := range []string{text.Normal(id), text.Normal(name)} {
 			if n := len([]rune(s)); n < 1 || n > 100 || strings.ContainsAny(s, "\x00\n\r\t") {
 				t.Errorf("%q is accepted", s)
 			}

@@ -35,7 +35,11 @@ func (s *Service) Logout(ctx context.Context, raw string) error {
 // Invalid for what cannot be a member's id; an id of nobody is fine, because
 // someone who is no member any more may still have tokens.
 func (s *Service) RevokeMember(ctx context.Context, memberID string) error {
-	if err := invalid(fault.Field{Field: fieldMemberID, Message: tokenIDRule(memberID)}); err != nil {
+	if err := invalid(fault.Field{Field: fieldMemberID, Message: storedIDRule(memberID)}); err != nil {
+		return err
+	}
+	memberID, err := s.stored(ctx, memberID)
+	if err != nil {
 		return err
 	}
 	if err := s.store.RevokeMember(ctx, memberID, s.keep()); err != nil {

@@ -90,7 +90,8 @@ func (s *Service) Register(ctx context.Context, r Registration) (Member, error) 
 }
 
 func (s *Service) register(ctx context.Context, r Registration) (Member, error) {
-	if err := r.Validate(s.options.Policy); err != nil {
+	r, err := r.normal(s.options.Policy)
+	if err != nil {
 		return Member{}, err
 	}
 	charges := s.options.Limits.Register(ctx, r.ID)
@@ -106,7 +107,7 @@ func (s *Service) register(ctx context.Context, r Registration) (Member, error) 
 		return Member{}, err
 	}
 	m := Member{ID: r.ID, Name: r.Name}
-	if err := s.store.Insert(ctx, m, stored); err != nil {
+	if err := s.insert(ctx, m, stored); err != nil {
 		// Not for a caller that goes away: the member may be registered.
 		if fault.CodeOf(err) == fault.Unavailable && ctx.Err() == nil {
 			refund()
@@ -138,7 +139,7 @@ func (s *Service) login(ctx context.Context, c Credentials) (Session, error) {
 	if err := c.Validate(); err != nil {
 		return Session{}, err
 	}
-	try := s.options.Limits.Password(ctx, c.ID)
+	try := s.options.Limits.Password(ctx, account(c.ID))
 	if err := ratelimit.Check(ctx, try...); err != nil {
 		return Session{}, err
 	}
@@ -177,7 +178,7 @@ func (s *Service) session(m Member) (Session, error) {
 func (s *Service) verify(
 	ctx context.Context, c Credentials, try []ratelimit.Charge,
 ) (m Member, stored string, v hashing.Verdict, err error) {
-	m, stored, err = s.store.Find(ctx, c.ID)
+	m, stored, err = s.find(ctx, c.ID)
 	if err != nil && fault.CodeOf(err) != fault.NotFound {
 		return Member{}, "", hashing.Verdict{}, err
 	}

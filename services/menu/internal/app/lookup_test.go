@@ -25,7 +25,9 @@ func TestGetPizzaID(t *testing.T) {
 		"ok":                         {"/menu/get_pizza_id/", asJSON, `{"pizza_nm":"The Barbecue Chicken Pizza","size":"L"}`},
 		"names_of_the_old_client":    {"/api/menu/get_pizza_id/", asJSON, `{"name":"The Barbecue Chicken Pizza","size":"L"}`},
 		"form":                       {"/menu/get_pizza_id", asForm, `pizza_nm=The+Barbecue+Chicken+Pizza&size=L`},
-		"first_of_both_names_counts": {"/api/menu/get_pizza_id", asJSON, `{"name":"other","pizza_nm":"The Barbecue Chicken Pizza","size":"L"}`},
+		"both_names":                 {"/api/menu/get_pizza_id", asJSON, `{"name":"The Barbecue Chicken Pizza","pizza_nm":"The Barbecue Chicken Pizza","size":"L"}`},
+		"byte_order_mark":            {"/menu/get_pizza_id/", asJSON, "\ufeff" + `{"pizza_nm":"The Barbecue Chicken Pizza","size":"L"}`},
+		"no_break_space_is_a_space":  {"/menu/get_pizza_id/", asJSON, `{"pizza_nm":"The\u00a0Barbecue Chicken\u3000Pizza","size":"L"}`},
 		"unknown_fields_are_ignored": {"/menu/get_pizza_id/", asJSON + "; charset=utf-8", `{"pizza_nm":"The Barbecue Chicken Pizza","size":"L","price":{"x":[1]}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -66,7 +68,17 @@ func TestGetPizzaID(t *testing.T) {
 			asJSON, `{"pizza_nm":"a\u0000","size":"L"}`, 400,
 			"pizza_nm must not contain a NUL character", field("pizza_nm", "must not contain a NUL character"),
 		},
-		"invalid_utf8":        {asJSON, "{\"pizza_nm\":\"\xff\",\"size\":\"L\"}", 400, "the body must be UTF-8", nil},
+		"invalid_utf8": {asJSON, "{\"pizza_nm\":\"\xff\",\"size\":\"L\"}", 400, "pizza_nm must be UTF-8", field("pizza_nm", "must be UTF-8")},
+		"half_of_a_surrogate_pair": {
+			asJSON, `{"name":"a\udfff","size":"L","x":{"\ud800":1}}`, 400, several, []fault.Field{
+				{Field: "name", Message: "must not contain half of a surrogate pair"}, {Field: "x.\ufffd", Message: "has a name that must not contain half of a surrogate pair"},
+			},
+		},
+		"names_differ": {
+			asJSON, `{"name":"other","pizza_nm":"The Barbecue Chicken Pizza","size":"L"}`, 400,
+			"pizza_nm must not differ from name, which is the same field", field("pizza_nm", "must not differ from name, which is the same field"),
+		},
+		"field_given_once":    {asJSON, `{"size":"L","pizza_nm":"a","size":"L"}`, 400, "size must be given once", field("size", "must be given once")},
 		"broken_json":         {asJSON, `{"pizza_nm":`, 400, "the body is not valid JSON", nil},
 		"list_for_object":     {asJSON, `[]`, 400, "the body must be a JSON object", nil},
 		"empty_body":          {asJSON, ``, 400, "the body is empty; a JSON object is expected", nil},

@@ -30,11 +30,11 @@ func readLookup(b api.PizzaName, names bind.Names) menu.Lookup {
 }
 
 func readType(id string, b api.NewPizzaType) menu.Type {
-	return menu.Type{ID: id, Name: text(b.PizzaNm), Category: text(b.PizzaCateg), Image: text(b.PizzaImgURL)}
+	return menu.Type{ID: id, Name: text(b.PizzaNm), Category: text(b.PizzaCateg), Image: text(b.PizzaImgURL)}.Normal()
 }
 
 func readPizza(id string, b api.NewPizza) menu.NewPizza {
-	return menu.NewPizza{ID: id, TypeID: text(b.PizzaTypeID), Size: text(b.Size), Price: b.Price}
+	return menu.NewPizza{ID: id, TypeID: text(b.PizzaTypeID), Size: text(b.Size), Price: b.Price}.Normal()
 }
 
 func text(s *string) string {

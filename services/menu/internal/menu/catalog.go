@@ -14,6 +14,7 @@ import (
 
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/money"
+	"example.com/pizza/pkg/text"
 )
 
 // Type is what the menu calls a pizza, in all its sizes.
@@ -51,8 +52,14 @@ type Mark struct {
 	Key []byte // secret that authenticates copies of the catalog
 }
 
-// label is how people name a pizza.
+// label is how people name a pizza, in the form in which texts are compared.
 type label struct{ name, size string }
+
+func labelOf(name, size string) label { return label{text.Key(name, maxText), text.Key(size, maxText)} }
+
+// SameText reports whether two names or sizes are the same, however a keyboard
+// spells them.
+func SameText(a, b string) bool { return text.Key(a, maxText) == text.Key(b, maxText) }
 
 // NewCatalog returns the catalog of these types and pizzas. A pizza whose type
 // is not among them is left out.
@@ -67,7 +74,7 @@ func NewCatalog(version int64, types []Type, pizzas []Pizza) *Catalog {
 	}
 	for _, t := range types {
 		c.types[t.ID] = t
-		c.names[t.Name] = true
+		c.names[text.Key(t.Name, maxText)] = true
 	}
 	for _, p := range pizzas {
 		t, ok := c.types[p.TypeID]
@@ -77,7 +84,7 @@ func NewCatalog(version int64, types []Type, pizzas []Pizza) *Catalog {
 		c.Pizzas = append(c.Pizzas, p)
 		c.pizzas[p.ID] = p
 		// A taken-over catalog may hold a label twice: the lowest id has it.
-		l := label{t.Name, p.Size}
+		l := labelOf(t.Name, p.Size)
 		if first, taken := c.byLabel[l]; !taken || p.ID < first.ID {
 			c.byLabel[l] = p
 		}
@@ -109,13 +116,15 @@ var (
 	ErrUnknownSize  = fault.New(fault.NotFound, "this pizza is not sold in this size")
 )
 
-// Find returns the pizza with this name and size, both matched exactly. It
-// returns ErrUnknownPizza or ErrUnknownSize.
+// Find returns the pizza with this name and size, both matched exactly but for the
+// way in which they are encoded (package text). It returns ErrUnknownPizza or
+// ErrUnknownSize.
 func (c *Catalog) Find(name, size string) (Pizza, error) {
-	if p, ok := c.byLabel[label{name, size}]; ok {
+	l := labelOf(name, size)
+	if p, ok := c.byLabel[l]; ok {
 		return p, nil
 	}
-	if c.names[name] {
+	if c.names[l.name] {
 		return Pizza{}, ErrUnknownSize
 	}
 	return Pizza{}, ErrUnknownPizza

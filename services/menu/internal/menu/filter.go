@@ -6,7 +6,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/cases"
-	"golang.org/x/text/unicode/norm"
+
+	"example.com/pizza/pkg/text"
 )
 
 // Sort is an order of the menu.
@@ -23,8 +24,8 @@ const (
 )
 
 // Filter says which pizzas are wanted, and in which order. An empty field asks
-// for nothing. Letters match in any case, and whether composed or not (Unicode
-// NFC), as Korean text from some systems is not.
+// for nothing. Letters match in any case, and however they are encoded (package
+// text).
 type Filter struct {
 	Query    string // part of the type's name
 	Category string // the whole category
@@ -38,12 +39,12 @@ func (f Filter) Validate() error {
 	var check fields
 	for _, p := range []struct{ name, value string }{{"q", f.Query}, {"category", f.Category}, {"size", f.Size}} {
 		switch {
+		case text.TooLong(p.value, maxText):
+			check.reject(p.name, text.LengthRule(maxText))
 		case !utf8.ValidString(p.value):
-			check.reject(p.name, "must be UTF-8")
+			check.reject(p.name, text.NotUTF8)
 		case strings.ContainsRune(p.value, 0):
 			check.reject(p.name, "must not contain a NUL character")
-		case utf8.RuneCountInString(p.value) > maxText:
-			check.rejectLength(p.name, maxText)
 		}
 	}
 	switch f.Sort {
@@ -89,9 +90,9 @@ func (c *Catalog) sort(pizzas []Pizza, by Sort) {
 }
 
 // folder returns a function that makes texts equal which differ only in case or
-// in composition. It may not be shared between goroutines (a rule of
+// in encoding. It may not be shared between goroutines (a rule of
 // cases.Caser).
 func folder() func(string) string {
 	fold := cases.Fold()
-	return func(s string) string { return norm.NFC.String(fold.String(norm.NFC.String(s))) }
+	return func(s string) string { return text.Normal(fold.String(text.Normal(s))) }
 }

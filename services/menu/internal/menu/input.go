@@ -1,7 +1,6 @@
 package menu
 
 import (
-	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -10,6 +9,7 @@ import (
 
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/money"
+	"example.com/pizza/pkg/text"
 )
 
 // The limits of what the catalog takes in.
@@ -27,25 +27,38 @@ type NewPizza struct {
 	Price  *money.Amount // nil when it was not given
 }
 
+// Normal returns the type with its texts in the form in which they are kept. Its
+// id stays as it is, since it can be that of a row of the old system.
+func (t Type) Normal() Type {
+	t.Name, t.Category = text.Normal(t.Name), text.Normal(t.Category)
+	return t
+}
+
 // Validate returns Invalid with every bad field, or nil.
 func (t Type) Validate() error {
 	var check fields
-	check.text("id", t.ID, maxText)
-	check.text("pizza_nm", t.Name, maxText)
-	check.text("pizza_categ", t.Category, maxText)
-	check.text("pizza_img_url", t.Image, maxImage)
+	check.id("id", t.ID)
+	check.label("pizza_nm", t.Name, maxText)
+	check.label("pizza_categ", t.Category, maxText)
+	check.label("pizza_img_url", t.Image, maxImage)
 	if t.Image != "" && !relativePath(t.Image) {
 		check.reject("pizza_img_url", "must be a relative path, such as images/durian.png: no scheme, no leading slash, no ..")
 	}
 	return check.err()
 }
 
+// Normal returns the pizza with its size in the form in which it is kept.
+func (p NewPizza) Normal() NewPizza {
+	p.Size = text.Normal(p.Size)
+	return p
+}
+
 // Validate returns Invalid with every bad field, or nil.
 func (p NewPizza) Validate() error {
 	var check fields
-	check.text("id", p.ID, maxText)
-	check.text("pizza_type_id", p.TypeID, maxText)
-	check.text("size", p.Size, maxText)
+	check.id("id", p.ID)
+	check.id("pizza_type_id", p.TypeID)
+	check.label("size", p.Size, maxText)
 	switch {
 	case p.Price == nil:
 		check.reject("price", "is required")
@@ -73,7 +86,19 @@ func (l Lookup) Validate() error {
 // ValidateID returns Invalid for an id that nothing can have, or nil.
 func ValidateID(id string) error {
 	var check fields
-	check.text("id", id, maxText)
+	check.id("id", id)
+	return check.err()
+}
+
+// ValidateNewID returns Invalid for an id that no new row may have, or nil. Rows of
+// the old system may have it.
+func ValidateNewID(id string) error {
+	var check fields
+	if normal, rule := text.Identifier(id, maxText); rule != "" {
+		check.reject("id", rule)
+	} else if normal != id {
+		check.reject("id", "must be in the Unicode form NFC")
+	}
 	return check.err()
 }
 
@@ -92,26 +117,33 @@ func (f *fields) reject(field, rule string) {
 	*f = append(*f, fault.Field{Field: field, Message: rule})
 }
 
-func (f *fields) rejectLength(field string, limit int) {
-	f.reject(field, fmt.Sprintf("must be at most %d characters", limit))
-}
-
-// text checks a text that is required. Blanks around it are refused, since they
-// would make two texts differ that look the same.
-func (f *fields) text(field, value string, limit int) {
+// id checks an id that a row can have which the old system wrote.
+func (f *fields) id(field, value string) {
 	switch {
 	case value == "":
-		f.reject(field, "is required")
+		f.reject(field, text.Required)
+	case text.TooLong(value, maxText):
+		f.reject(field, text.LengthRule(maxText))
 	case !utf8.ValidString(value):
-		f.reject(field, "must be UTF-8")
-	case utf8.RuneCountInString(value) > limit:
-		f.rejectLength(field, limit)
+		f.reject(field, text.NotUTF8)
 	case strings.ContainsFunc(value, unicode.IsControl):
 		f.reject(field, "must not contain control characters")
-	case strings.TrimSpace(value) != value:
-		f.reject(field, "must not start or end with a space")
+	case text.Trim(value) != value:
+		f.reject(field, noBlankEnds)
 	}
 }
+
+// label checks a text that is shown. Blanks around it are refused, since they
+// would make two texts differ that look the same.
+func (f *fields) label(field, value string, limit int) {
+	if normal, rule := text.Label(value, limit); rule != "" {
+		f.reject(field, rule)
+	} else if text.Trim(normal) != normal {
+		f.reject(field, noBlankEnds)
+	}
+}
+
+const noBlankEnds = "must not start or end with a space"
 
 func (f fields) err() error {
 	if len(f) == 0 {

@@ -38,17 +38,26 @@ func (s *Store) change(ctx context.Context, write func(*db.Queries) (created boo
 // the name, and Unavailable.
 func (s *Store) PutType(ctx context.Context, t menu.Type) (menu.Change, error) {
 	return s.change(ctx, func(q *db.Queries) (bool, error) {
-		found, err := q.CheckType(ctx, db.CheckTypeParams{ID: t.ID, Name: t.Name})
-		switch {
-		case err != nil:
+		types, err := q.TypeNames(ctx)
+		if err != nil {
 			return false, err
-		case found.Namesake != "":
-			return false, fault.New(fault.Conflict, fmt.Sprintf("the pizza type %s has this name already", found.Namesake))
-		case found.Known:
-			return false, q.UpdateType(ctx, db.UpdateTypeParams{ID: t.ID, Name: t.Name, Category: t.Category, Image: t.Image})
-		default:
-			return true, q.InsertType(ctx, db.InsertTypeParams{ID: t.ID, Name: t.Name, Category: t.Category, Image: t.Image})
 		}
+		known := false
+		for _, other := range types {
+			switch {
+			case other.PizzaTypeID == t.ID:
+				known = true
+			case menu.SameText(other.PizzaNm, t.Name):
+				return false, fault.New(fault.Conflict, fmt.Sprintf("the pizza type %s has this name already", other.PizzaTypeID))
+			}
+		}
+		if known {
+			return false, q.UpdateType(ctx, db.UpdateTypeParams{ID: t.ID, Name: t.Name, Category: t.Category, Image: t.Image})
+		}
+		if err := menu.ValidateNewID(t.ID); err != nil {
+			return false, err
+		}
+		return true, q.InsertType(ctx, db.InsertTypeParams{ID: t.ID, Name: t.Name, Category: t.Category, Image: t.Image})
 	})
 }
 
@@ -56,19 +65,29 @@ func (s *Store) PutType(ctx context.Context, t menu.Type) (menu.Change, error) {
 // Conflict when another pizza is this size of the type, and Unavailable.
 func (s *Store) PutPizza(ctx context.Context, p menu.NewPizza) (menu.Change, error) {
 	return s.change(ctx, func(q *db.Queries) (bool, error) {
-		found, err := q.CheckPizza(ctx, db.CheckPizzaParams{ID: p.ID, TypeID: p.TypeID, Size: p.Size})
-		switch {
-		case err != nil:
+		found, err := q.CheckPizza(ctx, db.CheckPizzaParams{ID: p.ID, TypeID: p.TypeID})
+		if err != nil {
 			return false, err
-		case !found.TypeKnown:
-			return false, fault.InvalidFields(fault.Field{Field: "pizza_type_id", Message: "is no pizza type"})
-		case found.Twin != "":
-			return false, fault.New(fault.Conflict, fmt.Sprintf("the pizza %s is this size of the type already", found.Twin))
-		case found.Known:
-			return false, q.UpdatePizza(ctx, db.UpdatePizzaParams{ID: p.ID, TypeID: &p.TypeID, Size: p.Size, Price: p.Price.Float()})
-		default:
-			return true, q.InsertPizza(ctx, db.InsertPizzaParams{ID: p.ID, TypeID: &p.TypeID, Size: p.Size, Price: p.Price.Float()})
 		}
+		if !found.TypeKnown {
+			return false, fault.InvalidFields(fault.Field{Field: "pizza_type_id", Message: "is no pizza type"})
+		}
+		sizes, err := q.SizesOfType(ctx, p.TypeID)
+		if err != nil {
+			return false, err
+		}
+		for _, other := range sizes {
+			if other.PizzaID != p.ID && menu.SameText(other.Size, p.Size) {
+				return false, fault.New(fault.Conflict, fmt.Sprintf("the pizza %s is this size of the type already", other.PizzaID))
+			}
+		}
+		if found.Known {
+			return false, q.UpdatePizza(ctx, db.UpdatePizzaParams{ID: p.ID, TypeID: &p.TypeID, Size: p.Size, Price: p.Price.Float()})
+		}
+		if err := menu.ValidateNewID(p.ID); err != nil {
+			return false, err
+		}
+		return true, q.InsertPizza(ctx, db.InsertPizzaParams{ID: p.ID, TypeID: &p.TypeID, Size: p.Size, Price: p.Price.Float()})
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/text/unicode/norm"
 
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/apitest"
@@ -33,6 +34,13 @@ func TestCatalogPricesAsMenuDoes(t *testing.T) {
 			('käse_l', 'geschmück', '크다', 0.01), ('kase_l', 'geschmück', 'L', 9999.99);`); err != nil {
 		t.Fatal(err)
 	}
+	// Stored as a keyboard of the old system's wrote them: decomposed, and with other blanks.
+	if _, err := admin(t, db).Exec(t.Context(), "INSERT INTO pizza_types VALUES ('nfd', $1, 'C', 'x')", norm.NFD.String("불고기\u00a0피자")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := admin(t, db).Exec(t.Context(), "INSERT INTO pizza VALUES ('nfd_l', 'nfd', $1, 7)", norm.NFD.String("크다")); err != nil {
+		t.Fatal(err)
+	}
 	menu := startMenu(t, db)
 	c, err := menuclient.New(menuclient.Config{BaseURL: menu, Timeout: 5 * time.Second}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
@@ -44,8 +52,8 @@ func TestCatalogPricesAsMenuDoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	ids := []string{"", "", "", "bbq_ckn_l", "worthless_l", "worthless_s", "worthless_m", "twin_1", "Twin_1", "twin_10", "käse_l", "kase_l", "durian", "BBQ_CKN_L", " bbq_ckn_l", "'; --"}
-	names := []string{"The Barbecue Chicken Pizza", "the barbecue chicken pizza", "In No Size", "Has No Price", "Twin", "Käse 피자", "Ka\u0308se 피자", "Durian", " Twin", "%"}
-	sizes := []string{"S", "M", "L", "XL", "l", "크다", "", "%", "L "}
+	names := []string{"The Barbecue Chicken Pizza", "the barbecue chicken pizza", "In No Size", "Has No Price", "Twin", "Käse 피자", "Ka\u0308se 피자", "Durian", " Twin", "%", "불고기 피자", norm.NFD.String("불고기 피자"), "불고기\u3000피자", "Twin\u200b"}
+	sizes := []string{"S", "M", "L", "XL", "l", "크다", norm.NFD.String("크다"), "", "%", "L "}
 	pick := func(from []string) string { return from[rand.N(len(from))] }
 	for range 200 {
 		lines := make([]order.NewLine, 1+rand.N(order.MaxLines))
@@ -58,6 +66,13 @@ func TestCatalogPricesAsMenuDoes(t *testing.T) {
 		}
 		if diff := cmp.Diff(quoted(t, menu, lines), catalog.Quote(lines)); diff != "" {
 			t.Fatalf("%+v: %s", lines, diff)
+		}
+	}
+	for _, name := range []string{"불고기 피자", norm.NFD.String("불고기 피자")} {
+		for _, size := range []string{"크다", norm.NFD.String("크다")} {
+			if got := catalog.Quote([]order.NewLine{{Name: name, Size: size}}); got[0].PizzaID != "nfd_l" {
+				t.Errorf("%+q, %+q: %+v", name, size, got)
+			}
 		}
 	}
 }

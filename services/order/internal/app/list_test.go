@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/apitest"
+	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/money"
 	"example.com/pizza/pkg/problem"
 	"example.com/pizza/services/order/api"
@@ -94,6 +96,49 @@ func TestListMyOrders(t *testing.T) {
 				t.Errorf("errors %+v", p.Errors)
 			}
 		})
+	}
+}
+
+// A malformed query is refused by its parameter, or means what the URL Standard
+// says: it is never ignored.
+func TestMalformedQueries(t *testing.T) {
+	t.Parallel()
+	apitest.Parameters(t, api.Document, reflect.TypeFor[api.StrictServerInterface]())
+	s := start(t, migrationstest.NewSeeded(t), nowhere)
+	s.MalformedQueries(t, api.Document, member(s.as(t, "ada"))...)
+	a := s.Post(t, "/order/", "application/json", `{}`, append(member(s.as(t, "ada")), "Idempotency-Key", "a", "Idempotency-Key", "b")...)
+	if p := apitest.Decode[problem.Problem](t, a, 400); len(p.Errors) != 1 || p.Errors[0] != (fault.Field{Field: "Idempotency-Key", Message: "must be sent only once"}) {
+		t.Errorf("two keys: %+v", p)
+	}
+}
+
+// The id of an order is a UUID, which is the same in any case; an id of the old
+// system is only itself.
+func TestOrderIDsInAnyCase(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.NewSeeded(t)
+	s := start(t, db, nowhere)
+	const ours, theirs, text = "0199f0c4-7a3e-7c7c-9a51-4b8f0a3f6f10", "0199F0C4-7A3E-7C7C-9A51-4B8F0A3F6F11", "Order-a"
+	if _, err := admin(t, db).Exec(t.Context(), `
+		INSERT INTO orders (order_id, member_id, bran_id, date, time)
+		SELECT id, 'ada', 'BRANCH001', '2015-01-01', '11:38:36' FROM unnest($1::text[]) id`, []string{ours, theirs, text}); err != nil {
+		t.Fatal(err)
+	}
+	for sent, want := range map[string]string{
+		ours: ours, strings.ToUpper(ours): ours, "0199f0c4-7A3E-7c7c-9a51-4b8f0a3f6f10": ours,
+		theirs: theirs, strings.ToLower(theirs): theirs, text: text,
+	} {
+		if got := apitest.Decode[api.Order](t, s.get(t, "/order/"+sent+"/", s.as(t, "ada")), 200); got.OrderID != want {
+			t.Errorf("%s: %s", sent, got.OrderID)
+		}
+	}
+	for _, sent := range []string{"order-a", "ORDER-A", strings.ReplaceAll(ours, "-", ""), "{" + ours + "}", "urn:uuid:" + ours, strings.Repeat("a", 5000)} {
+		if a := s.get(t, "/order/"+sent+"/", s.as(t, "ada")); a.Status != 404 {
+			t.Errorf("%s: %d", sent, a.Status)
+		}
+	}
+	if a := s.get(t, "/order/"+strings.ToUpper(ours)+"/", s.as(t, "eve")); a.Status != 404 {
+		t.Errorf("another member: %d", a.Status)
 	}
 }
 

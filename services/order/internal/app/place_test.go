@@ -124,7 +124,13 @@ func TestPlaceOrderRefuses(t *testing.T) {
 		{name: "list_for_object", body: `[]`, status: 400},
 		{name: "null_for_object", body: `null`, status: 400},
 		{name: "text_for_object", body: `"order"`, status: 400},
-		{name: "invalid_utf8", body: "{\"branchId\":\"\xff\"}", status: 400},
+		{name: "invalid_utf8", body: "{\"branchId\":\"\xff\"}", status: 400, fields: []fault.Field{
+			{Field: "branchId", Message: "must be UTF-8"}, {Field: "lines", Message: "must have at least 1 line"},
+		}},
+		{name: "half_of_a_surrogate_pair", body: line(`"name":"\udc00","size":"L","quantity":1`), status: 400, fields: field("lines[1].name", "must not contain half of a surrogate pair")},
+		{name: "field_given_twice", body: line(`"pizza_id":"hawaiian_s","quantity":1,"quantity":2`), status: 400, fields: field("lines[1].quantity", "must be given once")},
+		{name: "names_of_a_line_differ", body: line(`"name":"The Hawaiian Pizza","pizza_nm":"x","size":"L","quantity":1`), status: 400, fields: field("lines[1].pizza_nm", "must not differ from name, which is the same field")},
+		{name: "lists_differ", body: `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":1}],"items":[{"pizza_id":"bbq_ckn_l","quantity":2}]}`, status: 400, fields: field("lines", "must not differ from items, which is the same field")},
 		{name: "nothing", body: `{}`, status: 400, fields: []fault.Field{
 			{Field: "branchId", Message: "is required"}, {Field: "lines", Message: "must have at least 1 line"},
 		}},

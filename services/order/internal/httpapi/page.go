@@ -10,31 +10,24 @@ import (
 	"strings"
 	"time"
 
-	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/bind"
 	"example.com/pizza/services/order/api"
 	"example.com/pizza/services/order/internal/order"
 )
 
 // readPage reads limit and cursor; both bad ones are named.
 func readPage(p api.ListMyOrdersParams) (limit int, after *order.Position, err error) {
-	limit = order.DefaultLimit
-	var bad []fault.Field
-	if p.Limit != nil {
-		n, err := strconv.Atoi(*p.Limit)
-		if err != nil || n < 1 || n > order.MaxLimit {
-			bad = append(bad, fault.Field{Field: "limit", Message: fmt.Sprintf("must be a whole number from 1 to %d", order.MaxLimit)})
-		}
-		limit = n
-	}
-	if p.Cursor != nil {
-		position, err := parseCursor(*p.Cursor)
+	var params bind.Parameters
+	limit = bind.Parameter(&params, "limit", p.Limit, order.DefaultLimit, bind.Whole(1, order.MaxLimit))
+	after = bind.Parameter(&params, "cursor", p.Cursor, nil, func(s string) (*order.Position, error) {
+		position, err := parseCursor(s)
 		if err != nil {
-			bad = append(bad, fault.Field{Field: "cursor", Message: "is not a cursor of this service; start again without it"})
+			return nil, errors.New("must be a cursor of this service; start again without it")
 		}
-		after = &position
-	}
-	if len(bad) > 0 {
-		return 0, nil, fault.InvalidFields(bad...)
+		return &position, nil
+	})
+	if err := params.Err(); err != nil {
+		return 0, nil, err
 	}
 	return limit, after, nil
 }

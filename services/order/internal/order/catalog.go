@@ -1,6 +1,9 @@
 package order
 
-import "example.com/pizza/pkg/money"
+import (
+	"example.com/pizza/pkg/money"
+	"example.com/pizza/pkg/text"
+)
 
 // What is wrong with a line that has no price.
 const (
@@ -28,8 +31,12 @@ type Catalog struct {
 	names   map[string]bool
 }
 
-// label is how people name a pizza.
+// label is how people name a pizza, in the form in which texts are compared.
 type label struct{ name, size string }
+
+func labelOf(name, size string) label {
+	return label{text.Key(name, maxPizzaText), text.Key(size, maxPizzaText)}
+}
 
 // NewCatalog returns the catalog of these pizzas. names are those that the menu
 // knows, also where it sells nothing of that name.
@@ -42,13 +49,13 @@ func NewCatalog(version int64, pizzas []Pizza, names []string) *Catalog {
 	}
 	for _, p := range pizzas {
 		c.byID[p.ID] = p
-		l := label{p.Name, p.Size}
+		l := labelOf(p.Name, p.Size)
 		if first, taken := c.byLabel[l]; !taken || p.ID < first.ID {
 			c.byLabel[l] = p
 		}
 	}
 	for _, name := range names {
-		c.names[name] = true
+		c.names[text.Key(name, maxPizzaText)] = true
 	}
 	return c
 }
@@ -63,14 +70,18 @@ func (c *Catalog) Quote(lines []NewLine) []Price {
 }
 
 func (c *Catalog) quote(l NewLine) Price {
-	p, found := c.byID[l.PizzaID]
-	if l.PizzaID == "" {
-		p, found = c.byLabel[label{l.Name, l.Size}]
+	if l.PizzaID != "" {
+		if p, found := c.byID[l.PizzaID]; found {
+			return Price{PizzaID: p.ID, Unit: p.Price}
+		}
+		return Price{Refused: UnknownPizza}
 	}
+	asked := labelOf(l.Name, l.Size)
+	p, found := c.byLabel[asked]
 	switch {
 	case found:
 		return Price{PizzaID: p.ID, Unit: p.Price}
-	case l.PizzaID == "" && c.names[l.Name]:
+	case c.names[asked.name]:
 		return Price{Refused: UnknownSize}
 	default:
 		return Price{Refused: UnknownPizza}

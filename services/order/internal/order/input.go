@@ -2,10 +2,10 @@ package order
 
 import (
 	"fmt"
-	"unicode/utf8"
 
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/money"
+	"example.com/pizza/pkg/text"
 )
 
 // The limits of an order.
@@ -40,8 +40,8 @@ func (n NewOrder) Validate() error {
 	switch {
 	case n.BranchID == "":
 		reject("branchId", "is required")
-	case utf8.RuneCountInString(n.BranchID) > maxBranchID:
-		reject("branchId", fmt.Sprintf("must be at most %d characters", maxBranchID))
+	case text.TooLong(n.BranchID, maxBranchID):
+		reject("branchId", text.LengthRule(maxBranchID))
 	}
 	switch {
 	case len(n.Lines) == 0:
@@ -66,9 +66,9 @@ func (n NewOrder) Validate() error {
 func LinePath(i int) string { return fmt.Sprintf("lines[%d]", i) }
 
 func (l NewLine) validate(path string, reject func(field, rule string)) {
-	for _, text := range []struct{ name, value string }{{"pizza_id", l.PizzaID}, {"name", l.Name}, {"size", l.Size}} {
-		if utf8.RuneCountInString(text.value) > maxPizzaText {
-			reject(path+"."+text.name, fmt.Sprintf("must be at most %d characters", maxPizzaText))
+	for _, f := range []struct{ name, value string }{{"pizza_id", l.PizzaID}, {"name", l.Name}, {"size", l.Size}} {
+		if text.TooLong(f.value, maxPizzaText) {
+			reject(path+"."+f.name, text.LengthRule(maxPizzaText))
 		}
 	}
 	switch {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
+
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/ratelimit"
 )
@@ -41,15 +43,40 @@ func (s *Service) List(ctx context.Context, c Caller, after *Position, limit int
 // Get returns one order of the caller, or NotFound. It returns RateLimited if the
 // member reads too often, and Unavailable.
 func (s *Service) Get(ctx context.Context, c Caller, orderID string) (Order, error) {
-	if !utf8.ValidString(orderID) || strings.ContainsRune(orderID, 0) {
+	if len(orderID) > maxOrderID || !utf8.ValidString(orderID) || strings.ContainsRune(orderID, 0) {
 		return Order{}, fault.New(fault.NotFound, "no such order") // no stored id can look like this
 	}
 	var o Order
 	err := s.read(ctx, c, func() (err error) {
-		o, err = s.store.Get(ctx, c, orderID)
+		for _, spelling := range orderIDs(orderID) {
+			o, err = s.store.Get(ctx, c, spelling)
+			if fault.CodeOf(err) != fault.NotFound {
+				break
+			}
+		}
 		return err
 	})
 	return o, err
+}
+
+// maxOrderID is the largest id that the table can hold, in bytes.
+const maxOrderID = 4 * 50
+
+// orderIDs returns the forms under which an order may be stored: a UUID is the same
+// in upper and lower case (RFC 9562, section 4). Other ids, which the old system
+// may have given, are only what they are.
+func orderIDs(id string) []string {
+	const uuidLength = 36 // package uuid knows forms that RFC 9562 does not
+	if len(id) != uuidLength || uuid.Validate(id) != nil {
+		return []string{id}
+	}
+	all := []string{id}
+	for _, other := range []string{strings.ToLower(id), strings.ToUpper(id)} {
+		if other != id {
+			all = append(all, other)
+		}
+	}
+	return all
 }
 
 // read does one read of the caller if the rate limit and the gate allow it. The

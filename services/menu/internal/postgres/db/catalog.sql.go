@@ -68,51 +68,24 @@ func (q *Queries) Catalog(ctx context.Context) ([]CatalogRow, error) {
 
 const checkPizza = `-- name: CheckPizza :one
 SELECT EXISTS (SELECT FROM pizza p WHERE p.pizza_id = $1) AS known,
-       EXISTS (SELECT FROM pizza_types t WHERE t.pizza_type_id = $2) AS type_known,
-       coalesce((SELECT min(o.pizza_id) FROM pizza o WHERE o.pizza_type_id = $2 AND o.size = $3 AND o.pizza_id <> $1), '')::text AS twin
+       EXISTS (SELECT FROM pizza_types t WHERE t.pizza_type_id = $2) AS type_known
 `
 
 type CheckPizzaParams struct {
 	ID     string
 	TypeID string
-	Size   string
 }
 
 type CheckPizzaRow struct {
 	Known     bool
 	TypeKnown bool
-	Twin      string
 }
 
-// Whether the id is there, whether the type is, and which other pizza is this
-// size of it (empty for none).
+// Whether the id is there, and whether the type is.
 func (q *Queries) CheckPizza(ctx context.Context, arg CheckPizzaParams) (CheckPizzaRow, error) {
-	row := q.db.QueryRow(ctx, checkPizza, arg.ID, arg.TypeID, arg.Size)
+	row := q.db.QueryRow(ctx, checkPizza, arg.ID, arg.TypeID)
 	var i CheckPizzaRow
-	err := row.Scan(&i.Known, &i.TypeKnown, &i.Twin)
-	return i, err
-}
-
-const checkType = `-- name: CheckType :one
-SELECT EXISTS (SELECT FROM pizza_types t WHERE t.pizza_type_id = $1) AS known,
-       coalesce((SELECT min(o.pizza_type_id) FROM pizza_types o WHERE o.pizza_nm = $2 AND o.pizza_type_id <> $1), '')::text AS namesake
-`
-
-type CheckTypeParams struct {
-	ID   string
-	Name string
-}
-
-type CheckTypeRow struct {
-	Known    bool
-	Namesake string
-}
-
-// Whether the id is there, and which other type has the name (empty for none).
-func (q *Queries) CheckType(ctx context.Context, arg CheckTypeParams) (CheckTypeRow, error) {
-	row := q.db.QueryRow(ctx, checkType, arg.ID, arg.Name)
-	var i CheckTypeRow
-	err := row.Scan(&i.Known, &i.Namesake)
+	err := row.Scan(&i.Known, &i.TypeKnown)
 	return i, err
 }
 
@@ -212,6 +185,64 @@ func (q *Queries) Mark(ctx context.Context) (MarkRow, error) {
 	var i MarkRow
 	err := row.Scan(&i.Mark, &i.CacheKey)
 	return i, err
+}
+
+const sizesOfType = `-- name: SizesOfType :many
+SELECT pizza_id, size FROM pizza WHERE pizza_type_id = $1::varchar ORDER BY pizza_id
+`
+
+type SizesOfTypeRow struct {
+	PizzaID string
+	Size    string
+}
+
+func (q *Queries) SizesOfType(ctx context.Context, typeID string) ([]SizesOfTypeRow, error) {
+	rows, err := q.db.Query(ctx, sizesOfType, typeID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SizesOfTypeRow
+	for rows.Next() {
+		var i SizesOfTypeRow
+		if err := rows.Scan(&i.PizzaID, &i.Size); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const typeNames = `-- name: TypeNames :many
+SELECT pizza_type_id, pizza_nm FROM pizza_types ORDER BY pizza_type_id
+`
+
+type TypeNamesRow struct {
+	PizzaTypeID string
+	PizzaNm     string
+}
+
+func (q *Queries) TypeNames(ctx context.Context) ([]TypeNamesRow, error) {
+	rows, err := q.db.Query(ctx, typeNames)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []TypeNamesRow
+	for rows.Next() {
+		var i TypeNamesRow
+		if err := rows.Scan(&i.PizzaTypeID, &i.PizzaNm); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const updatePizza = `-- name: UpdatePizza :exec

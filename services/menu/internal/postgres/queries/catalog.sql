@@ -22,10 +22,8 @@ SELECT mark::text AS mark, cache_key FROM catalog_version;
 -- orders, do not wait for this lock.
 LOCK TABLE pizza_types, pizza IN SHARE ROW EXCLUSIVE MODE;
 
--- name: CheckType :one
--- Whether the id is there, and which other type has the name (empty for none).
-SELECT EXISTS (SELECT FROM pizza_types t WHERE t.pizza_type_id = @id) AS known,
-       coalesce((SELECT min(o.pizza_type_id) FROM pizza_types o WHERE o.pizza_nm = @name AND o.pizza_type_id <> @id), '')::text AS namesake;
+-- name: TypeNames :many
+SELECT pizza_type_id, pizza_nm FROM pizza_types ORDER BY pizza_type_id;
 
 -- name: InsertType :exec
 -- Not ON CONFLICT DO UPDATE: that is an insert and an update to the triggers,
@@ -40,11 +38,12 @@ UPDATE pizza_types SET pizza_nm = @name, pizza_categ = @category, pizza_img_url 
 DELETE FROM pizza_types WHERE pizza_type_id = @id;
 
 -- name: CheckPizza :one
--- Whether the id is there, whether the type is, and which other pizza is this
--- size of it (empty for none).
+-- Whether the id is there, and whether the type is.
 SELECT EXISTS (SELECT FROM pizza p WHERE p.pizza_id = @id) AS known,
-       EXISTS (SELECT FROM pizza_types t WHERE t.pizza_type_id = @type_id) AS type_known,
-       coalesce((SELECT min(o.pizza_id) FROM pizza o WHERE o.pizza_type_id = @type_id AND o.size = @size AND o.pizza_id <> @id), '')::text AS twin;
+       EXISTS (SELECT FROM pizza_types t WHERE t.pizza_type_id = @type_id) AS type_known;
+
+-- name: SizesOfType :many
+SELECT pizza_id, size FROM pizza WHERE pizza_type_id = @type_id::varchar ORDER BY pizza_id;
 
 -- name: InsertPizza :exec
 INSERT INTO pizza (pizza_id, pizza_type_id, size, price)

@@ -170,6 +170,8 @@ type ClientInterface interface {
 	// with `pizza_nm` and `size` is the pizza with both; where several have
 	// them, the one with the lowest id (compared by bytes). Where none has, it
 	// is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
+	// Names and sizes are the same when their Unicode forms NFC are, once every
+	// blank (category Zs) in them is U+0020; here they are as they are stored.
 	//
 	// Corresponds with GET /int/menu/catalog (the `GetCatalog` operationId).
 	GetCatalog(ctx context.Context, params *GetCatalogParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -185,6 +187,8 @@ type ClientInterface interface {
 // with `pizza_nm` and `size` is the pizza with both; where several have
 // them, the one with the lowest id (compared by bytes). Where none has, it
 // is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
+// Names and sizes are the same when their Unicode forms NFC are, once every
+// blank (category Zs) in them is U+0020; here they are as they are stored.
 //
 // Corresponds with GET /int/menu/catalog (the `GetCatalog` operationId).
 func (c *Client) GetCatalog(ctx context.Context, params *GetCatalogParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -306,6 +310,8 @@ type ClientWithResponsesInterface interface {
 	// with `pizza_nm` and `size` is the pizza with both; where several have
 	// them, the one with the lowest id (compared by bytes). Where none has, it
 	// is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
+	// Names and sizes are the same when their Unicode forms NFC are, once every
+	// blank (category Zs) in them is U+0020; here they are as they are stored.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -405,6 +411,8 @@ func (r GetCatalogResponse) ContentType() string {
 // with `pizza_nm` and `size` is the pizza with both; where several have
 // them, the one with the lowest id (compared by bytes). Where none has, it
 // is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
+// Names and sizes are the same when their Unicode forms NFC are, once every
+// blank (category Zs) in them is U+0020; here they are as they are stored.
 //
 // Returns a wrapper object for the known response body format(s).
 //
