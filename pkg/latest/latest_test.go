@@ -244,8 +244,8 @@ func TestInvalidate(t *testing.T) {
 			time.Sleep(time.Duration(version) * 7 * time.Millisecond)
 			m.set(func() { m.version = version })
 			v.Invalidate(v.t.Context())
+			old.Wait() // what it has read is not kept
 			v.want(version, latest.Read, 200*time.Millisecond)
-			old.Wait()
 			synctest.Wait()
 			v.want(version, latest.Memory, 0)
 		}
