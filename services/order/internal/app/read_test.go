@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -121,8 +122,8 @@ func TestReadsAndOrdersLeaveEachOtherConnections(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
 	for _, sql := range []string{
-		"INSERT INTO orders (order_id, member_id, date, time) VALUES ('a', 'ada', '', '')",
-		"INSERT INTO order_detail (order_id, pizza_id, quantity) VALUES ('a', 'bbq_ckn_s', 1)",
+		"INSERT INTO orders (order_id, member_id, date, time) SELECT n, 'm' || n, '', '' FROM generate_series(1, 30) n",
+		"INSERT INTO order_detail (order_id, pizza_id, quantity) SELECT n, 'bbq_ckn_s', 1 FROM generate_series(1, 30) n",
 		// Reading lines waits for a lock that the test holds; adding them does not.
 		"CREATE POLICY slow ON order_detail AS RESTRICTIVE FOR SELECT TO order_svc USING (pg_advisory_xact_lock_shared(8) IS NOT NULL)",
 	} {
@@ -148,9 +149,12 @@ func TestReadsAndOrdersLeaveEachOtherConnections(t *testing.T) {
 		return n
 	}
 	s := start(t, db, startMenu(t, db)) // 8 connections: 4 for orders, 2 for reads
-	ada, eve := s.as(t, "ada"), s.as(t, "eve")
+	eve := s.as(t, "eve")
 	body := `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":1}]}`
-	get := func() int { return s.get(t, "/order/myorder/", ada).Status }
+	var members atomic.Int32
+	get := func() int {
+		return s.get(t, "/order/myorder/", s.as(t, fmt.Sprintf("m%d", 1+members.Add(1)%30))).Status
+	}
 	post := func() int { return s.order(t, eve, body).Status }
 	for name, test := range map[string]struct {
 		lock       string

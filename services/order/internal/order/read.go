@@ -81,13 +81,18 @@ func orderIDs(id string) []string {
 
 // read does one read of the caller if the rate limit and the gate allow it. The
 // limit is checked before the gate, so that a member who reads too often takes no
-// place in the queue, and charged after it, so that a 503 of the gate is free. A
+// place in the queue, and others of its reads wait for their turn; it is charged after it, so that a 503 of the gate is free. A
 // 503 of the database is refunded, and so is a read with a withdrawn token.
 func (s *Service) read(ctx context.Context, c Caller, do func() error) error {
 	charge := s.reads.Limit.For(c.MemberID)
 	if err := ratelimit.Check(ctx, charge); err != nil {
 		return err
 	}
+	release, err := s.turns.take(ctx, c.MemberID)
+	if err != nil {
+		return err
+	}
+	defer release()
 	leave, err := s.reads.Gate.Enter(ctx)
 	if err != nil {
 		return err

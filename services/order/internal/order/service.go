@@ -59,6 +59,7 @@ type Service struct {
 	store  Store
 	orders Bounds
 	reads  Bounds
+	turns  turns
 	zone   *time.Location
 	now    func() time.Time
 	inWork inWork
