@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/text/unicode/norm"
 
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/apitest"
@@ -198,6 +199,47 @@ func TestChangeCatalogRefuses(t *testing.T) {
 }
 
 // Any id that the tables can hold can be named in a path, decoded once.
+// What looks the same is the same: in what is stored, in what conflicts, and in
+// what is found, whatever the old system has left.
+func TestTextsOfTheCatalog(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.New(t)
+	decomposed := norm.NFD.String("불고기")
+	conn := superuser(t, db)
+	for _, sql := range []string{"INSERT INTO pizza_types VALUES ($1, $1, 'C', 'images/a.png')", "INSERT INTO pizza VALUES ('old_l', $1, $1, 10)"} {
+		if _, err := conn.Exec(t.Context(), sql, decomposed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := start(t, db)
+	typ := func(name string) string {
+		return `{"pizza_nm":"` + name + `","pizza_categ":"C","pizza_img_url":"images/a.png"}`
+	}
+	for _, name := range []string{"불고기", decomposed} {
+		if a := s.write(t, "PUT", "/int/menu/types/new", typ(name)); a.Status != http.StatusConflict {
+			t.Errorf("a second %+q: %d %s", name, a.Status, a.Body)
+		}
+		body := `{"pizza_nm":"` + name + `","size":"` + norm.NFC.String(name) + `"}`
+		if got := apitest.Decode[api.FoundPizza](t, s.Post(t, "/menu/get_pizza_id/", asJSON, body), http.StatusOK); got.PizzaID != "old_l" {
+			t.Errorf("%+q is %q", name, got.PizzaID)
+		}
+	}
+	if a := s.write(t, "PUT", "/int/menu/pizzas/new_l", `{"pizza_type_id":"`+decomposed+`","size":"불고기","price":1}`); a.Status != http.StatusConflict {
+		t.Errorf("a second size: %d %s", a.Status, a.Body)
+	}
+	// Rows of the old system can still be replaced, by the id that they have; new ids must be normal.
+	path := "/int/menu/types/" + url.PathEscape(decomposed)
+	if got := apitest.Decode[api.PizzaType](t, s.write(t, "PUT", path, typ(norm.NFD.String("각")+"\u00a0x")), http.StatusOK); got.PizzaNm != "각 x" {
+		t.Errorf("kept as %+q", got.PizzaNm)
+	}
+	for _, id := range []string{norm.NFD.String("새"), "ne\u200bw", "\u202ewen", "nеw"} {
+		a := s.write(t, "PUT", "/int/menu/types/"+url.PathEscape(id), typ("New"))
+		if p := apitest.Decode[problem.Problem](t, a, http.StatusBadRequest); len(p.Errors) != 1 || p.Errors[0].Field != "id" {
+			t.Errorf("%+q: %+v", id, p.Errors)
+		}
+	}
+}
+
 func TestIDsInPaths(t *testing.T) {
 	t.Parallel()
 	s := start(t, migrationstest.New(t))

@@ -2,9 +2,11 @@ package menu_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/text/unicode/norm"
 
 	"example.com/pizza/pkg/money"
 	"example.com/pizza/services/menu/internal/menu"
@@ -70,6 +72,9 @@ func TestFind(t *testing.T) {
 		"name_twice_lowest_id":    {"The Green Pizza", "L", "old_l", nil},
 		"name_twice_first_alone":  {"The Green Pizza", "XXL", "old_xxl", nil},
 		"name_twice_second_alone": {"The Green Pizza", "S", "veg_s", nil},
+		"decomposed":              {norm.NFD.String("불고기 피자"), "M", "bul_m", nil},
+		"other_blank":             {"불고기\u00a0피자", "M", "bul_m", nil},
+		"very_long":               {strings.Repeat("\ufdfa", 20_000), "M", "", menu.ErrUnknownPizza},
 		"unknown_name":            {"The Durian Pizza", "L", "", menu.ErrUnknownPizza},
 		"unknown_size":            {"The Barbecue Pizza", "L", "", menu.ErrUnknownSize},
 		"type_without_pizzas":     {"The Coming Pizza", "L", "", menu.ErrUnknownSize},

@@ -64,6 +64,10 @@ func TestTypeValidate(t *testing.T) {
 		"nul_in_id":         {with(func(m *menu.Type) { m.ID = "a\x00" }), []fault.Field{{Field: "id", Message: control}}},
 		"invalid_utf8":      {with(func(m *menu.Type) { m.ID = "a\xff" }), []fault.Field{{Field: "id", Message: "must be UTF-8"}}},
 		"blank_at_the_end":  {with(func(m *menu.Type) { m.Category = "Veggie " }), []fault.Field{{Field: "pizza_categ", Message: blank}}},
+		"name_invisible":    {with(func(m *menu.Type) { m.Name = "\u3164" }), []fault.Field{{Field: "pizza_nm", Message: "must not contain U+3164, which cannot be seen"}}},
+		"name_turned":       {with(func(m *menu.Type) { m.Name = "Pizza\u202e" }), []fault.Field{{Field: "pizza_nm", Message: "must not contain U+202E, which cannot be seen"}}},
+		"category_unseen":   {with(func(m *menu.Type) { m.Category = "Veg\u200bgie" }), []fault.Field{{Field: "pizza_categ", Message: "must not contain U+200B, which cannot be seen"}}},
+		"id_of_old_system":  {with(func(m *menu.Type) { m.ID = "du\u200brian" }), nil}, // refused where the row is new
 		"image_in_a_folder": {image("images/2026/durian (1).png"), nil},
 		"image_two_dots":    {image("images/a..b.png"), nil},
 		"image_url":         {image("https://evil.example/x.png"), []fault.Field{{Field: "pizza_img_url", Message: path}}},
