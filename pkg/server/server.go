@@ -21,6 +21,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -175,7 +176,7 @@ func (s *Server) stop(ctx context.Context, servers []*http.Server, listeners []n
 	s.log.InfoContext(ctx, "stopping", "delay", s.config.ShutdownDelay.String(), "timeout", s.config.ShutdownTimeout.String())
 	time.Sleep(s.config.ShutdownDelay)
 	for _, l := range listeners {
-		_ = l.Close() // fails only if it is closed already
+		_ = l.Close() // Shutdown reports it
 	}
 	time.Sleep(min(settle, s.config.ShutdownDelay))
 	ctx, cancel := context.WithTimeout(ctx, s.config.ShutdownTimeout)
@@ -209,5 +210,16 @@ func listen(ctx context.Context, variable, addr string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", variable, err)
 	}
-	return l, nil
+	return listener{l, sync.OnceValue(l.Close)}, nil
+}
+
+// listener can be closed twice: by stop, and by the shutdown of its server.
+type listener struct {
+	net.Listener
+	close func() error
+}
+
+// Close implements net.Listener.
+func (l listener) Close() error {
+	return l.close()
 }
