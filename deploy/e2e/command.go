@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -26,6 +27,9 @@ func newCommand(name string, args []string) (*command, error) {
 	flags.BoolVar(&c.asJSON, "json", false, "print the table as JSON")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
+	}
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	var err error
 	if c.settings, err = config.Load[Settings](os.Environ()); err != nil {

@@ -13,8 +13,13 @@ import (
 
 // Main is all of a service's main function: it runs until SIGTERM or Ctrl-C,
 // and exits with 1 and the reason where run fails. A second signal ends the
-// process at once.
-func Main(name string, run func(ctx context.Context, environ []string, stdout io.Writer) error) {
+// process at once. args are the arguments that nobody has taken; a service has
+// none, and exits with 2.
+func Main(name string, args []string, run func(ctx context.Context, environ []string, stdout io.Writer) error) {
+	if len(args) > 0 {
+		fmt.Fprintf(os.Stderr, "%s: unexpected argument %q: the configuration is in environment variables, which README.md lists\n", name, args[0])
+		os.Exit(2)
+	}
 	// Collect garbage before the container's memory limit is reached. Without a
 	// limit, or on a system without control groups, nothing changes.
 	_, _ = memlimit.Set()

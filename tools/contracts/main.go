@@ -28,6 +28,11 @@ func main() {
 	asJSON := flag.Bool("json", false, "print JSON instead of a table")
 	accept := flag.Bool("accept", false, "say the same, but do not fail")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "contracts: unexpected argument %q\n", flag.Arg(0))
+		flag.Usage()
+		os.Exit(2)
+	}
 	switch err := run(context.Background(), ".", os.Stdout, *base, *asJSON, *accept); {
 	case errors.Is(err, errBreaking):
 		os.Exit(1)

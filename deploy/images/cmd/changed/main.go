@@ -54,6 +54,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	if flags.NArg() > 1 {
+		return fmt.Errorf("unexpected argument %q", flags.Arg(1))
+	}
 	all, err := answers(ctx, *root, flags.Arg(0), *environment)
 	if err != nil {
 		return err

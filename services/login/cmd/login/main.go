@@ -5,6 +5,7 @@ package main
 import (
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/services/login/internal/app"
+	"os"
 )
 
-func main() { server.Main("login", app.Run) }
+func main() { server.Main("login", os.Args[1:], app.Run) }

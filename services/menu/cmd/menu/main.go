@@ -5,6 +5,7 @@ package main
 import (
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/services/menu/internal/app"
+	"os"
 )
 
-func main() { server.Main("menu", app.Run) }
+func main() { server.Main("menu", os.Args[1:], app.Run) }

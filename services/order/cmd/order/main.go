@@ -21,10 +21,10 @@ import (
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "smoke" {
-		server.Main("order smoke", runSmoke)
+		server.Main("order smoke", nil, runSmoke)
 		return
 	}
-	server.Main("order", app.Run)
+	server.Main("order", os.Args[1:], app.Run)
 }
 
 func runSmoke(ctx context.Context, environ []string, stdout io.Writer) error {
