@@ -145,13 +145,18 @@ func (s *system) testRoutes(t *testing.T) {
 	t.Run("probes and metrics are on the services' own ports", func(t *testing.T) {
 		t.Parallel()
 		for _, service := range s.Services() {
-			public, internal := "http://"+service.Public, "http://"+service.Internal
+			public, internal, metrics := "http://"+service.Public, "http://"+service.Internal, "http://"+service.Metrics
 			for _, path := range []string{"/healthz", "/livez"} {
 				s.sendTo(t, public, request{method: http.MethodGet, path: path}).want(t, http.StatusOK)
 			}
-			a := s.sendTo(t, internal, request{method: http.MethodGet, path: "/metrics"}).want(t, http.StatusOK)
-			if !strings.Contains(string(a.body), "http_server_request_duration_seconds") {
-				t.Errorf("%s: no request durations in its metrics", service.Name)
+			for _, port := range []string{metrics, internal} {
+				a := s.sendTo(t, port, request{method: http.MethodGet, path: "/metrics"}).want(t, http.StatusOK)
+				if !strings.Contains(string(a.body), "http_server_request_duration_seconds") {
+					t.Errorf("%s: no request durations in its metrics", service.Name)
+				}
+			}
+			for _, path := range []string{"/int/auth/verify", "/int/menu/quote", "/log-level", "/" + service.Name + "/"} {
+				s.sendTo(t, metrics, request{method: http.MethodPost, path: path, media: mediaJSON, body: `{}`, unchecked: true}).wantProblem(t, http.StatusNotFound)
 			}
 			for _, path := range []string{"/metrics", "/int/auth/verify", "/int/menu/quote"} {
 				s.sendTo(t, public, request{method: http.MethodPost, path: path, media: mediaJSON, body: `{}`}).wantProblem(t, http.StatusNotFound)

@@ -191,6 +191,11 @@ func (s *system) testOperatorsOnly(t *testing.T, v victim) {
 			s.sendTo(t, "http://"+s.Service(service).Internal, r).wantProblem(t, http.StatusUnauthorized)
 		}
 	}
+	for _, service := range s.Services() {
+		for _, method := range []string{http.MethodGet, http.MethodPut} {
+			s.sendTo(t, "http://"+service.Internal, request{method: method, path: "/log-level?level=debug&for=1m", token: v.token}).wantProblem(t, http.StatusUnauthorized)
+		}
+	}
 	s.send(t, request{method: http.MethodGet, path: "/order/myorder/", token: v.token}).want(t, http.StatusOK)
 }
 
