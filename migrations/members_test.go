@@ -55,7 +55,7 @@ func TestIdsOfTheDeletedStayTaken(t *testing.T) {
 		{"by_the_owner", owner(t, d), "DELETE FROM member WHERE member_id = 'zoe'"},
 		{"by_the_old_system", monolith, "DELETE FROM member WHERE member_id = 'zoe'"},
 		{"renamed", admin, "UPDATE member SET member_id = 'zoey' WHERE member_id = 'zoe'"},
-		{"renamed_by_login", svc, "UPDATE member SET member_id = 'zoey' WHERE member_id = 'zoe'"},
+		{"renamed_by_the_old_system", monolith, "UPDATE member SET member_id = 'zoey' WHERE member_id = 'zoe'"},
 		{"truncated", owner(t, d), "TRUNCATE member"},
 	} {
 		exec(t, admin, add, "zoe")

@@ -1,14 +1,14 @@
 package migrations_test
 
 import (
-	"os"
-	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
 	"example.com/pizza/migrations/migrationstest"
 	eventspg "example.com/pizza/pkg/events/postgres"
+	"example.com/pizza/pkg/pgtest"
 )
 
 // withOrder gives the seeded database one order with one line.
@@ -107,14 +107,30 @@ func TestIntegrity(t *testing.T) {
 	})
 }
 
-// TestEventTables: the transport's own text is what the database gets.
+// TestEventTables: the migrations lead to the tables, functions and policies that
+// the transport is tested with.
 func TestEventTables(t *testing.T) {
 	t.Parallel()
-	migration, err := os.ReadFile("sql/events/00001_events.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(migration), eventspg.Schema) {
-		t.Error("sql/events does not hold the schema of package events/postgres")
+	tested := connect(t, pgtest.Empty(t))
+	exec(t, tested, eventspg.Schema)
+	migrated := connect(t, migrationstest.New(t).URL(""))
+	for what, query := range map[string]string{
+		"columns": `SELECT format('%s.%s %s %s %s %s', table_name, column_name, data_type, is_nullable, column_default, is_identity)
+			FROM information_schema.columns WHERE table_schema = 'public' AND table_name ~ '^event' ORDER BY 1`,
+		"constraints": `SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
+			WHERE conrelid::regclass::text ~ '^event' ORDER BY 1`,
+		"indexes":   "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename ~ '^event' ORDER BY 1",
+		"functions": "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND proname ~ 'events?$|^allow_consumer$' ORDER BY 1",
+		"policies": `SELECT format('%s %s %s %s', tablename, policyname, cmd, qual) FROM pg_policies
+			WHERE schemaname = 'public' AND tablename ~ '^event' ORDER BY 1`,
+		"row security": "SELECT relname || relrowsecurity FROM pg_class WHERE relname ~ '^event' AND relkind = 'r' ORDER BY 1",
+	} {
+		want := values[string](t, tested, query)
+		if len(want) == 0 {
+			t.Errorf("%s: there are none", what)
+		}
+		if diff := cmp.Diff(want, values[string](t, migrated, query)); diff != "" {
+			t.Errorf("%s: the schema of package events/postgres (-) and the migrations (+) differ:\n%s", what, diff)
+		}
 	}
 }

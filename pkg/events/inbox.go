@@ -15,15 +15,16 @@ import (
 const InboxSchema = `
 CREATE TABLE inbox (
     consumer    text        NOT NULL,
+    source      text        NOT NULL,
     event_id    text        NOT NULL,
     received_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (consumer, event_id)
+    PRIMARY KEY (consumer, source, event_id)
 );
 CREATE INDEX inbox_received_at ON inbox (received_at);
 `
 
-// Inbox remembers which events a consumer has had, in the consumer's own
-// database, so that an event that comes twice takes effect once.
+// Inbox remembers which events a consumer has had, by source and id, in the
+// consumer's own database, so that an event that comes twice takes effect once.
 type Inbox struct {
 	Table    string // of InboxSchema; consumers may share one
 	Consumer string // durable name, as given to Subscribe
@@ -37,7 +38,7 @@ type Inbox struct {
 // same event the second waits for the first.
 func (i Inbox) Once(ctx context.Context, tx pgx.Tx, e Event, handle func(ctx context.Context) error) (bool, error) {
 	tag, err := tx.Exec(ctx, "INSERT INTO "+pgx.Identifier{i.Table}.Sanitize()+
-		" (consumer, event_id) VALUES ($1, $2) ON CONFLICT DO NOTHING", i.Consumer, e.ID)
+		" (consumer, source, event_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", i.Consumer, e.Source, e.ID)
 	if err != nil {
 		return false, fmt.Errorf("inbox: %w", err)
 	}

@@ -112,7 +112,7 @@ func TestInbox(t *testing.T) {
 	t.Run("old memories are pruned", func(t *testing.T) {
 		t.Parallel()
 		pool := open(t, inboxTables+`
-			INSERT INTO inbox VALUES ('kitchen', 'old', now() - interval '8 days'), ('kitchen', 'new', now())`)
+			INSERT INTO inbox VALUES ('kitchen', '/test', 'old', now() - interval '8 days'), ('kitchen', '/test', 'new', now())`)
 		n, err := events.Inbox{Table: "inbox"}.Prune(t.Context(), pool, 7*24*time.Hour)
 		if err != nil || n != 1 {
 			t.Errorf("pruned %d: %v", n, err)

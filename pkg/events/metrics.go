@@ -1,6 +1,8 @@
 package events
 
 import (
+	"fmt"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -22,13 +24,13 @@ type relayMetrics struct {
 func newRelayMetrics(registry prometheus.Registerer) relayMetrics {
 	m := relayMetrics{
 		depth: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "outbox_depth", Help: "Events that wait to be published.",
+			Name: "outbox_depth", Help: fmt.Sprintf("Events that wait to be published, counted up to %d.", measured),
 		}),
 		lag: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "outbox_lag_seconds", Help: "Age of the oldest event that waits to be published.",
 		}),
 		parked: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "outbox_parked", Help: "Events that were set aside because the transport refuses them.",
+			Name: "outbox_parked", Help: fmt.Sprintf("Events that were set aside because the transport refuses them, counted up to %d.", measured),
 		}),
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "outbox_events_total", Help: "Attempts to publish an event, by outcome: published, failed or parked.",

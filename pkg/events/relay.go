@@ -6,21 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/errgroup"
 
 	"example.com/pizza/pkg/fault"
-	"example.com/pizza/pkg/notify"
 )
 
-// OutboxSchema is the table that a Relay reads, under any name, for the
-// migrations of the service that publishes. Its writer also calls
-// pg_notify(channel, ”) in the same transaction.
+// OutboxSchema is the table that a Relay reads, and the function by which it
+// deletes what was sent, under any name, for the migrations of the service that
+// publishes. There, the function belongs to another role and keeps what is young.
 const OutboxSchema = `
 CREATE TABLE outbox (
     id              uuid        PRIMARY KEY,             -- the event's id
@@ -40,44 +38,49 @@ CREATE INDEX outbox_waiting ON outbox (subject, seq) WHERE sent_at IS NULL AND p
 CREATE INDEX outbox_oldest ON outbox (seq) WHERE sent_at IS NULL AND parked_at IS NULL;
 CREATE INDEX outbox_sent ON outbox (sent_at) WHERE sent_at IS NOT NULL;
 CREATE INDEX outbox_parked ON outbox (parked_at) WHERE parked_at IS NOT NULL;
+CREATE FUNCTION prune_outbox(older_than interval, at_most integer) RETURNS bigint LANGUAGE sql AS $$
+    WITH deleted AS (
+        DELETE FROM outbox WHERE id IN (
+            SELECT id FROM outbox WHERE sent_at < now() - older_than LIMIT at_most FOR UPDATE SKIP LOCKED)
+        RETURNING 1)
+    SELECT count(*) FROM deleted
+$$;
 `
 
-// RelayConfig is how a Relay paces itself.
+// RelayConfig paces a Relay. Services use RelayDefaults; tests are in more of a
+// hurry.
 type RelayConfig struct {
-	Batch          int           `env:"OUTBOX_BATCH" envDefault:"32" doc:"Most events that are published in one transaction: few, because a transaction that is cut off publishes all of its events again"`
-	Poll           time.Duration `env:"OUTBOX_POLL" envDefault:"2s" doc:"Longest wait between looks at the outbox; a notification wakes the relay at once, and this is for when one is lost"`
-	PublishTimeout time.Duration `env:"OUTBOX_PUBLISH_TIMEOUT" envDefault:"5s" doc:"Longest time to publish one batch; what is not published by then is left for the next one"`
-	MaxAttempts    int           `env:"OUTBOX_MAX_ATTEMPTS" envDefault:"10" doc:"Refusals of one event by the transport after which it is parked: about four minutes, enough for a bad deployment to be taken back"`
-	RetryBase      time.Duration `env:"OUTBOX_RETRY_BASE" envDefault:"500ms" doc:"Wait after the first failure of an event; each further one waits twice as long"`
-	RetryMax       time.Duration `env:"OUTBOX_RETRY_MAX" envDefault:"1m" doc:"Longest wait between attempts"`
-	Retention      time.Duration `env:"OUTBOX_RETENTION" envDefault:"168h" doc:"Time that sent events are kept, to look at them or send them again by hand"`
+	Batch          int           // events that are published in one transaction
+	Poll           time.Duration // pause between looks at an outbox in which nothing waits
+	Measure        time.Duration // pause between two measurements
+	PublishTimeout time.Duration // longest time to publish one batch
+	MaxAttempts    int           // refusals of one event by the transport before it is parked
+	RetryBase      time.Duration // pause after the first failure of an event; doubles with each further one
+	RetryMax       time.Duration // longest pause between attempts on an event
+	Retention      time.Duration // time that sent events are kept
 }
 
-// Validate reports every value that a Relay cannot work with.
-func (c RelayConfig) Validate() error {
-	var bad []error
-	if c.Batch < 1 {
-		bad = append(bad, errors.New("OUTBOX_BATCH must be at least 1"))
+// RelayDefaults returns the pace of a relay.
+//
+//   - Batch is small, because a transaction that breaks off publishes all of its
+//     events again.
+//   - Poll finds what no call of Wake announces: rows of a process that died, of
+//     the old system, and of people. A second is soon enough for those, and costs
+//     one indexed read per second and replica.
+//   - Measure is several times per scrape.
+//   - Ten attempts take about four minutes, enough to take back a bad deployment.
+func RelayDefaults() RelayConfig {
+	return RelayConfig{
+		Batch: 32, Poll: time.Second, Measure: 5 * time.Second, PublishTimeout: 5 * time.Second,
+		MaxAttempts: 10, RetryBase: 500 * time.Millisecond, RetryMax: time.Minute, Retention: 7 * 24 * time.Hour,
 	}
-	if c.MaxAttempts < 1 {
-		bad = append(bad, errors.New("OUTBOX_MAX_ATTEMPTS must be at least 1"))
-	}
-	for name, d := range map[string]time.Duration{
-		"OUTBOX_POLL": c.Poll, "OUTBOX_PUBLISH_TIMEOUT": c.PublishTimeout, "OUTBOX_RETRY_BASE": c.RetryBase,
-		"OUTBOX_RETRY_MAX": c.RetryMax, "OUTBOX_RETENTION": c.Retention,
-	} {
-		if d <= 0 {
-			bad = append(bad, errors.New(name+" must be longer than 0s"))
-		}
-	}
-	return errors.Join(bad...)
 }
 
-// Outbox names a table of OutboxSchema and says what its rows have in common.
+// Outbox names a table of OutboxSchema and says what its rows have in common. The
+// function that deletes from it is called prune_ and the table.
 type Outbox struct {
-	Table   string
-	Channel string // that the writers notify
-	Source  string // of the events, see Event
+	Table  string
+	Source string // of the events, see Event
 }
 
 // Relay moves the committed rows of an outbox to a transport. Any number of
@@ -104,21 +107,40 @@ type Relay struct {
 	backoff   Backoff
 	log       *slog.Logger
 	metrics   relayMetrics
-	claim     string
-	table     string
+	sql       Statements
 	wake      chan struct{}
 }
 
 // NewRelay returns a relay that works when it is run.
 func NewRelay(pool *pgxpool.Pool, o Outbox, to Transport, c RelayConfig, log *slog.Logger, registry prometheus.Registerer) *Relay {
-	table := pgx.Identifier(strings.Split(o.Table, ".")).Sanitize()
 	return &Relay{
-		pool: pool, outbox: o, transport: to, config: c, table: table,
+		pool: pool, outbox: o, transport: to, config: c,
 		backoff: Backoff{c.RetryBase, c.RetryMax},
 		log:     log.With("outbox", o.Table),
 		metrics: newRelayMetrics(registry),
+		sql:     o.Statements(),
 		wake:    make(chan struct{}, 1),
-		claim: `
+	}
+}
+
+// Statements are what a Relay sends by itself, over and over: for tests of their
+// plans.
+type Statements struct {
+	Claim   string // $1: at most so many rows
+	Measure string
+	Prune   string // $1: retention, $2: at most so many rows
+	table   string
+}
+
+// measured bounds what is counted: an outage may leave millions of rows.
+const measured = 10_000
+
+// Statements returns the statements for the outbox.
+func (o Outbox) Statements() Statements {
+	table := pgx.Identifier{o.Table}.Sanitize()
+	return Statements{
+		table: table,
+		Claim: `
 			SELECT o.id::text, o.type, o.subject, o.data, coalesce(o.traceparent, ''), o.created_at, o.attempts
 			FROM ` + table + ` o
 			WHERE o.sent_at IS NULL AND o.parked_at IS NULL AND o.next_attempt_at <= clock_timestamp()
@@ -129,27 +151,27 @@ func NewRelay(pool *pgxpool.Pool, o Outbox, to Transport, c RelayConfig, log *sl
 			ORDER BY o.seq
 			LIMIT $1
 			FOR UPDATE OF o SKIP LOCKED`,
+		Measure: fmt.Sprintf(`
+			SELECT (SELECT count(*) FROM (SELECT FROM %[1]s WHERE sent_at IS NULL AND parked_at IS NULL ORDER BY seq LIMIT %[2]d) w),
+			       (SELECT count(*) FROM (SELECT FROM %[1]s WHERE parked_at IS NOT NULL ORDER BY parked_at LIMIT %[2]d) p),
+			       coalesce((SELECT extract(epoch FROM clock_timestamp() - created_at) FROM %[1]s
+			                 WHERE sent_at IS NULL AND parked_at IS NULL ORDER BY seq LIMIT 1), 0)::float8`, table, measured),
+		Prune: "SELECT " + pgx.Identifier{"prune_" + o.Table}.Sanitize() + "($1, $2)",
 	}
 }
 
 // Run relays until ctx ends, and then returns when the batch in work is marked.
 func (r *Relay) Run(ctx context.Context) {
-	var all errgroup.Group
-	all.Go(func() error {
-		awake := func(context.Context) { r.awake() }
-		notify.Listen(ctx, r.pool, r.outbox.Channel, notify.Handler{
-			Connected: awake,
-			Notified:  func(ctx context.Context, _ string) { awake(ctx) },
-			Lost:      func(err error) { r.log.WarnContext(ctx, "outbox notifications lost; polling", "error", err) },
-		})
-		return nil
-	})
-	all.Go(func() error { r.relay(ctx); return nil })
-	all.Go(func() error { r.watch(ctx); return nil })
-	_ = all.Wait() // none of them fails
+	var all sync.WaitGroup
+	all.Go(func() { r.relay(ctx) })
+	all.Go(func() { r.measure(ctx) })
+	all.Go(func() { r.prune(ctx) })
+	all.Wait()
 }
 
-func (r *Relay) awake() {
+// Wake has the relay look at the outbox now. Whoever has committed a row calls
+// it; what nobody announces is found by polling. It never blocks.
+func (r *Relay) Wake() {
 	select {
 	case r.wake <- struct{}{}:
 	default: // it is about to look anyway
@@ -219,7 +241,7 @@ func (r *Relay) batch(ctx context.Context) (taken int, err error) {
 }
 
 func (r *Relay) claimed(ctx context.Context, tx pgx.Tx) ([]row, error) {
-	rows, err := tx.Query(ctx, r.claim, r.config.Batch)
+	rows, err := tx.Query(ctx, r.sql.Claim, r.config.Batch)
 	if err != nil {
 		return nil, fmt.Errorf("claim: %w", err)
 	}
@@ -249,23 +271,23 @@ func (r *Relay) publish(ctx context.Context, rows []row) (marks *pgx.Batch, outc
 		log := r.log.With("event_id", e.ID, "type", e.Type, "subject", e.Subject, "attempts", attempts)
 		switch {
 		case err == nil:
-			marks.Queue("UPDATE "+r.table+" SET sent_at = clock_timestamp(), attempts = $2, last_error = NULL WHERE id = $1", e.ID, attempts)
+			marks.Queue("UPDATE "+r.sql.table+" SET sent_at = clock_timestamp(), attempts = $2, last_error = NULL WHERE id = $1", e.ID, attempts)
 			outcomes = append(outcomes, published)
 		case fault.CodeOf(err) == fault.Unavailable || ctx.Err() != nil:
 			// Its attempts are not counted, or an outage would park what waits. The
 			// longer it has waited, the longer it steps aside, because it may be
 			// this event that the transport never answers.
-			marks.Queue("UPDATE "+r.table+" SET next_attempt_at = clock_timestamp() + $2::interval, last_error = $3 WHERE id = $1",
+			marks.Queue("UPDATE "+r.sql.table+" SET next_attempt_at = clock_timestamp() + $2::interval, last_error = $3 WHERE id = $1",
 				e.ID, jitter(min(max(time.Since(e.Time), r.config.RetryBase), r.config.RetryMax)), err.Error())
 			return marks, append(outcomes, failed), fmt.Errorf("transport is away: %w", err)
 		case attempts >= r.config.MaxAttempts:
 			log.ErrorContext(ctx, "event parked", "error", err)
-			marks.Queue("UPDATE "+r.table+" SET parked_at = clock_timestamp(), attempts = $2, last_error = $3 WHERE id = $1",
+			marks.Queue("UPDATE "+r.sql.table+" SET parked_at = clock_timestamp(), attempts = $2, last_error = $3 WHERE id = $1",
 				e.ID, attempts, err.Error())
 			outcomes = append(outcomes, parked)
 		default:
 			log.WarnContext(ctx, "event refused", "error", err)
-			marks.Queue("UPDATE "+r.table+" SET next_attempt_at = clock_timestamp() + $3::interval, attempts = $2, last_error = $4 WHERE id = $1",
+			marks.Queue("UPDATE "+r.sql.table+" SET next_attempt_at = clock_timestamp() + $3::interval, attempts = $2, last_error = $4 WHERE id = $1",
 				e.ID, attempts, r.backoff.Delay(attempts), err.Error())
 			outcomes = append(outcomes, failed)
 		}
@@ -285,44 +307,37 @@ func (r *Relay) send(ctx context.Context, e Event) error {
 	return r.transport.Publish(ctx, e)
 }
 
+// measure keeps the gauges up to date.
+func (r *Relay) measure(ctx context.Context) {
+	for ctx.Err() == nil {
+		var depth, parkedRows int64
+		var lag float64
+		err := r.pool.QueryRow(ctx, r.sql.Measure).Scan(&depth, &parkedRows, &lag)
+		switch {
+		case err == nil:
+			r.metrics.depth.Set(float64(depth))
+			r.metrics.parked.Set(float64(parkedRows))
+			r.metrics.lag.Set(max(lag, 0))
+		case ctx.Err() == nil:
+			r.log.WarnContext(ctx, "outbox not measured", "error", err)
+		}
+		Pause(ctx, r.config.Measure, nil)
+	}
+}
+
 // pruneBatch bounds one statement that deletes sent rows.
 const pruneBatch = 1000
 
-// watch measures the outbox and deletes what was sent long ago.
-func (r *Relay) watch(ctx context.Context) {
+// prune deletes what was sent long ago.
+func (r *Relay) prune(ctx context.Context) {
 	for ctx.Err() == nil {
-		if err := errors.Join(r.measure(ctx), r.prune(ctx)); err != nil && ctx.Err() == nil {
-			r.log.WarnContext(ctx, "outbox not measured or pruned", "error", err)
+		var pruned int
+		err := r.pool.QueryRow(ctx, r.sql.Prune, r.config.Retention, pruneBatch).Scan(&pruned)
+		if err != nil && ctx.Err() == nil {
+			r.log.WarnContext(ctx, "outbox not pruned", "error", err)
 		}
-		Pause(ctx, r.config.Poll, nil)
-	}
-}
-
-func (r *Relay) measure(ctx context.Context) error {
-	var depth, parkedRows int64
-	var lag float64
-	err := r.pool.QueryRow(ctx, `
-		SELECT count(*) FILTER (WHERE parked_at IS NULL), count(*) FILTER (WHERE parked_at IS NOT NULL),
-		       coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (WHERE parked_at IS NULL)), 0)::float8
-		FROM `+r.table+` WHERE sent_at IS NULL`).Scan(&depth, &parkedRows, &lag)
-	if err != nil {
-		return fmt.Errorf("measure: %w", err)
-	}
-	r.metrics.depth.Set(float64(depth))
-	r.metrics.parked.Set(float64(parkedRows))
-	r.metrics.lag.Set(max(lag, 0))
-	return nil
-}
-
-func (r *Relay) prune(ctx context.Context) error {
-	for {
-		tag, err := r.pool.Exec(ctx, "DELETE FROM "+r.table+" WHERE id IN (SELECT id FROM "+r.table+
-			" WHERE sent_at < now() - $1::interval LIMIT $2 FOR UPDATE SKIP LOCKED)", r.config.Retention, pruneBatch)
-		if err != nil {
-			return fmt.Errorf("prune: %w", err)
-		}
-		if tag.RowsAffected() < pruneBatch {
-			return nil
+		if err != nil || pruned < pruneBatch {
+			Pause(ctx, time.Minute, nil)
 		}
 	}
 }

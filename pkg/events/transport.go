@@ -38,31 +38,25 @@ type Transport interface {
 	Subscribe(ctx context.Context, consumer string, types []string, handle Handler) error
 }
 
-// Config is what all transports are told.
+// Config paces the consumers of a transport. Services use Defaults; tests are in
+// more of a hurry.
 type Config struct {
-	MaxAttempts    int           `env:"EVENTS_MAX_ATTEMPTS" envDefault:"8" doc:"Failures of a consumer on one event after which it is set aside: about two minutes, in which the later events of its subject wait"`
-	RetryBase      time.Duration `env:"EVENTS_RETRY_BASE" envDefault:"500ms" doc:"Wait after a consumer's first failure on an event; each further one waits twice as long"`
-	RetryMax       time.Duration `env:"EVENTS_RETRY_MAX" envDefault:"1m" doc:"Longest wait between a consumer's attempts on an event"`
-	HandlerTimeout time.Duration `env:"EVENTS_HANDLER_TIMEOUT" envDefault:"30s" doc:"Longest time that a consumer has for one event"`
-	Poll           time.Duration `env:"EVENTS_POLL" envDefault:"2s" doc:"Longest wait between looks for events in PostgreSQL; notifications wake the consumer at once"`
-	Retention      time.Duration `env:"EVENTS_RETENTION" envDefault:"168h" doc:"Time that events are kept for new consumers, and in PostgreSQL also the time in which duplicates are known"`
+	MaxAttempts    int           // failures of a consumer on one event before it is set aside
+	RetryBase      time.Duration // pause after the first failure on an event; doubles with each further one
+	RetryMax       time.Duration // longest pause between attempts on an event
+	HandlerTimeout time.Duration // longest time for one event
+	Poll           time.Duration // pause between looks for events in PostgreSQL while there are none
+	Retention      time.Duration // time that events are kept for new consumers and duplicates are known
 }
 
-// Validate reports every value that no transport can work with.
-func (c Config) Validate() error {
-	var bad []error
-	if c.MaxAttempts < 1 {
-		bad = append(bad, errors.New("EVENTS_MAX_ATTEMPTS must be at least 1"))
+// Defaults returns the pace of a consumer. Eight attempts take about two minutes,
+// in which the later events of the subject wait. Half a second of polling is
+// unnoticed by people and costs two indexed reads per second and consumer.
+func Defaults() Config {
+	return Config{
+		MaxAttempts: 8, RetryBase: 500 * time.Millisecond, RetryMax: time.Minute,
+		HandlerTimeout: 30 * time.Second, Poll: 500 * time.Millisecond, Retention: 7 * 24 * time.Hour,
 	}
-	for name, d := range map[string]time.Duration{
-		"EVENTS_RETRY_BASE": c.RetryBase, "EVENTS_RETRY_MAX": c.RetryMax, "EVENTS_HANDLER_TIMEOUT": c.HandlerTimeout,
-		"EVENTS_POLL": c.Poll, "EVENTS_RETENTION": c.Retention,
-	} {
-		if d <= 0 {
-			bad = append(bad, errors.New(name+" must be longer than 0s"))
-		}
-	}
-	return errors.Join(bad...)
 }
 
 // Subscription reports what is wrong with the arguments of Subscribe, as

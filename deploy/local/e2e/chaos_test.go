@@ -126,10 +126,8 @@ func (s *chaos) consume(t *testing.T, eventsURL string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	consumer, err := config.Load[events.Config]([]string{"EVENTS_HANDLER_TIMEOUT=2s"}) // what is cut off comes again soon
-	if err != nil {
-		t.Fatal(err)
-	}
+	consumer := events.Defaults()
+	consumer.HandlerTimeout = 2 * time.Second // what is cut off comes again soon
 	from, closeTransport, err := connect.Transport(c, consumer, "books", pool, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), noop.NewTracerProvider())
 	if err != nil {
 		t.Fatal(err)

@@ -49,10 +49,6 @@ func (s *Stack) openKitchen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	consumer, err := config.Load[events.Config](nil)
-	if err != nil {
-		return err
-	}
 	trace, err := config.Load[telemetry.Config](slices.Concat(os.Environ(), s.options.Environ))
 	if err != nil {
 		return err
@@ -68,7 +64,7 @@ func (s *Stack) openKitchen(ctx context.Context) error {
 		pool.Close()
 		return fmt.Errorf("connect the kitchen: %w", err)
 	}
-	from, closeTransport, err := connect.Transport(c, consumer, "kitchen", pool, log, registry, traces)
+	from, closeTransport, err := connect.Transport(c, events.Defaults(), "kitchen", pool, log, registry, traces)
 	if err != nil {
 		traces.Close()
 		pool.Close()

@@ -4,8 +4,9 @@
 --
 -- A service writes the tables it owns and reads nothing that it does not need.
 -- Which rows the order role may do it to, the policies of its tables say.
--- Sequences and functions need no line: identities draw their numbers, triggers
--- run without rights of the writer, and what is called is granted where it is made.
+-- Where a service may write some columns only, a verb names them. Sequences and
+-- functions need no line: identities draw their numbers, triggers run without
+-- rights of the writer, and what is called is granted where it is made.
 
 DO $$
 DECLARE
@@ -24,15 +25,14 @@ $$;
 -- login: members, and the tokens that were withdrawn from them
 GRANT SELECT ON member               TO login_svc;
 GRANT INSERT ON member               TO login_svc;
-GRANT UPDATE ON member               TO login_svc; -- a better hash for an old password
+GRANT UPDATE (member_pwd) ON member  TO login_svc;
 GRANT SELECT ON revoked_token        TO login_svc;
 GRANT INSERT ON revoked_token        TO login_svc;
 GRANT SELECT ON revoked_member       TO login_svc;
 GRANT INSERT ON revoked_member       TO login_svc;
 GRANT UPDATE ON revoked_member       TO login_svc; -- withdrawn again
 GRANT SELECT ON login_outbox         TO login_svc; -- the trigger of those two writes
-GRANT UPDATE ON login_outbox         TO login_svc; -- sent, or tried in vain
-GRANT DELETE ON login_outbox         TO login_svc; -- sent long ago
+GRANT UPDATE (attempts, next_attempt_at, last_error, sent_at, parked_at) ON login_outbox TO login_svc;
 GRANT SELECT ON schema_version_login TO login_svc;
 
 -- menu: the catalog
@@ -46,8 +46,7 @@ GRANT UPDATE ON pizza                TO menu_svc;
 GRANT DELETE ON pizza                TO menu_svc;
 GRANT SELECT ON catalog_version      TO menu_svc; -- its trigger counts
 GRANT SELECT ON menu_outbox          TO menu_svc; -- its trigger writes
-GRANT UPDATE ON menu_outbox          TO menu_svc; -- sent, or tried in vain
-GRANT DELETE ON menu_outbox          TO menu_svc; -- sent long ago
+GRANT UPDATE (attempts, next_attempt_at, last_error, sent_at, parked_at) ON menu_outbox TO menu_svc;
 GRANT SELECT ON schema_version_menu  TO menu_svc;
 
 -- order: orders are placed, read and announced, never changed
@@ -57,20 +56,13 @@ GRANT INSERT ON orders               TO order_svc;
 GRANT SELECT ON order_detail         TO order_svc;
 GRANT INSERT ON order_detail         TO order_svc;
 GRANT SELECT ON order_outbox         TO order_svc;
-GRANT INSERT ON order_outbox         TO order_svc;
-GRANT UPDATE ON order_outbox         TO order_svc; -- sent, or tried in vain
-GRANT DELETE ON order_outbox         TO order_svc; -- sent long ago
+GRANT INSERT (id, type, subject, data, traceparent) ON order_outbox TO order_svc;
+GRANT UPDATE (attempts, next_attempt_at, last_error, sent_at, parked_at) ON order_outbox TO order_svc;
 GRANT SELECT ON idempotency_key      TO order_svc;
-GRANT INSERT ON idempotency_key      TO order_svc;
+GRANT INSERT (member_id, key, fingerprint, order_id, status, content_type, location, body) ON idempotency_key TO order_svc;
 GRANT SELECT ON revoked_token        TO order_svc; -- a token ends at once for every service
 GRANT SELECT ON revoked_member       TO order_svc;
 GRANT SELECT ON schema_version_order TO order_svc;
 
--- events: published by whoever has an outbox, and deleted when they are old
-GRANT SELECT ON event                 TO login_svc, menu_svc, order_svc;
-GRANT INSERT ON event                 TO login_svc, menu_svc, order_svc;
-GRANT UPDATE ON event                 TO login_svc, menu_svc, order_svc; -- to lock what is deleted
-GRANT DELETE ON event                 TO login_svc, menu_svc, order_svc;
-GRANT SELECT ON event_consumer        TO login_svc, menu_svc, order_svc;
-GRANT SELECT ON event_delivery        TO login_svc, menu_svc, order_svc;
-GRANT INSERT ON event_delivery        TO login_svc, menu_svc, order_svc;
+-- events: no service has a right on the tables. They publish and prune by functions,
+-- which allow each its own types. Consumers have roles of their own, see allow_consumer.

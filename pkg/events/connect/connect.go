@@ -29,8 +29,7 @@ import (
 type Config struct {
 	URL       string        `env:"EVENTS_URL" doc:"NATS servers that carry events, such as nats://nats:4222, separated by commas; empty is PostgreSQL, which needs nothing more"`
 	Replicas  int           `env:"EVENTS_REPLICAS" envDefault:"1" doc:"NATS servers that keep a copy of each event; 3 in a cluster of three, which then survives the loss of one"`
-	Retention time.Duration `env:"EVENTS_RETENTION" envDefault:"168h" doc:"Time that events are kept for new consumers, and in PostgreSQL also the time in which duplicates are known"`
-	Relay     events.RelayConfig
+	Retention time.Duration `env:"EVENTS_RETENTION" envDefault:"168h" doc:"Time that events are kept, at least 1h: for new consumers, to know duplicates, and to look at what was sent"`
 }
 
 // Validate reports addresses that no transport has.
@@ -39,8 +38,8 @@ func (c Config) Validate() error {
 	if c.Replicas < 1 || c.Replicas > 5 {
 		bad = append(bad, errors.New("EVENTS_REPLICAS must be from 1 to 5"))
 	}
-	if c.Retention <= 0 {
-		bad = append(bad, errors.New("EVENTS_RETENTION must be longer than 0s"))
+	if c.Retention < time.Hour { // the database keeps everything for an hour
+		bad = append(bad, errors.New("EVENTS_RETENTION must be at least 1h"))
 	}
 	if c.URL != "" {
 		for address := range strings.SplitSeq(c.URL, ",") {
@@ -86,7 +85,7 @@ func open(
 
 // Connections is how many connections to the database a Publisher opens at most:
 // one to hold a batch, one to publish, delete or measure. They are its own, so
-// that requests and events never wait for each other; one more listens.
+// that requests and events never wait for each other.
 const Connections = 2
 
 // Publisher moves what is in an outbox to the transport.
@@ -113,7 +112,9 @@ func NewPublisher(
 		pool.Close()
 		return nil, err
 	}
-	relay := events.NewRelay(pool, o, events.Traced(transport, traces), c.Relay, log, registry)
+	pace := events.RelayDefaults()
+	pace.Retention = c.Retention
+	relay := events.NewRelay(pool, o, events.Traced(transport, traces), pace, log, registry)
 	return &Publisher{pool, relay, transport, closeTransport}, nil
 }
 
@@ -126,6 +127,10 @@ func (p *Publisher) Run(ctx context.Context) {
 	}
 	all.Wait()
 }
+
+// Wake has the publisher look at the outbox now, for callers that have committed
+// an event. It never blocks.
+func (p *Publisher) Wake() { p.relay.Wake() }
 
 // Close gives the connections back, after Run.
 func (p *Publisher) Close() {

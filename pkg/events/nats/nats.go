@@ -183,7 +183,7 @@ func (t *Transport) Publish(ctx context.Context, e events.Event) error {
 		Subject: subject(partition(e), e.Type), Data: body,
 		Header: nats.Header{"Content-Type": {events.ContentType}},
 	}
-	_, err = t.js.PublishMsg(ctx, m, jetstream.WithMsgID(e.ID), jetstream.WithExpectStream(Stream))
+	_, err = t.js.PublishMsg(ctx, m, jetstream.WithMsgID(e.Source+" "+e.ID), jetstream.WithExpectStream(Stream))
 	switch {
 	case err == nil:
 		return nil

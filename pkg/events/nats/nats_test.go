@@ -23,7 +23,18 @@ import (
 	"example.com/pizza/pkg/fault"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	eventstest.Consumer(func(address string) events.Transport {
+		c := eventstest.Config()
+		c.MaxAttempts, c.HandlerTimeout = 1, time.Second // the server waits for the handler's time after each death
+		to, err := eventsnats.New(address, "killed", 1, c, slog.New(slog.DiscardHandler), events.NewConsumerMetrics(prometheus.NewRegistry()))
+		if err != nil {
+			panic(err)
+		}
+		return to
+	})
+	goleak.VerifyTestMain(m)
+}
 
 type backend struct {
 	dir    string
@@ -114,6 +125,14 @@ func (b *backend) Parked(t *testing.T, consumer string) int {
 func TestContract(t *testing.T) {
 	t.Parallel()
 	eventstest.Run(t, func(t *testing.T) eventstest.Backend { return open(t) })
+}
+
+// An event whose consumer dies with the process is set aside. Twice the attempts:
+// the server counts deliveries, those that a restart cuts off included.
+func TestEventThatKillsItsConsumer(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	eventstest.Killed(t, b, b.url, 2, func() {})
 }
 
 func changed() events.Event {

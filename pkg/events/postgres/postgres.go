@@ -2,24 +2,31 @@
 // needs nothing but its database.
 //
 // Publishing an event writes it once and, in the same transaction, one delivery
-// for each consumer that wants its type. A consumer locks the oldest delivery
-// of a subject, handles the event, and deletes the delivery. So nothing depends
-// on numbers becoming visible in the order in which they were given out: a
-// transaction that commits late brings its deliveries with it, and they are
-// found like all others. The lock dies with the connection of whoever holds it,
-// and the next instance takes over at once.
+// for each consumer that wants its type. Nothing depends on numbers becoming
+// visible in the order in which they were assigned: a transaction that commits
+// late brings its deliveries with it, and they are found like all others.
 //
-// A consumer that nobody subscribes as any more goes on collecting deliveries.
-// To end it, delete its row in event_consumer.
+// A consumer takes the oldest delivery of a subject in two transactions. The
+// first one counts the attempt and reserves the delivery for a moment. The
+// second one locks it, handles the event, and deletes the delivery or writes down
+// the failure. While the lock is held, no other instance takes the delivery. The
+// lock dies with the connection of its holder, and the counted attempt stays, so
+// that an event whose handler takes its process down is parked like every other
+// event that always fails.
 //
-// The tables are in Schema. A role that only publishes needs
+// A consumer whose name nobody subscribes under any more goes on collecting
+// deliveries. To end it, delete its row in event_consumer.
 //
-//	GRANT SELECT, INSERT, UPDATE, DELETE ON event
-//	GRANT SELECT ON event_consumer
-//	GRANT SELECT, INSERT ON event_delivery
+// The tables and functions are in Schema. A role that publishes needs
 //
-// and one that consumes SELECT, INSERT, UPDATE, DELETE ON event, event_consumer
-// and event_delivery.
+//	GRANT EXECUTE ON FUNCTION publish_event(json), prune_events(interval, integer)
+//
+// and a row in event_publisher, which says whose a type is. A role that consumes
+// gets its rights, its consumer's name and the types that it can ask for by
+//
+//	SELECT allow_consumer('kitchen', 'kitchen_role', '{order.created}')
+//
+// and sees its own deliveries and their events only.
 package postgres
 
 import (
@@ -33,11 +40,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"golang.org/x/sync/errgroup"
 
 	"example.com/pizza/pkg/events"
 	"example.com/pizza/pkg/fault"
-	"example.com/pizza/pkg/notify"
 	"example.com/pizza/pkg/postgres"
 )
 
@@ -46,54 +51,35 @@ import (
 //go:embed schema.sql
 var Schema string
 
-// channel is what a publisher notifies when it has committed.
-const channel = "event"
-
-// registering keeps publishing and the registration of consumers apart, as the
-// key of an advisory lock: shared for the one, exclusive for the other. Without
-// it an event could be published for the consumers that were, while a new
-// consumer is given the events that were.
-const registering = 0x6576656e7473 // "events"
-
 // Transport is events in the tables of Schema.
 type Transport struct {
-	pool    *pgxpool.Pool
-	config  events.Config
-	backoff events.Backoff
-	log     *slog.Logger
-	metrics *events.ConsumerMetrics
+	pool     *pgxpool.Pool
+	config   events.Config
+	backoff  events.Backoff
+	reserved time.Duration
+	log      *slog.Logger
+	metrics  *events.ConsumerMetrics
 }
 
 var _ events.Transport = (*Transport)(nil)
 
 // New returns a transport that holds one connection of the pool per
-// subscription while it handles an event, and one more of its own to listen.
+// subscription while it handles an event.
 func New(pool *pgxpool.Pool, c events.Config, log *slog.Logger, m *events.ConsumerMetrics) *Transport {
-	return &Transport{pool, c, events.Backoff{Base: c.RetryBase, Max: c.RetryMax}, log, m}
+	return &Transport{pool, c, events.Backoff{Base: c.RetryBase, Max: c.RetryMax}, reserved, log, m}
 }
 
-// Publish keeps the event for all consumers that want it. The same id again
-// does nothing for as long as events are kept.
+const publish = "-- name: PublishEvent :exec\nSELECT publish_event($1)"
+
+// Publish keeps the event for all consumers that want it. The same source and id
+// again do nothing for as long as events are kept. The database refuses a type
+// that the role of the pool does not publish.
 func (t *Transport) Publish(ctx context.Context, e events.Event) error {
 	body, err := json.Marshal(e)
 	if err != nil {
 		return fault.Wrap(err, fault.Invalid, "not an event")
 	}
-	err = pgx.BeginFunc(ctx, t.pool, func(tx pgx.Tx) error {
-		var b pgx.Batch
-		b.Queue("SELECT pg_advisory_xact_lock_shared($1)", registering)
-		// A statement of its own, because it must see what the lock waited for.
-		b.Queue(`-- name: PublishEvent :exec
-			WITH new AS (
-			    INSERT INTO event (id, type, subject, body) VALUES ($1, $2, $3, $4)
-			    ON CONFLICT (id) DO NOTHING
-			    RETURNING seq, type, subject)
-			INSERT INTO event_delivery (consumer, seq, subject)
-			SELECT c.name, new.seq, new.subject FROM new JOIN event_consumer c ON new.type = ANY (c.types)`,
-			e.ID, e.Type, e.Subject, string(body))
-		b.Queue("SELECT pg_notify($1, '')", channel)
-		return tx.SendBatch(ctx, &b).Close()
-	})
+	_, err = t.pool.Exec(ctx, publish, string(body))
 	if err != nil {
 		return postgres.Fault(fmt.Errorf("publish event: %w", err))
 	}
@@ -106,22 +92,13 @@ func (t *Transport) Subscribe(ctx context.Context, consumer string, types []stri
 		return err
 	}
 	t.metrics.Start(consumer)
-	s := subscription{
-		Transport: t, consumer: consumer, handle: handle,
-		log: t.log.With("consumer", consumer), wake: make(chan struct{}, 1),
-	}
-	s.persist(ctx, "consumer not registered", func() error { return s.register(ctx, types) })
-	var all errgroup.Group
-	all.Go(func() error {
-		notify.Listen(ctx, t.pool, channel, notify.Handler{
-			Connected: func(context.Context) { s.awake() },
-			Notified:  func(context.Context, string) { s.awake() },
-			Lost:      func(err error) { s.log.WarnContext(ctx, "event notifications lost; polling", "error", err) },
-		})
-		return nil
+	s := subscription{Transport: t, consumer: consumer, handle: handle, log: t.log.With("consumer", consumer)}
+	s.persist(ctx, "consumer not registered", func() error {
+		_, err := s.pool.Exec(ctx, "SELECT subscribe_events($1, $2)", consumer, types)
+		return err
 	})
-	all.Go(func() error { s.consume(ctx); return nil })
-	return all.Wait()
+	s.consume(ctx)
+	return nil
 }
 
 // subscription is one instance of a consumer.
@@ -130,14 +107,6 @@ type subscription struct {
 	consumer string
 	handle   events.Handler
 	log      *slog.Logger
-	wake     chan struct{}
-}
-
-func (s *subscription) awake() {
-	select {
-	case s.wake <- struct{}{}:
-	default: // it is about to look anyway
-	}
 }
 
 // persist repeats what fails until it works or ctx ends.
@@ -152,23 +121,6 @@ func (s *subscription) persist(ctx context.Context, failure string, do func() er
 	}
 }
 
-// register makes the consumer known, and gives it the kept events of all types
-// that are new to it.
-func (s *subscription) register(ctx context.Context, types []string) error {
-	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		var b pgx.Batch
-		b.Queue("SELECT pg_advisory_xact_lock($1)", registering)
-		b.Queue("INSERT INTO event_consumer (name, types) VALUES ($1, '{}') ON CONFLICT DO NOTHING", s.consumer)
-		b.Queue(`
-			INSERT INTO event_delivery (consumer, seq, subject)
-			SELECT c.name, e.seq, e.subject FROM event e JOIN event_consumer c ON c.name = $1
-			WHERE e.type = ANY ($2) AND e.type <> ALL (c.types)
-			ON CONFLICT DO NOTHING`, s.consumer, types)
-		b.Queue("UPDATE event_consumer SET types = $2 WHERE name = $1", s.consumer, types)
-		return tx.SendBatch(ctx, &b).Close()
-	})
-}
-
 // consume handles events one after the other, and sleeps when there is none.
 func (s *subscription) consume(ctx context.Context) {
 	for ctx.Err() == nil {
@@ -179,60 +131,114 @@ func (s *subscription) consume(ctx context.Context) {
 			return err
 		})
 		if none {
-			events.Pause(ctx, s.config.Poll, s.wake)
+			events.Pause(ctx, s.config.Poll, nil)
 		}
 	}
 }
 
-// claim takes the oldest due event whose subject waits for no other. A delivery
-// that is locked or backs off is still there, so that none overtakes it.
+// claim takes the oldest due delivery whose subject waits for no other. One that
+// is locked or backs off is still there, so that none overtakes it. The attempt
+// counts from here on, and the delivery is left as an attempt leaves it that
+// never returned. A delivery without attempts left is parked instead.
 const claim = `
-	SELECT d.seq, d.attempts, e.body::text
-	FROM event_delivery d JOIN event e USING (seq)
-	WHERE d.consumer = $1 AND d.parked_at IS NULL AND d.next_attempt_at <= clock_timestamp()
-	  AND NOT EXISTS (
-	      SELECT FROM event_delivery earlier
-	      WHERE earlier.consumer = d.consumer AND earlier.subject = d.subject AND d.subject <> ''
-	        AND earlier.seq < d.seq AND earlier.parked_at IS NULL)
-	ORDER BY d.seq
-	LIMIT 1
-	FOR UPDATE OF d SKIP LOCKED`
+	WITH due AS MATERIALIZED (
+	    SELECT d.seq
+	    FROM event_delivery d
+	    WHERE d.consumer = $1 AND d.parked_at IS NULL AND d.next_attempt_at <= clock_timestamp()
+	      AND NOT EXISTS (
+	          SELECT FROM event_delivery earlier
+	          WHERE earlier.consumer = d.consumer AND earlier.subject = d.subject AND d.subject <> ''
+	            AND earlier.seq < d.seq AND earlier.parked_at IS NULL)
+	    ORDER BY d.seq
+	    LIMIT 1
+	    FOR UPDATE SKIP LOCKED)
+	UPDATE event_delivery d
+	SET attempts = d.attempts + CASE WHEN d.attempts < $2 THEN 1 ELSE 0 END,
+	    parked_at = CASE WHEN d.attempts < $2 THEN NULL ELSE clock_timestamp() END,
+	    next_attempt_at = clock_timestamp() + $3::interval,
+	    last_error = CASE WHEN d.attempts < $2 THEN 'the consumer did not finish' ELSE coalesce(d.last_error, '') END
+	FROM due JOIN event e USING (seq)
+	WHERE d.consumer = $1 AND d.seq = due.seq
+	RETURNING d.seq, d.attempts, d.parked_at IS NOT NULL, e.body::text`
+
+// Sent are the statements that the transport sends by itself, over and over: for
+// tests of their plans.
+type Sent struct {
+	Publish string // $1: the event
+	Claim   string // $1: consumer, $2: attempts, $3: reservation
+	Prune   string // $1: retention, $2: at most so many rows
+}
+
+// Statements returns them.
+func Statements() Sent { return Sent{Publish: publish, Claim: claim, Prune: prune} }
+
+// hold locks a claimed delivery, unless another instance has claimed it since.
+const hold = `
+	SELECT FROM event_delivery WHERE consumer = $1 AND seq = $2 AND attempts = $3 AND parked_at IS NULL
+	FOR UPDATE SKIP LOCKED`
+
+// reserved is how long a claimed delivery is left to its instance to lock it. It
+// is also the pause before the next attempt when the process dies.
+const reserved = 5 * time.Second
+
+// delivery is a claimed event.
+type delivery struct {
+	seq      int64
+	attempts int  // this one included
+	parked   bool // there was no attempt left
+	body     string
+}
 
 // next handles one event, and reports if there was none. The error is the
 // database's.
 func (s *subscription) next(ctx context.Context) (none bool, err error) {
-	tx, err := s.pool.Begin(ctx)
+	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
-		return false, fmt.Errorf("begin: %w", err)
+		return false, fmt.Errorf("connect: %w", err)
 	}
-	// What has taken effect is to be marked even while the process stops.
-	marking, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.HandlerTimeout+markTime)
-	defer cancel()
-	defer func() { _ = tx.Rollback(marking) }() // nothing to do after a commit
-
-	var seq int64
-	var attempts int
-	var body string
-	err = tx.QueryRow(ctx, claim, s.consumer).Scan(&seq, &attempts, &body)
+	defer conn.Release()
+	var d delivery
+	err = conn.QueryRow(ctx, claim, s.consumer, s.config.MaxAttempts, s.reserved).Scan(&d.seq, &d.attempts, &d.parked, &d.body)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return true, nil
 	case err != nil:
 		return false, fmt.Errorf("claim: %w", err)
+	case d.parked:
+		s.log.ErrorContext(ctx, "event set aside", "seq", d.seq, "attempts", d.attempts, "error", "the consumer did not finish")
+		s.metrics.Parked(s.consumer)
+		return false, nil
 	}
-	failure := s.run(ctx, body)
-	if failure != nil && ctx.Err() != nil {
-		return false, nil // stopped, not failed: the next instance has it at once
-	}
-	count, err := s.mark(marking, tx, seq, attempts+1, failure)
+	return false, s.attempt(ctx, conn, d)
+}
+
+// attempt handles a claimed event while its delivery is locked.
+func (s *subscription) attempt(ctx context.Context, conn *pgxpool.Conn, d delivery) error {
+	// What has taken effect is to be marked even while the process stops.
+	marking, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.HandlerTimeout+markTime)
+	defer cancel()
+	tx, err := conn.Begin(marking)
 	if err != nil {
-		return false, fmt.Errorf("mark: %w", err)
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer func() { _ = tx.Rollback(marking) }() // nothing to do after a commit
+	tag, err := tx.Exec(marking, hold, s.consumer, d.seq, d.attempts)
+	switch {
+	case err != nil:
+		return fmt.Errorf("hold: %w", err)
+	case tag.RowsAffected() == 0:
+		return nil
+	}
+	failure := s.run(ctx, d.body)
+	count, err := s.mark(ctx, marking, tx, d, failure)
+	if err != nil {
+		return fmt.Errorf("mark: %w", err)
 	}
 	if err := tx.Commit(marking); err != nil {
-		return false, fmt.Errorf("commit: %w", err)
+		return fmt.Errorf("commit: %w", err)
 	}
 	count(s.consumer)
-	return false, nil
+	return nil
 }
 
 // markTime bounds the writing down of an event's outcome.
@@ -249,24 +255,35 @@ func (s *subscription) run(ctx context.Context, body string) error {
 	return s.handle(ctx, e)
 }
 
-// mark writes down what became of a delivery, and returns how to count it.
+const (
+	markHandled = "DELETE FROM event_delivery WHERE consumer = $1 AND seq = $2"
+	markStopped = `UPDATE event_delivery SET attempts = attempts - 1, next_attempt_at = clock_timestamp()
+		WHERE consumer = $1 AND seq = $2`
+	markParked = "UPDATE event_delivery SET parked_at = clock_timestamp(), last_error = $3 WHERE consumer = $1 AND seq = $2"
+	markFailed = `UPDATE event_delivery SET next_attempt_at = clock_timestamp() + $4::interval, last_error = $3
+		WHERE consumer = $1 AND seq = $2`
+)
+
+// mark writes down what became of a delivery, and returns how to count it. ctx is
+// that of the subscription, marking that of the statements.
 func (s *subscription) mark(
-	ctx context.Context, tx pgx.Tx, seq int64, attempts int, failure error,
+	ctx, marking context.Context, tx pgx.Tx, d delivery, failure error,
 ) (count func(consumer string), err error) {
-	log := s.log.With("seq", seq, "attempts", attempts, "error", failure)
+	log := s.log.With("seq", d.seq, "attempts", d.attempts, "error", failure)
 	switch {
 	case failure == nil:
-		_, err = tx.Exec(ctx, "DELETE FROM event_delivery WHERE consumer = $1 AND seq = $2", s.consumer, seq)
+		_, err = tx.Exec(marking, markHandled, s.consumer, d.seq)
 		return s.metrics.Handled, err
-	case attempts >= s.config.MaxAttempts:
+	case ctx.Err() != nil: // stopped, not failed: the next instance has it at once
+		_, err = tx.Exec(marking, markStopped, s.consumer, d.seq)
+		return func(string) {}, err
+	case d.attempts >= s.config.MaxAttempts:
 		log.ErrorContext(ctx, "event set aside")
-		_, err = tx.Exec(ctx, `UPDATE event_delivery SET parked_at = clock_timestamp(), attempts = $3, last_error = $4
-			WHERE consumer = $1 AND seq = $2`, s.consumer, seq, attempts, failure.Error())
+		_, err = tx.Exec(marking, markParked, s.consumer, d.seq, failure.Error())
 		return s.metrics.Parked, err
 	default:
 		log.WarnContext(ctx, "event not handled")
-		_, err = tx.Exec(ctx, `UPDATE event_delivery SET next_attempt_at = clock_timestamp() + $5::interval, attempts = $3, last_error = $4
-			WHERE consumer = $1 AND seq = $2`, s.consumer, seq, attempts, failure.Error(), s.backoff.Delay(attempts))
+		_, err = tx.Exec(marking, markFailed, s.consumer, d.seq, failure.Error(), s.backoff.Delay(d.attempts))
 		return s.metrics.Failed, err
 	}
 }
@@ -274,21 +291,20 @@ func (s *subscription) mark(
 // pruneBatch bounds one statement that deletes old events.
 const pruneBatch = 1000
 
-// Prune deletes old events that nobody waits for any more, until ctx ends. Who
-// publishes runs it, because there may be no consumer. Events that are set aside
-// stay.
+const prune = "SELECT prune_events($1, $2)"
+
+// Prune deletes old events of the pool's role that no delivery waits for, until
+// ctx ends. Publishers run it, because there may be no consumer. Events that are
+// set aside stay.
 func (t *Transport) Prune(ctx context.Context) {
 	for ctx.Err() == nil {
-		tag, err := t.pool.Exec(ctx, `
-			DELETE FROM event WHERE seq IN (
-			    SELECT seq FROM event e
-			    WHERE published_at < now() - $1::interval AND NOT EXISTS (SELECT FROM event_delivery d WHERE d.seq = e.seq)
-			    LIMIT $2 FOR UPDATE SKIP LOCKED)`, t.config.Retention, pruneBatch)
+		var pruned int
+		err := t.pool.QueryRow(ctx, prune, t.config.Retention, pruneBatch).Scan(&pruned)
 		if err != nil && ctx.Err() == nil {
 			t.log.WarnContext(ctx, "events not pruned", "error", err)
 		}
-		if err != nil || tag.RowsAffected() < pruneBatch {
-			events.Pause(ctx, min(time.Minute, t.config.Retention), nil)
+		if err != nil || pruned < pruneBatch {
+			events.Pause(ctx, time.Minute, nil)
 		}
 	}
 }

@@ -19,7 +19,16 @@ import (
 	"example.com/pizza/pkg/postgres"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+func TestMain(m *testing.M) {
+	eventstest.Consumer(func(address string) events.Transport {
+		pool, err := pgxpool.New(context.Background(), address)
+		if err != nil {
+			panic(err)
+		}
+		return eventspg.New(pool, eventstest.Config(), slog.New(slog.DiscardHandler), events.NewConsumerMetrics(prometheus.NewRegistry()))
+	})
+	pgtest.Main(m)
+}
 
 type backend struct {
 	dsn   string
@@ -30,7 +39,8 @@ func open(t *testing.T) backend {
 	t.Helper()
 	b := backend{dsn: pgtest.Empty(t)}
 	b.admin = b.pool(t)
-	if _, err := b.admin.Exec(t.Context(), eventspg.Schema); err != nil {
+	if _, err := b.admin.Exec(t.Context(), eventspg.Schema+
+		"INSERT INTO event_publisher (prefix, role, source) VALUES ('thing', current_user, '/test')"); err != nil {
 		t.Fatal(err)
 	}
 	return b
@@ -74,6 +84,64 @@ func (b backend) Parked(t *testing.T, consumer string) (n int) {
 func TestContract(t *testing.T) {
 	t.Parallel()
 	eventstest.Run(t, func(t *testing.T) eventstest.Backend { return open(t) })
+}
+
+// An event whose consumer dies with the process is set aside like one whose
+// handler fails, and keeps the later events of its subject waiting until then.
+func TestEventThatKillsItsConsumer(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	eventstest.Killed(t, b, b.dsn, eventstest.Config().MaxAttempts, func() {
+		if _, err := b.admin.Exec(t.Context(), "UPDATE event_delivery SET next_attempt_at = now()"); err != nil { // spares the wait
+			t.Error(err)
+		}
+	})
+}
+
+// While an instance handles an event, no other takes it, nor a later one of the
+// subject, however long that lasts.
+func TestEventInWorkIsNotTaken(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	instance := func(handle events.Handler) {
+		to := b.connect(t, eventstest.Config())
+		to.Reserve(time.Millisecond)
+		ctx, cancel := context.WithCancel(t.Context())
+		var done sync.WaitGroup
+		t.Cleanup(func() { cancel(); done.Wait() })
+		done.Go(func() {
+			if err := to.Subscribe(ctx, "reader", []string{"thing.changed"}, handle); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	began, finish, others := make(chan string, 10), make(chan struct{}), make(chan string, 10)
+	instance(func(_ context.Context, e events.Event) error {
+		began <- e.ID
+		<-finish
+		return nil
+	})
+	to := b.Connect(t)
+	send := func(n int, subject string) {
+		e := changed(n)
+		e.Subject = subject
+		if err := to.Publish(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send(1, "a")
+	if id := <-began; id != "1" {
+		t.Fatalf("began with %s", id)
+	}
+	instance(func(_ context.Context, e events.Event) error { others <- e.ID; return nil })
+	send(2, "a")
+	for n := 3; n < 8; n++ { // each is found by a look that comes after the reservation
+		send(n, fmt.Sprint("b", n))
+		if id := <-others; id != fmt.Sprint(n) {
+			t.Errorf("beside 1 came %s, want %d", id, n)
+		}
+	}
+	close(finish)
 }
 
 func changed(n int) events.Event {
@@ -140,10 +208,13 @@ func TestPrune(t *testing.T) {
 	t.Parallel()
 	b := open(t)
 	if _, err := b.admin.Exec(t.Context(), `
+		INSERT INTO event_publisher (prefix, role, source) VALUES ('other', 'somebody_else', '/other');
 		INSERT INTO event (id, type, subject, body, published_at)
-		SELECT n::text, 'old', '', '{}', now() - interval '2 hours' FROM generate_series(1, 1500) n;
-		INSERT INTO event (id, type, subject, body) VALUES ('new', 'old', '', '{}');
-		INSERT INTO event_consumer VALUES ('poisoned', '{old}');
+		SELECT n::text, 'thing.old', '', '{"source":"/test"}', now() - interval '2 hours' FROM generate_series(1, 1500) n;
+		INSERT INTO event (id, type, subject, body) VALUES ('new', 'thing.old', '', '{"source":"/test"}');
+		INSERT INTO event (id, type, subject, body, published_at)
+		VALUES ('other', 'other.old', '', '{"source":"/other"}', now() - interval '1 year');
+		INSERT INTO event_consumer VALUES ('poisoned', '{thing.old}');
 		INSERT INTO event_delivery (consumer, seq, subject, parked_at) SELECT 'poisoned', seq, '', now() FROM event WHERE id = '7'`); err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +230,7 @@ func TestPrune(t *testing.T) {
 		if err := b.admin.QueryRow(t.Context(), "SELECT array_agg(id ORDER BY id) FROM event").Scan(&left); err != nil {
 			t.Fatal(err)
 		}
-		if fmt.Sprint(left) == "[7 new]" {
+		if fmt.Sprint(left) == "[7 new other]" {
 			return
 		}
 		if time.Now().After(deadline) {

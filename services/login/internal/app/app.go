@@ -34,7 +34,7 @@ import (
 )
 
 // SchemaVersion is the migration of the login tables that this build needs.
-const SchemaVersion = 7
+const SchemaVersion = 10
 
 // Config is the configuration of the login service.
 type Config struct {
@@ -55,7 +55,7 @@ type Config struct {
 
 // outbox is where the database leaves what happened to tokens.
 func outbox() events.Outbox {
-	return events.Outbox{Table: "login_outbox", Channel: "login_outbox", Source: "/login"}
+	return events.Outbox{Table: "login_outbox", Source: "/login"}
 }
 
 // Access is how long a token is good for.
@@ -116,7 +116,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 		pool.Close()
 		return nil, err
 	}
-	store := postgres.NewStore(pool)
+	store := postgres.NewStore(pool, publisher.Wake)
 	gate := admission.New("login_password", c.Password.Limits(), log, registry)
 	logins := login.NewService(
 		store, hashing.New(c.Password, gate, registry), keys.Keys,

@@ -19,10 +19,14 @@ import (
 )
 
 // Store is a login.Store.
-type Store struct{ queries *db.Queries }
+type Store struct {
+	queries *db.Queries
+	wake    func()
+}
 
-// NewStore returns a store on a pool of the login service's role.
-func NewStore(pool *pgxpool.Pool) *Store { return &Store{db.New(pool)} }
+// NewStore returns a store on a pool of the login service's role. It calls wake
+// when an event has been committed to the outbox.
+func NewStore(pool *pgxpool.Pool, wake func()) *Store { return &Store{db.New(pool), wake} }
 
 // uniqueViolation is a SQLSTATE (PostgreSQL documentation, appendix A).
 const uniqueViolation = "23505"
@@ -68,13 +72,21 @@ func (s *Store) ReplacePassword(ctx context.Context, memberID, from, to string) 
 // Revoke withdraws a token until it expires; again is fine. It returns
 // Unavailable.
 func (s *Store) Revoke(ctx context.Context, c token.Claims) error {
-	return postgres.Fault(s.queries.RevokeToken(ctx, db.RevokeTokenParams{Jti: c.ID, MemberID: c.MemberID, ExpiresAt: c.ExpiresAt}))
+	if err := s.queries.RevokeToken(ctx, db.RevokeTokenParams{Jti: c.ID, MemberID: c.MemberID, ExpiresAt: c.ExpiresAt}); err != nil {
+		return postgres.Fault(err)
+	}
+	s.wake()
+	return nil
 }
 
 // RevokeMember withdraws all tokens of a member, none of which is valid for longer
 // than keep. It returns Unavailable.
 func (s *Store) RevokeMember(ctx context.Context, memberID string, keep time.Duration) error {
-	return postgres.Fault(s.queries.RevokeMember(ctx, db.RevokeMemberParams{MemberID: memberID, KeepSeconds: keep.Seconds()}))
+	if err := s.queries.RevokeMember(ctx, db.RevokeMemberParams{MemberID: memberID, KeepSeconds: keep.Seconds()}); err != nil {
+		return postgres.Fault(err)
+	}
+	s.wake()
+	return nil
 }
 
 // Revoked reports whether a token was withdrawn. It returns Unavailable.
@@ -96,5 +108,9 @@ func (s *Store) ChangePassword(
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, false, nil
 	}
-	return generation, err == nil, postgres.Fault(err)
+	if err != nil {
+		return 0, false, postgres.Fault(err)
+	}
+	s.wake()
+	return generation, true, nil
 }

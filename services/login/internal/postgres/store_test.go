@@ -33,7 +33,7 @@ func open(t *testing.T, dsn string) *pgxpool.Pool {
 func newStore(t *testing.T) (*postgres.Store, *pgxpool.Pool) {
 	t.Helper()
 	db := migrationstest.New(t)
-	return postgres.NewStore(open(t, db.URL("login_svc"))), open(t, db.URL(""))
+	return postgres.NewStore(open(t, db.URL("login_svc")), func() {}), open(t, db.URL(""))
 }
 
 func count(t *testing.T, pool *pgxpool.Pool, table string) (rows int) {
@@ -176,7 +176,7 @@ func claims(id, memberID string, generation int64) token.Claims {
 func TestNothingBringsTokensBack(t *testing.T) {
 	t.Parallel()
 	d := migrationstest.New(t)
-	store := postgres.NewStore(open(t, d.URL("login_svc")))
+	store := postgres.NewStore(open(t, d.URL("login_svc")), func() {})
 	ctx := t.Context()
 	if err := store.RevokeMember(ctx, "ada", 48*time.Hour); err != nil {
 		t.Fatal(err)
@@ -293,7 +293,7 @@ func TestRevocationsAreClearedAway(t *testing.T) {
 func TestDatabaseAway(t *testing.T) {
 	t.Parallel()
 	pool := open(t, "postgres://x:y@127.0.0.1:1/z?sslmode=disable")
-	store := postgres.NewStore(pool)
+	store := postgres.NewStore(pool, func() {})
 	ctx := t.Context()
 	_, _, find := store.Find(ctx, "ada")
 	_, replace := store.ReplacePassword(ctx, "ada", "a", "b")

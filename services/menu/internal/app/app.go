@@ -25,7 +25,7 @@ import (
 )
 
 // SchemaVersion is the migration of the menu tables that this build needs.
-const SchemaVersion = 9
+const SchemaVersion = 14
 
 // Config is the configuration of the menu service.
 type Config struct {
@@ -68,7 +68,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 		pool.Close()
 		return nil, err
 	}
-	outbox := events.Outbox{Table: "menu_outbox", Channel: "menu_outbox", Source: "/menu"}
+	outbox := events.Outbox{Table: "menu_outbox", Source: "/menu"}
 	publisher, err := connect.NewPublisher(ctx, c.Events, c.DB, "menu", outbox, log, registry, traces)
 	if err != nil {
 		traces.Close()
@@ -76,7 +76,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 		pool.Close()
 		return nil, err
 	}
-	catalog := snapshot.New(postgres.NewStore(pool), shared, c.Snapshot, log, registry)
+	catalog := snapshot.New(postgres.NewStore(pool, publisher.Wake), shared, c.Snapshot, log, registry)
 	working, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close: a stopping service still answers
 	var background sync.WaitGroup
 	background.Go(func() { catalog.Run(working) })

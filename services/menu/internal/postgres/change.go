@@ -31,7 +31,11 @@ func (s *Store) change(ctx context.Context, write func(*db.Queries) (created boo
 		change.Version, err = q.Version(ctx)
 		return err
 	})
-	return change, postgres.Fault(err)
+	if err != nil {
+		return change, postgres.Fault(err)
+	}
+	s.wake()
+	return change, nil
 }
 
 // PutType adds or replaces a type. It returns Conflict when another type has

@@ -18,10 +18,12 @@ import (
 type Store struct {
 	pool    *pgxpool.Pool
 	queries *db.Queries
+	wake    func()
 }
 
-// NewStore returns a store on a pool of the menu service's role.
-func NewStore(pool *pgxpool.Pool) *Store { return &Store{pool, db.New(pool)} }
+// NewStore returns a store on a pool of the menu service's role. It calls wake
+// when an event has been committed to the outbox.
+func NewStore(pool *pgxpool.Pool, wake func()) *Store { return &Store{pool, db.New(pool), wake} }
 
 // Catalog returns the whole catalog as of one moment, in one round trip. A
 // pizza whose price is no price (the old FLOAT column can hold NaN) is left

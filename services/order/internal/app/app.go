@@ -33,7 +33,7 @@ import (
 )
 
 // SchemaVersion is the migration of the order tables that this build needs.
-const SchemaVersion = 20
+const SchemaVersion = 30
 
 // Config is the configuration of the order service.
 type Config struct {
@@ -74,7 +74,7 @@ func (s Shop) Validate() error {
 
 // outbox is where the store leaves what happened to orders.
 func outbox() events.Outbox {
-	return events.Outbox{Table: "order_outbox", Channel: "order_outbox", Source: "/order"}
+	return events.Outbox{Table: "order_outbox", Source: "/order"}
 }
 
 // App is a wired service.
@@ -129,7 +129,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 		pool.Close()
 		return nil, err
 	}
-	store := postgres.NewStore(pool)
+	store := postgres.NewStore(pool, publisher.Wake)
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_order", SchemaVersion))
 	placing, reading := c.shares()
 	quotes := quotecache.New(menu, c.Quote, log, registry)

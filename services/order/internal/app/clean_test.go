@@ -20,7 +20,7 @@ func TestKeyPastItsTime(t *testing.T) {
 	replica := func(every time.Duration) *service {
 		return startWith(t, app.Config{
 			DB: pgtest.Config(t, db.URL("order_svc")), Menu: menuclient.Config{BaseURL: menu, Timeout: 2 * time.Second},
-			Idempotency: idempotency.Config{TTL: time.Nanosecond, Every: every},
+			Idempotency: idempotency.Config{TTL: time.Hour, Every: every},
 		})
 	}
 	s := replica(time.Hour)
@@ -30,6 +30,10 @@ func TestKeyPastItsTime(t *testing.T) {
 	mustBeFirst(t, first)
 	mustRepeat(t, first, s.orderOnce(t, bearer, bbq))
 
+	if _, err := conn.Exec(t.Context(), "UPDATE idempotency_key SET created_at = now() - interval '61 minutes'"); err != nil {
+		t.Fatal(err)
+	}
+	mustRepeat(t, first, s.orderOnce(t, bearer, bbq))
 	cleaning := replica(time.Millisecond)
 	eventually(t, "the key is deleted", func() bool {
 		return cleaning.metric(t, "order_idempotency_keys_pruned_total") == 1

@@ -9,6 +9,7 @@ package idempotency
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -19,6 +20,14 @@ import (
 type Config struct {
 	TTL   time.Duration `env:"IDEMPOTENCY_TTL" envDefault:"24h" rule:"positive" doc:"How long at least an order that was sent with an Idempotency-Key can be sent again without being placed again; longer than any client goes on trying"`
 	Every time.Duration `env:"IDEMPOTENCY_CLEAN_EVERY" envDefault:"5m" rule:"positive" doc:"Pause between two rounds of deleting keys past that time; short, so that each round is small"`
+}
+
+// Validate reports a time that the database does not keep to.
+func (c Config) Validate() error {
+	if c.TTL < time.Hour { // the database keeps all answers for an hour
+		return errors.New("IDEMPOTENCY_TTL must be at least 1h")
+	}
+	return nil
 }
 
 // batch is how many answers one statement deletes: a few milliseconds.

@@ -74,7 +74,7 @@ type replica struct {
 func (d database) start(t *testing.T, every time.Duration) *replica {
 	t.Helper()
 	r := &replica{registry: prometheus.NewRegistry()}
-	store := postgres.NewStore(open(t, d.URL("order_svc")))
+	store := postgres.NewStore(open(t, d.URL("order_svc")), func() {})
 	r.Cleaner = idempotency.New(store, idempotency.Config{TTL: 24 * time.Hour, Every: every}, slog.New(slog.NewTextHandler(&r.log, nil)), r.registry)
 	return r
 }

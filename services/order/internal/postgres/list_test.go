@@ -61,7 +61,7 @@ func keep(t *testing.T, memberID string, orders []listed) (*Store, *migrationste
 	if err := admin.SendBatch(t.Context(), &b).Close(); err != nil {
 		t.Fatal(err)
 	}
-	return NewStore(openPool(t, pgtest.Config(t, d.URL("order_svc")), 1)), d
+	return NewStore(openPool(t, pgtest.Config(t, d.URL("order_svc")), 1), func() {}), d
 }
 
 // mustPage walks all pages, and checks that they are these orders, whole, in this order.

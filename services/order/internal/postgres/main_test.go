@@ -38,7 +38,7 @@ func ways(t *testing.T, test func(*testing.T, way)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db := migrationstest.NewSeeded(t)
-			w := way{NewStore(open(t, db.URL("order_svc"))), openPool(t, pgtest.Config(t, db.URL("")), 2)}
+			w := way{NewStore(open(t, db.URL("order_svc")), func() {}), openPool(t, pgtest.Config(t, db.URL("")), 2)}
 			// Ada and Bob have ordered: a and b, with as many lines as the quantities say.
 			w.exec(t, `
 				INSERT INTO orders (order_id, member_id, date, time) VALUES ('a', 'ada', 'd', 't'), ('b', 'bob', 'd', 't')`)

@@ -89,7 +89,7 @@ func BenchmarkMember(b *testing.B) {
 			verb := "DISABLE"
 			q = db.New(pool)
 			if policies == "with" {
-				q, verb = NewStore(pool).as(as(memberID)), "ENABLE"
+				q, verb = NewStore(pool, func() {}).as(as(memberID)), "ENABLE"
 			}
 			for _, table := range []string{"orders", "order_detail", "idempotency_key"} {
 				exec(fmt.Sprintf("ALTER TABLE %s %s ROW LEVEL SECURITY", table, verb))

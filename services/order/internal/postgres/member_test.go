@@ -281,7 +281,7 @@ func TestOneRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer pool.Close()
-	store := NewStore(pool)
+	store := NewStore(pool, func() {})
 	list := func() {
 		if _, _, err := store.List(t.Context(), as("ada"), nil, 10, 1000); err != nil {
 			t.Fatal(err)

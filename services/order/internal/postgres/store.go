@@ -20,10 +20,12 @@ import (
 type Store struct {
 	pool    *pgxpool.Pool
 	queries *db.Queries // of no member; see as
+	wake    func()
 }
 
-// NewStore returns a store on a pool of the order service's role.
-func NewStore(pool *pgxpool.Pool) *Store { return &Store{pool, db.New(pool)} }
+// NewStore returns a store on a pool of the order service's role. It calls wake
+// when an event has been committed to the outbox.
+func NewStore(pool *pgxpool.Pool, wake func()) *Store { return &Store{pool, db.New(pool), wake} }
 
 // Insert keeps an order that has a price on every line, announces it as
 // order.created, and keeps the answer under its key if there is one, in one
@@ -63,6 +65,7 @@ func (s *Store) Insert(ctx context.Context, c order.Caller, o order.Order, a *or
 	case kept == 0:
 		return order.ErrInWork
 	}
+	s.wake()
 	return nil
 }
 

@@ -2,8 +2,9 @@
 -- Order, lines, announcement and, with a key, what is to be answered when the
 -- member asks again, in one statement: one round trip, and all or nothing without
 -- an explicit transaction. The foreign keys are checked at its end; the arrays
--- are read in step, one line each. The notification, which wakes the relays,
--- leaves with the commit.
+-- are read in step, one line each. It sends no notification: NOTIFY takes a lock
+-- over the whole database until the commit is on disk, so that orders would be
+-- committed one at a time.
 --
 -- The primary key of idempotency_key is what keeps a second order out: a row that
 -- is there fails the statement. Waiting for another transaction that writes the
@@ -33,7 +34,7 @@ WITH turn AS MATERIALIZED (
     SELECT @event_id, @event_type, order_id, @event_data, @traceparent
     FROM placed
 )
-SELECT pg_notify('order_outbox', '') FROM turn WHERE mine;
+SELECT FROM turn WHERE mine;
 
 -- name: GetAnswer :one
 SELECT fingerprint, status, content_type, location, body

@@ -1,0 +1,36 @@
+-- The menu role may neither delete from menu_outbox nor change what a row announces
+-- (grants.sql names the columns that its relay writes). Rows that were sent are
+-- deleted by this function, which runs as the owner and spares what was written
+-- or sent within the hour, whatever it is asked for: a row cannot be written and
+-- lost before anybody could see it. Times are compared, not intervals: '1 month
+-- -29 days' counts as a day, and is less than none in February.
+--
+-- The check keeps the events of other owners out, for transports that ask nobody
+-- whose a type is.
+
+-- +goose Up
+-- +goose StatementBegin
+CREATE FUNCTION prune_menu_outbox(older_than interval, at_most integer) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH deleted AS (
+        DELETE FROM public.menu_outbox WHERE id = ANY (ARRAY( -- a join could be planned to scan the table
+            SELECT o.id FROM public.menu_outbox o
+            WHERE o.sent_at < least(now() - older_than, now() - interval '1 hour')
+              AND o.created_at < now() - interval '1 hour'
+            ORDER BY o.sent_at
+            LIMIT least(at_most, 1000)
+            FOR UPDATE SKIP LOCKED))
+        RETURNING 1
+    )
+    SELECT count(*) FROM deleted
+$$;
+-- +goose StatementEnd
+REVOKE ALL ON FUNCTION prune_menu_outbox(interval, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION prune_menu_outbox(interval, integer) TO menu_svc;
+
+ALTER TABLE menu_outbox ADD CONSTRAINT menu_outbox_own_types CHECK (type LIKE 'catalog.%') NOT VALID;
+
+-- +goose Down
+ALTER TABLE menu_outbox DROP CONSTRAINT menu_outbox_own_types;
+DROP FUNCTION prune_menu_outbox(interval, integer);
