@@ -49,7 +49,7 @@ func (s *Server) routeLogLevel() {
 		now, until := level.Current()
 		s.log.WarnContext(c.Request().Context(), "log level set", "log_level", now.String(), "until", until)
 		return answerLevel(c, level)
-	}, operators)
+	}, operators, readQuery(func() []string { return []string{"level", "for"} }))
 }
 
 func answerLevel(c echo.Context, level *logging.Level) error {

@@ -100,11 +100,13 @@ func TestLogLevelRefuses(t *testing.T) {
 	t.Parallel()
 	s, _ := start(operated())
 	for query, fields := range map[string][]string{
-		"":                         {"level", "for"},
-		"?level=loud&for=1m":       {"level"},
-		"?level=debug":             {"for"},
-		"?level=debug&for=-1s":     {"for"},
-		"?level=debug&for=24h0m1s": {"for"},
+		"":                           {"level", "for"},
+		"?level=loud&for=1m":         {"level"},
+		"?level=debug":               {"for"},
+		"?level=debug&for=1m&for=2m": {"for"},
+		"?level=%ff&for=1m":          {"level"},
+		"?level=debug&for=-1s":       {"for"},
+		"?level=debug&for=24h0m1s":   {"for"},
 	} {
 		resp := do(s.Internal(), "PUT", "/log-level"+query, "Authorization", "Bearer "+adminToken)
 		p := readProblem(t, resp)

@@ -135,16 +135,16 @@ func queryParameters(document []byte) (map[string][]string, error) {
 	return names, nil
 }
 
-// readQuery leaves of the query what the document knows, in a form in which the
-// generated code reads what was sent.
-func (s *Server) readQuery(operation string) echo.MiddlewareFunc {
+// readQuery leaves the known parameters of a query, in a form in which net/url and
+// so the generated code read what was sent.
+func readQuery(known func() []string) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			r := c.Request()
 			if r.URL.RawQuery == "" {
 				return next(c)
 			}
-			query, err := bind.Query(r.URL.RawQuery, s.parameters[operation])
+			query, err := bind.Query(r.URL.RawQuery, known())
 			if err != nil {
 				return err
 			}
@@ -189,7 +189,7 @@ func (r Router) add(method, path string, h echo.HandlerFunc, m []echo.Middleware
 	if method == http.MethodHead {
 		operation = http.MethodGet + " " + path
 	}
-	chain := slices.Concat([]echo.MiddlewareFunc{documented}, m, []echo.MiddlewareFunc{r.s.readQuery(operation)})
+	chain := slices.Concat([]echo.MiddlewareFunc{documented}, m, []echo.MiddlewareFunc{readQuery(func() []string { return r.s.parameters[operation] })})
 	e := r.s.public
 	if strings.HasPrefix(path, internalRoot) {
 		e = r.s.internal
