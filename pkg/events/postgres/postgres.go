@@ -69,7 +69,12 @@ func New(pool *pgxpool.Pool, c events.Config, log *slog.Logger, m *events.Consum
 	return &Transport{pool, c, events.Backoff{Base: c.RetryBase, Max: c.RetryMax}, reserved, log, m}
 }
 
-const publish = "-- name: PublishEvent :exec\nSELECT publish_event($1)"
+// publish does not wait until its commit is on disk. The relay marks a row as sent
+// afterwards, on the same server, and waits for that: what is on disk then includes
+// all earlier commits. A crash in between takes both back, and the event is
+// published again.
+const publish = `-- name: PublishEvent :exec
+	SELECT publish_event($1) FROM set_config('synchronous_commit', 'off', true)`
 
 // Publish keeps the event for all consumers that want it. The same source and id
 // again do nothing for as long as events are kept. The database refuses a type
