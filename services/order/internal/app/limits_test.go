@@ -128,8 +128,13 @@ func TestRefusedOrdersCostNothing(t *testing.T) {
 		a, _ := s.Send(t.Context(), http.MethodPost, "/order/", bbq, append(member(minji), "Content-Type", "application/json")...)
 		first <- a
 	}()
-	for asked.Load() == 0 { // the only place is taken
-		runtime.Gosched()
+	for asked.Load() == 0 { // until the only place is taken
+		select {
+		case a := <-first:
+			t.Fatalf("the first order: %d %s", a.Status, a.Body)
+		default:
+			runtime.Gosched()
+		}
 	}
 	for range 3 * most {
 		if a := s.order(t, minji, bbq); a.Status != http.StatusServiceUnavailable || a.Header.Get("RateLimit") != "" {
