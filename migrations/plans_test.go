@@ -40,7 +40,7 @@ func TestWhatRunsByItselfIsBounded(t *testing.T) {
 	for _, sql := range []string{
 		"SET session_replication_role = replica", // no triggers, no checks of references
 		// Indexes are built afterwards, which takes a fraction of the time.
-		"UPDATE pg_index SET indisready = false, indisvalid = false WHERE indrelid::regclass::text = ANY ("+filled+")",
+		"UPDATE pg_index SET indisready = false, indisvalid = false WHERE indrelid::regclass::text = ANY (" + filled + ")",
 		`INSERT INTO order_outbox (id, type, subject, data, created_at, sent_at)
 		 SELECT gen_random_uuid(), 'order.created', n::text, '{}', now() - n * interval '1 s', now() - n * interval '1 s'
 		 FROM generate_series(1, 1000000) n`,
@@ -62,7 +62,7 @@ func TestWhatRunsByItselfIsBounded(t *testing.T) {
 		`INSERT INTO revoked_token (jti, member_id, expires_at) SELECT n::text, n::text, now() + (n - 100000) * interval '1 s'
 		 FROM generate_series(1, 200000) n`,
 		"RESET session_replication_role",
-		"DO $$ DECLARE t text; BEGIN FOREACH t IN ARRAY "+filled+" LOOP EXECUTE 'REINDEX TABLE ' || t; END LOOP; END $$",
+		"DO $$ DECLARE t text; BEGIN FOREACH t IN ARRAY " + filled + " LOOP EXECUTE 'REINDEX TABLE ' || t; END LOOP; END $$",
 		"ANALYZE",
 	} {
 		exec(t, admin, sql)

@@ -14,6 +14,7 @@ import (
 
 	"example.com/pizza/migrations"
 	"example.com/pizza/pkg/pgtest"
+	"example.com/pizza/pkg/pgurl"
 )
 
 // password is that of all roles. Roles belong to the whole test server, so all
@@ -89,7 +90,7 @@ func clone(tb testing.TB, key string, build func(context.Context, *Database) err
 }
 
 func (d *Database) withoutTemporary(ctx context.Context) error {
-	conn, err := pgx.Connect(ctx, d.dsn)
+	conn, err := pgurl.Connect(ctx, d.dsn)
 	if err != nil {
 		return err
 	}

@@ -98,7 +98,7 @@ type read[T any] struct {
 
 // New returns a Value that holds nothing yet.
 func New[T any](source Source[T], c Config) *Value[T] {
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(context.Background()) //nolint:gosec // Close calls stop
 	return &Value[T]{source: source, config: c, ctx: ctx, stop: stop}
 }
 
@@ -237,7 +237,7 @@ func (v *Value[T]) begin(r *read[T]) {
 	r.number, r.began = v.begun, time.Now()
 	v.running = r
 	held := v.held
-	v.reads.Go(func() {
+	v.reads.Go(func() { //nolint:contextcheck // r.ctx is that of the first caller, without its end
 		ctx, cancel := context.WithTimeout(r.ctx, v.config.Timeout)
 		defer cancel()
 		defer context.AfterFunc(v.ctx, cancel)()

@@ -122,7 +122,7 @@ func run(p []rune) int {
 		func(a, b rune) bool { return a == b },
 		func(a, b rune) bool { return b == a+1 },
 		func(a, b rune) bool { return b == a-1 },
-		func(a, b rune) bool { return inRow(a, b) },
+		inRow,
 		func(a, b rune) bool { return inRow(b, a) },
 	} {
 		n := 1

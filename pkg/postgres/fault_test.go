@@ -73,7 +73,7 @@ func listen(t *testing.T, serve func(net.Conn)) uint16 {
 			go serve(conn)
 		}
 	}()
-	return uint16(l.Addr().(*net.TCPAddr).Port) //nolint:gosec // a port
+	return uint16(l.Addr().(*net.TCPAddr).Port)
 }
 
 // mustBe checks what an error means to clients and to operators: its code, and

@@ -537,7 +537,8 @@ func TestDrainingEndsConnections(t *testing.T) {
 		for range 8 {
 			clients.Go(func() error {
 				for {
-					if ends, err := post(target); ends || err != nil {
+					ends, err := post(target)
+					if ends || err != nil {
 						return err
 					}
 				}

@@ -105,7 +105,7 @@ func Identifier(s string, limit int) (normal, rule string) {
 			return "", "must not begin or end with a blank"
 		case r == ' ' && normal[i-1] == ' ':
 			return "", "must not contain two blanks in a row"
-		case r != ' ' && !isSeen(r) && !(unicode.IsMark(r) && !isIgnorable(r)):
+		case r != ' ' && !isSeen(r) && (!unicode.IsMark(r) || isIgnorable(r)):
 			return "", unseen(r)
 		case i == 0 && unicode.IsMark(r):
 			return "", "must not begin with a combining mark"

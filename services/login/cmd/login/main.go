@@ -3,9 +3,10 @@
 package main
 
 import (
+	"os"
+
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/services/login/internal/app"
-	"os"
 )
 
 func main() { server.Main("login", os.Args[1:], app.Run) }

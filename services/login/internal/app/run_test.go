@@ -76,8 +76,9 @@ func TestRun(t *testing.T) {
 	log := logtest.New(t, secret, string(pgtest.Config(t, db.URL("login_svc")).Password))
 	written, stdout := io.Pipe()
 	ended := make(chan error, 1)
+	environ := environment(t, db, "JWT_ACCESS_TTL_SECONDS=60", "PASSWORD_WAIT=1m", "REQUEST_TIMEOUT=2m")
 	go func() {
-		err := app.Run(ctx, environment(t, db, "JWT_ACCESS_TTL_SECONDS=60", "PASSWORD_WAIT=1m", "REQUEST_TIMEOUT=2m"), stdout)
+		err := app.Run(ctx, environ, stdout)
 		ended <- err
 		_ = stdout.CloseWithError(err) // an error of Run ends the wait below
 	}()

@@ -3,9 +3,10 @@
 package main
 
 import (
+	"os"
+
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/services/menu/internal/app"
-	"os"
 )
 
 func main() { server.Main("menu", os.Args[1:], app.Run) }

@@ -38,8 +38,9 @@ func TestRun(t *testing.T) {
 	log := logtest.New(t, adminToken, string(pgtest.Config(t, db.URL("menu_svc")).Password))
 	written, stdout := io.Pipe()
 	ended := make(chan error, 1)
+	environ := environment(t, db, "ADMIN_TOKEN="+adminToken)
 	go func() {
-		err := app.Run(ctx, environment(t, db, "ADMIN_TOKEN="+adminToken), stdout)
+		err := app.Run(ctx, environ, stdout)
 		ended <- err
 		_ = stdout.CloseWithError(err) // an error of Run ends the wait below
 	}()

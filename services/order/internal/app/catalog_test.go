@@ -102,7 +102,7 @@ func quoted(t *testing.T, menuURL string, lines []order.NewLine) []order.Price {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ports := &apitest.Service{Internal: menuURL, Client: http.DefaultClient}
+	ports := &apitest.Service{Internal: menuURL, Client: &http.Client{Timeout: time.Minute}}
 	answer := apitest.Decode[quote](t, ports.Post(t, "/int/menu/quote", "application/json", string(body)), http.StatusOK)
 	prices := make([]order.Price, len(answer.Lines))
 	for i, l := range answer.Lines {

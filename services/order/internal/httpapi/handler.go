@@ -28,8 +28,8 @@ type Handler struct {
 // those that need a member.
 func Register(s *server.Server, orders *order.Service, keys *token.Keys, registry prometheus.Registerer) error {
 	tokens := newTokens(keys, time.Now)
-	member := []echo.MiddlewareFunc{ratelimit.Announce, server.RequireToken(tokens.check)}
-	handler := api.NewStrictHandler(&Handler{orders, newRepeats(registry)}, []api.StrictMiddlewareFunc{tokens.remember})
+	member := []echo.MiddlewareFunc{ratelimit.Announce, server.RequireToken(tokens.check), tokens.refuse(orders)}
+	handler := api.NewStrictHandler(&Handler{orders, newRepeats(registry)}, nil)
 	api.RegisterHandlersWithOptions(s.Router(), handler, api.RegisterHandlersOptions{
 		OperationMiddlewares: map[string][]echo.MiddlewareFunc{
 			"PlaceOrder": member, "ListMyOrders": member, "GetOrder": member,

@@ -8,8 +8,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/token"
-	"example.com/pizza/services/order/api"
 	"example.com/pizza/services/order/internal/order"
 )
 
@@ -46,18 +46,36 @@ func (t *tokens) check(_ context.Context, raw string) (token.Claims, error) {
 	return claims, nil
 }
 
-// remember is a middleware of operations. It turns order.ErrRevoked into
-// token.ErrRevoked, and remembers the token.
-func (t *tokens) remember(next api.StrictHandlerFunc, _ string) api.StrictHandlerFunc {
-	return func(c echo.Context, request any) (any, error) {
-		response, err := next(c, request)
-		if !errors.Is(err, order.ErrRevoked) {
-			return response, err
+// refuse is a middleware of operations, behind RequireToken. It answers
+// token.ErrRevoked for a revoked token, whatever else is wrong with the request,
+// and remembers the token. A request that cannot be read never reaches the
+// database, so its token is looked up here.
+func (t *tokens) refuse(orders *order.Service) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			err := next(c)
+			ctx := c.Request().Context()
+			if member, callerErr := caller(ctx); callerErr == nil && isUnread(err) && errors.Is(orders.Authorize(ctx, member), order.ErrRevoked) {
+				err = order.ErrRevoked
+			}
+			if !errors.Is(err, order.ErrRevoked) {
+				return err
+			}
+			if claims, ok := token.FromContext(ctx); ok {
+				t.add(claims)
+			}
+			return token.ErrRevoked
 		}
-		if claims, ok := token.FromContext(c.Request().Context()); ok {
-			t.add(claims)
-		}
-		return nil, token.ErrRevoked
+	}
+}
+
+// isUnread reports whether err says that the request could not be read.
+func isUnread(err error) bool {
+	switch fault.CodeOf(err) {
+	case fault.Invalid, fault.TooLarge, fault.UnsupportedMedia:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -35,9 +35,8 @@ func TestRevokedTokensAreRemembered(t *testing.T) {
 	use := func(c token.Claims, with error) error {
 		t.Helper()
 		r := httptest.NewRequestWithContext(token.NewContext(t.Context(), c), http.MethodGet, "/", nil)
-		next := func(echo.Context, any) (any, error) { return nil, with }
-		_, err := tokens.remember(next, "")(echo.New().NewContext(r, httptest.NewRecorder()), nil)
-		return err
+		next := func(echo.Context) error { return with }
+		return tokens.refuse(nil)(next)(echo.New().NewContext(r, httptest.NewRecorder()))
 	}
 	raw, claims := issue()
 	for _, other := range []error{nil, token.ErrMissing, errors.New("broken"), order.ErrInWork} {

@@ -126,6 +126,9 @@ func (s *Service) Place(ctx context.Context, c Caller, n NewOrder, receipt func(
 	return Receipt{}, err
 }
 
+// Authorize returns ErrRevoked for a withdrawn token, and Unavailable.
+func (s *Service) Authorize(ctx context.Context, c Caller) error { return s.store.Check(ctx, c) }
+
 // placeUnkeyed checks the token before anything is done or counted for its
 // member: whoever has stolen a token that is withdrawn cannot use up the limit of
 // its owner.

@@ -45,7 +45,7 @@ func in(t *testing.T, zone, id, moment string, lines int) listed {
 }
 
 // keep writes orders of a member into a database of its own, and returns a store on it.
-func keep(t *testing.T, memberID string, orders []listed) (*Store, *migrationstest.Database) {
+func keep(t *testing.T, memberID string, orders []listed) *Store {
 	t.Helper()
 	d := migrationstest.NewSeeded(t)
 	admin := openPool(t, pgtest.Config(t, d.URL("")), 1)
@@ -61,7 +61,7 @@ func keep(t *testing.T, memberID string, orders []listed) (*Store, *migrationste
 	if err := admin.SendBatch(t.Context(), &b).Close(); err != nil {
 		t.Fatal(err)
 	}
-	return NewStore(openPool(t, pgtest.Config(t, d.URL("order_svc")), 1), func() {}), d
+	return NewStore(openPool(t, pgtest.Config(t, d.URL("order_svc")), 1), func() {})
 }
 
 // mustPage walks all pages, and checks that they are these orders, whole, in this order.
@@ -132,7 +132,7 @@ func TestOrdersAreListedByTheMoment(t *testing.T) {
 			)
 			mixed := slices.Clone(want)
 			rand.Shuffle(len(mixed), func(i, j int) { mixed[i], mixed[j] = mixed[j], mixed[i] })
-			store, _ := keep(t, "ada", mixed)
+			store := keep(t, "ada", mixed)
 			for orders := 1; orders <= len(want)+1; orders++ {
 				for _, lines := range []int{1, 2, 3, 1000} {
 					mustPage(t, store, "ada", orders, lines, want)
@@ -149,7 +149,7 @@ func TestPagesAreTheWholeList(t *testing.T) {
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			r := rand.New(rand.NewPCG(seed, 8)) //nolint:gosec // a test that can be repeated
+			r := rand.New(rand.NewPCG(seed, 8))
 			var orders []listed
 			for i := range 60 {
 				o := listed{
@@ -161,7 +161,7 @@ func TestPagesAreTheWholeList(t *testing.T) {
 				}
 				orders = append(orders, o)
 			}
-			store, _ := keep(t, "ada", orders)
+			store := keep(t, "ada", orders)
 			slices.SortFunc(orders, func(a, b listed) int {
 				if old := a.placed.IsZero(); old != b.placed.IsZero() {
 					if old {
