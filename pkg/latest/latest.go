@@ -226,7 +226,7 @@ func (v *Value[T]) request(ctx context.Context) *read[T] {
 	if v.running != nil {
 		v.next = r
 	} else {
-		v.begin(r)
+		v.begin(r) //nolint:contextcheck // r has the context of its first caller, without its end
 	}
 	return r
 }
@@ -237,7 +237,7 @@ func (v *Value[T]) begin(r *read[T]) {
 	r.number, r.began = v.begun, time.Now()
 	v.running = r
 	held := v.held
-	v.reads.Go(func() { //nolint:contextcheck // r.ctx is that of the first caller, without its end
+	v.reads.Go(func() {
 		ctx, cancel := context.WithTimeout(r.ctx, v.config.Timeout)
 		defer cancel()
 		defer context.AfterFunc(v.ctx, cancel)()

@@ -97,7 +97,7 @@ var FollowsPrepared = sync.OnceValues(func() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	out, err := exec.Command(program, "--version").Output() //nolint:noctx,gosec // it ends at once, and is one of two fixed names
+	out, err := exec.Command(program, "--version").Output() //nolint:gosec // one of two fixed names
 	if err != nil {
 		return false, err
 	}

@@ -550,8 +550,8 @@ func TestDrainingEndsConnections(t *testing.T) {
 		t.Error(err)
 	}
 	select {
-	case <-stopped:
-		t.Error("the server had stopped before its clients had left")
+	case err := <-stopped:
+		t.Errorf("the server had stopped before its clients had left: %v", err)
 	default:
 	}
 	if err := <-stopped; err != nil {

@@ -38,14 +38,23 @@ func TestAlerts(t *testing.T) {
 	cause("somebody locks the orders", func(t *testing.T) func() {
 		conn := s.connect(t)
 		exec(t, conn, "BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
-		stopWriting := s.clients(t, 10, s.order)
-		stopReading := s.clients(t, 16, func(ctx context.Context) { s.send(ctx, http.MethodGet, "/order/myorder/", nil, nil) })
+		stop := s.clients(t, 10, s.order)
 		return func() {
 			exec(t, conn, "ROLLBACK")
-			stopWriting()
-			stopReading()
+			stop()
 		}
-	}, "DatabasePoolExhausted order", "OrdersRefused order")
+	}, "OrdersRefused order")
+
+	// Orders and reads leave each other connections, but each request looks its token up.
+	cause("somebody locks the revoked tokens", func(t *testing.T) func() {
+		conn := s.connect(t)
+		exec(t, conn, "BEGIN; LOCK TABLE revoked_token IN ACCESS EXCLUSIVE MODE")
+		stop := s.clients(t, 20, s.order)
+		return func() {
+			exec(t, conn, "ROLLBACK")
+			stop()
+		}
+	}, "DatabasePoolExhausted order")
 
 	cause("orders are slow", func(t *testing.T) func() {
 		conn := s.connect(t)
