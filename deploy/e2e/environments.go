@@ -97,7 +97,7 @@ func (w *walk) values(e *environment) map[string]any {
 	return object{
 		"global": object{
 			"image":         object{"registry": w.builder.evidence.Registry},
-			"postgresql":    object{"host": w.settings.Host, "port": e.database.door.port(), "sslmode": "prefer", "maxConnections": maxConnections},
+			"postgresql":    object{"host": w.settings.Host, "port": e.database.door.port(), "sslmode": "prefer", "ca": object{"configMap": ""}, "maxConnections": maxConnections},
 			"jwt":           object{"existingSecret": "jwt-keys"},
 			"networkPolicy": networkPolicy(w.settings),
 			"imagePolicy":   object{"enabled": false}, // there is no Kyverno; make policy-test tries it

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -24,11 +25,11 @@ func (s *service) metric(t *testing.T, line string) float64 {
 		t.Fatal(err)
 	}
 	defer a.Body.Close()
-	var text strings.Builder
-	if err := a.Write(&text); err != nil {
+	text, err := io.ReadAll(a.Body) // and not Response.Write, whose chunks cut lines in two
+	if err != nil {
 		t.Fatal(err)
 	}
-	for l := range strings.Lines(text.String()) {
+	for l := range strings.Lines(string(text)) {
 		if rest, ok := strings.CutPrefix(l, line+" "); ok {
 			v, err := strconv.ParseFloat(strings.TrimSpace(rest), 64)
 			if err != nil {
