@@ -40,6 +40,9 @@ func (c Config) Validate() error {
 		if !p.IsValid() || p.Bits() == 0 {
 			return errors.New("TRUSTED_PROXIES must name the ranges of proxies, not everyone")
 		}
+		if p.Addr().Is4In6() { // addresses are compared as IPv4, which no such range contains
+			return errors.New("TRUSTED_PROXIES must write IPv4 ranges as IPv4, such as 10.0.0.0/8")
+		}
 	}
 	return nil
 }

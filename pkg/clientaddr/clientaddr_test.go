@@ -114,7 +114,7 @@ func TestGroup(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	t.Parallel()
-	for _, bad := range []string{"10.0.0.1", "10.0.0.0/33", "proxy", "0.0.0.0/0", "::/0", "10.0.0.0/8,x", "*"} {
+	for _, bad := range []string{"10.0.0.1", "10.0.0.0/33", "proxy", "0.0.0.0/0", "::/0", "10.0.0.0/8,x", "*", "::ffff:10.0.0.0/104"} {
 		_, err := config.Load[clientaddr.Config]([]string{"TRUSTED_PROXIES=" + bad})
 		if err == nil || !strings.Contains(err.Error(), "TRUSTED_PROXIES") {
 			t.Errorf("%q: %v", bad, err)

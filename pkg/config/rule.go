@@ -34,7 +34,7 @@ type patterned interface {
 
 // The patterns of what is not a number.
 const (
-	durationPattern = `^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$`
+	durationPattern = `^(0|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$`
 	notZero         = `[1-9]`
 	fractionPattern = `^(0(\.[0-9]+)?|1(\.0+)?)$`
 	levelPattern    = `^(debug|info|warn|error|DEBUG|INFO|WARN|ERROR)$`

@@ -16,14 +16,6 @@ CREATE TABLE former_member (
     deleted_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 
--- Members that were deleted before this migration: only member_gone writes such an
--- expiry. Those that were deleted before 00004 are found by their orders, in the
--- migrations of order.
-INSERT INTO former_member (id_hash)
-SELECT sha256(convert_to(r.member_id, 'UTF8'))
-FROM revoked_member r
-WHERE r.expires_at > now() + interval '50 years' AND NOT EXISTS (SELECT FROM member m WHERE m.member_id = r.member_id);
-
 -- +goose StatementBegin
 CREATE FUNCTION member_former() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -75,6 +67,15 @@ CREATE TRIGGER member_renamed_gone AFTER UPDATE ON member FOR EACH ROW
     WHEN (OLD.member_id IS DISTINCT FROM NEW.member_id) EXECUTE FUNCTION member_gone();
 CREATE TRIGGER member_renamed_to AFTER UPDATE ON member FOR EACH ROW
     WHEN (OLD.member_id IS DISTINCT FROM NEW.member_id) EXECUTE FUNCTION member_new();
+
+-- Members that were deleted before the triggers were there: only member_gone writes such an
+-- expiry. Those that were deleted before 00004 are found by their orders, in the
+-- migrations of order.
+INSERT INTO former_member (id_hash)
+SELECT sha256(convert_to(r.member_id, 'UTF8'))
+FROM revoked_member r
+WHERE r.expires_at > now() + interval '50 years' AND NOT EXISTS (SELECT FROM member m WHERE m.member_id = r.member_id)
+ON CONFLICT DO NOTHING;
 
 -- +goose Down
 DROP TRIGGER member_renamed_to ON member;

@@ -285,8 +285,9 @@ type ClientInterface interface {
 	// as it takes to get an answer; see the parameter.
 	//
 	// A member may place so many orders at once and in a time; beyond it the
-	// answer is 429. An invalid order does not count, nor does one that is
-	// refused with 503 or 429, or was placed before with the same key.
+	// answer is 429. An order with invalid fields does not count, nor does one
+	// that is refused with 503 or 429, or was placed before with the same key.
+	// One that names an unknown pizza or branch, or another total, does.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -305,8 +306,9 @@ type ClientInterface interface {
 	// as it takes to get an answer; see the parameter.
 	//
 	// A member may place so many orders at once and in a time; beyond it the
-	// answer is 429. An invalid order does not count, nor does one that is
-	// refused with 503 or 429, or was placed before with the same key.
+	// answer is 429. An order with invalid fields does not count, nor does one
+	// that is refused with 503 or 429, or was placed before with the same key.
+	// One that names an unknown pizza or branch, or another total, does.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -352,8 +354,9 @@ type ClientInterface interface {
 // as it takes to get an answer; see the parameter.
 //
 // A member may place so many orders at once and in a time; beyond it the
-// answer is 429. An invalid order does not count, nor does one that is
-// refused with 503 or 429, or was placed before with the same key.
+// answer is 429. An order with invalid fields does not count, nor does one
+// that is refused with 503 or 429, or was placed before with the same key.
+// One that names an unknown pizza or branch, or another total, does.
 //
 // Takes any type of body and a specified content type.
 //
@@ -382,8 +385,9 @@ func (c *Client) PlaceOrderWithBody(ctx context.Context, params *PlaceOrderParam
 // as it takes to get an answer; see the parameter.
 //
 // A member may place so many orders at once and in a time; beyond it the
-// answer is 429. An invalid order does not count, nor does one that is
-// refused with 503 or 429, or was placed before with the same key.
+// answer is 429. An order with invalid fields does not count, nor does one
+// that is refused with 503 or 429, or was placed before with the same key.
+// One that names an unknown pizza or branch, or another total, does.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -694,8 +698,9 @@ type ClientWithResponsesInterface interface {
 	// as it takes to get an answer; see the parameter.
 	//
 	// A member may place so many orders at once and in a time; beyond it the
-	// answer is 429. An invalid order does not count, nor does one that is
-	// refused with 503 or 429, or was placed before with the same key.
+	// answer is 429. An order with invalid fields does not count, nor does one
+	// that is refused with 503 or 429, or was placed before with the same key.
+	// One that names an unknown pizza or branch, or another total, does.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -714,8 +719,9 @@ type ClientWithResponsesInterface interface {
 	// as it takes to get an answer; see the parameter.
 	//
 	// A member may place so many orders at once and in a time; beyond it the
-	// answer is 429. An invalid order does not count, nor does one that is
-	// refused with 503 or 429, or was placed before with the same key.
+	// answer is 429. An order with invalid fields does not count, nor does one
+	// that is refused with 503 or 429, or was placed before with the same key.
+	// One that names an unknown pizza or branch, or another total, does.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1170,8 +1176,9 @@ func (r GetOrderResponse) ContentType() string {
 // as it takes to get an answer; see the parameter.
 //
 // A member may place so many orders at once and in a time; beyond it the
-// answer is 429. An invalid order does not count, nor does one that is
-// refused with 503 or 429, or was placed before with the same key.
+// answer is 429. An order with invalid fields does not count, nor does one
+// that is refused with 503 or 429, or was placed before with the same key.
+// One that names an unknown pizza or branch, or another total, does.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1196,8 +1203,9 @@ func (c *ClientWithResponses) PlaceOrderWithBodyWithResponse(ctx context.Context
 // as it takes to get an answer; see the parameter.
 //
 // A member may place so many orders at once and in a time; beyond it the
-// answer is 429. An invalid order does not count, nor does one that is
-// refused with 503 or 429, or was placed before with the same key.
+// answer is 429. An order with invalid fields does not count, nor does one
+// that is refused with 503 or 429, or was placed before with the same key.
+// One that names an unknown pizza or branch, or another total, does.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

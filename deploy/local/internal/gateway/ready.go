@@ -58,7 +58,8 @@ func (g *Gateway) check(ctx context.Context, client *http.Client, b *backend) {
 		return
 	}
 	err := probe(ctx, client, address)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || b.address.Load() != address { // another process has taken its place
+		b.failures = 0
 		return
 	}
 	if err == nil {

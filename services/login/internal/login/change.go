@@ -23,12 +23,17 @@ func (s *Service) ChangePassword(ctx context.Context, claims token.Claims, c Pas
 	if err := ratelimit.Check(ctx, try...); err != nil {
 		return Session{}, err
 	}
+	refund := func() {}
+	spend := func() (err error) {
+		refund, err = ratelimit.Spend(ctx, try...)
+		return err
+	}
 	var better string
 	// The stored form may change between a look and the replacement, by a login
 	// that upgrades it: the password is the same, so a second look will do.
 	for range 2 {
-		m, stored, _, err := s.verify(ctx, Credentials{claims.MemberID, c.Old}, try)
-		try = nil // a second look is no second try
+		m, stored, _, err := s.verify(ctx, Credentials{claims.MemberID, c.Old}, spend)
+		spend = func() error { return nil } // a second look is no second try
 		if errors.Is(err, errWrong) {
 			wrong := fault.InvalidFields(fault.Field{Field: fieldOldPassword, Message: "is not the member's password"})
 			wrong.Err = err
@@ -39,13 +44,13 @@ func (s *Service) ChangePassword(ctx context.Context, claims token.Claims, c Pas
 			return Session{}, err
 		}
 		if better == "" {
-			if better, err = s.hasher.Hash(ctx, c.New, func() error { return nil }); err != nil {
-				return Session{}, err
+			if better, err = s.hasher.Hash(ctx, c.New, spend); err != nil {
+				return Session{}, refunded(ctx, err, refund)
 			}
 		}
 		generation, changed, err := s.store.ChangePassword(ctx, claims.MemberID, stored, better, s.keep())
 		if err != nil {
-			return Session{}, err
+			return Session{}, refunded(ctx, err, refund)
 		}
 		if changed {
 			s.audit.PasswordChanged(ctx, claims.MemberID)
@@ -54,4 +59,13 @@ func (s *Service) ChangePassword(ctx context.Context, claims token.Claims, c Pas
 		}
 	}
 	return Session{}, fault.New(fault.Conflict, "the password is being changed by another request; try again")
+}
+
+// refunded gives a try with the right password back where the service could not
+// carry it out, and returns err. A caller that went away may have got what it wanted.
+func refunded(ctx context.Context, err error, refund func()) error {
+	if fault.CodeOf(err) == fault.Unavailable && ctx.Err() == nil {
+		refund()
+	}
+	return err
 }

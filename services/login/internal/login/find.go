@@ -25,10 +25,14 @@ func (s *Service) find(ctx context.Context, memberID string) (m Member, stored s
 	if text.TooLong(memberID, MaxID) { // no work that grows with what was sent
 		return Member{}, "", fault.New(fault.NotFound, "no such member")
 	}
+	err = fault.New(fault.NotFound, "no such member")
 	for _, spelling := range text.Spellings(memberID) {
-		m, stored, err = s.store.Find(ctx, spelling)
-		if fault.CodeOf(err) != fault.NotFound {
-			break
+		found, itsStored, findErr := s.store.Find(ctx, spelling)
+		switch {
+		case findErr != nil && fault.CodeOf(findErr) != fault.NotFound:
+			return Member{}, "", findErr
+		case findErr == nil && err != nil:
+			m, stored, err = found, itsStored, nil // the first one counts, and the others are asked for all the same
 		}
 	}
 	return m, stored, err

@@ -143,7 +143,10 @@ func (s *Service) login(ctx context.Context, c Credentials) (Session, error) {
 	if err := ratelimit.Check(ctx, try...); err != nil {
 		return Session{}, err
 	}
-	m, stored, v, err := s.verify(ctx, c, try)
+	m, stored, v, err := s.verify(ctx, c, func() error {
+		_, err := ratelimit.Spend(ctx, try...)
+		return err
+	})
 	if errors.Is(err, errWrong) {
 		s.audit.LoginFailed(ctx, m.ID)
 	}
@@ -171,22 +174,19 @@ func (s *Service) session(m Member) (Session, error) {
 }
 
 // verify returns the member with this id and password, and the stored form that
-// was checked. It spends try just before the password is checked: a request that is
+// was checked. It calls spend just before the password is checked: a request that is
 // refused earlier costs nothing of the limits. It returns errWrong, alike and after
 // the same work for a wrong password and for an unknown id, with the zero Member;
 // RateLimited; or Unavailable.
 func (s *Service) verify(
-	ctx context.Context, c Credentials, try []ratelimit.Charge,
+	ctx context.Context, c Credentials, spend func() error,
 ) (m Member, stored string, v hashing.Verdict, err error) {
 	m, stored, err = s.find(ctx, c.ID)
 	if err != nil && fault.CodeOf(err) != fault.NotFound {
 		return Member{}, "", hashing.Verdict{}, err
 	}
 	// For an unknown id stored is empty: the same work, for no password.
-	v, err = s.hasher.Verify(ctx, stored, c.Password, func() error {
-		_, err := ratelimit.Spend(ctx, try...)
-		return err
-	})
+	v, err = s.hasher.Verify(ctx, stored, c.Password, spend)
 	if errors.Is(err, password.ErrUnreadable) {
 		s.log.WarnContext(ctx, "a member cannot log in", "member_id", m.ID, "error", err.Error())
 		return m, "", hashing.Verdict{}, errWrong

@@ -156,6 +156,7 @@ func TestReadsAndOrdersLeaveEachOtherConnections(t *testing.T) {
 		return s.get(t, "/order/myorder/", s.as(t, fmt.Sprintf("m%d", 1+members.Add(1)%30))).Status
 	}
 	post := func() int { return s.order(t, eve, body).Status }
+	branches := func() int { return s.get(t, "/order/branch/", "").Status }
 	for name, test := range map[string]struct {
 		lock       string
 		statement  string
@@ -165,6 +166,8 @@ func TestReadsAndOrdersLeaveEachOtherConnections(t *testing.T) {
 	}{
 		"reads":  {"SELECT pg_advisory_xact_lock(8)", "ListOrders", get, post, 2, 201},
 		"orders": {"LOCK TABLE order_outbox IN ACCESS EXCLUSIVE MODE", "InsertOrder", post, get, 4, 200},
+		// Without a token and a limit: all that ask share one read.
+		"branches": {"LOCK TABLE branch IN ACCESS EXCLUSIVE MODE", "ListBranches", branches, get, 1, 200},
 	} {
 		t.Run(name, func(t *testing.T) {
 			release := hold(test.lock)

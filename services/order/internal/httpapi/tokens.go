@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"net/http"
 	"sync"
 	"time"
 
@@ -71,6 +72,9 @@ func (t *tokens) refuse(orders *order.Service) echo.MiddlewareFunc {
 
 // isUnread reports whether err says that the request could not be read.
 func isUnread(err error) bool {
+	if generated := (*echo.HTTPError)(nil); errors.As(err, &generated) {
+		return generated.Code == http.StatusBadRequest
+	}
 	switch fault.CodeOf(err) {
 	case fault.Invalid, fault.TooLarge, fault.UnsupportedMedia:
 		return true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -44,6 +45,9 @@ func (s *Service) List(ctx context.Context, c Caller, after *Position, limit int
 // member reads too often, and Unavailable.
 func (s *Service) Get(ctx context.Context, c Caller, orderID string) (Order, error) {
 	if len(orderID) > maxOrderID || !utf8.ValidString(orderID) || strings.ContainsRune(orderID, 0) {
+		if err := s.store.Check(ctx, c); err != nil {
+			return Order{}, err
+		}
 		return Order{}, fault.New(fault.NotFound, "no such order") // no stored id can look like this
 	}
 	var o Order
@@ -109,12 +113,16 @@ func (s *Service) read(ctx context.Context, c Caller, do func() error) error {
 	return err
 }
 
-// Branches returns all branches, by id. It returns Unavailable.
+// Branches returns all branches, by id. Everybody may ask, so all that ask at the
+// same time share one read: it takes one connection at most, and no place of a
+// member's read. It returns Unavailable.
 func (s *Service) Branches(ctx context.Context) ([]Branch, error) {
-	leave, err := s.reads.Gate.Enter(ctx)
-	if err != nil {
-		return nil, err
+	read := s.branches.DoChan("", func() (any, error) { return s.store.Branches(context.WithoutCancel(ctx)) })
+	select {
+	case r := <-read:
+		branches, _ := r.Val.([]Branch)
+		return branches, r.Err
+	case <-ctx.Done():
+		return nil, fault.Wrap(ctx.Err(), fault.Unavailable, "the database does not answer; try again").Retry(time.Second)
 	}
-	defer leave()
-	return s.store.Branches(ctx)
 }

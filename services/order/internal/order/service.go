@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/singleflight"
 
 	"example.com/pizza/pkg/admission"
 	"example.com/pizza/pkg/fault"
@@ -64,6 +65,8 @@ type Service struct {
 	now    func() time.Time
 	inWork inWork
 	sales  sales
+
+	branches singleflight.Group
 }
 
 // Bounds are those of one kind of requests: how many at a time, and how often for
