@@ -96,8 +96,11 @@ func (w *walk) values(e *environment) map[string]any {
 	order["config"] = object{"ORDER_RATE_PER_MEMBER": "off", "ORDER_READ_RATE_PER_MEMBER": "off", "ORDER_QUEUE_WAIT": "5s"}
 	return object{
 		"global": object{
-			"image":         object{"registry": w.builder.evidence.Registry},
-			"postgresql":    object{"host": w.settings.Host, "port": e.database.door.port(), "sslmode": "prefer", "ca": object{"configMap": ""}, "maxConnections": maxConnections},
+			"image": object{"registry": w.builder.evidence.Registry},
+			"postgresql": object{
+				"host": w.settings.Host, "port": e.database.door.port(), "maxConnections": maxConnections,
+				"sslmode": "prefer", "ca": object{"configMap": ""}, // the walk's database has no certificate
+			},
 			"jwt":           object{"existingSecret": "jwt-keys"},
 			"networkPolicy": networkPolicy(w.settings),
 			"imagePolicy":   object{"enabled": false}, // there is no Kyverno; make policy-test tries it

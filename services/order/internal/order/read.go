@@ -85,8 +85,9 @@ func orderIDs(id string) []string {
 
 // read does one read of the caller if the rate limit and the gate allow it. The
 // limit is checked before the gate, so that a member who reads too often takes no
-// place in the queue, and others of its reads wait for their turn; it is charged after it, so that a 503 of the gate is free. A
-// 503 of the database is refunded, and so is a read with a withdrawn token.
+// place in the queue. Other reads of the same member wait for their turn. The limit
+// is charged after the gate, so that a 503 of the gate is free. A 503 of the
+// database is refunded, and so is a read with a withdrawn token.
 func (s *Service) read(ctx context.Context, c Caller, do func() error) error {
 	charge := s.reads.Limit.For(c.MemberID)
 	if err := ratelimit.Check(ctx, charge); err != nil {
