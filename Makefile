@@ -34,7 +34,7 @@ test: documents $(WITH_POSTGRES) $(BIN)/promtool $(BIN)/prometheus $(BIN)/cosign
 .PHONY: documents
 documents: ## Hold what people read to the code: settings, links, make targets, decisions, workflows, and the tests that are named
 	@go test -count=1 -run '^Test(Plan|ThreatModel|Decisions|Documents|Owners|Forms|Readme.*)$$' \
-		./deploy/local/e2e ./deploy/e2e ./pkg/audit $(SERVICES:%=./services/%/internal/app)
+		./deploy/local/system ./deploy/e2e ./pkg/audit $(SERVICES:%=./services/%/internal/app)
 	@go test -count=1 ./deploy/workflows/...
 	@go test -count=1 -run '^Test(VersionsAreInputs|Bases)$$' ./deploy/images/image ./deploy/images/dockerfile
 
@@ -42,14 +42,14 @@ documents: ## Hold what people read to the code: settings, links, make targets, 
 # PostgreSQL alone. TestDatabaseGone stops the server itself and starts it at the same port.
 .PHONY: pooler-test
 pooler-test: $(WITH_POSTGRES) ## Run the tests of services and migrate behind a PgBouncer in transaction mode
-	$(WITH_POSTGRES) go test -count=1 -tags pgbouncer -run '^Test(PoolerIsRefused|SettingsLeak)$$' ./pkg/pgbouncer ./migrations
+	$(WITH_POSTGRES) go test -count=1 -tags pgbouncer -run '^Test(PoolerIsRefused|SettingsLeak)$$' ./pkg/testkit/pgbouncer ./migrations
 	TEST_POOLER=on $(WITH_POSTGRES) go test -count=1 -skip '^TestDatabaseGone$$' ./pkg/events/postgres ./services/order/internal/postgres \
 		./services/login/internal/... ./services/menu/internal/...
 	TEST_POOLER=on $(WITH_POSTGRES) go test -count=1 -run '^Test(Contract|Place|List|Orders|Repeat|Key|NoClaim)' ./services/order/internal/app
 
 .PHONY: chaos
 chaos: ## Break one part after the other while clients order, CHAOS (default 10) times as long as make test does
-	CHAOS="$${CHAOS:-10}" go test -count=1 -v -timeout 2h -run TestChaos ./deploy/local/e2e
+	CHAOS="$${CHAOS:-10}" go test -count=1 -v -timeout 2h -run TestChaos ./deploy/local/system
 
 .PHONY: e2e
 e2e: ## Break the system on the Kubernetes cluster of KUBECONFIG while customers order (deploy/e2e/README.md)
@@ -225,7 +225,7 @@ clean: ## Forget the local data, builds and reports (make clean DATA=.local/seco
 	@go run ./deploy/local/cmd/local clean
 
 $(WITH_POSTGRES): FORCE
-	@go build -o $@ ./pkg/pgserver/withpostgres
+	@go build -o $@ ./pkg/testkit/pgserver/withpostgres
 
 $(BIN)/golangci-lint: tools/go.mod tools/go.sum
 	@echo "building golangci-lint (a few minutes, once)"

@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/pgtest"
+	"example.com/pizza/pkg/testkit/pgtest"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }

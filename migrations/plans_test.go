@@ -11,7 +11,7 @@ import (
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/events"
 	eventspg "example.com/pizza/pkg/events/postgres"
-	"example.com/pizza/pkg/pgtest"
+	"example.com/pizza/pkg/testkit/pgtest"
 )
 
 // query returns a statement of a service by its name, from where sqlc reads it.

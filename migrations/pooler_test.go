@@ -10,8 +10,8 @@ import (
 
 	"example.com/pizza/migrations"
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/pgbouncer"
-	"example.com/pizza/pkg/pgtest"
+	"example.com/pizza/pkg/testkit/pgbouncer"
+	"example.com/pizza/pkg/testkit/pgtest"
 )
 
 // everything are the startup parameters of migrate: a PgBouncer that drops them

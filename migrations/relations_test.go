@@ -8,7 +8,7 @@ import (
 
 	"example.com/pizza/migrations/migrationstest"
 	eventspg "example.com/pizza/pkg/events/postgres"
-	"example.com/pizza/pkg/pgtest"
+	"example.com/pizza/pkg/testkit/pgtest"
 )
 
 // withOrder gives the seeded database one order with one line.

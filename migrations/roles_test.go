@@ -13,9 +13,9 @@ import (
 
 	"example.com/pizza/migrations"
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/pgserver"
-	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/pgurl"
+	"example.com/pizza/pkg/testkit/pgserver"
+	"example.com/pizza/pkg/testkit/pgtest"
 )
 
 // server starts a server of the test's own, because roles and their passwords

@@ -16,7 +16,7 @@ import (
 
 	"example.com/pizza/migrations"
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/pgtest"
+	"example.com/pizza/pkg/testkit/pgtest"
 )
 
 // schema describes everything in the schema public, one line per thing, without

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 
 	"example.com/pizza/pkg/config"
-	"example.com/pizza/pkg/pgserver"
+	"example.com/pizza/pkg/testkit/pgserver"
 )
 
 // command is what the commands of this program read, and where they write.

@@ -16,8 +16,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"example.com/pizza/migrations"
-	"example.com/pizza/pkg/pgserver"
 	"example.com/pizza/pkg/pgurl"
+	"example.com/pizza/pkg/testkit/pgserver"
 )
 
 // maxConnections is what the server offers and the charts are told.

@@ -14,7 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"example.com/pizza/pkg/config"
-	"example.com/pizza/pkg/config/configtest"
+	"example.com/pizza/pkg/testkit/configtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -13,8 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"example.com/pizza/migrations"
-	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/pgurl"
+	"example.com/pizza/pkg/testkit/pgtest"
 )
 
 // password is that of all roles. Roles belong to the whole test server, so all

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/pizza/pkg/edge"
-	"example.com/pizza/pkg/edge/edgetest"
+	"example.com/pizza/pkg/testkit/edgetest"
 )
 
 func TestPlain(t *testing.T) {

@@ -15,8 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"example.com/pizza/pkg/events"
-	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/postgres"
+	"example.com/pizza/pkg/testkit/pgtest"
 )
 
 // open returns a pool on a fresh database with the given tables.

@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/pgurl"
+	"example.com/pizza/pkg/testkit/pgtest"
 )
 
 // passwords are some of each kind, by what they are.

@@ -15,8 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/pizza/pkg/fault"
-	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/postgres"
+	"example.com/pizza/pkg/testkit/pgtest"
 )
 
 // admin runs statements as the superuser.

@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"example.com/pizza/pkg/faultproxy"
 	"example.com/pizza/pkg/postgres"
+	"example.com/pizza/pkg/testkit/faultproxy"
 )
 
 func open(t *testing.T, c postgres.Config) *pgxpool.Pool {

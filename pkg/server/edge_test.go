@@ -14,11 +14,11 @@ import (
 	"github.com/labstack/echo/v4"
 	"go.opentelemetry.io/otel/trace/noop"
 
-	"example.com/pizza/pkg/edge/edgetest"
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/health"
 	"example.com/pizza/pkg/logging"
 	"example.com/pizza/pkg/server"
+	"example.com/pizza/pkg/testkit/edgetest"
 )
 
 // running is a server with a few routes on real ports.

@@ -20,7 +20,7 @@ import (
 	"example.com/pizza/pkg/logging"
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/pkg/telemetry"
-	"example.com/pizza/pkg/telemetry/telemetrytest"
+	"example.com/pizza/pkg/testkit/telemetrytest"
 )
 
 const (

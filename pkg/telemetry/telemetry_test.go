@@ -19,7 +19,7 @@ import (
 
 	"example.com/pizza/pkg/config"
 	"example.com/pizza/pkg/telemetry"
-	"example.com/pizza/pkg/telemetry/telemetrytest"
+	"example.com/pizza/pkg/testkit/telemetrytest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -8,8 +8,8 @@ import (
 
 	"example.com/pizza/pkg/config"
 	secrets "example.com/pizza/pkg/secret"
+	"example.com/pizza/pkg/testkit/tokentest"
 	"example.com/pizza/pkg/token"
-	"example.com/pizza/pkg/token/tokentest"
 )
 
 // secretOf returns a good secret, one for each letter.

@@ -17,8 +17,8 @@ import (
 	"go.uber.org/goleak"
 
 	secrets "example.com/pizza/pkg/secret"
+	"example.com/pizza/pkg/testkit/tokentest"
 	"example.com/pizza/pkg/token"
-	"example.com/pizza/pkg/token/tokentest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -11,8 +11,8 @@ import (
 
 	"example.com/pizza/deploy/local/internal/datadir"
 	"example.com/pizza/migrations"
-	"example.com/pizza/pkg/pgserver"
 	"example.com/pizza/pkg/pgurl"
+	"example.com/pizza/pkg/testkit/pgserver"
 )
 
 const databaseName = "pizza"

@@ -14,9 +14,9 @@ import (
 	"example.com/pizza/pkg/config"
 	"example.com/pizza/pkg/events"
 	"example.com/pizza/pkg/events/connect"
-	"example.com/pizza/pkg/events/natsserver"
 	"example.com/pizza/pkg/pgurl"
 	"example.com/pizza/pkg/telemetry"
+	"example.com/pizza/pkg/testkit/natsserver"
 )
 
 // startEvents starts a NATS server, if events are to go by one.

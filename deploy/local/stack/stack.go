@@ -33,8 +33,8 @@ import (
 	"example.com/pizza/deploy/local/internal/datadir"
 	"example.com/pizza/deploy/local/internal/gateway"
 	"example.com/pizza/deploy/local/internal/listen"
-	"example.com/pizza/pkg/events/natsserver"
-	"example.com/pizza/pkg/pgserver"
+	"example.com/pizza/pkg/testkit/natsserver"
+	"example.com/pizza/pkg/testkit/pgserver"
 )
 
 // gatewayGrace is how long requests in flight keep the gateway from stopping.

@@ -23,7 +23,7 @@ import (
 	"example.com/pizza/deploy/observability"
 	"example.com/pizza/deploy/observability/prometheus"
 	"example.com/pizza/deploy/observability/tool"
-	"example.com/pizza/pkg/pgserver"
+	"example.com/pizza/pkg/testkit/pgserver"
 )
 
 const (

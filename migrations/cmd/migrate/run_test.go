@@ -11,8 +11,8 @@ import (
 
 	"example.com/pizza/migrations"
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/pgurl"
+	"example.com/pizza/pkg/testkit/pgtest"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }

@@ -17,10 +17,10 @@ import (
 	"go.uber.org/goleak"
 
 	"example.com/pizza/pkg/events"
-	"example.com/pizza/pkg/events/eventstest"
 	eventsnats "example.com/pizza/pkg/events/nats"
-	"example.com/pizza/pkg/events/natsserver"
 	"example.com/pizza/pkg/fault"
+	"example.com/pizza/pkg/testkit/eventstest"
+	"example.com/pizza/pkg/testkit/natsserver"
 )
 
 func TestMain(m *testing.M) {

@@ -13,10 +13,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/pizza/pkg/events"
-	"example.com/pizza/pkg/events/eventstest"
 	eventspg "example.com/pizza/pkg/events/postgres"
-	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/postgres"
+	"example.com/pizza/pkg/testkit/eventstest"
+	"example.com/pizza/pkg/testkit/pgtest"
 )
 
 func TestMain(m *testing.M) {

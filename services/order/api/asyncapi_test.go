@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/events"
+	"example.com/pizza/pkg/testkit/apitest"
 	"example.com/pizza/services/order/api"
 )
 

@@ -24,7 +24,7 @@ import (
 	"example.com/pizza/deploy/local/internal/listen"
 	"example.com/pizza/deploy/local/stack"
 	"example.com/pizza/migrations"
-	"example.com/pizza/pkg/pgserver"
+	"example.com/pizza/pkg/testkit/pgserver"
 )
 
 const (

@@ -13,7 +13,7 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"example.com/pizza/pkg/pgserver"
+	"example.com/pizza/pkg/testkit/pgserver"
 )
 
 // ErrInUse says that another process uses the folder.

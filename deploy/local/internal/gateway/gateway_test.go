@@ -20,8 +20,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
-	"example.com/pizza/pkg/edge/edgetest"
 	"example.com/pizza/pkg/problem"
+	"example.com/pizza/pkg/testkit/edgetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

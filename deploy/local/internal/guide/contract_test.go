@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/pizza/pkg/contract"
+	"example.com/pizza/pkg/testkit/contract"
 )
 
 // TestContract: the printed lines ask for nothing else than what the web client

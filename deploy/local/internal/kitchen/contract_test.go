@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"example.com/pizza/deploy/local/internal/kitchen"
-	"example.com/pizza/pkg/contract"
 	"example.com/pizza/pkg/events"
+	"example.com/pizza/pkg/testkit/contract"
 )
 
 // TestContract: of what is written down for order, the kitchen prints a ticket.

@@ -16,9 +16,9 @@ import (
 
 	"example.com/pizza/deploy/local/internal/kitchen"
 	"example.com/pizza/pkg/events"
-	"example.com/pizza/pkg/events/eventstest"
 	"example.com/pizza/pkg/events/nats"
-	"example.com/pizza/pkg/events/natsserver"
+	"example.com/pizza/pkg/testkit/eventstest"
+	"example.com/pizza/pkg/testkit/natsserver"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

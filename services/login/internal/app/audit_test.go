@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/audit/audittest"
+	"example.com/pizza/pkg/testkit/audittest"
 )
 
 // What members, operators and strangers do is in the audit, in order, and nothing

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/pgtest"
+	"example.com/pizza/pkg/testkit/pgtest"
 	"example.com/pizza/services/login/internal/app"
 )
 

@@ -15,12 +15,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/clientaddr"
 	"example.com/pizza/pkg/password"
 	"example.com/pizza/pkg/problem"
 	"example.com/pizza/pkg/ratelimit"
 	"example.com/pizza/pkg/redis"
+	"example.com/pizza/pkg/testkit/apitest"
 	"example.com/pizza/services/login/internal/app"
 	"example.com/pizza/services/login/internal/limits"
 )

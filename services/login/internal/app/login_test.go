@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/problem"
+	"example.com/pizza/pkg/testkit/apitest"
 	"example.com/pizza/pkg/token"
 	"example.com/pizza/services/login/api"
 )

@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/config"
+	"example.com/pizza/pkg/testkit/apitest"
 	"example.com/pizza/services/login/api"
 	"example.com/pizza/services/login/internal/app"
 )

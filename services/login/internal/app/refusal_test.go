@@ -11,9 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/password"
 	"example.com/pizza/pkg/problem"
+	"example.com/pizza/pkg/testkit/apitest"
 	"example.com/pizza/services/login/internal/hashing"
 )
 

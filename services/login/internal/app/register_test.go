@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/apitest"
+	"example.com/pizza/pkg/testkit/apitest"
 	"example.com/pizza/services/login/api"
 )
 

@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/problem"
+	"example.com/pizza/pkg/testkit/apitest"
 )
 
 func TestSurface(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/apitest"
+	"example.com/pizza/pkg/testkit/apitest"
 	"example.com/pizza/services/login/api"
 )
 

@@ -11,7 +11,7 @@ import (
 
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/fault"
-	"example.com/pizza/pkg/pgtest"
+	"example.com/pizza/pkg/testkit/pgtest"
 	"example.com/pizza/pkg/token"
 	"example.com/pizza/services/login/internal/login"
 	"example.com/pizza/services/login/internal/postgres"

@@ -13,12 +13,12 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/apitest"
-	"example.com/pizza/pkg/audit/audittest"
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/money"
 	"example.com/pizza/pkg/problem"
 	"example.com/pizza/pkg/server"
+	"example.com/pizza/pkg/testkit/apitest"
+	"example.com/pizza/pkg/testkit/audittest"
 	"example.com/pizza/services/menu/api"
 )
 

@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/problem"
+	"example.com/pizza/pkg/testkit/apitest"
 )
 
 // Nobody changes the catalog by saying who it is. Menu takes no token of a

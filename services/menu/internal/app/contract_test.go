@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/apitest"
-	"example.com/pizza/pkg/contract"
+	"example.com/pizza/pkg/testkit/apitest"
+	"example.com/pizza/pkg/testkit/contract"
 	"example.com/pizza/services/menu/api"
 	"example.com/pizza/services/menu/internal/app"
 )

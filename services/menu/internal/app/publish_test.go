@@ -12,10 +12,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/events"
-	"example.com/pizza/pkg/events/eventstest"
 	eventspg "example.com/pizza/pkg/events/postgres"
+	"example.com/pizza/pkg/testkit/apitest"
+	"example.com/pizza/pkg/testkit/eventstest"
 	"example.com/pizza/services/menu/api"
 )
 

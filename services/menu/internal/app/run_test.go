@@ -15,11 +15,11 @@ import (
 	"time"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/apitest"
-	"example.com/pizza/pkg/logging/logtest"
-	"example.com/pizza/pkg/pgserver"
-	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/problem"
+	"example.com/pizza/pkg/testkit/apitest"
+	"example.com/pizza/pkg/testkit/logtest"
+	"example.com/pizza/pkg/testkit/pgserver"
+	"example.com/pizza/pkg/testkit/pgtest"
 	"example.com/pizza/services/menu/api"
 	"example.com/pizza/services/menu/internal/app"
 )

@@ -14,7 +14,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/apitest"
+	"example.com/pizza/pkg/testkit/apitest"
 	"example.com/pizza/services/menu/api"
 	"example.com/pizza/services/menu/internal/app"
 )

@@ -15,8 +15,8 @@ import (
 
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/logging"
-	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/telemetry"
+	"example.com/pizza/pkg/testkit/pgtest"
 	"example.com/pizza/pkg/token"
 	"example.com/pizza/services/order/internal/app"
 	"example.com/pizza/services/order/internal/menuclient"

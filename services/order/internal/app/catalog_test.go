@@ -13,8 +13,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/money"
+	"example.com/pizza/pkg/testkit/apitest"
 	"example.com/pizza/services/order/internal/menuclient"
 	"example.com/pizza/services/order/internal/order"
 )

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/pgtest"
+	"example.com/pizza/pkg/testkit/pgtest"
 	"example.com/pizza/services/order/internal/app"
 	"example.com/pizza/services/order/internal/idempotency"
 	"example.com/pizza/services/order/internal/menuclient"

@@ -9,7 +9,7 @@ import (
 
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/config"
-	"example.com/pizza/pkg/config/configtest"
+	"example.com/pizza/pkg/testkit/configtest"
 	"example.com/pizza/services/order/internal/app"
 )
 

@@ -6,10 +6,10 @@ import (
 	"testing"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/config"
-	"example.com/pizza/pkg/contract"
 	"example.com/pizza/pkg/events/connect"
+	"example.com/pizza/pkg/testkit/apitest"
+	"example.com/pizza/pkg/testkit/contract"
 	"example.com/pizza/services/order/api"
 )
 

@@ -13,11 +13,11 @@ import (
 	"github.com/alicebob/miniredis/v2"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/apitest"
-	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/problem"
 	"example.com/pizza/pkg/ratelimit"
 	"example.com/pizza/pkg/redis"
+	"example.com/pizza/pkg/testkit/apitest"
+	"example.com/pizza/pkg/testkit/pgtest"
 	"example.com/pizza/services/order/internal/app"
 	"example.com/pizza/services/order/internal/menuclient"
 )

@@ -16,8 +16,8 @@ import (
 	"testing"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/logging/logtest"
-	"example.com/pizza/pkg/pgtest"
+	"example.com/pizza/pkg/testkit/logtest"
+	"example.com/pizza/pkg/testkit/pgtest"
 )
 
 // The real services beside this one, each built once: orders are priced by

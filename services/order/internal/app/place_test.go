@@ -13,11 +13,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/money"
 	pg "example.com/pizza/pkg/postgres"
 	"example.com/pizza/pkg/problem"
+	"example.com/pizza/pkg/testkit/apitest"
 	"example.com/pizza/services/order/api"
 	"example.com/pizza/services/order/internal/app"
 	"example.com/pizza/services/order/internal/menuclient"

@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/apitest"
 	"example.com/pizza/pkg/problem"
+	"example.com/pizza/pkg/testkit/apitest"
 	"example.com/pizza/services/order/api"
 )
 

@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/apitest"
-	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/problem"
 	"example.com/pizza/pkg/ratelimit"
+	"example.com/pizza/pkg/testkit/apitest"
+	"example.com/pizza/pkg/testkit/pgtest"
 	"example.com/pizza/services/order/internal/app"
 	"example.com/pizza/services/order/internal/menuclient"
 )

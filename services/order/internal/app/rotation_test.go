@@ -14,10 +14,10 @@ import (
 	"time"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/pgtest"
 	secrets "example.com/pizza/pkg/secret"
+	"example.com/pizza/pkg/testkit/pgtest"
+	"example.com/pizza/pkg/testkit/tokentest"
 	"example.com/pizza/pkg/token"
-	"example.com/pizza/pkg/token/tokentest"
 	"example.com/pizza/services/order/internal/app"
 	"example.com/pizza/services/order/internal/menuclient"
 )

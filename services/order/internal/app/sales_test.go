@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/apitest"
+	"example.com/pizza/pkg/testkit/apitest"
 	"example.com/pizza/services/order/api"
 )
 

@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/pgtest"
+	"example.com/pizza/pkg/testkit/pgtest"
 	"example.com/pizza/services/order/internal/idempotency"
 	"example.com/pizza/services/order/internal/postgres"
 )

@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"example.com/pizza/pkg/contract"
 	"example.com/pizza/pkg/money"
+	"example.com/pizza/pkg/testkit/contract"
 	"example.com/pizza/services/order/internal/menuclient"
 	"example.com/pizza/services/order/internal/order"
 )

@@ -14,8 +14,8 @@ import (
 	"example.com/pizza/migrations"
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/money"
-	"example.com/pizza/pkg/pgtest"
 	"example.com/pizza/pkg/postgres"
+	"example.com/pizza/pkg/testkit/pgtest"
 	"example.com/pizza/services/order/internal/postgres/db"
 )
 

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"example.com/pizza/migrations/migrationstest"
-	"example.com/pizza/pkg/pgtest"
+	"example.com/pizza/pkg/testkit/pgtest"
 )
 
 // The relay is woken by each order that is placed, and by nothing else.

@@ -1,0 +1,371 @@
+package system
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"example.com/pizza/deploy/local/stack"
+	"example.com/pizza/pkg/config"
+	"example.com/pizza/pkg/events"
+	"example.com/pizza/pkg/events/connect"
+	"example.com/pizza/pkg/money"
+	"example.com/pizza/pkg/testkit/natsserver"
+	"example.com/pizza/pkg/testkit/pgserver"
+)
+
+// TestChaos takes one part of the running system after the other away while
+// clients order at two replicas, and settles the books after each. CHAOS is how
+// many times the rounds of the short form are run (make chaos).
+func TestChaos(t *testing.T) {
+	t.Parallel()
+	times := 1
+	if text := os.Getenv("CHAOS"); text != "" {
+		var err error
+		if times, err = strconv.Atoi(text); err != nil || times < 1 {
+			t.Fatalf("CHAOS is %q, want a number from 1", text)
+		}
+	}
+	var outcomes []outcome
+	run := func(t *testing.T, s *chaos, fault string, rounds int, strike func(t *testing.T, l *load, rounds int)) {
+		t.Run(fault, func(t *testing.T) {
+			outcomes = append(outcomes, s.suffer(t, fault, rounds*times, strike))
+		})
+	}
+	t.Run("postgres", func(t *testing.T) {
+		s := startChaos(t, nil)
+		run(t, s, "order killed with -9", 150, s.killOrder)
+		run(t, s, "connections cut", 20, s.cutConnections)
+		run(t, s, "database restarted", 2, s.restartDatabase)
+		run(t, s, "prices changed", 20, s.changePrices)
+		run(t, s, "menu killed with -9", 5, s.killMenu)
+		run(t, s, "menu silent", 2, s.silenceMenu)
+	})
+	t.Run("nats", func(t *testing.T) {
+		broker := &broker{dir: t.TempDir()}
+		broker.start(t)
+		s := startChaos(t, broker)
+		run(t, s, "order killed with -9, by NATS", 50, s.killOrder)
+		run(t, s, "NATS restarted", 2, s.restartBroker)
+	})
+	_, _ = fmt.Fprintf(t.Output(), "\n%s\n", report(outcomes))
+}
+
+// chaos is a system with two replicas of order, on a database server and maybe a
+// broker that can be taken away, and a consumer of what it announces.
+type chaos struct {
+	*system
+	whole    *testing.T // the test around the faults: what is started again lives as long
+	replicas []*stack.Service
+	pizzas   []string
+	server   *pgserver.Server
+	data     string
+	port     int
+	broker   *broker // nil: PostgreSQL carries the events
+
+	mu        sync.Mutex
+	announced map[string]map[string]map[string]bool // by member, by order, the ids of its events
+}
+
+func startChaos(t *testing.T, b *broker) *chaos {
+	t.Helper()
+	s := &chaos{whole: t, data: folder(t), broker: b, announced: map[string]map[string]map[string]bool{}}
+	s.server = startServer(t, s.data, 0)
+	address, err := url.Parse(s.server.URL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.port, err = strconv.Atoi(address.Port()); err != nil {
+		t.Fatal(err)
+	}
+	o := stack.Options{
+		DatabaseURL: address.String(), RestartAfter: 10 * time.Millisecond,
+	}
+	if b != nil {
+		o.EventsURL = b.server.URL()
+	}
+	s.system = start(t, o)
+	second, err := s.Replica(t.Context(), "order")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.replicas = []*stack.Service{s.Service("order"), second}
+	for _, p := range decode[[]struct {
+		ID string `json:"pizza_id"`
+	}](t, s.get(t, "/menu/").want(t, 200)) {
+		s.pizzas = append(s.pizzas, p.ID)
+	}
+	s.consume(t, o.EventsURL)
+	return s
+}
+
+// consume notes every announced order, until the test ends.
+func (s *chaos) consume(t *testing.T, eventsURL string) {
+	t.Helper()
+	pool, err := pgxpool.New(t.Context(), s.AdminDSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	c, err := config.Load[connect.Config]([]string{"EVENTS_URL=" + eventsURL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	consumer := events.Defaults()
+	consumer.HandlerTimeout = 2 * time.Second // what is cut off comes again soon
+	from, closeTransport, err := connect.Transport(c, consumer, "books", pool, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), noop.NewTracerProvider())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(closeTransport)
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	var done sync.WaitGroup
+	t.Cleanup(func() { stop(); done.Wait() })
+	done.Go(func() {
+		if err := from.Subscribe(ctx, "books", []string{"order.created"}, s.note); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func (s *chaos) note(_ context.Context, e events.Event) error {
+	var o struct {
+		Order  string `json:"order_id"`
+		Member string `json:"member_id"`
+	}
+	if err := json.Unmarshal(e.Data, &o); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	of := s.announced[o.Member]
+	if of == nil {
+		of = map[string]map[string]bool{}
+		s.announced[o.Member] = of
+	}
+	if of[o.Order] == nil {
+		of[o.Order] = map[string]bool{}
+	}
+	of[o.Order][e.ID] = true
+	return nil
+}
+
+// suffer lets clients order while a fault strikes, and settles the books.
+func (s *chaos) suffer(t *testing.T, fault string, rounds int, strike func(t *testing.T, l *load, rounds int)) outcome {
+	member := "chaos-" + strconv.FormatUint(rand.Uint64(), 36)
+	l := s.order(t, member)
+	l.waitFor(t, clients)
+	strike(t, l, rounds)
+	l.waitFor(t, clients) // it works again
+	l.finish()
+	for _, b := range l.bad {
+		t.Error(b)
+	}
+	out := outcome{fault: fault, strike: fmt.Sprintf("%d times", rounds), tries: l.tries.Load(), balance: s.books(t, member, l).settle()}
+	for _, w := range out.Wrong {
+		t.Error(w)
+	}
+	if out.Acknowledged == 0 {
+		t.Error("nothing was ordered")
+	}
+	return out
+}
+
+// patience is how long the last events may take; what has not come by then is
+// lost.
+const patience = 2 * time.Minute
+
+// books returns what each side says of a member's orders, when nothing is on its
+// way any more.
+func (s *chaos) books(t *testing.T, member string, l *load) books {
+	t.Helper()
+	b := books{acknowledged: l.log, stored: map[string]stored{}, announced: map[string]map[string]bool{}}
+	rows, err := s.database(t).Query(t.Context(), `
+		SELECT o.order_id, o.total_price::text, coalesce(array_agg((d.quantity * d.unit_price)::text) FILTER (WHERE d.order_id IS NOT NULL), '{}')
+		FROM orders o LEFT JOIN order_detail d USING (order_id)
+		WHERE o.member_id = $1
+		GROUP BY o.order_id`, member)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rows.Next() {
+		var id, total string
+		var lines []string
+		if err := rows.Scan(&id, &total, &lines); err != nil {
+			t.Fatal(err)
+		}
+		o := stored{total: money.MustParse(total)}
+		for _, l := range lines {
+			o.lines = append(o.lines, money.MustParse(l))
+		}
+		b.stored[id] = o
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(patience); time.Now().Before(end); wait(t) {
+		s.mu.Lock()
+		n := len(s.announced[member])
+		s.mu.Unlock()
+		if n >= len(b.stored) {
+			break
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, of := range s.announced[member] {
+		b.announced[id] = of
+	}
+	return b
+}
+
+// killOrder kills a replica at a random moment, also between commit and publish.
+func (s *chaos) killOrder(t *testing.T, l *load, rounds int) {
+	for range rounds {
+		l.waitFor(t, 1+rand.Int64N(2*clients))
+		s.kill(t, s.replicas[rand.N(len(s.replicas))])
+	}
+}
+
+// killMenu leaves the orders to the prices that are remembered.
+func (s *chaos) killMenu(t *testing.T, l *load, rounds int) {
+	for range rounds {
+		s.kill(t, s.Service("menu"))
+		l.waitFor(t, 2*clients)
+	}
+}
+
+// silenceMenu stops the menu process, which keeps its connections: orders go on at
+// prices that are remembered.
+func (s *chaos) silenceMenu(t *testing.T, l *load, rounds int) {
+	menu := s.Service("menu").Process()
+	signal := func(to syscall.Signal) {
+		if err := menu.Signal(to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer signal(syscall.SIGCONT)
+	for range rounds {
+		for s.withoutMenu(t) > 0 { // from the last time, or the fault before
+			wait(t)
+		}
+		signal(syscall.SIGSTOP)
+		for s.withoutMenu(t) == 0 {
+			wait(t)
+		}
+		l.waitFor(t, 5*clients)
+		signal(syscall.SIGCONT)
+		l.waitFor(t, clients)
+	}
+}
+
+// withoutMenu returns how many replicas price from memory because they must.
+func (s *chaos) withoutMenu(t *testing.T) (n int) {
+	t.Helper()
+	for _, replica := range s.replicas {
+		a := s.sendTo(t, "http://"+replica.Internal, request{method: http.MethodGet, path: "/metrics"}).want(t, http.StatusOK)
+		n += strings.Count(string(a.body), "\norder_quote_cache_stale 1\n")
+	}
+	return n
+}
+
+// kill kills a process, and returns when it is gone. It is started again.
+func (s *chaos) kill(t *testing.T, service *stack.Service) {
+	t.Helper()
+	p := service.Process()
+	if err := p.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-p.Done()
+}
+
+// cutConnections ends every connection of the services to the database.
+func (s *chaos) cutConnections(t *testing.T, l *load, rounds int) {
+	conn := s.database(t)
+	for range rounds {
+		if _, err := conn.Exec(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename IN ('order_svc', 'menu_svc')"); err != nil {
+			t.Fatal(err)
+		}
+		l.waitFor(t, 1+rand.Int64N(2*clients))
+	}
+}
+
+// restartDatabase stops the server and starts it again.
+func (s *chaos) restartDatabase(t *testing.T, l *load, rounds int) {
+	for range rounds {
+		if err := s.server.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		for seen := l.tries.Load(); l.tries.Load() < seen+clients; { // some meet it while it is away
+			wait(t)
+		}
+		s.server = startServer(s.whole, s.data, s.port)
+		l.waitFor(t, 2*clients)
+	}
+}
+
+// changePrices gives all pizzas one price, and another one each round, past the
+// menu service. An order has the prices of one moment: all its lines the same.
+func (s *chaos) changePrices(t *testing.T, l *load, rounds int) {
+	conn := s.database(t)
+	price := func(n int) string { return fmt.Sprintf("%d.50", 100+n) } // no pizza of the menu costs as much
+	for n := range rounds {
+		if _, err := conn.Exec(t.Context(), "UPDATE pizza SET price = $1::text::float8", price(n)); err != nil {
+			t.Fatal(err)
+		}
+		l.waitFor(t, 2*clients)
+	}
+	last := price(rounds - 1)
+	for scalar[int](t, conn, "SELECT count(*) FROM order_detail WHERE unit_price = $1::text::numeric", last) == 0 {
+		wait(t) // the last price arrives as well
+	}
+	mixed := scalar[int](t, conn, `
+		SELECT count(*) FROM (
+			SELECT FROM order_detail GROUP BY order_id
+			HAVING max(unit_price) > 100 AND min(unit_price) <> max(unit_price)) mixed`)
+	if mixed > 0 {
+		t.Errorf("%d orders have prices of several moments", mixed)
+	}
+}
+
+// broker is a NATS server that can be stopped and started at one address.
+type broker struct {
+	dir    string
+	port   int
+	server *natsserver.Server
+}
+
+func (b *broker) start(t *testing.T) {
+	t.Helper()
+	server, err := natsserver.Start(b.dir, b.port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Stop)
+	b.server, b.port = server, server.Port()
+}
+
+// restartBroker shows that orders do not depend on who is told of them.
+func (s *chaos) restartBroker(t *testing.T, l *load, rounds int) {
+	for range rounds {
+		s.broker.server.Stop()
+		l.waitFor(t, 5*clients)
+		s.broker.start(s.whole)
+		l.waitFor(t, clients)
+	}
+}

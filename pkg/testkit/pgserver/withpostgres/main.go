@@ -1,0 +1,91 @@
+// Command withpostgres runs a command with a PostgreSQL server of its own:
+//
+//	withpostgres go test ./...
+//
+// The command finds the superuser's address in TEST_DATABASE_URL; server and
+// data are gone afterwards. If TEST_DATABASE_URL is set already, that server is
+// used. DATABASE_URL is not looked at: tests must never touch the database that
+// somebody works with.
+//
+// The exit status is the command's; 128 and the signal's number if a signal
+// ended it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+
+	"example.com/pizza/pkg/testkit/pgserver"
+)
+
+const variable = "TEST_DATABASE_URL"
+
+func main() {
+	status, err := run(os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "withpostgres:", err)
+		status = max(status, 1)
+	}
+	os.Exit(status)
+}
+
+func run(command []string) (status int, err error) {
+	if len(command) == 0 {
+		return 2, errors.New("no command to run: withpostgres COMMAND [ARGUMENT]")
+	}
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	if os.Getenv(variable) != "" {
+		return runCommand(command, os.Environ(), signals)
+	}
+	server, err := start()
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, server.Stop()) }()
+	return runCommand(command, append(os.Environ(), variable+"="+server.URL("postgres")), signals)
+}
+
+// start starts the server; a signal interrupts it.
+func start() (*pgserver.Server, error) {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	return pgserver.Start(ctx, pgserver.Options{Settings: pgserver.TestSettings(), Log: os.Stderr})
+}
+
+// runCommand runs the command, hands signals on to it, and returns its exit
+// status. It is the command that decides what a signal means: the server is
+// there until the command has ended.
+func runCommand(command, env []string, signals <-chan os.Signal) (int, error) {
+	cmd := exec.CommandContext(context.Background(), command[0], command[1:]...)
+	cmd.Env = env
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	if err := cmd.Start(); err != nil {
+		return 127, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for {
+		select {
+		case s := <-signals:
+			if err := cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+				return 1, fmt.Errorf("hand on signal %s: %w", s, err)
+			}
+		case err := <-ended:
+			var exit *exec.ExitError
+			if err != nil && !errors.As(err, &exit) {
+				return 1, err
+			}
+			state := cmd.ProcessState.Sys().(syscall.WaitStatus)
+			if state.Signaled() {
+				return 128 + int(state.Signal()), nil
+			}
+			return state.ExitStatus(), nil
+		}
+	}
+}

@@ -1,0 +1,81 @@
+package pgtest
+
+import (
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/pizza/pkg/postgres"
+	"example.com/pizza/pkg/secret"
+	"example.com/pizza/pkg/testkit/pgbouncer"
+)
+
+// poolerVariable has Config and Environ lead through a PgBouncer in transaction
+// mode, as `make pooler-test` does: every service that a test starts is behind
+// one. It is on, for a PgBouncer that follows prepared statements if it can, or
+// unprepared.
+const poolerVariable = "TEST_POOLER"
+
+// poolerConnections are what each PgBouncer opens to the server: fewer than the
+// pool of a service, so that connections go from one client to the next.
+const poolerConnections = 6
+
+// Pooled reports whether Config leads through a PgBouncer.
+func Pooled() bool { return os.Getenv(poolerVariable) != "" }
+
+// Config returns the configuration by which a service reaches a test database:
+// the same as its DB_* variables would give.
+func Config(tb testing.TB, dsn string) postgres.Config {
+	tb.Helper()
+	if Pooled() {
+		return Pooler(tb, dsn, poolerConnections)
+	}
+	return config(tb, dsn)
+}
+
+// Pooler returns the configuration by which a service reaches a test database
+// through a PgBouncer that opens so many connections to the server.
+func Pooler(tb testing.TB, dsn string, connections int) postgres.Config {
+	tb.Helper()
+	follows, err := pgbouncer.FollowsPrepared()
+	if err != nil {
+		tb.Fatal("pgtest:", err)
+	}
+	follows = follows && os.Getenv(poolerVariable) != "unprepared"
+	c := config(tb, pgbouncer.Start(tb, dsn, pgbouncer.Options{Servers: connections, Unprepared: !follows}))
+	if !follows {
+		c.Prepared = "off"
+	}
+	return c
+}
+
+func config(tb testing.TB, dsn string) postgres.Config {
+	tb.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	password, _ := u.User.Password()
+	return postgres.Config{
+		Host: u.Hostname(), Port: uint16(port), Name: strings.TrimPrefix(u.Path, "/"),
+		User: u.User.Username(), Password: secret.Text(password), SSLMode: "disable",
+		MaxConns: 8, ConnectTimeout: 3 * time.Second, StatementTimeout: 5 * time.Second, Prepared: "on",
+	}
+}
+
+// Environ returns the same as DB_* variables, for a service that is run whole.
+func Environ(tb testing.TB, dsn string) []string {
+	tb.Helper()
+	c := Config(tb, dsn)
+	return []string{
+		"DB_HOST=" + c.Host, "DB_PORT=" + strconv.Itoa(int(c.Port)), "DB_NAME=" + c.Name,
+		"DB_USER=" + c.User, "DB_PASSWORD=" + string(c.Password), "DB_SSLMODE=" + c.SSLMode, "DB_PREPARED_STATEMENTS=" + c.Prepared,
+	}
+}
