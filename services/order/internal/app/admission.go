@@ -7,30 +7,30 @@ import (
 	"example.com/pizza/pkg/admission"
 )
 
-// Admission is how many orders one process takes on.
+// Admission bounds the orders and reads that one process handles at a time.
 type Admission struct {
-	Concurrency int           `env:"ORDER_CONCURRENCY" envDefault:"0" doc:"Most orders that are placed at the same time, fewer than DB_MAX_CONNS so that reads keep connections; 0 is half of DB_MAX_CONNS"`
-	Queue       int           `env:"ORDER_QUEUE" envDefault:"100" doc:"Maximum orders, and maximum reads, that wait for their turn; beyond it the answer is 503 at once. Short, so that a spike is refused rather than late"`
-	Wait        time.Duration `env:"ORDER_QUEUE_WAIT" envDefault:"1s" rule:"positive" doc:"Longest wait of an order or a read for its turn; then the answer is 503"`
+	Concurrency int           `env:"ORDER_CONCURRENCY" envDefault:"0" doc:"Maximum orders that are placed at the same time, fewer than DB_MAX_CONNS so that reads keep connections; 0 is half of DB_MAX_CONNS"`
+	Queue       int           `env:"ORDER_QUEUE" envDefault:"100" doc:"Maximum orders, and maximum reads, that wait for their turn; beyond it the answer is 503 at once. Short, so that a spike is rejected rather than delayed"`
+	Wait        time.Duration `env:"ORDER_QUEUE_WAIT" envDefault:"1s" rule:"positive" doc:"Maximum wait of an order or a read for its turn; then the answer is 503"`
 }
 
-// shares divides the connections between placing orders and reading them, so
-// that neither can take those of the other. An order holds a connection for the
-// one statement that keeps it, a read for the one that reads. What both leave is
-// for the short look-ups before an order, and for the background.
+// shares divides the connections between placing and reading orders, so that
+// neither can take those of the other. Each order and each read holds one
+// connection for one statement. The rest is for the short look-ups before an order
+// and for background work.
 func (c Config) shares() (placing, reading admission.Limits) {
 	placing = admission.Limits{Concurrency: c.Admission.Concurrency, Queue: c.Admission.Queue, Wait: c.Admission.Wait}
 	if placing.Concurrency == 0 {
 		placing.Concurrency = max(1, int(c.DB.MaxConns)/2)
 	}
 	reading = placing
-	reading.Concurrency = max(1, int(c.DB.MaxConns)-placing.Concurrency-leftOver)
+	reading.Concurrency = max(1, int(c.DB.MaxConns)-placing.Concurrency-otherConnections)
 	return placing, reading
 }
 
-const leftOver = 2 // connections
+const otherConnections = 2
 
-// Validate reports values that are good in themselves and not together.
+// Validate reports values that contradict each other.
 func (c Config) Validate() error {
 	var bad []error
 	placing, _ := c.shares()
@@ -41,8 +41,8 @@ func (c Config) Validate() error {
 		bad = append(bad, errors.New("ORDER_QUEUE_WAIT must be shorter than REQUEST_TIMEOUT"))
 	}
 	if c.HTTP.RequestTimeout > 0 && c.Menu.AttemptTimeout >= c.HTTP.RequestTimeout {
-		// Every request would end before menu's time is up, which says nothing
-		// about menu: the breaker would never open.
+		// Every request would end before menu's time-out, so the breaker would never
+		// open.
 		bad = append(bad, errors.New("MENU_ATTEMPT_TIMEOUT must be shorter than REQUEST_TIMEOUT"))
 	}
 	return errors.Join(bad...)

@@ -1,5 +1,4 @@
-// Package app puts the order service together: configuration, and the one
-// straight line of wiring that main and the component tests share.
+// Package app wires the order service. main and the component tests share it.
 package app
 
 import (
@@ -9,8 +8,6 @@ import (
 	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"example.com/pizza/pkg/admission"
 	"example.com/pizza/pkg/config"
@@ -53,51 +50,54 @@ type Config struct {
 	Cache       redis.Config
 }
 
-// Limits are how often one member may do what.
+// Limits bound the requests of one member.
 type Limits struct {
-	Order ratelimit.Rate `env:"ORDER_RATE_PER_MEMBER" envDefault:"30/m" doc:"Most orders of one member: 30/m is 30 at once and then one every 2 seconds. More than people place, and no room for a program that has gone wild. An order that was placed before and is asked for again by its key does not count. 0 or off is no limit"`
+	Order ratelimit.Rate `env:"ORDER_RATE_PER_MEMBER" envDefault:"30/m" doc:"Maximum orders of one member: 30/m is 30 at once and then one every 2 seconds. More than people place, and too few for a runaway program. Repeated requests with the same Idempotency-Key do not count. 0 or off is no limit"`
 	Read  ratelimit.Rate `env:"ORDER_READ_RATE_PER_MEMBER" envDefault:"120/m" doc:"Maximum reads of its own orders by one member: 120/m is 120 at once and then 2 a second, enough for a phone that polls. 0 or off is no limit"`
 }
 
-// Shop is what the service knows of the shops that it takes orders for.
+// Shop describes the shops that the service takes orders for.
 type Shop struct {
 	TimeZone string `env:"SHOP_TIMEZONE" envDefault:"Asia/Seoul" doc:"Time zone in which the date and time of an order are written (IANA name)"`
 }
 
-// Validate reports a time zone that nobody knows.
+// Validate reports an unknown time zone.
 func (s Shop) Validate() error {
 	if _, err := time.LoadLocation(s.TimeZone); err != nil {
-		return errors.New(`SHOP_TIMEZONE is not a time zone (such as "Asia/Seoul")`)
+		return errors.New(`SHOP_TIMEZONE must be an IANA time zone, such as "Asia/Seoul"`)
 	}
 	return nil
 }
 
-// outbox is where the store leaves what happened to orders.
+// outbox holds the events of orders until they are published.
 func outbox() events.Outbox {
 	return events.Outbox{Table: "order_outbox", Source: "/order"}
 }
 
 // App is a wired service.
 type App struct {
-	Server *server.Server
-	pool   *pgxpool.Pool
-	menu   *menuclient.Client
-	quotes *quotecache.Cache
-	events *connect.Publisher
-	traces *telemetry.Tracing
-	counts *ratelimit.Counters
-
-	stop       context.CancelFunc // ends what runs in the background
-	background sync.WaitGroup
+	Server  *server.Server
+	closers server.Closers
 }
 
-// New wires the service. It does not need database or menu to be there.
-func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
+// New wires the service. Neither the database nor menu needs to be up.
+func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	zone, err := time.LoadLocation(c.Shop.TimeZone)
 	if err != nil {
 		return nil, err
 	}
+	a := &App{}
+	defer func() {
+		if err != nil {
+			a.Close()
+		}
+	}()
 	registry := server.NewRegistry()
+	traces, err := telemetry.Start(ctx, c.Traces, telemetry.Process{Service: "order", Version: c.Log.Version, Environment: c.Log.Environment}, log, registry)
+	if err != nil {
+		return nil, err
+	}
+	a.closers.Add(traces.Close) // last, when no more spans end
 	keys, err := token.Open(c.Token, log, registry, time.Now)
 	if err != nil {
 		return nil, err
@@ -106,68 +106,55 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.closers.Add(pool.Close)
 	menu, err := menuclient.New(c.Menu, log, registry)
 	if err != nil {
-		pool.Close()
 		return nil, err
 	}
-	traces, err := telemetry.Start(ctx, c.Traces, telemetry.Process{Service: "order", Version: c.Log.Version, Environment: c.Log.Environment}, log, registry)
-	if err != nil {
-		pool.Close()
-		return nil, err
-	}
-	publisher, err := connect.NewPublisher(ctx, c.Events, c.DB, "order", outbox(), log, registry, traces)
-	if err != nil {
-		traces.Close()
-		pool.Close()
-		return nil, err
-	}
+	a.closers.Add(menu.Close)
 	counts, err := ratelimit.Open(c.Cache, log, registry, time.Now)
 	if err != nil {
-		publisher.Close()
-		traces.Close()
-		pool.Close()
 		return nil, err
 	}
-	store := postgres.NewStore(pool, publisher.Wake)
-	ready := health.New(pg.SchemaCheck(pool, "schema_version_order", SchemaVersion))
-	placing, reading := c.shares()
+	a.closers.Add(counts.Close)
+	publisher, err := connect.NewPublisher(ctx, c.Events, c.DB, "order", outbox(), log, registry, traces)
+	if err != nil {
+		return nil, err
+	}
+	a.closers.Add(publisher.Close)
 	quotes := quotecache.New(menu, c.Quote, log, registry)
-	orders := order.NewService(quotes, store,
-		order.Bounds{Gate: admission.New("order", placing, log, registry), Limit: counts.Limit("order", "member", c.Limits.Order)},
-		order.Bounds{Gate: admission.New("order_read", reading, log, registry), Limit: counts.Limit("order_read", "member", c.Limits.Read)},
-		zone, time.Now, registry)
-	s := server.New(c.HTTP, log, ready, registry, traces)
-	if err := httpapi.Register(s, orders, keys.Keys, registry); err != nil {
-		counts.Close()
-		publisher.Close()
-		pool.Close()
-		traces.Close()
+	a.closers.Add(quotes.Close)
+
+	store := postgres.NewStore(pool, publisher.Wake)
+	placing, reading := c.shares()
+	handler := httpapi.New(order.NewService(quotes, store, zone, time.Now), store,
+		httpapi.Bounds{Gate: admission.New("order", placing, log, registry), Limit: counts.Limit("order", "member", c.Limits.Order)},
+		httpapi.Bounds{Gate: admission.New("order_read", reading, log, registry), Limit: counts.Limit("order_read", "member", c.Limits.Read)},
+		registry)
+	a.Server = server.New(c.HTTP, log, health.New(pg.SchemaCheck(pool, "schema_version_order", SchemaVersion)), registry, traces)
+	if err := handler.Register(a.Server, keys.Keys); err != nil {
 		return nil, err
 	}
-	working, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close: a stopping service still answers
-	a := &App{Server: s, pool: pool, menu: menu, quotes: quotes, events: publisher, counts: counts, traces: traces, stop: stop}
-	a.background.Go(func() { quotes.Run(working) })
-	cleaner := idempotency.New(store, c.Idempotency, log, registry)
-	a.background.Go(func() { cleaner.Run(working) })
-	a.background.Go(func() { keys.Run(working) })
-	a.background.Go(func() { publisher.Run(working) })
+	cleaner := idempotency.NewCleaner(store, c.Idempotency, log, registry)
+	a.run(ctx, quotes.Run, cleaner.Run, keys.Run, publisher.Run)
 	return a, nil
 }
 
-// Close ends what runs in the background, and gives the connections back.
-func (a *App) Close() {
-	a.stop()
-	a.background.Wait()
-	a.quotes.Close()
-	a.events.Close()
-	a.counts.Close()
-	a.menu.Close()
-	a.pool.Close()
-	a.traces.Close() // last, when there is nothing more to record
+// run starts the background work, which ends with Close: a draining service still
+// answers.
+func (a *App) run(ctx context.Context, all ...func(context.Context)) {
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	for _, work := range all {
+		running.Go(func() { work(ctx) })
+	}
+	a.closers.Add(func() { stop(); running.Wait() })
 }
 
-// Run is the service from configuration to the end of ctx.
+// Close ends the background work and closes all connections.
+func (a *App) Close() { a.closers.Close() }
+
+// Run loads the configuration and runs the service until ctx ends.
 func Run(ctx context.Context, environ []string, stdout io.Writer) error {
 	c, err := config.Load[Config](environ)
 	if err != nil {

@@ -184,7 +184,7 @@ func TestRepeatOrderWhateverHappened(t *testing.T) {
 	mustBeFirst(t, first)
 	for _, since := range []struct{ name, sql, other, refused string }{
 		{"price_changed", "UPDATE pizza SET price = price + 1", strings.Replace(body, "20.75", "1", 1), "21.75"},
-		{"branch_gone", "SET session_replication_role = replica; DELETE FROM branch; RESET session_replication_role", bbq, "is no branch"},
+		{"branch_gone", "SET session_replication_role = replica; DELETE FROM branch; RESET session_replication_role", bbq, "unknown branch"},
 		{"pizza_not_sold", "UPDATE pizza SET price = 'NaN'", bbq, "is no pizza on the menu"},
 	} {
 		t.Run(since.name, func(t *testing.T) {

@@ -1,9 +1,10 @@
-// Package httpapi answers the order service's HTTP operations: it reads the
-// generated request, calls the order.Service, and writes the generated answer.
-// Errors are returned as they are; package server answers them.
+// Package httpapi serves the order service's HTTP operations. A handler reads the
+// generated request, calls the order.Service within the Bounds of its operation,
+// and returns the generated answer. Package server answers errors.
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -11,26 +12,54 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/pizza/pkg/bind"
+	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/ratelimit"
 	"example.com/pizza/pkg/server"
 	"example.com/pizza/pkg/token"
 	"example.com/pizza/services/order/api"
+	"example.com/pizza/services/order/internal/idempotency"
 	"example.com/pizza/services/order/internal/order"
 )
+
+// Store is what the transport itself needs of the store. All methods return
+// ErrRevoked for a caller whose token was revoked, and Unavailable.
+type Store interface {
+	// Check does nothing else.
+	Check(ctx context.Context, c order.Caller) error
+	// Receipt returns the receipt that is kept under a key of the caller.
+	Receipt(ctx context.Context, c order.Caller, key string) (r idempotency.Receipt, found bool, err error)
+	// Insert keeps and announces the order, with its receipt if that has a key, or
+	// does nothing. It returns Invalid for a branch that does not exist or a pizza
+	// that is no longer sold, and idempotency.ErrInUse for a key that is in use, even
+	// by an order that is only about to be kept.
+	Insert(ctx context.Context, c order.Caller, o order.Order, r idempotency.Receipt) error
+}
 
 // Handler implements the generated server interface.
 type Handler struct {
 	orders  *order.Service
+	store   Store
+	placing placing
+	reads   Bounds
+	turns   turns
 	repeats repeats
 }
 
-// Register puts the operations on the server's ports; keys verify the tokens of
-// those that need a member.
-func Register(s *server.Server, orders *order.Service, keys *token.Keys, registry prometheus.Registerer) error {
+// New returns a handler that places orders within the bounds of orders, and reads
+// them within those of reads. Its metrics are in registry.
+func New(service *order.Service, store Store, orders, reads Bounds, registry prometheus.Registerer) *Handler {
+	return &Handler{
+		orders: service, store: store, reads: reads, repeats: newRepeats(registry),
+		placing: placing{orders: service, store: store, bounds: orders, sales: newSales(registry)},
+	}
+}
+
+// Register puts the operations on the server's ports. keys verifies the tokens of
+// operations that need a member.
+func (h *Handler) Register(s *server.Server, keys *token.Keys) error {
 	tokens := newTokens(keys, time.Now)
-	member := []echo.MiddlewareFunc{ratelimit.Announce, server.RequireToken(tokens.check), tokens.refuse(orders)}
-	handler := api.NewStrictHandler(&Handler{orders, newRepeats(registry)}, nil)
-	api.RegisterHandlersWithOptions(s.Router(), handler, api.RegisterHandlersOptions{
+	member := []echo.MiddlewareFunc{ratelimit.Announce, server.RequireToken(tokens.check), tokens.refuse(h.store)}
+	api.RegisterHandlersWithOptions(s.Router(), api.NewStrictHandler(h, nil), api.RegisterHandlersOptions{
 		OperationMiddlewares: map[string][]echo.MiddlewareFunc{
 			"PlaceOrder": member, "ListMyOrders": member, "GetOrder": member,
 		},
@@ -59,14 +88,12 @@ func (h *Handler) PlaceOrder(ctx context.Context, r api.PlaceOrderRequestObject)
 		return nil, err
 	}
 	names := bind.Names{}
-	n := readOrder(*r.Body, names)
-	n.Key = key
-	answer, err := h.orders.Place(ctx, member, n, writeReceipt)
-	h.repeats.count(answer, err)
+	answer, replayed, err := h.placing.place(ctx, member, readOrder(*r.Body, names), key)
+	h.repeats.count(replayed, err)
 	if err != nil {
 		return nil, names.Restore(err)
 	}
-	return receipt(answer), nil
+	return receipt{answer, replayed}, nil
 }
 
 // ListMyOrders answers GET /order/myorder/.
@@ -79,7 +106,12 @@ func (h *Handler) ListMyOrders(ctx context.Context, r api.ListMyOrdersRequestObj
 	if err != nil {
 		return nil, err
 	}
-	orders, next, err := h.orders.List(ctx, member, after, limit)
+	var orders []order.Order
+	var next *order.Position
+	err = h.read(ctx, member, func() (err error) {
+		orders, next, err = h.orders.List(ctx, member, after, limit)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -99,11 +131,32 @@ func (h *Handler) GetOrder(ctx context.Context, r api.GetOrderRequestObject) (ap
 	if err != nil {
 		return nil, err
 	}
-	o, err := h.orders.Get(ctx, member, r.OrderID)
+	if !order.IsOrderID(r.OrderID) {
+		return nil, cmp.Or(h.store.Check(ctx, member), error(fault.New(fault.NotFound, "no such order")))
+	}
+	var o order.Order
+	err = h.read(ctx, member, func() (err error) {
+		o, err = h.orders.Get(ctx, member, r.OrderID)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
 	return api.GetOrder200JSONResponse(oneOrder(o)), nil
+}
+
+// read runs one read of a member within the bounds of reads. The limit is checked
+// first, so a member who reads too often takes no place in the queue.
+func (h *Handler) read(ctx context.Context, c order.Caller, do func() error) error {
+	if err := h.reads.check(ctx, c.MemberID); err != nil {
+		return err
+	}
+	release, err := h.turns.take(ctx, c.MemberID)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return h.reads.do(ctx, c.MemberID, do)
 }
 
 // ListBranches answers GET /order/branch/.

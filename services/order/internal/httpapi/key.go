@@ -9,13 +9,13 @@ import (
 
 const (
 	keyHeader      = "Idempotency-Key"     // draft-ietf-httpapi-idempotency-key-header-07
-	repeatedHeader = "Idempotent-Replayed" // "true" on an answer that was given before; no standard has it, clients of others know it
-	maxKey         = 255                   // characters, as in the table
+	replayedHeader = "Idempotent-Replayed" // "true" on a repeated answer; not in the draft, but in use by other APIs
+	maxKey         = 255                   // characters; the column idempotency_key.key
 )
 
-// readKey reads the Idempotency-Key header; no header is no key. The draft has a
-// quoted string (RFC 8941, section 3.3.3), most clients send the bare text: both
-// are the same key.
+// readKey reads the Idempotency-Key header, or returns "" without one. The draft
+// requires a quoted string (RFC 8941, section 3.3.3); most clients send bare text.
+// Both are the same key.
 func readKey(header *string) (string, error) {
 	if header == nil {
 		return "", nil
@@ -43,8 +43,8 @@ func badKey(rule string) error {
 	return fault.InvalidFields(fault.Field{Field: keyHeader, Message: rule})
 }
 
-// unquote reads a String of a structured field that is all of s: only the quote
-// and the backslash are escaped, by a backslash.
+// unquote returns the value of s, a String of a structured field. Only quotes and
+// backslashes are escaped, by a backslash.
 func unquote(s string) (string, bool) {
 	var b strings.Builder
 	for i := 1; i < len(s); i++ {

@@ -17,23 +17,23 @@ import (
 // maxRevoked bounds the memory for revoked tokens to about 3 MiB.
 const maxRevoked = 10_000
 
-// tokens verifies tokens. Only the database knows which ones were revoked, and
-// each operation asks it in its own batch. What the database has said of a revoked
-// token is remembered until the token expires, so that its holder cannot go on
-// using up its owner's limits. It is never remembered that a token is good.
+// tokens verifies tokens. Only the database knows which tokens were revoked, and
+// each operation looks its token up in its own batch. A token that was found
+// revoked is remembered until it expires, so that its holder cannot use up its
+// owner's limits. A good token is never remembered.
 type tokens struct {
 	keys *token.Keys
 	now  func() time.Time
 
 	mu      sync.RWMutex
-	revoked map[string]time.Time // by id; when the token expires
+	revoked map[string]time.Time // by id; the expiry of the token
 }
 
 func newTokens(keys *token.Keys, now func() time.Time) *tokens {
 	return &tokens{keys: keys, now: now, revoked: map[string]time.Time{}}
 }
 
-// check returns the claims of a token, or why it is refused.
+// check returns the claims of a valid token.
 func (t *tokens) check(_ context.Context, raw string) (token.Claims, error) {
 	claims, err := t.keys.Verify(raw)
 	if err != nil {
@@ -47,16 +47,16 @@ func (t *tokens) check(_ context.Context, raw string) (token.Claims, error) {
 	return claims, nil
 }
 
-// refuse is a middleware of operations, behind RequireToken. It answers
-// token.ErrRevoked for a revoked token, whatever else is wrong with the request,
-// and remembers the token. A request that cannot be read never reaches the
-// database, so its token is looked up here.
-func (t *tokens) refuse(orders *order.Service) echo.MiddlewareFunc {
+// refuse returns a middleware for behind RequireToken. It answers token.ErrRevoked
+// for a revoked token, whatever else is wrong with the request, and remembers the
+// token. A request that cannot be read never reaches the database, so the
+// middleware looks its token up.
+func (t *tokens) refuse(store Store) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			err := next(c)
 			ctx := c.Request().Context()
-			if member, callerErr := caller(ctx); callerErr == nil && isUnread(err) && errors.Is(orders.Authorize(ctx, member), order.ErrRevoked) {
+			if member, callerErr := caller(ctx); callerErr == nil && isUnread(err) && errors.Is(store.Check(ctx, member), order.ErrRevoked) {
 				err = order.ErrRevoked
 			}
 			if !errors.Is(err, order.ErrRevoked) {
@@ -70,7 +70,7 @@ func (t *tokens) refuse(orders *order.Service) echo.MiddlewareFunc {
 	}
 }
 
-// isUnread reports whether err says that the request could not be read.
+// isUnread reports whether err means that the request could not be read.
 func isUnread(err error) bool {
 	if generated := (*echo.HTTPError)(nil); errors.As(err, &generated) {
 		return generated.Code == http.StatusBadRequest
@@ -83,8 +83,8 @@ func isUnread(err error) bool {
 	}
 }
 
-// add makes room for a quarter of the tokens where there is none: it forgets the
-// expired ones, and then any. The database is asked about those again.
+// add remembers a revoked token. At the bound it first drops expired tokens, and
+// then any until a quarter is free. Dropped tokens are looked up again.
 func (t *tokens) add(c token.Claims) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"example.com/pizza/pkg/token"
+	"example.com/pizza/services/order/internal/idempotency"
 	"example.com/pizza/services/order/internal/order"
 )
 
@@ -39,7 +40,7 @@ func TestRevokedTokensAreRemembered(t *testing.T) {
 		return tokens.refuse(nil)(next)(echo.New().NewContext(r, httptest.NewRecorder()))
 	}
 	raw, claims := issue()
-	for _, other := range []error{nil, token.ErrMissing, errors.New("broken"), order.ErrInWork} {
+	for _, other := range []error{nil, token.ErrMissing, errors.New("broken"), idempotency.ErrInUse} {
 		if err := use(claims, other); !errors.Is(err, other) {
 			t.Errorf("%v becomes %v", other, err)
 		}

@@ -1,10 +1,3 @@
-// Package idempotency forgets the answers that are kept under idempotency keys
-// when their time is over.
-//
-// Every replica runs a Cleaner; the Store lets one at a time delete. Old rows go
-// in small batches, each a transaction of its own, so that no round holds locks
-// for long or is lost when it is cut off. An answer past its time that no round
-// has met yet is still given: to place a second order would be worse.
 package idempotency
 
 import (
@@ -16,31 +9,34 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Config is how long answers are kept.
+// Config bounds the age of receipts.
 type Config struct {
-	TTL   time.Duration `env:"IDEMPOTENCY_TTL" envDefault:"24h" rule:"positive" doc:"How long at least an order that was sent with an Idempotency-Key can be sent again without being placed again; longer than any client goes on trying"`
-	Every time.Duration `env:"IDEMPOTENCY_CLEAN_EVERY" envDefault:"5m" rule:"positive" doc:"Pause between two rounds of deleting keys past that time; short, so that each round is small"`
+	TTL   time.Duration `env:"IDEMPOTENCY_TTL" envDefault:"24h" rule:"positive" doc:"Minimum time for which an order with an Idempotency-Key can be repeated without being placed again. Longer than any client keeps retrying"`
+	Every time.Duration `env:"IDEMPOTENCY_CLEAN_EVERY" envDefault:"5m" rule:"positive" doc:"Pause between two rounds that delete older keys. Short, so that each round is small"`
 }
 
-// Validate reports a time that the database does not keep to.
+// Validate reports a TTL below the minimum that the database enforces.
 func (c Config) Validate() error {
-	if c.TTL < time.Hour { // the database keeps all answers for an hour
+	if c.TTL < time.Hour { // forget_answers deletes nothing younger
 		return errors.New("IDEMPOTENCY_TTL must be at least 1h")
 	}
 	return nil
 }
 
-// batch is how many answers one statement deletes: a few milliseconds.
+// batch is the number of receipts that one statement deletes, within a few milliseconds.
 const batch = 1000
 
-// Store holds the answers.
+// Store keeps receipts.
 type Store interface {
-	// Forget deletes up to atMost answers that are older than ttl, and returns
-	// how many; 0 also while another replica is at it.
-	Forget(ctx context.Context, ttl time.Duration, atMost int) (int, error)
+	// DeleteReceipts deletes up to atMost receipts older than ttl and returns their
+	// number. It returns 0 while another replica is deleting.
+	DeleteReceipts(ctx context.Context, ttl time.Duration, atMost int) (int, error)
 }
 
-// Cleaner deletes old answers.
+// Cleaner deletes old receipts. Every replica runs one; the Store lets one at a
+// time delete. Each batch is a transaction of its own, so that a round holds no
+// lock for long and keeps its progress when it is interrupted. A receipt past its
+// time that no round has reached still answers: a second order would be worse.
 type Cleaner struct {
 	store    Store
 	config   Config
@@ -50,8 +46,8 @@ type Cleaner struct {
 	failing  bool // since the last round
 }
 
-// New returns a cleaner whose numbers are in registry.
-func New(s Store, c Config, log *slog.Logger, registry prometheus.Registerer) *Cleaner {
+// NewCleaner returns a cleaner with metrics in registry.
+func NewCleaner(s Store, c Config, log *slog.Logger, registry prometheus.Registerer) *Cleaner {
 	cleaner := &Cleaner{
 		store: s, config: c, log: log,
 		pruned: prometheus.NewCounter(prometheus.CounterOpts{
@@ -65,8 +61,7 @@ func New(s Store, c Config, log *slog.Logger, registry prometheus.Registerer) *C
 	return cleaner
 }
 
-// Run deletes old answers round by round until ctx ends. A round that fails is
-// left to the next one.
+// Run deletes old receipts until ctx ends. The next round retries a failed one.
 func (c *Cleaner) Run(ctx context.Context) {
 	round := time.NewTicker(c.config.Every)
 	defer round.Stop()
@@ -80,12 +75,12 @@ func (c *Cleaner) Run(ctx context.Context) {
 	}
 }
 
-// Clean is one round: it goes on until nothing old is left, or another replica
-// has taken over.
+// Clean runs one round, until no old receipt is left or another replica has taken
+// over.
 func (c *Cleaner) Clean(ctx context.Context) {
 	total := 0
 	for {
-		n, err := c.store.Forget(ctx, c.config.TTL, batch)
+		n, err := c.store.DeleteReceipts(ctx, c.config.TTL, batch)
 		total += n
 		c.pruned.Add(float64(n))
 		if err == nil && n == batch {
@@ -96,10 +91,10 @@ func (c *Cleaner) Clean(ctx context.Context) {
 	}
 }
 
-// report logs what a round did; a failure only when it is news.
+// report logs the result of a round, and a failure only after a success.
 func (c *Cleaner) report(ctx context.Context, total int, err error) {
 	switch {
-	case ctx.Err() != nil: // the service stops
+	case ctx.Err() != nil: // the service is stopping
 	case err != nil:
 		c.failures.Inc()
 		if !c.failing {

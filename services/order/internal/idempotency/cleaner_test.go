@@ -75,7 +75,7 @@ func (d database) start(t *testing.T, every time.Duration) *replica {
 	t.Helper()
 	r := &replica{registry: prometheus.NewRegistry()}
 	store := postgres.NewStore(open(t, d.URL("order_svc")), func() {})
-	r.Cleaner = idempotency.New(store, idempotency.Config{TTL: 24 * time.Hour, Every: every}, slog.New(slog.NewTextHandler(&r.log, nil)), r.registry)
+	r.Cleaner = idempotency.NewCleaner(store, idempotency.Config{TTL: 24 * time.Hour, Every: every}, slog.New(slog.NewTextHandler(&r.log, nil)), r.registry)
 	return r
 }
 
@@ -117,7 +117,7 @@ func TestCleanLeavesItToAnotherReplica(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What the statement of another replica would hold.
-	if _, err := other.Exec(t.Context(), "SELECT pg_advisory_xact_lock($1)", postgres.ForgetLock); err != nil {
+	if _, err := other.Exec(t.Context(), "SELECT pg_advisory_xact_lock($1)", postgres.DeleteLock); err != nil {
 		t.Fatal(err)
 	}
 	r.Clean(t.Context())

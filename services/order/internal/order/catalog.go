@@ -5,13 +5,13 @@ import (
 	"example.com/pizza/pkg/text"
 )
 
-// What is wrong with a line that has no price.
+// The rules that a line without a price breaks.
 const (
 	UnknownPizza = "is no pizza on the menu"
 	UnknownSize  = "is not sold in this size"
 )
 
-// Pizza is what the menu sells, in one size.
+// Pizza is a pizza of the menu in one size.
 type Pizza struct {
 	ID    string
 	Name  string
@@ -19,27 +19,26 @@ type Pizza struct {
 	Price money.Amount
 }
 
-// Catalog is the whole menu at one version. It prices lines exactly as the menu
-// does: what is exact about that is in the description of menu's operation
-// GetCatalog. It never changes.
+// Catalog is the whole menu at one version. It prices lines exactly as menu does, by
+// the rules in the description of menu's operation GetCatalog. It is immutable.
 type Catalog struct {
 	Version int64
-	Tag     string // by which menu knows the catalog again; empty where nobody asks
+	Tag     string // ETag of the catalog at menu; empty if it has none
 
 	byID    map[string]Pizza
 	byLabel map[label]Pizza
 	names   map[string]bool
 }
 
-// label is how people name a pizza, in the form in which texts are compared.
+// label identifies a pizza by name and size, normalized for comparison.
 type label struct{ name, size string }
 
 func labelOf(name, size string) label {
 	return label{text.Key(name, maxPizzaText), text.Key(size, maxPizzaText)}
 }
 
-// NewCatalog returns the catalog of these pizzas. names are those that the menu
-// knows, also where it sells nothing of that name.
+// NewCatalog returns the catalog of these pizzas. names are all names that the menu
+// knows, including those of pizzas that it does not sell in any size.
 func NewCatalog(version int64, pizzas []Pizza, names []string) *Catalog {
 	c := &Catalog{
 		Version: version,

@@ -17,20 +17,19 @@ const (
 	maxPizzaText = 50  // characters of an id, name or size, as in the tables
 )
 
-// NewOrder is what a member asks for.
+// NewOrder is an order that a member wants to place.
 type NewOrder struct {
 	BranchID      string
 	Lines         []NewLine
-	ExpectedTotal *money.Amount // the total that the member was shown, if it matters to it
-	Key           string        // by which the member can ask for this order again, and get only one; empty for none
+	ExpectedTotal *money.Amount // total that was shown to the member; nil if none was sent
 }
 
-// NewLine names one pizza by its id, or else by name and size.
+// NewLine identifies one pizza, by id or else by name and size.
 type NewLine struct {
 	PizzaID  string
 	Name     string
 	Size     string
-	Quantity *int // nil when it was not given
+	Quantity *int // nil if it was not sent
 }
 
 // Validate returns Invalid with every bad field, or nil.
@@ -62,7 +61,7 @@ func (n NewOrder) Validate() error {
 	return nil
 }
 
-// LinePath names a line in errors.
+// LinePath returns the name of a line in errors.
 func LinePath(i int) string { return fmt.Sprintf("lines[%d]", i) }
 
 func (l NewLine) validate(path string, reject func(field, rule string)) {

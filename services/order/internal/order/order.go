@@ -1,11 +1,9 @@
-// Package order holds what an order is and the rules by which one is placed.
+// Package order holds the rules by which orders are placed and read.
 //
-// Service.Place checks the input, prices all lines with one call to the menu
-// (Pricer), adds up the total, and hands the finished order to the Store, which
-// keeps it whole and announces it, or does neither. An order with a key is kept
-// together with what its member is told (Receipt); asked for again, it is not
-// placed again, but told again. Reading goes straight to the Store, always for
-// one member. The package knows neither HTTP nor SQL.
+// Service.Place prices all lines with one call to the menu (Pricer), adds up the
+// total, and hands the finished order to its caller's keep function, which stores
+// it whole and announces it, or does neither. Reading goes through the Store,
+// always for one member. The package knows neither HTTP nor SQL.
 package order
 
 import (

@@ -13,17 +13,17 @@ import (
 	"example.com/pizza/services/order/internal/order"
 )
 
-// event is a row of order_outbox; its subject is the order.
+// event is a row of order_outbox. Its subject is the order.
 type event struct {
 	id          uuid.UUID
 	name        string
 	data        []byte
-	traceparent *string // nil outside of a traced request
+	traceparent *string // nil without a trace
 }
 
 const orderCreatedType = "order.created"
 
-// orderCreated is the data of order.created, as api/asyncapi.yaml has it.
+// orderCreated is the data of order.created in api/asyncapi.yaml.
 type orderCreated struct {
 	OrderID    string        `json:"order_id"`
 	MemberID   string        `json:"member_id"`
@@ -39,11 +39,11 @@ type createdLine struct {
 	UnitPrice money.Amount `json:"unit_price"`
 }
 
-// created is the announcement of an order that has a price on every line.
-func created(ctx context.Context, o order.Order) (event, error) {
+// newOrderCreated returns the event of an order with a price on every line.
+func newOrderCreated(ctx context.Context, o order.Order) (event, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
-		return event{}, fmt.Errorf("make an event id: %w", err)
+		return event{}, fmt.Errorf("create an event id: %w", err)
 	}
 	d := orderCreated{OrderID: o.ID, MemberID: o.MemberID, BranID: *o.BranchID, TotalPrice: *o.Total, CreatedAt: o.Placed.UTC()}
 	for _, l := range o.Lines {
@@ -51,7 +51,7 @@ func created(ctx context.Context, o order.Order) (event, error) {
 	}
 	data, err := json.Marshal(d)
 	if err != nil {
-		return event{}, fmt.Errorf("write order.created: %w", err)
+		return event{}, fmt.Errorf("encode order.created: %w", err)
 	}
 	e := event{id: id, name: orderCreatedType, data: data}
 	if parent := events.TraceParent(ctx); parent != "" {

@@ -12,12 +12,12 @@ import (
 	"example.com/pizza/services/order/internal/postgres/db"
 )
 
-// as returns the queries of one caller: the database lets it read and add its
-// member's rows only, whatever the WHERE says, and none if its token was
-// withdrawn. All other queries go through s.queries, which see no member's rows.
+// as returns queries on behalf of a caller. The database lets them read and add
+// rows of that member only, whatever their WHERE clause says, and no rows if the
+// token was revoked. All other queries use s.queries, which see no member's rows.
 func (s *Store) as(c order.Caller) *db.Queries { return db.New(member{s.pool, c}) }
 
-// Check returns order.ErrRevoked if the caller's token was withdrawn, and
+// Check returns order.ErrRevoked if the caller's token was revoked, and
 // Unavailable.
 func (s *Store) Check(ctx context.Context, c order.Caller) error {
 	m := member{s.pool, c}
@@ -40,7 +40,7 @@ type member struct {
 }
 
 // setMember looks the token up by primary key and returns whether it was
-// withdrawn. If it was, the member stays unset: row-level security then hides and
+// revoked. If it was, the member stays unset: row-level security then hides and
 // refuses every row, even if the result were ignored. OFFSET 0 keeps the planner
 // from copying the two look-ups to both places that use their result.
 const setMember = `-- name: SetMember :one

@@ -15,6 +15,7 @@ import (
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/money"
+	"example.com/pizza/services/order/internal/idempotency"
 	"example.com/pizza/services/order/internal/order"
 )
 
@@ -28,11 +29,11 @@ func newOrder(id string, pizzas ...string) order.Order {
 	return o
 }
 
-// as is a member with a token that nobody has withdrawn.
+// as returns a member with a good token.
 func as(memberID string) order.Caller { return order.Caller{MemberID: memberID, TokenID: "good"} }
 
-func answer(key, orderID string) *order.Answer {
-	return &order.Answer{Key: key, Receipt: order.Receipt{Status: 201, Body: []byte(orderID)}}
+func receipt(key, orderID string) idempotency.Receipt {
+	return idempotency.Receipt{Key: key, Status: 201, Body: []byte(orderID)}
 }
 
 func sqlstate(err error) string {
@@ -75,11 +76,11 @@ func TestStore(t *testing.T) {
 	t.Parallel()
 	ways(t, func(t *testing.T, w way) {
 		o := newOrder("n", "bbq_ckn_s", "bbq_ckn_m")
-		if err := w.Insert(t.Context(), as("ada"), o, answer("new", "n")); err != nil {
+		if err := w.Insert(t.Context(), as("ada"), o, receipt("new", "n")); err != nil {
 			t.Fatal(err)
 		}
 		if n := w.counts(t); n != [4]int{3, 5, 3, 1} {
-			t.Errorf("%d orders, lines, answers and events", n)
+			t.Errorf("%d orders, lines, receipts and events", n)
 		}
 		got, err := w.Get(t.Context(), as("ada"), "n")
 		if err != nil || len(got.Lines) != 2 {
@@ -92,19 +93,19 @@ func TestStore(t *testing.T) {
 		if err != nil || len(page) != 2 {
 			t.Errorf("%+v, %v", page, err)
 		}
-		a, found, err := w.Answer(t.Context(), as("ada"), "new")
-		if err != nil || !found || string(a.Receipt.Body) != "n" {
-			t.Errorf("%v %+v, %v", found, a, err)
+		r, found, err := w.Receipt(t.Context(), as("ada"), "new")
+		if err != nil || !found || string(r.Body) != "n" {
+			t.Errorf("%v %+v, %v", found, r, err)
 		}
-		if _, found, err := w.Answer(t.Context(), as("bob"), "new"); found || err != nil {
-			t.Errorf("another member's answer: %v, %v", found, err)
+		if _, found, err := w.Receipt(t.Context(), as("bob"), "new"); found || err != nil {
+			t.Errorf("another member's receipt: %v, %v", found, err)
 		}
 		if branches, err := w.Branches(t.Context()); err != nil || len(branches) == 0 {
 			t.Errorf("%v, %v", branches, err)
 		}
 		w.exec(t, "UPDATE idempotency_key SET created_at = now() - interval '2 days' WHERE key = 'k'")
-		if n, err := w.Forget(t.Context(), 24*time.Hour, 10); n != 2 || err != nil {
-			t.Errorf("%d forgotten, of two members: %v", n, err)
+		if n, err := w.DeleteReceipts(t.Context(), 24*time.Hour, 10); n != 2 || err != nil {
+			t.Errorf("%d deleted, of two members: %v", n, err)
 		}
 		w.mustBeNobody(t)
 	})
@@ -131,26 +132,26 @@ func TestRowsOfAnotherMember(t *testing.T) {
 			w.mustBeNobody(t)
 		}
 		if after := w.counts(t); after != before {
-			t.Errorf("%d orders, lines, answers and events, were %d", after, before)
+			t.Errorf("%d orders, lines, receipts and events, were %d", after, before)
 		}
 	})
 }
 
-// The member, the order, its lines, its answer and its event are one transaction:
+// The member, the order, its lines, its receipt and its event are one transaction:
 // the last reference that fails takes all of it back.
 func TestInsertIsAtomic(t *testing.T) {
 	t.Parallel()
 	ways(t, func(t *testing.T, w way) {
 		before := w.counts(t)
-		err := w.Insert(t.Context(), as("ada"), newOrder("n", "bbq_ckn_s", "no_such_pizza"), answer("new", "n"))
+		err := w.Insert(t.Context(), as("ada"), newOrder("n", "bbq_ckn_s", "no_such_pizza"), receipt("new", "n"))
 		if fault.CodeOf(err) != fault.Invalid {
 			t.Errorf("%v", err)
 		}
-		if err := w.Insert(t.Context(), as("ada"), newOrder("n", "bbq_ckn_s"), answer("k", "n")); !errors.Is(err, order.ErrInWork) {
+		if err := w.Insert(t.Context(), as("ada"), newOrder("n", "bbq_ckn_s"), receipt("k", "n")); !errors.Is(err, idempotency.ErrInUse) {
 			t.Errorf("a key that is taken: %v", err)
 		}
 		if after := w.counts(t); after != before {
-			t.Errorf("%d orders, lines, answers and events, were %d", after, before)
+			t.Errorf("%d orders, lines, receipts and events, were %d", after, before)
 		}
 		w.mustBeNobody(t)
 	})
@@ -196,7 +197,7 @@ func TestMemberDoesNotStay(t *testing.T) {
 			w.mustBeNobody(t)
 		})
 		t.Run("no_row", func(t *testing.T) {
-			if _, found, err := w.Answer(t.Context(), as("ada"), "unknown"); found || err != nil {
+			if _, found, err := w.Receipt(t.Context(), as("ada"), "unknown"); found || err != nil {
 				t.Errorf("%v, %v", found, err)
 			}
 			w.mustBeNobody(t)

@@ -11,11 +11,9 @@ import (
 	"example.com/pizza/services/order/internal/postgres/db"
 )
 
-// List returns whole orders of the caller, newest first, after a position: up to
-// orders orders with up to lines lines, but at least one order if there is one. It
-// reports whether there are more, and returns order.ErrRevoked and Unavailable.
+// List implements order.Store. It returns order.ErrRevoked and Unavailable.
 func (s *Store) List(ctx context.Context, c order.Caller, after *order.Position, orders, lines int) (page []order.Order, more bool, err error) {
-	// One more of each than asked for shows whether there is more.
+	// One more of each than requested shows whether there are more.
 	rows, err := s.page(ctx, c, after, int32(orders)+1, int32(lines)+1) //nolint:gosec // the bounds of a page
 	if err != nil {
 		return nil, false, postgres.Fault(err)
@@ -31,7 +29,7 @@ func (s *Store) List(ctx context.Context, c order.Caller, after *order.Position,
 		last := &page[len(page)-1]
 		last.Lines = appendLine(last.Lines, r.OrderDetailID, r.PizzaID, r.Quantity, r.UnitPrice)
 	}
-	cut := len(rows) > lines // perhaps within the last order
+	cut := len(rows) > lines // possibly within the last order
 	switch {
 	case cut && len(page) == 1:
 		placed := page[0].Placed
@@ -44,7 +42,7 @@ func (s *Store) List(ctx context.Context, c order.Caller, after *order.Position,
 	return page, false, nil
 }
 
-// page reads the rows of a page, by the query for where it starts.
+// page reads the rows of a page with the query for its start.
 func (s *Store) page(ctx context.Context, c order.Caller, after *order.Position, orders, lines int32) ([]db.ListOrdersRow, error) {
 	switch {
 	case after == nil:
@@ -93,8 +91,8 @@ func (s *Store) Get(ctx context.Context, c order.Caller, orderID string) (order.
 	return o, nil
 }
 
-// appendLine adds the line of a joined row, if the order has one: the old
-// system could leave an order without any.
+// appendLine adds the line of a joined row, if there is one: the old system could
+// store an order without lines.
 func appendLine(lines []order.Line, id *int32, pizzaID *string, quantity *int32, price *money.Amount) []order.Line {
 	if id == nil {
 		return lines
@@ -102,15 +100,23 @@ func appendLine(lines []order.Line, id *int32, pizzaID *string, quantity *int32,
 	return append(lines, order.Line{PizzaID: pizzaID, Quantity: int(*quantity), UnitPrice: price})
 }
 
-// Branches returns all branches, by id. It returns Unavailable.
+// Branches returns all branches, by id. Concurrent callers share one read, so that
+// a request that needs no member takes one connection at most. It returns
+// Unavailable.
 func (s *Store) Branches(ctx context.Context) ([]order.Branch, error) {
-	rows, err := s.queries.ListBranches(ctx)
-	if err != nil {
-		return nil, postgres.Fault(err)
+	read := s.branches.DoChan("", func() (any, error) {
+		rows, err := s.queries.ListBranches(context.WithoutCancel(ctx))
+		branches := make([]order.Branch, len(rows))
+		for i, r := range rows {
+			branches[i] = order.Branch{ID: r.BranID, Name: r.BranNm}
+		}
+		return branches, postgres.Fault(err)
+	})
+	select {
+	case r := <-read:
+		branches, _ := r.Val.([]order.Branch)
+		return branches, r.Err
+	case <-ctx.Done():
+		return nil, postgres.Fault(ctx.Err())
 	}
-	branches := make([]order.Branch, len(rows))
-	for i, r := range rows {
-		branches[i] = order.Branch{ID: r.BranID, Name: r.BranNm}
-	}
-	return branches, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"example.com/pizza/services/order/internal/idempotency"
 	"example.com/pizza/services/order/internal/order"
 )
 
@@ -25,15 +26,15 @@ func TestRevokedCaller(t *testing.T) {
 			"old_generation":                 {MemberID: "ada", TokenID: "good", Generation: 4},
 			"no_generation":                  {MemberID: "ada", TokenID: "good"},
 		} {
-			_, _, answered := w.Answer(t.Context(), c, "k")
+			_, _, answered := w.Receipt(t.Context(), c, "k")
 			_, _, listed := w.List(t.Context(), c, nil, 10, 1000)
 			_, got := w.Get(t.Context(), c, "a")
 			for operation, err := range map[string]error{
 				"check": w.Check(t.Context(), c), "answer": answered, "list": listed, "get": got,
-				"insert":            w.Insert(t.Context(), c, newOrder("n", "bbq_ckn_s"), nil),
-				"insert_with_a_key": w.Insert(t.Context(), c, newOrder("n", "bbq_ckn_s"), answer("new", "n")),
-				"key_in_use":        w.Insert(t.Context(), c, newOrder("n", "bbq_ckn_s"), answer("k", "n")),
-				"bad_branch":        w.Insert(t.Context(), c, newOrder("n", "no_such_pizza"), nil),
+				"insert":            w.Insert(t.Context(), c, newOrder("n", "bbq_ckn_s"), idempotency.Receipt{}),
+				"insert_with_a_key": w.Insert(t.Context(), c, newOrder("n", "bbq_ckn_s"), receipt("new", "n")),
+				"key_in_use":        w.Insert(t.Context(), c, newOrder("n", "bbq_ckn_s"), receipt("k", "n")),
+				"bad_branch":        w.Insert(t.Context(), c, newOrder("n", "no_such_pizza"), idempotency.Receipt{}),
 			} {
 				if !errors.Is(err, order.ErrRevoked) {
 					t.Errorf("%s, %s: %v", name, operation, err)

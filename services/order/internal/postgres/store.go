@@ -1,41 +1,46 @@
-// Package postgres keeps orders in PostgreSQL. The SQL is in queries/, the code
-// in db/ is generated from it.
+// Package postgres stores orders in PostgreSQL. The SQL is in queries/; the code in
+// db/ is generated from it.
 package postgres
 
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/singleflight"
 
 	"example.com/pizza/pkg/events"
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/postgres"
+	"example.com/pizza/services/order/internal/idempotency"
 	"example.com/pizza/services/order/internal/order"
 	"example.com/pizza/services/order/internal/postgres/db"
 )
 
-// Store is an order.Store.
+// Store is the order.Store and the httpapi.Store.
 type Store struct {
-	pool    *pgxpool.Pool
-	queries *db.Queries // of no member; see as
-	wake    func()
+	pool     *pgxpool.Pool
+	queries  *db.Queries // without a member; see as
+	wake     func()
+	branches singleflight.Group
 }
 
 // NewStore returns a store on a pool of the order service's role. It calls wake
-// when an event has been committed to the outbox.
-func NewStore(pool *pgxpool.Pool, wake func()) *Store { return &Store{pool, db.New(pool), wake} }
+// after an event was committed to the outbox.
+func NewStore(pool *pgxpool.Pool, wake func()) *Store {
+	return &Store{pool: pool, queries: db.New(pool), wake: wake}
+}
 
-// Insert keeps an order that has a price on every line, announces it as
-// order.created, and keeps the answer under its key if there is one, in one
-// transaction. It returns Invalid for a branch that does not exist and for a
-// pizza that left the menu meanwhile, ErrInWork where the key is in use,
-// order.ErrRevoked, and Unavailable.
-func (s *Store) Insert(ctx context.Context, c order.Caller, o order.Order, a *order.Answer) error {
+// Insert stores an order with a price on every line, its order.created event, and
+// its receipt if that has a key, in one transaction. It returns Invalid for an
+// unknown branch and for a pizza that has left the menu, idempotency.ErrInUse for a
+// key in use, order.ErrRevoked, and Unavailable.
+func (s *Store) Insert(ctx context.Context, c order.Caller, o order.Order, r idempotency.Receipt) error {
 	ctx, span := events.Create(ctx, orderCreatedType)
 	defer span.End()
-	e, err := created(ctx, o)
+	e, err := newOrderCreated(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -46,41 +51,41 @@ func (s *Store) Insert(ctx context.Context, c order.Caller, o order.Order, a *or
 	}
 	for _, l := range o.Lines {
 		row.PizzaIds = append(row.PizzaIds, *l.PizzaID)
-		row.Quantities = append(row.Quantities, int32(l.Quantity)) //nolint:gosec // at most 100 or so, as the order has checked
+		row.Quantities = append(row.Quantities, int32(l.Quantity)) //nolint:gosec // at most order.MaxQuantity
 		row.UnitPrices = append(row.UnitPrices, *l.UnitPrice)
 	}
-	if a != nil {
-		row.Key, row.Fingerprint, row.Status = &a.Key, a.Fingerprint[:], int32(a.Receipt.Status) //nolint:gosec // a status of HTTP
-		row.ContentType, row.Location, row.Body = a.Receipt.ContentType, a.Receipt.Location, a.Receipt.Body
+	if r.Key != "" {
+		row.Key, row.Fingerprint, row.Status = &r.Key, r.Fingerprint[:], int32(r.Status) //nolint:gosec // an HTTP status
+		row.ContentType, row.Location, row.Body = r.ContentType, r.Location, r.Body
 	}
 	kept, err := s.as(c).InsertOrder(ctx, row)
 	var pg *pgconn.PgError
 	switch {
 	case errors.As(err, &pg) && pg.Code == foreignKeyViolation:
-		return missing(pg)
+		return missingReference(pg, o)
 	case errors.As(err, &pg) && pg.Code == uniqueViolation && pg.TableName == "idempotency_key":
-		return order.ErrInWork
+		return idempotency.ErrInUse
 	case err != nil:
 		return postgres.Fault(err)
 	case kept == 0:
-		return order.ErrInWork
+		return idempotency.ErrInUse
 	}
 	s.wake()
 	return nil
 }
 
-// Of the PostgreSQL documentation, appendix A.
+// PostgreSQL error codes (PostgreSQL documentation, appendix A).
 const (
 	foreignKeyViolation = "23503"
 	uniqueViolation     = "23505"
 )
 
-// missing tells by the table which reference it was: orders refer to a branch,
-// lines to a pizza. Constraint names would not do, since a database that was
-// taken over has its own.
-func missing(err *pgconn.PgError) error {
+// missingReference returns the fault of a foreign key violation, by its table:
+// orders refer to a branch, lines to a pizza. Constraint names do not help, since a
+// database that was taken over has its own.
+func missingReference(err *pgconn.PgError, o order.Order) error {
 	if err.TableName == "orders" {
-		return fault.InvalidFields(fault.Field{Field: "branchId", Message: "is no branch"})
+		return fault.InvalidFields(fault.Field{Field: "branchId", Message: fmt.Sprintf("unknown branch %q", *o.BranchID)})
 	}
 	return fault.InvalidFields(fault.Field{Field: "lines", Message: "name a pizza that is no longer on the menu"})
 }

@@ -21,7 +21,7 @@ func TestInsertWakesTheRelay(t *testing.T) {
 		{"3", "l", "nothing", 1},   // no such pizza
 		{"4", "m", "bbq_ckn_s", 2},
 	} {
-		err := store.Insert(t.Context(), as("ada"), newOrder(step.id, step.pizza), answer(step.key, step.id))
+		err := store.Insert(t.Context(), as("ada"), newOrder(step.id, step.pizza), receipt(step.key, step.id))
 		if woken != step.want {
 			t.Errorf("order %s: woken %d times, want %d; %v", step.id, woken, step.want, err)
 		}

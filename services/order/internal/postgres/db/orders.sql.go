@@ -13,58 +13,26 @@ import (
 	"github.com/google/uuid"
 )
 
-const forgetAnswers = `-- name: ForgetAnswers :one
+const deleteReceipts = `-- name: DeleteReceipts :one
 SELECT CASE WHEN pg_try_advisory_xact_lock($1::bigint)
        THEN forget_answers(make_interval(secs => $2::float8), $3::int)
        ELSE 0 END::bigint AS forgotten
 `
 
-type ForgetAnswersParams struct {
+type DeleteReceiptsParams struct {
 	Lock       int64
 	TtlSeconds float64
 	AtMost     int32
 }
 
-// Deletes some answers whose time is over, the oldest first; none while another
-// replica does. The function does it as the owner: row security hides from this
-// role what is not of the member that is set, and here none is.
-func (q *Queries) ForgetAnswers(ctx context.Context, arg ForgetAnswersParams) (int64, error) {
-	row := q.db.QueryRow(ctx, forgetAnswers, arg.Lock, arg.TtlSeconds, arg.AtMost)
+// Deletes expired receipts, oldest first, unless another replica is deleting. The
+// function runs as the owner: this role sees only the rows of the member that is
+// set, and here none is.
+func (q *Queries) DeleteReceipts(ctx context.Context, arg DeleteReceiptsParams) (int64, error) {
+	row := q.db.QueryRow(ctx, deleteReceipts, arg.Lock, arg.TtlSeconds, arg.AtMost)
 	var forgotten int64
 	err := row.Scan(&forgotten)
 	return forgotten, err
-}
-
-const getAnswer = `-- name: GetAnswer :one
-SELECT fingerprint, status, content_type, location, body
-FROM idempotency_key
-WHERE member_id = $1 AND key = $2
-`
-
-type GetAnswerParams struct {
-	MemberID string
-	Key      string
-}
-
-type GetAnswerRow struct {
-	Fingerprint []byte
-	Status      int32
-	ContentType string
-	Location    string
-	Body        []byte
-}
-
-func (q *Queries) GetAnswer(ctx context.Context, arg GetAnswerParams) (GetAnswerRow, error) {
-	row := q.db.QueryRow(ctx, getAnswer, arg.MemberID, arg.Key)
-	var i GetAnswerRow
-	err := row.Scan(
-		&i.Fingerprint,
-		&i.Status,
-		&i.ContentType,
-		&i.Location,
-		&i.Body,
-	)
-	return i, err
 }
 
 const getOrder = `-- name: GetOrder :many
@@ -124,6 +92,38 @@ func (q *Queries) GetOrder(ctx context.Context, arg GetOrderParams) ([]GetOrderR
 	return items, nil
 }
 
+const getReceipt = `-- name: GetReceipt :one
+SELECT fingerprint, status, content_type, location, body
+FROM idempotency_key
+WHERE member_id = $1 AND key = $2
+`
+
+type GetReceiptParams struct {
+	MemberID string
+	Key      string
+}
+
+type GetReceiptRow struct {
+	Fingerprint []byte
+	Status      int32
+	ContentType string
+	Location    string
+	Body        []byte
+}
+
+func (q *Queries) GetReceipt(ctx context.Context, arg GetReceiptParams) (GetReceiptRow, error) {
+	row := q.db.QueryRow(ctx, getReceipt, arg.MemberID, arg.Key)
+	var i GetReceiptRow
+	err := row.Scan(
+		&i.Fingerprint,
+		&i.Status,
+		&i.ContentType,
+		&i.Location,
+		&i.Body,
+	)
+	return i, err
+}
+
 const insertOrder = `-- name: InsertOrder :execrows
 WITH turn AS MATERIALIZED (
     SELECT CASE WHEN $1::text IS NULL THEN true
@@ -174,18 +174,18 @@ type InsertOrderParams struct {
 	Traceparent *string
 }
 
-// Order, lines, announcement and, with a key, what is to be answered when the
-// member asks again, in one statement: one round trip, and all or nothing without
-// an explicit transaction. The foreign keys are checked at its end; the arrays
-// are read in step, one line each. It sends no notification: NOTIFY takes a lock
-// over the whole database until the commit is on disk, so that orders would be
+// Keeps the order, its lines, its event and, with a key, its receipt in one
+// statement: one round trip, all or nothing, without an explicit transaction.
+// Foreign keys are checked at the end of the statement; unnest reads the arrays in
+// step, one line each. The statement sends no notification: NOTIFY takes a lock
+// over the whole database until the commit is on disk, so orders would be
 // committed one at a time.
 //
-// The primary key of idempotency_key is what keeps a second order out: a row that
-// is there fails the statement. Waiting for another transaction that writes the
-// same key would be the other way to find out; the lock spares that. It is freed
-// after the row can be seen, so who gets it late still fails on the row. Two keys
-// of one hash would only be asked to try again. No row: the key is in work.
+// The primary key of idempotency_key prevents a second order: an existing row fails
+// the statement. The advisory lock spares the wait for a transaction that is
+// writing the same key. The lock is released after its row is visible, so a late
+// holder still fails on the row. Two keys with the same hash only cost a retry.
+// No row in the result means that the key is in use.
 func (q *Queries) InsertOrder(ctx context.Context, arg InsertOrderParams) (int64, error) {
 	result, err := q.db.Exec(ctx, insertOrder,
 		arg.Key,

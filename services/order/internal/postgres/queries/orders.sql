@@ -1,16 +1,16 @@
 -- name: InsertOrder :execrows
--- Order, lines, announcement and, with a key, what is to be answered when the
--- member asks again, in one statement: one round trip, and all or nothing without
--- an explicit transaction. The foreign keys are checked at its end; the arrays
--- are read in step, one line each. It sends no notification: NOTIFY takes a lock
--- over the whole database until the commit is on disk, so that orders would be
+-- Keeps the order, its lines, its event and, with a key, its receipt in one
+-- statement: one round trip, all or nothing, without an explicit transaction.
+-- Foreign keys are checked at the end of the statement; unnest reads the arrays in
+-- step, one line each. The statement sends no notification: NOTIFY takes a lock
+-- over the whole database until the commit is on disk, so orders would be
 -- committed one at a time.
 --
--- The primary key of idempotency_key is what keeps a second order out: a row that
--- is there fails the statement. Waiting for another transaction that writes the
--- same key would be the other way to find out; the lock spares that. It is freed
--- after the row can be seen, so who gets it late still fails on the row. Two keys
--- of one hash would only be asked to try again. No row: the key is in work.
+-- The primary key of idempotency_key prevents a second order: an existing row fails
+-- the statement. The advisory lock spares the wait for a transaction that is
+-- writing the same key. The lock is released after its row is visible, so a late
+-- holder still fails on the row. Two keys with the same hash only cost a retry.
+-- No row in the result means that the key is in use.
 WITH turn AS MATERIALIZED (
     SELECT CASE WHEN sqlc.narg('key')::text IS NULL THEN true
            ELSE pg_try_advisory_xact_lock(hashtextextended(@member_id::text || ' ' || sqlc.narg('key')::text, 0)) END AS mine
@@ -36,15 +36,15 @@ WITH turn AS MATERIALIZED (
 )
 SELECT FROM turn WHERE mine;
 
--- name: GetAnswer :one
+-- name: GetReceipt :one
 SELECT fingerprint, status, content_type, location, body
 FROM idempotency_key
 WHERE member_id = @member_id AND key = @key;
 
--- name: ForgetAnswers :one
--- Deletes some answers whose time is over, the oldest first; none while another
--- replica does. The function does it as the owner: row security hides from this
--- role what is not of the member that is set, and here none is.
+-- name: DeleteReceipts :one
+-- Deletes expired receipts, oldest first, unless another replica is deleting. The
+-- function runs as the owner: this role sees only the rows of the member that is
+-- set, and here none is.
 SELECT CASE WHEN pg_try_advisory_xact_lock(@lock::bigint)
        THEN forget_answers(make_interval(secs => @ttl_seconds::float8), @at_most::int)
        ELSE 0 END::bigint AS forgotten;

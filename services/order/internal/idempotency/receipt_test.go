@@ -1,14 +1,15 @@
-package order_test
+package idempotency_test
 
 import (
 	"fmt"
 	"testing"
 
 	"example.com/pizza/pkg/money"
+	"example.com/pizza/services/order/internal/idempotency"
 	"example.com/pizza/services/order/internal/order"
 )
 
-// Orders that say the same have one fingerprint, all others another one.
+// Equal orders have the same fingerprint, and different orders have different ones.
 func TestFingerprint(t *testing.T) {
 	t.Parallel()
 	amount := func(s string) *money.Amount {
@@ -22,9 +23,9 @@ func TestFingerprint(t *testing.T) {
 		change(&n)
 		return n
 	}
-	fingerprint := func(t *testing.T, change func(*order.NewOrder)) order.Fingerprint {
+	fingerprint := func(t *testing.T, change func(*order.NewOrder)) idempotency.Fingerprint {
 		t.Helper()
-		f, err := sample(change).Fingerprint()
+		f, err := idempotency.FingerprintOf(sample(change))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -32,19 +33,18 @@ func TestFingerprint(t *testing.T) {
 	}
 	first := fingerprint(t, func(*order.NewOrder) {})
 	for name, change := range map[string]func(*order.NewOrder){
-		"key":                func(n *order.NewOrder) { n.Key = "k" },
 		"spelling_of_amount": func(n *order.NewOrder) { n.ExpectedTotal = amount("20.50") },
 	} {
 		if fingerprint(t, change) != first {
 			t.Errorf("%s makes it another order", name)
 		}
 	}
-	// Answers outlive a release: to change this value is to answer 422 to those
-	// who repeat an order over the roll-out.
+	// Receipts outlive a release: a change of this value answers 422 to clients that
+	// repeat an order during the roll-out.
 	if got, want := fmt.Sprintf("%x", first), "3b28fcf6e3c4a563d3efbb3b835859995a3b4e87f74a8b2120c0fe6f12f72a45"; got != want {
 		t.Errorf("the fingerprint is %s, was %s", got, want)
 	}
-	seen := map[order.Fingerprint]string{first: "the first"}
+	seen := map[idempotency.Fingerprint]string{first: "the first"}
 	for name, change := range map[string]func(*order.NewOrder){
 		"branch":         func(n *order.NewOrder) { n.BranchID = "c" },
 		"no_total":       func(n *order.NewOrder) { n.ExpectedTotal = nil },
@@ -65,3 +65,5 @@ func TestFingerprint(t *testing.T) {
 		seen[f] = name
 	}
 }
+
+func quantity(n int) *int { return &n }

@@ -1,4 +1,4 @@
-package order
+package httpapi
 
 import (
 	"context"
@@ -11,26 +11,25 @@ import (
 // maxTurnWait is the longest wait of a read for other reads of the same member.
 const maxTurnWait = time.Second
 
-// turns lets each member read one thing at a time. The others wait outside of the
-// gate, so that all that a member can do there is to take one place. The zero
-// value is ready to use.
+// turns lets each member read one thing at a time. Further reads wait outside the
+// gate, so a member takes at most one place there. The zero value is ready to use.
 type turns struct {
 	mu sync.Mutex
-	of map[string]*turn // the members that read now
+	of map[string]*turn // by member; only members with reads
 }
 
 type turn struct {
-	room  chan struct{} // holds the one that reads
-	users int           // that read or wait
+	slot  chan struct{} // full while a read is running
+	users int           // reads that run or wait
 }
 
-// take waits for the member's turn; release must be called when the read is done.
-// It returns RateLimited if the member's other reads take too long.
+// take waits for the member's turn, which lasts until release is called. It returns
+// RateLimited if the member's other reads take too long.
 func (t *turns) take(ctx context.Context, memberID string) (release func(), err error) {
 	t.mu.Lock()
 	own := t.of[memberID]
 	if own == nil {
-		own = &turn{room: make(chan struct{}, 1)}
+		own = &turn{slot: make(chan struct{}, 1)}
 		if t.of == nil {
 			t.of = map[string]*turn{}
 		}
@@ -49,8 +48,8 @@ func (t *turns) take(ctx context.Context, memberID string) (release func(), err 
 	patience, cancel := context.WithTimeout(ctx, maxTurnWait)
 	defer cancel()
 	select {
-	case own.room <- struct{}{}:
-		return func() { <-own.room; leave() }, nil
+	case own.slot <- struct{}{}:
+		return func() { <-own.slot; leave() }, nil
 	case <-patience.Done():
 		leave()
 		return nil, fault.Wrap(patience.Err(), fault.RateLimited, "too many requests at the same time; try again").Retry(maxTurnWait)
