@@ -41,7 +41,7 @@ func order() Dashboard {
 			{Title: "Breaker", Unit: "short", About: "0 closed, 1 half-open, 2 open.", Queries: []Query{{"menu_client_breaker_state" + of("order", ""), "{{instance}}"}}},
 			{Title: "Calls by outcome", Unit: "reqps", Queries: []Query{{per("outcome", "menu_client_call_duration_seconds_count"+of("order", "")), "{{outcome}}"}}},
 			{Title: "Retries", Unit: "reqps", Queries: []Query{{
-				"clamp_min(sum(rate(menu_client_attempts_total" + of("order", "") + "[$__rate_interval])) - sum(rate(menu_client_call_duration_seconds_count" + of("order", `, outcome!~"open|full"`) + "[$__rate_interval])), 0)", "retries",
+				"clamp_min(sum(rate(menu_client_attempts_total" + of("order", "") + "[$__rate_interval])) - sum(rate(menu_client_call_duration_seconds_count" + of("order", `, outcome!="open"`) + "[$__rate_interval])), 0)", "retries",
 			}}},
 			{Title: "Duration", Unit: "s", Queries: []Query{{quantile("0.95", "operation", "menu_client_call_duration_seconds", of("order", "")), "0.95 {{operation}}"}}},
 		}},

@@ -40,10 +40,5 @@ func (c Config) Validate() error {
 	if c.HTTP.RequestTimeout > 0 && c.Admission.Wait >= c.HTTP.RequestTimeout {
 		bad = append(bad, errors.New("ORDER_QUEUE_WAIT must be shorter than REQUEST_TIMEOUT"))
 	}
-	if c.HTTP.RequestTimeout > 0 && c.Menu.AttemptTimeout >= c.HTTP.RequestTimeout {
-		// Every request would end before menu's time-out, so the breaker would never
-		// open.
-		bad = append(bad, errors.New("MENU_ATTEMPT_TIMEOUT must be shorter than REQUEST_TIMEOUT"))
-	}
 	return errors.Join(bad...)
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"sync"
 	"time"
 
 	"example.com/pizza/pkg/admission"
@@ -132,23 +131,12 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		httpapi.Bounds{Gate: admission.New("order_read", reading, log, registry), Limit: counts.Limit("order_read", "member", c.Limits.Read)},
 		registry)
 	a.Server = server.New(c.HTTP, log, health.New(pg.SchemaCheck(pool, "schema_version_order", SchemaVersion)), registry, traces)
-	if err := handler.Register(a.Server, keys.Keys); err != nil {
+	if err := handler.Mount(a.Server, keys.Keys); err != nil {
 		return nil, err
 	}
 	cleaner := idempotency.NewCleaner(store, c.Idempotency, log, registry)
-	a.run(ctx, quotes.Run, cleaner.Run, keys.Run, publisher.Run)
+	a.closers.Add(server.Background(ctx, quotes.Run, cleaner.Run, keys.Run, publisher.Run))
 	return a, nil
-}
-
-// run starts the background work, which ends with Close: a draining service still
-// answers.
-func (a *App) run(ctx context.Context, all ...func(context.Context)) {
-	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var running sync.WaitGroup
-	for _, work := range all {
-		running.Go(func() { work(ctx) })
-	}
-	a.closers.Add(func() { stop(); running.Wait() })
 }
 
 // Close ends the background work and closes all connections.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
@@ -68,7 +69,7 @@ func TestPlacedOrdersArePublished(t *testing.T) {
 				server.Stop()
 			}
 			s := startWith(t, app.Config{
-				DB: pgtest.Config(t, db.URL("order_svc")), Menu: menuclient.Config{BaseURL: startMenu(t, db)}, Events: c,
+				DB: pgtest.Config(t, db.URL("order_svc")), Menu: menuclient.Config{BaseURL: startMenu(t, db), Timeout: 2 * time.Second}, Events: c,
 			})
 			bearer := s.as(t, "kim")
 			place := func() string {

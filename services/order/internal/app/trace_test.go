@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
@@ -59,7 +60,7 @@ func TestTraceOfAnOrder(t *testing.T) {
 			menu := startMenu(t, db, "OTEL_EXPORTER_OTLP_ENDPOINT="+collector.GRPC, "OTEL_EXPORTER_OTLP_PROTOCOL=grpc", "OTEL_BSP_SCHEDULE_DELAY=50",
 				"SERVICE_VERSION=v1", "ENVIRONMENT=test")
 			s := startWith(t, app.Config{
-				DB: pgtest.Config(t, db.URL("order_svc")), Menu: menuclient.Config{BaseURL: menu}, Events: c,
+				DB: pgtest.Config(t, db.URL("order_svc")), Menu: menuclient.Config{BaseURL: menu, Timeout: 2 * time.Second}, Events: c,
 				Log: logging.Config{Version: "v2", Environment: "test"}, Traces: telemetry.Config{Endpoint: collector.HTTP, DelayMS: 50},
 			})
 			const body = `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":2}]}`

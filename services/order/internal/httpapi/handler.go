@@ -54,9 +54,9 @@ func New(service *order.Service, store Store, orders, reads Bounds, registry pro
 	}
 }
 
-// Register puts the operations on the server's ports. keys verifies the tokens of
+// Mount puts the operations on the server's ports. keys verifies the tokens of
 // operations that need a member.
-func (h *Handler) Register(s *server.Server, keys *token.Keys) error {
+func (h *Handler) Mount(s *server.Server, keys *token.Keys) error {
 	tokens := newTokens(keys, time.Now)
 	member := []echo.MiddlewareFunc{ratelimit.Announce, server.RequireToken(tokens.check), tokens.refuse(h.store)}
 	api.RegisterHandlersWithOptions(s.Router(), api.NewStrictHandler(h, nil), api.RegisterHandlersOptions{

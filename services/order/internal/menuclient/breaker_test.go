@@ -13,7 +13,10 @@ import (
 )
 
 // strict is a breaker that opens at the first failure that counts.
-var strict = menuclient.Config{FailureRatio: 0.01, MinRequests: 1, OpenFor: time.Hour, Window: time.Hour, Probes: 1}
+var (
+	strict = menuclient.Config{FailureRatio: 0.01, MinRequests: 1, OpenFor: time.Hour}
+	steady = menuclient.Policy{Window: time.Hour, Probes: 1}
+)
 
 // What says nothing about menu does not open the breaker.
 func TestWhatDoesNotCount(t *testing.T) {
@@ -35,7 +38,7 @@ func TestWhatDoesNotCount(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := ask(t, strict, test.catalog)
+			a := ask(t, strict, steady, test.catalog)
 			for range 3 {
 				ctx, cancel := test.caller(t.Context())
 				mustBeAway(t, a.catalog(ctx))
@@ -64,7 +67,7 @@ func TestBreakerOpensAtTheRatio(t *testing.T) {
 	var bad atomic.Bool
 	c := strict
 	c.FailureRatio, c.MinRequests = 0.5, 4
-	a := ask(t, c, func(w http.ResponseWriter, r *http.Request) {
+	a := ask(t, c, steady, func(w http.ResponseWriter, r *http.Request) {
 		if bad.Load() {
 			answer(500)(w, r)
 			return
@@ -103,7 +106,7 @@ func TestBreakerCloses(t *testing.T) {
 	bad.Store(true)
 	c := strict
 	c.OpenFor = time.Millisecond
-	a := ask(t, c, func(w http.ResponseWriter, r *http.Request) {
+	a := ask(t, c, steady, func(w http.ResponseWriter, r *http.Request) {
 		if bad.Load() {
 			answer(500)(w, r)
 			return

@@ -13,23 +13,23 @@ import (
 	"example.com/pizza/services/order/internal/order"
 )
 
-// Catalog returns everything that prices are made of, with every change that was
-// committed before the call: held itself if nothing has changed since. held may be
-// nil. It returns Unavailable when menu does not answer.
+// Catalog returns menu's whole catalog, including every change that was committed
+// before the call, or held itself if nothing has changed. held may be nil. It
+// returns Unavailable if menu does not answer.
 func (c *Client) Catalog(ctx context.Context, held *order.Catalog) (*order.Catalog, error) {
 	var known menuapi.GetCatalogParams
 	if held != nil && held.Tag != "" {
 		known.IfNoneMatch = &held.Tag
 	}
 	var latest *order.Catalog
-	err := c.guard.call(ctx, "catalog", func(ctx context.Context) error {
+	err := c.caller.call(ctx, "catalog", func(ctx context.Context) error {
 		resp, err := c.menu.GetCatalog(ctx, &known)
 		if err != nil {
-			return broken(ctx, err)
+			return connectionFailure(ctx, err)
 		}
 		body, err := readAll(resp)
 		if err != nil {
-			return broken(ctx, err)
+			return connectionFailure(ctx, err)
 		}
 		resp.Body = io.NopCloser(bytes.NewReader(body))
 		switch {
@@ -37,7 +37,7 @@ func (c *Client) Catalog(ctx context.Context, held *order.Catalog) (*order.Catal
 			latest = held
 			return nil
 		case resp.StatusCode != http.StatusOK:
-			return refusal(resp.StatusCode, problem.Read(resp))
+			return errorAnswer(resp.StatusCode, problem.Read(resp))
 		case len(body) > maxAnswer:
 			return &failure{outcome: unreadable, err: fmt.Errorf("menu's answer is over %d bytes", maxAnswer)}
 		}
@@ -52,7 +52,7 @@ func (c *Client) Catalog(ctx context.Context, held *order.Catalog) (*order.Catal
 	return latest, nil
 }
 
-// read reads an answer with status 200, whose body is in memory.
+// read decodes an answer with status 200 whose body is in memory.
 func read(resp *http.Response) (*order.Catalog, error) {
 	answer, err := menuapi.ParseGetCatalogResponse(resp)
 	if err != nil {
@@ -69,9 +69,8 @@ func read(resp *http.Response) (*order.Catalog, error) {
 	return c, nil
 }
 
-// catalog returns an error where anything is missing: a pizza without a price
-// must not become one for nothing, nor an answer that means something else a
-// menu without pizzas.
+// catalog converts the answer, and fails if anything is missing: a pizza without a
+// price must not become free, and another document must not become an empty menu.
 func catalog(list menuapi.Catalog) (*order.Catalog, error) {
 	if list.CatalogVersion == nil || list.Pizzas == nil || list.PizzaNms == nil {
 		return nil, errors.New("version, pizzas or names are missing")

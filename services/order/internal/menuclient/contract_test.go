@@ -53,7 +53,7 @@ func TestContract(t *testing.T) {
 
 func client(t *testing.T, url string) *menuclient.Client {
 	t.Helper()
-	c := menuclient.Config{BaseURL: url, Timeout: time.Minute, Concurrency: 1, Attempts: 1}
+	c := menuclient.Config{BaseURL: url, Timeout: time.Minute}
 	made, err := menuclient.New(c, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)

@@ -1,19 +1,12 @@
-// Package menuclient asks the menu service, over REST with the client that is
-// generated from menu's document.
+// Package menuclient reads the catalog of the menu service over REST, with the
+// client that is generated from menu's OpenAPI document.
 //
-// Every call goes through one guard, from outside to inside:
+// Each call has a time-out around a circuit breaker around up to three attempts:
+// the breaker judges what a caller gets, not every failed attempt. Clients that go
+// away and 4xx answers say nothing about menu's health and do not count.
 //
-//	budget     MENU_TIMEOUT, or what the request has left
-//	bulkhead   at most MENU_CONCURRENCY calls at the same time
-//	breaker    fails at once while most calls of late have failed
-//	attempts   each within MENU_ATTEMPT_TIMEOUT, with jittered pauses
-//
-// The attempts are inside the breaker: it judges what a caller got, not every
-// stumble on the way. Callers that go away, answers that blame the request
-// (4xx), and calls that found no place say nothing about menu, and do not count.
-//
-// Whatever goes wrong, the error is a fault.Unavailable with a Retry-After:
-// menu is away, and the caller may do without it if it can.
+// Every error is fault.Unavailable with a Retry-After: menu is away, and the caller
+// can use the catalog that it has.
 package menuclient
 
 import (
@@ -33,25 +26,27 @@ import (
 )
 
 const (
-	retryAfter  = 2 * time.Second // what a member is told, where nothing better is known
+	retryAfter  = 2 * time.Second // for members, if menu names none
 	maxAnswer   = 4 << 20         // bytes; a catalog of ten thousand pizzas is under 2 MiB
-	idleTimeout = time.Minute     // shorter than the server's, so that we close a connection and not it
+	idleTimeout = time.Minute     // shorter than the server's, so that the client closes first
 )
 
 // Client reads the catalog of menu.
 type Client struct {
 	menu      *menuapi.Client
 	transport *http.Transport
-	guard     *guard
+	caller    *caller
 }
 
-// New returns a client, with its metrics in registry. It does not call menu yet.
+// New returns a client with its metrics in registry. It does not call menu yet.
 func New(c Config, log *slog.Logger, registry prometheus.Registerer) (*Client, error) {
-	transport := &http.Transport{ // no proxy: menu is a neighbour
-		DialContext:         (&net.Dialer{Timeout: c.AttemptTimeout}).DialContext,
-		TLSHandshakeTimeout: c.AttemptTimeout,
-		MaxIdleConns:        c.Concurrency,
-		MaxIdleConnsPerHost: c.Concurrency, // so that a place never costs a handshake
+	return newClient(c, newPolicy(c.Timeout), log, registry)
+}
+
+func newClient(c Config, p policy, log *slog.Logger, registry prometheus.Registerer) (*Client, error) {
+	transport := &http.Transport{ // no proxy: menu is in the same network
+		DialContext:         (&net.Dialer{Timeout: p.attemptTimeout}).DialContext,
+		TLSHandshakeTimeout: p.attemptTimeout,
 		IdleConnTimeout:     idleTimeout,
 	}
 	client := &http.Client{Transport: telemetry.Transport(transport)}
@@ -59,23 +54,23 @@ func New(c Config, log *slog.Logger, registry prometheus.Registerer) (*Client, e
 	if err != nil {
 		return nil, fmt.Errorf("menu client: %w", err)
 	}
-	g := newGuard(c, log, newMetrics(registry), transport.CloseIdleConnections)
-	watch(registry, g.breaker)
-	return &Client{menu: menu, transport: transport, guard: g}, nil
+	calls := newCaller(c, p, log, newMetrics(registry), transport.CloseIdleConnections)
+	exportState(registry, calls.breaker)
+	return &Client{menu: menu, transport: transport, caller: calls}, nil
 }
 
-// Close gives the connections back.
+// Close closes idle connections.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
-// readAll reads a body to its end, so that its connection can be used again,
-// or to one byte more than it may have.
+// readAll reads a body to its end, so that its connection is reused, or to one byte
+// beyond the limit.
 func readAll(resp *http.Response) ([]byte, error) {
-	defer resp.Body.Close() //nolint:errcheck // nothing is lost when a body that was read cannot be closed
+	defer resp.Body.Close() //nolint:errcheck // the body was read
 	return io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 }
 
-// away is what a member sees whenever menu gave no answer: neither menu's own
-// words, nor whether it was menu or our request that was wrong.
+// away returns the fault that a member sees if menu did not answer. It hides
+// menu's own texts, and whether menu or the request was at fault.
 func away(err error) error {
 	after := retryAfter
 	var f *failure

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -37,7 +36,7 @@ type asked struct {
 
 // ask returns a client of a menu that answers with catalog. c holds what is
 // special; the rest is such that time decides nothing.
-func ask(t *testing.T, c menuclient.Config, catalog http.HandlerFunc) *asked {
+func ask(t *testing.T, c menuclient.Config, p menuclient.Policy, catalog http.HandlerFunc) *asked {
 	t.Helper()
 	a := &asked{registry: prometheus.NewRegistry()}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -52,11 +51,8 @@ func ask(t *testing.T, c menuclient.Config, catalog http.HandlerFunc) *asked {
 	}
 	server.Start()
 	t.Cleanup(server.Close)
-	c.BaseURL, c.Timeout, c.Backoff = server.URL, time.Minute, time.Millisecond
-	if c.Concurrency == 0 {
-		c.Concurrency = 8
-	}
-	client, err := menuclient.New(c, slog.New(slog.NewTextHandler(&a.log, nil)), a.registry)
+	c.BaseURL, c.Timeout = server.URL, time.Minute
+	client, err := menuclient.NewWithPolicy(c, p, slog.New(slog.NewTextHandler(&a.log, nil)), a.registry)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +146,7 @@ func TestAttempts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := ask(t, menuclient.Config{Attempts: 3}, test.catalog)
+			a := ask(t, menuclient.Config{}, menuclient.Policy{Attempts: 3}, test.catalog)
 			mustBeAway(t, a.catalog(t.Context()))
 			if n := a.calls.Load(); n != test.attempts {
 				t.Errorf("menu was asked %d times, want %d", n, test.attempts)
@@ -169,7 +165,7 @@ func TestAttempts(t *testing.T) {
 func TestUnchanged(t *testing.T) {
 	t.Parallel()
 	const tag = `"a tag"`
-	a := ask(t, menuclient.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	a := ask(t, menuclient.Config{}, menuclient.Policy{}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", tag)
 		if r.Header.Get("If-None-Match") == tag {
 			w.WriteHeader(http.StatusNotModified)
@@ -198,7 +194,7 @@ func TestUnchanged(t *testing.T) {
 func TestSecondAttemptHelps(t *testing.T) {
 	t.Parallel()
 	var a *asked
-	a = ask(t, menuclient.Config{Attempts: 2}, func(w http.ResponseWriter, r *http.Request) {
+	a = ask(t, menuclient.Config{}, menuclient.Policy{Attempts: 2}, func(w http.ResponseWriter, r *http.Request) {
 		if a.calls.Load() == 1 {
 			answer(503)(w, r)
 			return
@@ -216,7 +212,7 @@ func TestSecondAttemptHelps(t *testing.T) {
 // An attempt ends at its own time-out, and the next has time of its own.
 func TestAttemptTimesOut(t *testing.T) {
 	t.Parallel()
-	a := ask(t, menuclient.Config{Attempts: 2, AttemptTimeout: 20 * time.Millisecond}, func(_ http.ResponseWriter, r *http.Request) {
+	a := ask(t, menuclient.Config{}, menuclient.Policy{Attempts: 2, AttemptTimeout: 20 * time.Millisecond}, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = r.Body.Read(make([]byte, 1<<10)) // net/http notices that a caller hangs up only after the body
 		<-r.Context().Done()
 	})
@@ -229,7 +225,7 @@ func TestAttemptTimesOut(t *testing.T) {
 // The fault that menu reports reaches the log, and its Retry-After the member.
 func TestFaultSurvivesTheHop(t *testing.T) {
 	t.Parallel()
-	a := ask(t, menuclient.Config{}, answer(503, "Retry-After", "30"))
+	a := ask(t, menuclient.Config{}, menuclient.Policy{}, answer(503, "Retry-After", "30"))
 	f := told(t, a.catalog(t.Context()))
 	if f.RetryAfter != 30*time.Second {
 		t.Errorf("told to come back after %s", f.RetryAfter)
@@ -244,7 +240,7 @@ func TestFaultSurvivesTheHop(t *testing.T) {
 func TestConnectionIsReused(t *testing.T) {
 	t.Parallel()
 	var a *asked
-	a = ask(t, menuclient.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	a = ask(t, menuclient.Config{}, menuclient.Policy{}, func(w http.ResponseWriter, r *http.Request) {
 		if a.calls.Load()%2 == 0 {
 			answer(500)(w, r)
 			return
@@ -256,40 +252,5 @@ func TestConnectionIsReused(t *testing.T) {
 	}
 	if n := a.connections.Load(); a.calls.Load() != 10 || n != 1 {
 		t.Errorf("%d connections for %d calls", n, a.calls.Load())
-	}
-}
-
-// When all places are taken, one more is refused, and nobody blames menu.
-func TestBulkhead(t *testing.T) {
-	t.Parallel()
-	const places = 3
-	arrived, release := make(chan struct{}), make(chan struct{})
-	a := ask(t, menuclient.Config{Concurrency: places, FailureRatio: 0.01}, func(w http.ResponseWriter, _ *http.Request) {
-		arrived <- struct{}{}
-		<-release
-		_, _ = w.Write([]byte(fine))
-	})
-	var calls sync.WaitGroup
-	for range places {
-		calls.Go(func() {
-			if err := a.catalog(t.Context()); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	for range places {
-		<-arrived
-	}
-	if n := a.metric(t, "menu_client_calls_in_flight"); n != places {
-		t.Errorf("%v calls in flight", n)
-	}
-	mustBeAway(t, a.catalog(t.Context()))
-	close(release)
-	calls.Wait()
-	if n, state := a.metric(t, "menu_client_call_duration_seconds", "outcome", "full"), a.metric(t, "menu_client_breaker_state"); n != 1 || state != 0 {
-		t.Errorf("%v refusals, breaker %v", n, state)
-	}
-	if n := a.metric(t, "menu_client_calls_in_flight"); n != 0 {
-		t.Errorf("%v calls in flight in the end", n)
 	}
 }

@@ -10,13 +10,11 @@ import (
 	"example.com/pizza/pkg/metric"
 )
 
-// metrics are the numbers of the calls to menu. Operations are those of this
-// client, outcomes the constants of this package.
+// metrics are those of the calls to menu, by operation of this client and outcome.
 type metrics struct {
 	attempts    *prometheus.CounterVec
 	duration    *prometheus.HistogramVec
 	transitions *prometheus.CounterVec
-	inFlight    prometheus.Gauge
 }
 
 func newMetrics(registry prometheus.Registerer) *metrics {
@@ -32,25 +30,22 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		transitions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "menu_client_breaker_transitions_total", Help: "Changes of the breaker, by the state that it changed to.",
 		}, []string{"to"}),
-		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "menu_client_calls_in_flight", Help: "Calls to menu in work: the places of MENU_CONCURRENCY that are taken.",
-		}),
 	}
 	for _, s := range []gobreaker.State{gobreaker.StateClosed, gobreaker.StateHalfOpen, gobreaker.StateOpen} {
-		m.transitions.WithLabelValues(s.String()) // so that the first one is an increase
+		m.transitions.WithLabelValues(s.String()) // from the start, so that the first one is an increase
 	}
-	registry.MustRegister(m.attempts, m.duration, m.transitions, m.inFlight)
+	registry.MustRegister(m.attempts, m.duration, m.transitions)
 	return m
 }
 
-// watch shows the state of a breaker.
-func watch(registry prometheus.Registerer, breaker *gobreaker.CircuitBreaker[struct{}]) {
+// exportState exports the state of the breaker.
+func exportState(registry prometheus.Registerer, breaker *gobreaker.CircuitBreaker[struct{}]) {
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "menu_client_breaker_state", Help: "The breaker before menu: 0 closed, 1 half-open, 2 open.",
 	}, func() float64 { return float64(breaker.State()) }))
 }
 
-// called counts a call that has ended.
-func (m *metrics) called(ctx context.Context, operation string, o outcome, took time.Duration) {
+// observeCall records a call that has ended.
+func (m *metrics) observeCall(ctx context.Context, operation string, o outcome, took time.Duration) {
 	metric.Observe(ctx, m.duration.WithLabelValues(operation, string(o)), took)
 }

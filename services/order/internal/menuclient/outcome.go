@@ -10,7 +10,7 @@ import (
 	"example.com/pizza/pkg/fault"
 )
 
-// outcome is what one attempt, or one call, came to; a label of the metrics.
+// outcome is the result of an attempt or a call, and a label of the metrics.
 type outcome string
 
 const (
@@ -18,25 +18,24 @@ const (
 	timedOut   outcome = "timeout"      // no whole answer within the time-out
 	lost       outcome = "connection"   // no connection, or it broke
 	failed     outcome = "server_error" // 5xx
-	refused    outcome = "refused"      // 4xx: our own request is wrong, and menu well
-	unreadable outcome = "unreadable"   // an answer that the contract does not know
-	cancelled  outcome = "cancelled"    // the caller went away
-	cutShort   outcome = "cut_short"    // the caller's own deadline came before menu's time was up
-	full       outcome = "full"         // no place became free in time
-	open       outcome = "open"         // the breaker let nobody through
+	refused    outcome = "refused"      // 4xx: the request is wrong, and menu is well
+	unreadable outcome = "unreadable"   // an answer that the contract does not have
+	canceled   outcome = "cancelled"    // the client went away
+	cutShort   outcome = "cut_short"    // the caller's own deadline came before menu's time-out
+	open       outcome = "open"         // the circuit breaker is open
 )
 
 // failure is an attempt, or a call, without a usable answer.
 type failure struct {
 	outcome    outcome
-	retryAfter time.Duration // what menu asked for; 0 is nothing
+	retryAfter time.Duration // requested by menu; 0 is none
 	err        error
 }
 
 func (f *failure) Error() string { return string(f.outcome) + ": " + f.err.Error() }
 func (f *failure) Unwrap() error { return f.err }
 
-// outcomeOf gives a name to how a call ended.
+// outcomeOf returns the outcome of a call or an attempt.
 func outcomeOf(err error) outcome {
 	var f *failure
 	switch {
@@ -49,31 +48,32 @@ func outcomeOf(err error) outcome {
 	}
 }
 
-// repeatable is true where a further attempt may help. Every operation of this
-// client only reads, so none is unsafe to repeat.
-func (o outcome) repeatable() bool { return o == timedOut || o == lost || o == failed }
+// isRetryable reports whether another attempt can help. All operations of this
+// client only read, so all are safe to retry.
+func (o outcome) isRetryable() bool { return o == timedOut || o == lost || o == failed }
 
-// silent is true for an outcome that says nothing about the health of menu.
-func (o outcome) silent() bool { return o == cancelled || o == cutShort || o == refused }
+// isVerdict reports whether the outcome says something about the health of menu.
+func (o outcome) isVerdict() bool { return o != canceled && o != cutShort && o != refused }
 
-// Causes of the two time-outs, to tell them from the caller's own deadline.
+// The causes of time-outs, which distinguish them from the caller's own deadline.
 var (
-	errAttemptTime = errors.New("no answer within MENU_ATTEMPT_TIMEOUT")
-	errBudget      = errors.New("no answer within MENU_TIMEOUT")
+	errAttemptTimeout = errors.New("no answer within the time of one attempt")
+	errCallTimeout    = errors.New("no answer within MENU_TIMEOUT")
 )
 
-// broken is an attempt during which the connection failed, or the time ended.
-func broken(ctx context.Context, err error) *failure {
+// connectionFailure returns the failure of an attempt whose connection broke or
+// whose time ran out.
+func connectionFailure(ctx context.Context, err error) *failure {
 	cause := context.Cause(ctx)
 	switch {
 	case cause == nil && isTimeout(err):
-		return &failure{outcome: timedOut, err: err} // the dialer's own, at the same moment
+		return &failure{outcome: timedOut, err: err} // the dialer's own time-out
 	case cause == nil:
 		return &failure{outcome: lost, err: err}
-	case errors.Is(cause, errAttemptTime), errors.Is(cause, errBudget):
+	case errors.Is(cause, errAttemptTimeout), errors.Is(cause, errCallTimeout):
 		return &failure{outcome: timedOut, err: errors.Join(cause, err)}
 	case errors.Is(ctx.Err(), context.Canceled):
-		return &failure{outcome: cancelled, err: err}
+		return &failure{outcome: canceled, err: err}
 	default:
 		return &failure{outcome: cutShort, err: err}
 	}
@@ -84,9 +84,9 @@ func isTimeout(err error) bool {
 	return errors.As(err, &n) && n.Timeout()
 }
 
-// refusal is an attempt that was answered with an error. The fault that menu
-// reported is kept as the cause.
-func refusal(status int, reported error) *failure {
+// errorAnswer returns the failure of an attempt that was answered with an error
+// status. The fault that menu reported stays in its chain.
+func errorAnswer(status int, reported error) *failure {
 	f := &failure{outcome: unreadable, err: reported}
 	switch {
 	case status >= http.StatusInternalServerError:
