@@ -16,15 +16,15 @@ const (
 	keyLength    = 32 // bytes
 )
 
-// The bounds of a stored hash. A row that asks for more, by accident or to eat
-// our memory, is not computed. They hold the recommendation of RFC 9106 for
-// little memory (64 MiB, 3 passes, 4 threads) with room to spare.
+// The bounds of a stored hash. A row that asks for more, by accident or to exhaust
+// memory, is not computed. They exceed the recommendation of RFC 9106 for little
+// memory (64 MiB, 3 passes, 4 threads).
 const (
 	maxMemory  = 64 << 10 // KiB
 	maxPasses  = 10
 	maxThreads = 8
-	minSalt    = 8  // bytes, the least of RFC 9106
-	minKey     = 16 // bytes; 4 would be allowed, and could be guessed
+	minSalt    = 8  // bytes, the minimum of RFC 9106
+	minKey     = 16 // bytes; RFC 9106 allows 4, which could be guessed
 	maxEncoded = 64 // bytes of salt or key
 )
 
@@ -44,24 +44,11 @@ func (h argon2id) matches(password string) bool {
 	return subtle.ConstantTimeCompare(h.derive(password, len(h.key)), h.key) == 1
 }
 
-func (h argon2id) outdated(c Cost) bool {
+func (h argon2id) isOutdated(c Cost) bool {
 	return h.memory < c.Memory || h.passes < c.Passes || len(h.salt) < saltLength || len(h.key) < keyLength
 }
 
-func (h argon2id) work() Work { return Cost{h.memory, h.passes}.Work() }
-
-// filler is a hash that takes this work, in no more memory than the form that it
-// makes up for.
-func filler(w Work) argon2id {
-	return argon2id{memory: uint32(w.Blocks / uint64(w.Passes)), passes: w.Passes, threads: 1, salt: make([]byte, saltLength)} //nolint:gosec // at most maxMemory
-}
-
-// spendArgon2id does this work on nothing.
-func spendArgon2id(password string, w Work) {
-	if w.Blocks > 0 {
-		filler(w).derive(password, keyLength)
-	}
-}
+func (h argon2id) work() (string, uint64) { return Argon2id, Cost{h.memory, h.passes}.Work() }
 
 // String returns the PHC string: $argon2id$v=19$m=19456,t=2,p=1$salt$key
 func (h argon2id) String() string {
@@ -69,7 +56,7 @@ func (h argon2id) String() string {
 		base64.RawStdEncoding.EncodeToString(h.salt), base64.RawStdEncoding.EncodeToString(h.key))
 }
 
-// parseArgon2id reads what String writes, and nothing else. It returns
+// parseArgon2id reads the output of String, and nothing else. It returns
 // ErrUnreadable.
 func parseArgon2id(stored string) (argon2id, error) {
 	parts := strings.Split(strings.TrimPrefix(stored, argon2Prefix), "$")
@@ -91,7 +78,7 @@ func parseArgon2id(stored string) (argon2id, error) {
 	return argon2id{memory: m, passes: t, threads: uint8(p), salt: salt, key: key}, nil //nolint:gosec // at most maxThreads
 }
 
-// parameter reads a whole number from 1 to most, in its one usual spelling.
+// parameter reads an integer from 1 to most without leading zeros.
 func parameter(text, name string, most uint32) (uint32, bool) {
 	digits, named := strings.CutPrefix(text, name)
 	n, err := strconv.ParseUint(digits, 10, 32)
@@ -102,10 +89,10 @@ func parameter(text, name string, most uint32) (uint32, bool) {
 }
 
 // decode reads the unpadded base64 of the PHC string format.
-func decode(text string, least int) ([]byte, bool) {
+func decode(text string, minLength int) ([]byte, bool) {
 	if len(text) > base64.RawStdEncoding.EncodedLen(maxEncoded) || strings.ContainsAny(text, "\r\n") {
-		return nil, false // the decoder would skip line ends
+		return nil, false // the decoder skips line ends
 	}
 	b, err := base64.RawStdEncoding.Strict().DecodeString(text)
-	return b, err == nil && len(b) >= least
+	return b, err == nil && len(b) >= minLength
 }

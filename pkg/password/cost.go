@@ -5,18 +5,17 @@ import (
 	"fmt"
 )
 
-// Cost is that of new Argon2id hashes; they have one thread.
+// Cost is the cost of new Argon2id hashes, which use one thread.
 type Cost struct {
-	Memory uint32 `env:"PASSWORD_MEMORY_KIB" envDefault:"19456" rule:"min=7168,max=65536" doc:"Memory of one new Argon2id hash in KiB, at most 65536. When it rises, older hashes are replaced as their members log in; the same for all that hash"`
-	Passes uint32 `env:"PASSWORD_PASSES" envDefault:"2" rule:"min=1,max=10" doc:"Passes of a new Argon2id hash over its memory, at most 10. With fewer passes it needs more memory: the least are the pairs of OWASP, 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5"`
+	Memory uint32 `env:"PASSWORD_MEMORY_KIB" envDefault:"19456" rule:"min=7168,max=65536" doc:"Memory of a new Argon2id hash in KiB, at most 65536. When it rises, older hashes are replaced as their members log in. Must be equal for login and migrate"`
+	Passes uint32 `env:"PASSWORD_PASSES" envDefault:"2" rule:"min=1,max=10" doc:"Passes of a new Argon2id hash over its memory, at most 10. Fewer passes need more memory. The OWASP minimums are 47104 KiB with 1, 19456 with 2, 12288 with 3, 9216 with 4 and 7168 with 5"`
 }
 
-// Recommended is the choice of the OWASP Password Storage Cheat Sheet with
-// little memory and few passes: about 20 ms and 19 MiB. As a PHC string with
-// salt and key such a hash has 97 characters.
+// Recommended returns a choice of the OWASP Password Storage Cheat Sheet: 19 MiB
+// and about 20 ms. The PHC string of such a hash has 97 characters.
 func Recommended() Cost { return Cost{Memory: 19456, Passes: 2} }
 
-// leastMemory is what OWASP asks for at so many passes, in KiB.
+// leastMemory returns the OWASP minimum for a number of passes, in KiB.
 func leastMemory(passes uint32) uint32 {
 	switch passes {
 	case 1:
@@ -32,8 +31,8 @@ func leastMemory(passes uint32) uint32 {
 	}
 }
 
-// Validate reports a cost that is under every choice of OWASP's, or that stored
-// hashes may not have.
+// Validate reports a cost below the OWASP minimums or above the bounds of stored
+// hashes.
 func (c Cost) Validate() error {
 	var bad []error
 	if c.Passes < 1 || c.Passes > maxPasses {
@@ -45,7 +44,5 @@ func (c Cost) Validate() error {
 	return errors.Join(bad...)
 }
 
-// Work returns that of one new hash.
-func (c Cost) Work() Work {
-	return Work{Blocks: uint64(c.Memory) * uint64(c.Passes), Passes: c.Passes}
-}
+// Work returns the work of one hash, in KiB of memory times passes.
+func (c Cost) Work() uint64 { return uint64(c.Memory) * uint64(c.Passes) }

@@ -10,8 +10,7 @@ import (
 
 const (
 	djangoPrefix = "pbkdf2_sha256$"
-	// maxIterations bounds the time of a stored hash; Django 6.0 makes hashes
-	// of 1,200,000.
+	// maxIterations bounds the time of a stored hash. Django 6.0 uses 1,200,000.
 	maxIterations = 2_000_000
 )
 
@@ -28,16 +27,9 @@ func (h django) matches(password string) bool {
 	return err == nil && subtle.ConstantTimeCompare(key, h.key) == 1
 }
 
-func (django) outdated(Cost) bool { return true }
+func (django) isOutdated(Cost) bool { return true }
 
-func (h django) work() Work { return Work{Iterations: h.iterations} }
-
-// spendDjango does the work of so many iterations.
-func spendDjango(password string, iterations uint32) {
-	if iterations > 0 {
-		django{iterations: iterations, key: make([]byte, sha256.Size)}.matches(password)
-	}
-}
+func (h django) work() (string, uint64) { return PBKDF2, uint64(h.iterations) }
 
 // parseDjango returns ErrUnreadable.
 func parseDjango(stored string) (django, error) {

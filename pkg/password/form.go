@@ -7,34 +7,33 @@ import (
 	"strings"
 )
 
-// ErrUnreadable says that a stored value is a hash, but of a kind or cost that
-// is not read here.
-var ErrUnreadable = errors.New("the stored password is a hash that cannot be read")
+// ErrUnreadable is returned for a stored hash of an unsupported kind or cost.
+var ErrUnreadable = errors.New("the stored password hash has an unsupported kind or cost")
 
 // form is a stored password that can be checked.
 type form interface {
 	matches(password string) bool
-	outdated(c Cost) bool // c would make a better one
-	work() Work           // that matches does
+	isOutdated(c Cost) bool // reports whether c makes a better form
+	work() (string, uint64) // of matches, as in Run; 0 for none
 }
 
-// Kind is what a stored value is.
+// Kind is the kind of a stored value.
 type Kind string
 
 // The kinds of stored values.
 const (
-	Current    Kind = "argon2id"          // as it is made today
-	Weaker     Kind = "argon2id_outdated" // as it was made at a lower cost
+	Current    Kind = "argon2id"          // with at least the current cost
+	Weaker     Kind = "argon2id_outdated" // with a lower cost
 	Django     Kind = "django_pbkdf2"
 	ClearText  Kind = "clear_text"
-	Unreadable Kind = "unreadable" // a hash that no password opens here
-	None       Kind = "none"       // empty: no password at all
+	Unreadable Kind = "unreadable" // an unsupported hash, which no password matches
+	None       Kind = "none"       // empty: no password
 )
 
 // Kinds returns all kinds.
 func Kinds() []Kind { return []Kind{Current, Weaker, Django, ClearText, Unreadable, None} }
 
-// KindOf says what a stored value is, to whoever makes hashes of cost c.
+// KindOf returns the kind of a stored value where new hashes have cost c.
 func KindOf(stored string, c Cost) Kind {
 	f, err := parse(stored)
 	if err != nil {
@@ -42,7 +41,7 @@ func KindOf(stored string, c Cost) Kind {
 	}
 	switch f := f.(type) {
 	case argon2id:
-		if f.outdated(c) {
+		if f.isOutdated(c) {
 			return Weaker
 		}
 		return Current
@@ -70,10 +69,9 @@ func parse(stored string) (form, error) {
 	}
 }
 
-// isForeignHash tells the hashes that are not read here from clear text: by the
-// names of crypt(3) and PHC, and of Django's other hashers. Some clear text may
-// look the same; it is refused, because the contrary would let anyone log in
-// with a hash that leaked.
+// isForeignHash reports whether stored is an unsupported hash, by the prefixes of
+// crypt(3), PHC and Django's other hashers. Clear text that looks like one is
+// refused: accepting it would let anyone log in with a leaked hash.
 func isForeignHash(stored string) bool {
 	for _, prefix := range []string{
 		"$1$", "$2$", "$2a$", "$2b$", "$2x$", "$2y$", "$5$", "$6$", "$7$", "$y$", "$gy$", "$sha1$", "$scrypt$", "$pbkdf2", "$argon2",
@@ -86,7 +84,7 @@ func isForeignHash(stored string) bool {
 	return isUnusable(stored)
 }
 
-// isUnusable tells the mark of Django for a member who cannot log in by
+// isUnusable reports whether stored is Django's mark for a member without a usable
 // password: "!" and 40 letters and digits.
 func isUnusable(stored string) bool {
 	rest, marked := strings.CutPrefix(stored, "!")
@@ -101,24 +99,15 @@ func isUnusable(stored string) bool {
 	return true
 }
 
-// clearText is a password as old systems kept it. The empty one is nobody's.
+// clearText is a password as old systems stored it. The empty one matches nothing.
 type clearText string
 
 func (c clearText) matches(password string) bool {
-	// Digests are compared, so that the time does not tell the length.
+	// Digests are compared, so that the time does not reveal the length.
 	stored, given := sha256.Sum256([]byte(c)), sha256.Sum256([]byte(password))
 	return subtle.ConstantTimeCompare(stored[:], given[:]) == 1 && c != ""
 }
 
-func (clearText) outdated(Cost) bool { return true }
+func (clearText) isOutdated(Cost) bool { return true }
 
-func (clearText) work() Work { return Work{} }
-
-// nothing is the form of no password.
-type nothing struct{}
-
-func (nothing) matches(string) bool { return false }
-
-func (nothing) outdated(Cost) bool { return false }
-
-func (nothing) work() Work { return Work{} }
+func (clearText) work() (string, uint64) { return "", 0 }

@@ -1,5 +1,10 @@
 package server
 
+import (
+	"context"
+	"sync"
+)
+
 // Closers closes what was opened, last opened first. A constructor adds each
 // part once it is open, and calls Close if a later one fails; afterwards the
 // owner of all parts calls it.
@@ -14,4 +19,15 @@ func (c *Closers) Close() {
 		(*c)[i]()
 	}
 	*c = nil
+}
+
+// Background runs work until the returned function is called, which waits for its
+// end. The work does not end with ctx: a draining service still answers.
+func Background(ctx context.Context, all ...func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	for _, work := range all {
+		running.Go(func() { work(ctx) })
+	}
+	return func() { cancel(); running.Wait() }
 }

@@ -22,8 +22,9 @@ type Recorder struct {
 	secrets []string
 }
 
-// New returns a recorder. When the test ends, what has been written must hold no
-// secret; the given ones are those of the configuration.
+// New returns a recorder, and checks at the end of the test that the log contains no
+// secret. The given secrets are those of the configuration. The log of a failed test
+// is shown with -v only, so that the reason of the failure is not buried.
 func New(tb testing.TB, secrets ...string) *Recorder {
 	tb.Helper()
 	r := &Recorder{secrets: secrets}
@@ -31,8 +32,8 @@ func New(tb testing.TB, secrets ...string) *Recorder {
 		for _, leak := range r.Leaks() {
 			tb.Error(leak)
 		}
-		if tb.Failed() {
-			_, _ = tb.Output().Write([]byte(r.String())) // only shown; the failure is already told
+		if tb.Failed() && testing.Verbose() {
+			_, _ = tb.Output().Write([]byte(r.String()))
 		}
 	})
 	return r

@@ -1,5 +1,4 @@
-// Package app puts the login service together: configuration, and the one
-// straight line of wiring that main and the component tests share.
+// Package app wires the login service. main and the component tests share it.
 package app
 
 import (
@@ -7,12 +6,10 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"example.com/pizza/pkg/admission"
+	"example.com/pizza/pkg/audit"
 	"example.com/pizza/pkg/clientaddr"
 	"example.com/pizza/pkg/config"
 	"example.com/pizza/pkg/events"
@@ -53,17 +50,17 @@ type Config struct {
 	Events connect.Config
 }
 
-// outbox is where the database leaves what happened to tokens.
+// outbox holds the events of tokens until they are published.
 func outbox() events.Outbox {
 	return events.Outbox{Table: "login_outbox", Source: "/login"}
 }
 
-// Access is how long a token is good for.
+// Access is the lifetime of tokens.
 type Access struct {
 	TTLSeconds int32 `env:"JWT_ACCESS_TTL_SECONDS" envDefault:"3600" rule:"min=1" doc:"Seconds until an access token expires"`
 }
 
-// Validate reports values that are good in themselves and not together.
+// Validate reports values that contradict each other.
 func (c Config) Validate() error {
 	if c.HTTP.RequestTimeout > 0 && c.Password.Wait >= c.HTTP.RequestTimeout {
 		return errors.New("PASSWORD_WAIT must be shorter than REQUEST_TIMEOUT")
@@ -73,19 +70,24 @@ func (c Config) Validate() error {
 
 // App is a wired service.
 type App struct {
-	Server *server.Server
-	pool   *pgxpool.Pool
-	events *connect.Publisher
-	traces *telemetry.Tracing
-	counts *ratelimit.Counters
-
-	stop       context.CancelFunc // ends what runs in the background
-	background sync.WaitGroup
+	Server  *server.Server
+	closers server.Closers
 }
 
-// New wires the service. It does not need the database to be there.
-func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
+// New wires the service. The database need not be up.
+func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
+	a := &App{}
+	defer func() {
+		if err != nil {
+			a.Close()
+		}
+	}()
 	registry := server.NewRegistry()
+	traces, err := telemetry.Start(ctx, c.Traces, telemetry.Process{Service: "login", Version: c.Log.Version, Environment: c.Log.Environment}, log, registry)
+	if err != nil {
+		return nil, err
+	}
+	a.closers.Add(traces.Close) // last, when no more spans end
 	keys, err := token.Open(c.Token, log, registry, time.Now)
 	if err != nil {
 		return nil, err
@@ -98,58 +100,34 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	traces, err := telemetry.Start(ctx, c.Traces, telemetry.Process{Service: "login", Version: c.Log.Version, Environment: c.Log.Environment}, log, registry)
-	if err != nil {
-		pool.Close()
-		return nil, err
-	}
-	publisher, err := connect.NewPublisher(ctx, c.Events, c.DB, "login", outbox(), log, registry, traces)
-	if err != nil {
-		traces.Close()
-		pool.Close()
-		return nil, err
-	}
+	a.closers.Add(pool.Close)
 	counts, err := ratelimit.Open(c.Cache, log, registry, time.Now)
 	if err != nil {
-		publisher.Close()
-		traces.Close()
-		pool.Close()
 		return nil, err
 	}
-	store := postgres.NewStore(pool, publisher.Wake)
-	gate := admission.New("login_password", c.Password.Limits(), log, registry)
-	logins := login.NewService(
-		store, hashing.New(c.Password, gate, registry), keys.Keys,
-		login.Options{
-			TokenLifetime: time.Duration(c.Access.TTLSeconds) * time.Second, Policy: policy, Limits: limits.New(c.Limits, counts),
-		}, log, registry)
-	ready := health.New(pg.SchemaCheck(pool, "schema_version_login", SchemaVersion))
-	s := server.New(c.HTTP, log, ready, registry, traces)
-	if err := httpapi.Register(s, logins, c.HTTP.Admin, c.Clients); err != nil {
-		counts.Close()
-		publisher.Close()
-		pool.Close()
-		traces.Close()
+	a.closers.Add(counts.Close)
+	publisher, err := connect.NewPublisher(ctx, c.Events, c.DB, "login", outbox(), log, registry, traces)
+	if err != nil {
 		return nil, err
 	}
-	working, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close: a stopping service still answers
-	a := &App{Server: s, pool: pool, events: publisher, counts: counts, traces: traces, stop: stop}
-	a.background.Go(func() { keys.Run(working) })
-	a.background.Go(func() { publisher.Run(working) })
+	a.closers.Add(publisher.Close)
+
+	lifetime := time.Duration(c.Access.TTLSeconds) * time.Second
+	hasher := hashing.New(c.Password, admission.New("login_password", c.Password.Limits(), log, registry), registry)
+	logins := login.NewService(postgres.NewStore(pool, publisher.Wake), hasher, policy, lifetime, audit.New(log), log)
+	handler := httpapi.New(logins, policy, limits.New(c.Limits, counts), keys.Keys, lifetime, registry)
+	a.Server = server.New(c.HTTP, log, health.New(pg.SchemaCheck(pool, "schema_version_login", SchemaVersion)), registry, traces)
+	if err := handler.Mount(a.Server, c.HTTP.Admin, c.Clients); err != nil {
+		return nil, err
+	}
+	a.closers.Add(server.Background(ctx, keys.Run, publisher.Run))
 	return a, nil
 }
 
-// Close ends what runs in the background, and gives the connections back.
-func (a *App) Close() {
-	a.stop()
-	a.background.Wait()
-	a.events.Close()
-	a.counts.Close()
-	a.pool.Close()
-	a.traces.Close() // last, when there is nothing more to record
-}
+// Close ends the background work and closes all connections.
+func (a *App) Close() { a.closers.Close() }
 
-// Run is the service from configuration to the end of ctx.
+// Run loads the configuration and runs the service until ctx ends.
 func Run(ctx context.Context, environ []string, stdout io.Writer) error {
 	c, err := config.Load[Config](environ)
 	if err != nil {

@@ -186,7 +186,7 @@ func TestLoginWhenThePasswordCannotBeUpgraded(t *testing.T) {
 	if got := query[string](t, conn, "SELECT member_pwd FROM member"); got != "pizza1234" {
 		t.Errorf("replaced by %q", got)
 	}
-	if !strings.Contains(s.Log.String(), "an outdated password hash stays") {
+	if !strings.Contains(s.Log.String(), "cannot replace an outdated password hash") {
 		t.Errorf("the log does not say so:\n%s", s.Log)
 	}
 }

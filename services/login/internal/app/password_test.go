@@ -36,7 +36,7 @@ func TestChangePassword(t *testing.T) {
 			used, other := s.login(t, test.name, "correct horse"), s.login(t, test.name, "correct horse")
 			a := s.changePassword(t, used, test.contentType, test.body)
 			want := api.PasswordChanged{
-				MemberID: test.name, Message: "the password is changed, and every other session is over", TokenType: "Bearer", ExpiresIn: 3600,
+				MemberID: test.name, Message: "the password was changed, and all other sessions have ended", TokenType: "Bearer", ExpiresIn: 3600,
 			}
 			got := apitest.Decode[api.PasswordChanged](t, a, http.StatusOK)
 			if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(api.PasswordChanged{}, "Token")); diff != "" || a.Header.Get("Cache-Control") != "no-store" {

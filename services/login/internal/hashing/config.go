@@ -8,19 +8,18 @@ import (
 	"example.com/pizza/pkg/password"
 )
 
-// Config says how many passwords are hashed at once, at what cost, and whether old
-// forms are replaced.
+// Config bounds hashing, and says whether old forms are replaced.
 type Config struct {
-	Hashes  int           `env:"PASSWORD_HASHES" envDefault:"0" doc:"Most passwords that are hashed at the same time, PASSWORD_MEMORY_KIB of memory each; 0 is one per CPU"`
-	Queue   int           `env:"PASSWORD_QUEUE" envDefault:"100" doc:"Most requests that wait for that; beyond it the answer is 503 at once. A waiting request holds no memory to hash in"`
-	Wait    time.Duration `env:"PASSWORD_WAIT" envDefault:"2s" doc:"Longest wait of a request for its turn to hash; then the answer is 503"`
+	Hashes  int           `env:"PASSWORD_HASHES" envDefault:"0" doc:"Maximum passwords that are hashed at the same time, with PASSWORD_MEMORY_KIB of memory each; 0 is one per CPU"`
+	Queue   int           `env:"PASSWORD_QUEUE" envDefault:"100" doc:"Maximum requests that wait to hash; beyond it the answer is 503 at once. A waiting request holds no hashing memory"`
+	Wait    time.Duration `env:"PASSWORD_WAIT" envDefault:"2s" doc:"Maximum wait of a request to hash; then the answer is 503"`
 	Upgrade string        `env:"PASSWORD_UPGRADE" envDefault:"on" rule:"oneof=on|off" doc:"Replace outdated password hashes and clear text at login: on or off; off while the old system logs members in against the same rows"`
 	Cost    password.Cost
 }
 
 const upgradeOff = "off"
 
-// Limits returns the bounds of the gate in numbers.
+// Limits returns the bounds of the gate.
 func (c Config) Limits() admission.Limits {
 	l := admission.Limits{Concurrency: c.Hashes, Queue: c.Queue, Wait: c.Wait}
 	if l.Concurrency == 0 {

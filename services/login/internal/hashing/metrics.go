@@ -22,7 +22,7 @@ func newMetrics(registry prometheus.Registerer) metrics {
 		}), function),
 		work: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "login_password_kdf_work_total",
-			Help: "Work of these runs: for argon2id KiB of memory times passes, for pbkdf2_sha256 iterations. The same for every refused login.",
+			Help: "Work of these runs: for argon2id KiB of memory times passes, for pbkdf2_sha256 iterations. Equal for all refused logins of a member without a dearer stored hash.",
 		}, function),
 	}
 	for _, f := range []string{password.Argon2id, password.PBKDF2} {
@@ -33,7 +33,7 @@ func newMetrics(registry prometheus.Registerer) metrics {
 	return m
 }
 
-func (m metrics) ran(r password.Run) {
+func (m metrics) observe(r password.Run) {
 	m.seconds.WithLabelValues(r.Function).Observe(r.Took.Seconds())
-	m.work.WithLabelValues(r.Function).Add(float64(r.Work.Blocks) + float64(r.Work.Iterations))
+	m.work.WithLabelValues(r.Function).Add(float64(r.Work))
 }

@@ -1,4 +1,4 @@
-package login
+package httpapi
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
@@ -6,16 +6,16 @@ import (
 	"example.com/pizza/pkg/fault"
 )
 
-// Outcomes of a login or registration, as label values.
+// The outcomes of a login or registration, as label values.
 const (
-	hasSucceeded = "succeeded"
-	wasInvalid   = "invalid" // a field is missing or not allowed
-	wasRefused   = "refused" // the password is wrong, or the id is taken
-	wasLimited   = "limited" // tried too often
-	hasFailed    = "failed"  // our fault, or too much to do
+	succeeded    = "succeeded"
+	invalid      = "invalid" // a field is missing or not allowed
+	refused      = "refused" // the password is wrong, or the id is taken
+	rateLimited  = "limited" // too many attempts
+	serverFailed = "failed"  // an error or an overload of the service
 )
 
-// counts are the numbers of the business.
+// counts are the business metrics.
 type counts struct{ logins, registrations *prometheus.CounterVec }
 
 func newCounts(registry prometheus.Registerer) counts {
@@ -28,26 +28,27 @@ func newCounts(registry prometheus.Registerer) counts {
 			Name: "login_registrations_total", Help: "Registrations, by outcome: succeeded, invalid, refused (the id is taken), limited (429), failed.",
 		}, outcome),
 	}
-	for _, o := range []string{hasSucceeded, wasInvalid, wasRefused, wasLimited, hasFailed} {
-		c.logins.WithLabelValues(o) // so that the first one is an increase
+	for _, o := range []string{succeeded, invalid, refused, rateLimited, serverFailed} {
+		c.logins.WithLabelValues(o) // from the start, so that the first one is an increase
 		c.registrations.WithLabelValues(o)
 	}
 	registry.MustRegister(c.logins, c.registrations)
 	return c
 }
 
+// outcome returns the label value of a result.
 func outcome(err error) string {
 	if err == nil {
-		return hasSucceeded
+		return succeeded
 	}
 	switch fault.CodeOf(err) {
 	case fault.Invalid:
-		return wasInvalid
+		return invalid
 	case fault.Unauthenticated, fault.Conflict:
-		return wasRefused
+		return refused
 	case fault.RateLimited:
-		return wasLimited
+		return rateLimited
 	default:
-		return hasFailed
+		return serverFailed
 	}
 }

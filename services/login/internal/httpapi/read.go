@@ -11,18 +11,17 @@ func (h *Handler) rules(body any) error {
 	names := bind.Names{}
 	switch b := body.(type) {
 	case *api.Registration:
-		return names.Restore(readRegistration(*b, names).Validate(h.logins.Policy()))
+		return names.Restore(readRegistration(*b, names).Validate(h.policy))
 	case *api.Credentials:
 		return names.Restore(readCredentials(*b, names).Validate())
 	case *api.PasswordChange:
-		return names.Restore(readPasswordChange(*b, names).Validate(h.logins.Policy(), "")) // whose it is, the token says later
+		return names.Restore(readPasswordChange(*b, names).Validate(h.policy, "")) // the token names the member later
 	default:
 		return nil
 	}
 }
 
-// readRegistration takes any of the names of a field, and notes in names which
-// one it was.
+// readRegistration accepts every name of a field, and records the name that was sent.
 func readRegistration(b api.Registration, names bind.Names) login.Registration {
 	return login.Registration{
 		ID:       text(bind.Pick(names, "id", b.ID, "member_id", b.MemberID)),
@@ -31,8 +30,7 @@ func readRegistration(b api.Registration, names bind.Names) login.Registration {
 	}
 }
 
-// readCredentials takes any of the names of a field, and notes in names which
-// one it was.
+// readCredentials accepts every name of a field, and records the name that was sent.
 func readCredentials(b api.Credentials, names bind.Names) login.Credentials {
 	return login.Credentials{
 		ID:       text(bind.Pick(names, "id", b.ID, "member_id", b.MemberID)),
@@ -40,8 +38,7 @@ func readCredentials(b api.Credentials, names bind.Names) login.Credentials {
 	}
 }
 
-// readPasswordChange takes any of the names of a field, and notes in names which
-// one it was.
+// readPasswordChange accepts every name of a field, and records the name that was sent.
 func readPasswordChange(b api.PasswordChange, names bind.Names) login.PasswordChange {
 	return login.PasswordChange{
 		Old: text(bind.Pick(names, "old_pw", b.OldPw, "old_password", b.OldPassword)),

@@ -21,9 +21,9 @@ func (h *Handler) VerifyToken(ctx context.Context, r api.VerifyTokenRequestObjec
 	if raw == "" {
 		return api.VerifyToken400JSONResponse{Valid: false}, nil
 	}
-	claims, err := h.logins.Check(ctx, raw)
+	claims, err := h.check(ctx, raw)
 	if fault.CodeOf(err) == fault.Unauthenticated {
-		return api.VerifyToken401JSONResponse{BadTokenJSONResponse: refused(err)}, nil
+		return api.VerifyToken401JSONResponse{BadTokenJSONResponse: badToken(err)}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -36,9 +36,9 @@ func (h *Handler) VerifyToken(ctx context.Context, r api.VerifyTokenRequestObjec
 
 // AuthorizeRequest answers GET /int/auth/verify.
 func (h *Handler) AuthorizeRequest(ctx context.Context, _ api.AuthorizeRequestRequestObject) (api.AuthorizeRequestResponseObject, error) {
-	claims, err := h.logins.Check(ctx, bearer(ctx))
+	claims, err := h.check(ctx, bearer(ctx))
 	if fault.CodeOf(err) == fault.Unauthenticated {
-		return api.AuthorizeRequest401JSONResponse{BadTokenJSONResponse: refused(err)}, nil
+		return api.AuthorizeRequest401JSONResponse{BadTokenJSONResponse: badToken(err)}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -46,19 +46,18 @@ func (h *Handler) AuthorizeRequest(ctx context.Context, _ api.AuthorizeRequestRe
 	return api.AuthorizeRequest200JSONResponse{
 		Body: api.GoodToken{Valid: true, MemberID: claims.MemberID},
 		Headers: api.AuthorizeRequest200ResponseHeaders{
-			// An id may be Korean, or hold a line end: a header may not.
+			// An id can be Korean or contain a line end; a header cannot.
 			XUserID:      url.PathEscape(claims.MemberID),
 			CacheControl: noStore,
 		},
 	}, nil
 }
 
-// verifyPath is where gateways ask about the token of a request.
+// verifyPath is the path at which gateways verify the token of a request.
 const verifyPath = "/int/auth/verify"
 
-// authorizeLike is AuthorizeRequest for Envoy, which asks with the method and the
-// path of the request that it asks about, the path behind a prefix of ours. No
-// document can describe such paths.
+// authorizeLike is AuthorizeRequest for Envoy, which sends the method and the path of
+// the original request behind verifyPath. No document can describe such paths.
 func (h *Handler) authorizeLike(c echo.Context) error {
 	answer, err := h.AuthorizeRequest(c.Request().Context(), api.AuthorizeRequestRequestObject{})
 	if err != nil {
@@ -67,8 +66,8 @@ func (h *Handler) authorizeLike(c echo.Context) error {
 	return answer.VisitAuthorizeRequestResponse(c.Response())
 }
 
-// refused says why a token is not good.
-func refused(err error) api.BadTokenJSONResponse {
+// badToken returns the answer for a bad token, with the reason.
+func badToken(err error) api.BadTokenJSONResponse {
 	reason := api.RefusalReasonInvalid
 	switch {
 	case errors.Is(err, token.ErrExpired):

@@ -7,20 +7,10 @@ import (
 	"example.com/pizza/pkg/text"
 )
 
-// account returns the key under which password attempts for an id are counted: the
-// same for all its spellings, since each of them reaches the member.
-func account(memberID string) string {
-	if text.TooLong(memberID, MaxID) {
-		return memberID // of nobody
-	}
-	return text.Normal(memberID)
-}
-
-// find returns the member whose id is stored as it was sent, or else in the normal
-// or the decomposed form: rows that the old system wrote are in whatever form
-// somebody's keyboard had. How often the store is asked depends on the sent text
-// alone, so it does not tell members apart from others. It returns NotFound and
-// Unavailable.
+// find returns the member whose id is stored as it was sent, or else in the composed
+// or the decomposed form: the old system stored ids in the form of the member's
+// keyboard. The number of look-ups depends on the sent text alone, so it does not
+// reveal members. It returns NotFound and Unavailable.
 func (s *Service) find(ctx context.Context, memberID string) (m Member, stored string, err error) {
 	if text.TooLong(memberID, MaxID) { // no work that grows with what was sent
 		return Member{}, "", fault.New(fault.NotFound, "no such member")
@@ -32,14 +22,14 @@ func (s *Service) find(ctx context.Context, memberID string) (m Member, stored s
 		case findErr != nil && fault.CodeOf(findErr) != fault.NotFound:
 			return Member{}, "", findErr
 		case findErr == nil && err != nil:
-			m, stored, err = found, itsStored, nil // the first one counts, and the others are asked for all the same
+			m, stored, err = found, itsStored, nil // the first match counts; the remaining look-ups follow all the same
 		}
 	}
 	return m, stored, err
 }
 
-// insert keeps a new member. It returns Conflict where the id is taken in any
-// spelling, and Unavailable. An id of ASCII has one spelling, which the store checks.
+// insert stores a new member. It returns Conflict if the id is taken in any spelling,
+// and Unavailable. An ASCII id has one spelling, which the store checks.
 func (s *Service) insert(ctx context.Context, m Member, stored string) error {
 	if len(text.Spellings(m.ID)) > 1 {
 		switch _, _, err := s.find(ctx, m.ID); fault.CodeOf(err) {
@@ -53,8 +43,8 @@ func (s *Service) insert(ctx context.Context, m Member, stored string) error {
 	return s.store.Insert(ctx, m, stored)
 }
 
-// stored returns the id of a member as it is stored, or as it was sent where no
-// such member is stored. It returns Unavailable.
+// stored returns the id of a member as it is stored, or as it was sent for an unknown
+// member. It returns Unavailable.
 func (s *Service) stored(ctx context.Context, memberID string) (string, error) {
 	if len(text.Spellings(memberID)) == 1 {
 		return memberID, nil

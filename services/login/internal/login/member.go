@@ -1,13 +1,12 @@
-// Package login is what the service is about: members, their passwords, and the
-// tokens that they get for them.
+// Package login holds the rules of members, their passwords, and the revocation of
+// their tokens.
 //
-// A registration is checked field by field, its password is hashed, and the
-// table decides whether the id is free. A login finds the member, checks the
-// password with the same work whether or not there is such a member, replaces a
-// stored form that is out of date, and issues a token. A change of the password
-// needs a good token and the old password, withdraws all tokens of the member, and
-// gives a new one. A logout withdraws its token; an operator may withdraw all tokens
-// of a member. Every service looks withdrawals up when it uses a token.
+// A registration is checked field by field, its password is hashed, and the store
+// decides whether the id is free. A login takes the same work whether or not there
+// is such a member, and replaces an outdated stored form. A change of the password
+// needs the old one and revokes all tokens of the member. A logout revokes one
+// token; an operator can revoke all tokens of a member. Every service looks revoked
+// tokens up when it uses a token.
 package login
 
 import (
@@ -18,28 +17,28 @@ import (
 	"example.com/pizza/pkg/text"
 )
 
-// The limits of a registration, in characters. What a password must be is the
-// business of a password.Policy.
+// The limits of a registration, in characters. A password.Policy has those of
+// passwords.
 const (
 	MaxID   = 100 // as in the table
 	MaxName = 100 // as in the table
 )
 
-// Member is someone who may log in.
+// Member is a registered customer.
 type Member struct {
-	ID   string // upper and lower case differ
+	ID   string // case-sensitive
 	Name string
 
-	Generation int64 // of the tokens that a login of now gets
+	Generation int64 // of new tokens
 }
 
-// Registration is what someone who wants to be a member says.
+// Registration is the request of a new member.
 type Registration struct{ ID, Password, Name string }
 
-// Credentials is what a member says to log in.
+// Credentials are the id and password of a login.
 type Credentials struct{ ID, Password string }
 
-// PasswordChange is what a member says to get another password.
+// PasswordChange is the old and the new password of a member.
 type PasswordChange struct{ Old, New string }
 
 // The names of the fields in errors.
@@ -54,14 +53,14 @@ const (
 
 // Validate returns Invalid with every bad field, or nil.
 func (r Registration) Validate(p *password.Policy) error {
-	_, err := r.normal(p)
+	_, err := r.normalize(p)
 	return err
 }
 
-// normal returns the registration with its texts in the form in which they are
-// kept, or Invalid with every bad field. An id must be visible and look like no
-// other; a name is only shown.
-func (r Registration) normal(p *password.Policy) (Registration, error) {
+// normalize returns the registration with its texts in the form in which they are
+// stored, or Invalid with every bad field. An id must be visible and must not look
+// like another one; a name is only displayed.
+func (r Registration) normalize(p *password.Policy) (Registration, error) {
 	id, idRule := text.Identifier(r.ID, MaxID)
 	name, nameRule := text.Label(r.Name, MaxName)
 	return Registration{ID: id, Password: r.Password, Name: text.Trim(name)}, invalid(
@@ -71,9 +70,8 @@ func (r Registration) normal(p *password.Policy) (Registration, error) {
 	)
 }
 
-// Validate returns Invalid with every bad field, or nil; memberID is whose
-// password it is, "" while that is not known. Whether the old password is right
-// is another question.
+// Validate returns Invalid with every bad field, or nil. memberID is "" if it is not
+// known yet. Validate does not check whether the old password is right.
 func (c PasswordChange) Validate(p *password.Policy, memberID string) error {
 	rule := p.Rule(c.New, memberID)
 	if rule == "" && len(c.Old) <= password.MaxTried && password.Normal(c.New) == password.Normal(c.Old) {
@@ -85,8 +83,8 @@ func (c PasswordChange) Validate(p *password.Policy, memberID string) error {
 	)
 }
 
-// Validate returns Invalid with every missing field, or nil. Otherwise any password
-// may be tried that can have been stored: what was stored once goes on working.
+// Validate returns Invalid with every missing field, or nil. Any password that can
+// have been stored can be tried: the policy is for new passwords.
 func (c Credentials) Validate() error {
 	return invalid(
 		fault.Field{Field: fieldID, Message: present(c.ID)},
@@ -94,8 +92,9 @@ func (c Credentials) Validate() error {
 	)
 }
 
-// triedRule returns the rule that a password at login breaks. Only what nobody can
-// have stored is wrong; to normalize a whole body would cost as much as a hash.
+// triedRule returns the rule that a password at login breaks. Only a password that
+// cannot have been stored is invalid; normalizing a whole body costs as much as a
+// hash.
 func triedRule(pw string) string {
 	if len(pw) > password.MaxTried {
 		return fmt.Sprintf("must be at most %d bytes", password.MaxTried)
@@ -124,9 +123,8 @@ func invalid(fields ...fault.Field) error {
 	return fault.InvalidFields(bad...)
 }
 
-// storedIDRule returns the rule that the id of an existing member breaks. Only what
-// no table can hold is refused, because a table that was taken over can hold any
-// text.
+// storedIDRule returns the rule that the id of an existing member breaks. A table
+// that was taken over can hold any text, so only the length counts.
 func storedIDRule(id string) string {
 	if text.TooLong(id, MaxID) {
 		return text.LengthRule(MaxID)

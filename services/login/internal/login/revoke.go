@@ -5,35 +5,37 @@ import (
 	"time"
 
 	"example.com/pizza/pkg/fault"
-	"example.com/pizza/pkg/token"
 )
 
-// minKeep is the least time for which all tokens of a member stay withdrawn: it is
-// longer than any sensible lifetime of a token, for a shop that has shortened it
+// Token identifies a token that is to be revoked.
+type Token struct {
+	ID         string
+	MemberID   string
+	Generation int64 // tokens older than the member's current generation are revoked
+	ExpiresAt  time.Time
+}
+
+// minKeep is the minimum time for which all tokens of a member stay revoked. It is
+// longer than any sensible lifetime of a token, in case the lifetime was shortened
 // a moment ago.
 const minKeep = 7 * 24 * time.Hour
 
-// keep is how long the withdrawal of all tokens of a member counts.
-func (s *Service) keep() time.Duration { return max(s.options.TokenLifetime, minKeep) }
+// keep returns the time for which the tokens of a member stay revoked.
+func (s *Service) keep() time.Duration { return max(s.tokenLifetime, minKeep) }
 
-// Logout withdraws a good token, for every service. One that is not good needs
-// no withdrawing. It returns Unavailable when a good token could not be
-// withdrawn: to claim otherwise would leave the caller with a token that works.
-func (s *Service) Logout(ctx context.Context, raw string) error {
-	claims, err := s.keys.Verify(raw)
-	if err != nil {
-		return nil //nolint:nilerr // a token that is not good is as logged out as can be
-	}
-	if err := s.store.Revoke(ctx, claims); err != nil {
+// Logout revokes a token for every service. It returns Unavailable if the token
+// still works.
+func (s *Service) Logout(ctx context.Context, t Token) error {
+	if err := s.store.Revoke(ctx, t); err != nil {
 		return err
 	}
-	s.audit.TokenRevoked(ctx, claims.MemberID, claims.ID)
+	s.audit.TokenRevoked(ctx, t.MemberID, t.ID)
 	return nil
 }
 
-// RevokeMember withdraws all tokens of a member, for every service. It returns
-// Invalid for what cannot be a member's id; an id of nobody is fine, because
-// someone who is no member any more may still have tokens.
+// RevokeMember revokes all tokens of a member for every service. It returns Invalid
+// for a text that cannot be an id. An unknown id is accepted, because a deleted
+// member may still have tokens.
 func (s *Service) RevokeMember(ctx context.Context, memberID string) error {
 	if err := invalid(fault.Field{Field: fieldMemberID, Message: storedIDRule(memberID)}); err != nil {
 		return err
@@ -49,19 +51,7 @@ func (s *Service) RevokeMember(ctx context.Context, memberID string) error {
 	return nil
 }
 
-// Check verifies a token and looks up whether it was withdrawn. It returns
-// token.ErrMissing, ErrInvalid, ErrExpired or ErrRevoked, or Unavailable.
-func (s *Service) Check(ctx context.Context, raw string) (token.Claims, error) {
-	claims, err := s.keys.Verify(raw)
-	if err != nil {
-		return token.Claims{}, err
-	}
-	revoked, err := s.store.Revoked(ctx, claims)
-	if err != nil {
-		return token.Claims{}, err
-	}
-	if revoked {
-		return token.Claims{}, token.ErrRevoked
-	}
-	return claims, nil
+// IsRevoked reports whether a token was revoked.
+func (s *Service) IsRevoked(ctx context.Context, t Token) (bool, error) {
+	return s.store.IsRevoked(ctx, t)
 }

@@ -6,190 +6,149 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
-	"example.com/pizza/pkg/audit"
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/password"
-	"example.com/pizza/pkg/ratelimit"
-	"example.com/pizza/pkg/token"
-	"example.com/pizza/services/login/internal/hashing"
-	"example.com/pizza/services/login/internal/limits"
 )
 
-// Store keeps members, and the tokens that were withdrawn.
+// Store keeps members and revoked tokens. All methods return Unavailable.
 type Store interface {
-	// Insert keeps a new member with the stored form of its password. It
-	// returns Conflict when the id is taken.
+	// Insert stores a new member with the stored form of its password. It returns
+	// Conflict if the id is taken.
 	Insert(ctx context.Context, m Member, stored string) error
 	// Find returns a member and the stored form of its password, or NotFound.
 	Find(ctx context.Context, memberID string) (m Member, stored string, err error)
-	// ReplacePassword puts another stored form of the same password in the place
-	// of the given one, and says whether it was still there.
+	// ReplacePassword replaces a stored form by another one of the same password. It
+	// reports whether the member still had the old form.
 	ReplacePassword(ctx context.Context, memberID, from, to string) (bool, error)
-	// ChangePassword puts the stored form of another password in the place of the
-	// given one, and with it withdraws all tokens of the member, as RevokeMember
-	// does. It returns the generation of the tokens that are valid from now on, and
-	// whether the given form was still there.
+	// ChangePassword replaces a stored form by that of another password, and revokes
+	// all tokens of the member as RevokeMember does. It returns the generation of new
+	// tokens, and reports whether the member still had the old form.
 	ChangePassword(ctx context.Context, memberID, from, to string, keep time.Duration) (generation int64, changed bool, err error)
-	// Revoke withdraws a token until it expires. Repeating it is harmless.
-	Revoke(ctx context.Context, c token.Claims) error
-	// RevokeMember withdraws all tokens of a member, none of which is valid for
-	// longer than keep.
+	// Revoke revokes a token until it expires. Repeating it is harmless.
+	Revoke(ctx context.Context, t Token) error
+	// RevokeMember revokes all tokens of a member. None of them is valid for longer
+	// than keep.
 	RevokeMember(ctx context.Context, memberID string, keep time.Duration) error
-	// Revoked reports whether the token, or all tokens of its generation, were
-	// withdrawn.
-	Revoked(ctx context.Context, c token.Claims) (bool, error)
+	// IsRevoked reports whether the token, or all tokens of its generation, were
+	// revoked.
+	IsRevoked(ctx context.Context, t Token) (bool, error)
 }
 
-// errWrong does not say which of the two it is.
+// Hasher creates and checks the stored forms of passwords, a bounded number at a
+// time. It calls admitted when the request has a place, before any work, and
+// returns its error. It returns Unavailable if there is no place.
+type Hasher interface {
+	Hash(ctx context.Context, pw string, admitted func() error) (string, error)
+	// Verify takes the same work for every refusal. An empty stored form, that of an
+	// unknown id, matches no password. It returns password.ErrUnreadable.
+	Verify(ctx context.Context, stored, pw string, admitted func() error) (Verdict, error)
+}
+
+// Verdict is the result of Hasher.Verify.
+type Verdict struct {
+	OK     bool
+	Better string // with OK: the form to store instead; "" if the stored form is current
+}
+
+// Attempt is one attempt at a password or an id, under the limits of its client and
+// its account.
+type Attempt interface {
+	// Check returns RateLimited if no attempt is left. It charges nothing.
+	Check(ctx context.Context) error
+	// Spend charges the attempt. It returns RateLimited.
+	Spend(ctx context.Context) error
+}
+
+// Audit records security events.
+type Audit interface {
+	MemberRegistered(ctx context.Context, memberID string)
+	LoginSucceeded(ctx context.Context, memberID string)
+	LoginFailed(ctx context.Context, memberID string)
+	PasswordChanged(ctx context.Context, memberID string)
+	PasswordChangeFailed(ctx context.Context, memberID string)
+	TokenRevoked(ctx context.Context, memberID, tokenID string)
+	MemberTokensRevoked(ctx context.Context, memberID string)
+}
+
+// errWrong does not reveal which of the two is wrong.
 var errWrong = fault.New(fault.Unauthenticated, "the id or the password is wrong")
 
-// Options are the choices of a Service.
-type Options struct {
-	TokenLifetime time.Duration
-	Policy        *password.Policy // of new passwords
-	Limits        limits.Limits
-}
-
-// Service registers members and logs them in and out. All its errors are
-// faults; any call may return Unavailable when the database does not answer.
+// Service registers members, checks their passwords, and revokes their tokens. All
+// its errors are faults; every call can return Unavailable. An Attempt is charged
+// after all cheap checks, when the request has a place among those that hash:
+// requests that are rejected earlier cost nothing.
 type Service struct {
-	store   Store
-	hasher  *hashing.Hasher
-	keys    *token.Keys
-	options Options
-	log     *slog.Logger
-	audit   *audit.Log
-	counts  counts
+	store         Store
+	hasher        Hasher
+	policy        *password.Policy
+	tokenLifetime time.Duration
+	audit         Audit
+	log           *slog.Logger
 }
 
-// NewService returns a service. Logins and registrations are counted in registry.
-func NewService(
-	store Store, hasher *hashing.Hasher, keys *token.Keys, o Options, log *slog.Logger, registry prometheus.Registerer,
-) *Service {
-	return &Service{
-		store: store, hasher: hasher, keys: keys, options: o, log: log, audit: audit.New(log), counts: newCounts(registry),
-	}
+// NewService returns a service. policy is for new passwords.
+func NewService(store Store, hasher Hasher, policy *password.Policy, tokenLifetime time.Duration, audit Audit, log *slog.Logger) *Service {
+	return &Service{store: store, hasher: hasher, policy: policy, tokenLifetime: tokenLifetime, audit: audit, log: log}
 }
 
-// Policy returns what a new password must be.
-func (s *Service) Policy() *password.Policy { return s.options.Policy }
-
-// Limits returns how often passwords are tried and members registered.
-func (s *Service) Limits() limits.Limits { return s.options.Limits }
-
-// Register makes someone a member. It returns Invalid with every bad field,
-// Conflict when the id is taken, RateLimited when it is tried too often, and
-// Unavailable when too many passwords are being hashed; that costs nothing of the
-// limits.
-func (s *Service) Register(ctx context.Context, r Registration) (Member, error) {
-	m, err := s.register(ctx, r)
-	s.counts.registrations.WithLabelValues(outcome(err)).Inc()
-	return m, err
-}
-
-func (s *Service) register(ctx context.Context, r Registration) (Member, error) {
-	r, err := r.normal(s.options.Policy)
+// Register creates a member. It returns Invalid with every bad field, Conflict if
+// the id is taken, and RateLimited.
+func (s *Service) Register(ctx context.Context, r Registration, a Attempt) (Member, error) {
+	r, err := r.normalize(s.policy)
 	if err != nil {
 		return Member{}, err
 	}
-	charges := s.options.Limits.Register(ctx, r.ID)
-	if err := ratelimit.Check(ctx, charges...); err != nil {
+	if err := a.Check(ctx); err != nil {
 		return Member{}, err
 	}
-	var refund func()
-	stored, err := s.hasher.Hash(ctx, r.Password, func() (err error) {
-		refund, err = ratelimit.Spend(ctx, charges...)
-		return err
-	})
+	stored, err := s.hasher.Hash(ctx, r.Password, func() error { return a.Spend(ctx) })
 	if err != nil {
 		return Member{}, err
 	}
 	m := Member{ID: r.ID, Name: r.Name}
 	if err := s.insert(ctx, m, stored); err != nil {
-		// Not for a caller that goes away: the member may be registered.
-		if fault.CodeOf(err) == fault.Unavailable && ctx.Err() == nil {
-			refund()
-		}
 		return Member{}, err
 	}
 	s.audit.MemberRegistered(ctx, m.ID)
 	return m, nil
 }
 
-// Session is what a member gets for its password.
-type Session struct {
-	Member   Member
-	Token    string
-	Lifetime time.Duration
-}
-
-// Login issues a token for the right password. It returns Invalid with every
-// missing field, Unauthenticated alike for an unknown id and a wrong password,
-// RateLimited, alike too, when passwords are tried too often, and Unavailable when
-// too many are being hashed.
-func (s *Service) Login(ctx context.Context, c Credentials) (Session, error) {
-	session, err := s.login(ctx, c)
-	s.counts.logins.WithLabelValues(outcome(err)).Inc()
-	return session, err
-}
-
-func (s *Service) login(ctx context.Context, c Credentials) (Session, error) {
+// Login returns the member with these credentials, and replaces an outdated stored
+// form. It returns Invalid with every missing field, Unauthenticated alike for an
+// unknown id and a wrong password, and RateLimited.
+func (s *Service) Login(ctx context.Context, c Credentials, a Attempt) (Member, error) {
 	if err := c.Validate(); err != nil {
-		return Session{}, err
+		return Member{}, err
 	}
-	try := s.options.Limits.Password(ctx, account(c.ID))
-	if err := ratelimit.Check(ctx, try...); err != nil {
-		return Session{}, err
+	if err := a.Check(ctx); err != nil {
+		return Member{}, err
 	}
-	m, stored, v, err := s.verify(ctx, c, func() error {
-		_, err := ratelimit.Spend(ctx, try...)
-		return err
-	})
+	m, stored, v, err := s.verify(ctx, c, func() error { return a.Spend(ctx) })
 	if errors.Is(err, errWrong) {
 		s.audit.LoginFailed(ctx, m.ID)
 	}
 	if err != nil {
-		return Session{}, err
+		return Member{}, err
 	}
 	if v.Better != "" {
 		s.upgrade(ctx, m, stored, v.Better)
 	}
-	session, err := s.session(m)
-	if err != nil {
-		return Session{}, err
-	}
 	s.audit.LoginSucceeded(ctx, m.ID)
-	return session, nil
+	return m, nil
 }
 
-// session returns a new session of a member.
-func (s *Service) session(m Member) (Session, error) {
-	signed, err := s.keys.Issue(m.ID, m.Generation, s.options.TokenLifetime)
-	if err != nil {
-		return Session{}, err
-	}
-	return Session{Member: m, Token: signed, Lifetime: s.options.TokenLifetime}, nil
-}
-
-// verify returns the member with this id and password, and the stored form that
-// was checked. It calls spend just before the password is checked: a request that is
-// refused earlier costs nothing of the limits. It returns errWrong, alike and after
-// the same work for a wrong password and for an unknown id, with the zero Member;
-// RateLimited; or Unavailable.
-func (s *Service) verify(
-	ctx context.Context, c Credentials, spend func() error,
-) (m Member, stored string, v hashing.Verdict, err error) {
+// verify returns the member with these credentials, and the stored form that was
+// checked. It returns errWrong, after the same work, for a wrong password and for
+// an unknown id, the latter with the zero Member.
+func (s *Service) verify(ctx context.Context, c Credentials, admitted func() error) (m Member, stored string, v Verdict, err error) {
 	m, stored, err = s.find(ctx, c.ID)
 	if err != nil && fault.CodeOf(err) != fault.NotFound {
-		return Member{}, "", hashing.Verdict{}, err
+		return Member{}, "", Verdict{}, err
 	}
-	// For an unknown id stored is empty: the same work, for no password.
-	v, err = s.hasher.Verify(ctx, stored, c.Password, spend)
+	v, err = s.hasher.Verify(ctx, stored, c.Password, admitted) // for an unknown id stored is empty
 	if errors.Is(err, password.ErrUnreadable) {
 		s.log.WarnContext(ctx, "a member cannot log in", "member_id", m.ID, "error", err.Error())
-		return m, "", hashing.Verdict{}, errWrong
+		return m, "", Verdict{}, errWrong
 	}
 	if err == nil && !v.OK {
 		err = errWrong
@@ -197,15 +156,59 @@ func (s *Service) verify(
 	return m, stored, v, err
 }
 
-// upgrade replaces an outdated stored form. The password was right: a failure
-// here is a matter for the log, and for the next login.
+// upgrade replaces an outdated stored form. A failure is logged and left to the
+// next login: the password was right.
 func (s *Service) upgrade(ctx context.Context, m Member, stored, better string) {
 	replaced, err := s.store.ReplacePassword(ctx, m.ID, stored, better)
-	if err != nil {
-		s.log.WarnContext(ctx, "an outdated password hash stays", "member_id", m.ID, "error", err.Error())
-		return
+	switch {
+	case err != nil:
+		s.log.WarnContext(ctx, "cannot replace an outdated password hash", "member_id", m.ID, "error", err.Error())
+	case replaced:
+		s.log.InfoContext(ctx, "replaced an outdated password hash", "member_id", m.ID)
 	}
-	if replaced {
-		s.log.InfoContext(ctx, "an outdated password hash was replaced", "member_id", m.ID)
+}
+
+// ChangePassword changes the password of a member and revokes all its tokens: other
+// sessions must show the new password. It returns the member with the generation of
+// new tokens.
+//
+// It returns Invalid with every bad field, including a wrong old password; Conflict
+// if the password keeps being changed by other requests; and RateLimited.
+func (s *Service) ChangePassword(ctx context.Context, memberID string, c PasswordChange, a Attempt) (Member, error) {
+	if err := c.Validate(s.policy, memberID); err != nil {
+		return Member{}, err
 	}
+	if err := a.Check(ctx); err != nil {
+		return Member{}, err
+	}
+	admitted := func() error { return a.Spend(ctx) }
+	var better string
+	// A login that upgrades the stored form can replace it in between. The password
+	// is the same, so a second attempt succeeds.
+	for range 2 {
+		m, stored, _, err := s.verify(ctx, Credentials{memberID, c.Old}, admitted)
+		admitted = func() error { return nil } // charges once
+		if errors.Is(err, errWrong) {
+			wrong := fault.InvalidFields(fault.Field{Field: fieldOldPassword, Message: "is not the member's password"})
+			wrong.Err = err
+			s.audit.PasswordChangeFailed(ctx, memberID)
+			return Member{}, wrong
+		}
+		if err == nil && better == "" {
+			better, err = s.hasher.Hash(ctx, c.New, admitted)
+		}
+		if err != nil {
+			return Member{}, err
+		}
+		generation, changed, err := s.store.ChangePassword(ctx, memberID, stored, better, s.keep())
+		if err != nil {
+			return Member{}, err
+		}
+		if changed {
+			s.audit.PasswordChanged(ctx, memberID)
+			m.Generation = generation
+			return m, nil
+		}
+	}
+	return Member{}, fault.New(fault.Conflict, "the password is being changed by another request; try again")
 }

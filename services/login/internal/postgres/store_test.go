@@ -12,7 +12,6 @@ import (
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/testkit/pgtest"
-	"example.com/pizza/pkg/token"
 	"example.com/pizza/services/login/internal/login"
 	"example.com/pizza/services/login/internal/postgres"
 )
@@ -104,7 +103,7 @@ func TestRevoke(t *testing.T) {
 	t.Parallel()
 	store, admin := newStore(t)
 	for range 2 { // again is fine
-		if err := store.Revoke(t.Context(), token.Claims{ID: "one", MemberID: "ada", ExpiresAt: time.Now().Add(time.Hour)}); err != nil {
+		if err := store.Revoke(t.Context(), login.Token{ID: "one", MemberID: "ada", ExpiresAt: time.Now().Add(time.Hour)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -135,7 +134,7 @@ func TestRevokeMember(t *testing.T) {
 			t.Fatalf("%d until %s, after %d", g, expires, last)
 		}
 		for token, want := range map[int64]bool{0: true, last: true, g - 1: true, g: false} {
-			if revoked, err := store.Revoked(ctx, claims("x", "ada", token)); revoked != want || err != nil {
+			if revoked, err := store.IsRevoked(ctx, claims("x", "ada", token)); revoked != want || err != nil {
 				t.Errorf("a token of generation %d of %d is revoked: %v, %v", token, g, revoked, err)
 			}
 		}
@@ -167,8 +166,8 @@ func generation(t *testing.T, conn *pgxpool.Pool) (g int64, expires time.Time) {
 }
 
 // claims are those of a token that lives for another hour.
-func claims(id, memberID string, generation int64) token.Claims {
-	return token.Claims{ID: id, MemberID: memberID, Generation: generation, ExpiresAt: time.Now().Add(time.Hour)}
+func claims(id, memberID string, generation int64) login.Token {
+	return login.Token{ID: id, MemberID: memberID, Generation: generation, ExpiresAt: time.Now().Add(time.Hour)}
 }
 
 // No statement of the login role brings a withdrawn token back: generation and
@@ -200,8 +199,8 @@ func TestNothingBringsTokensBack(t *testing.T) {
 		"INSERT INTO revoked_token VALUES ('one', 'bob', now() - interval '1 day') ON CONFLICT (jti) DO UPDATE SET expires_at = EXCLUDED.expires_at",
 	} {
 		_, _ = role.Exec(ctx, sql) // refused, or without effect
-		for _, c := range []token.Claims{claims("x", "ada", g-1), claims("one", "bob", 0)} {
-			if revoked, err := store.Revoked(ctx, c); !revoked || err != nil {
+		for _, c := range []login.Token{claims("x", "ada", g-1), claims("one", "bob", 0)} {
+			if revoked, err := store.IsRevoked(ctx, c); !revoked || err != nil {
 				t.Fatalf("%s: the token of %s is revoked: %v, %v", sql, c.MemberID, revoked, err)
 			}
 		}
@@ -265,7 +264,7 @@ func TestRevocationsAreClearedAway(t *testing.T) {
 	failed := make(chan error, callers)
 	for i := range callers {
 		go func() {
-			failed <- store.Revoke(ctx, token.Claims{ID: fmt.Sprint("new", i), MemberID: "ada", ExpiresAt: time.Now().Add(time.Hour)})
+			failed <- store.Revoke(ctx, login.Token{ID: fmt.Sprint("new", i), MemberID: "ada", ExpiresAt: time.Now().Add(time.Hour)})
 		}()
 	}
 	var errs []error
@@ -276,7 +275,7 @@ func TestRevocationsAreClearedAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 4 { // what those at the same moment may have left
-		if err := store.Revoke(ctx, token.Claims{ID: fmt.Sprint("last", i), MemberID: "ada", ExpiresAt: time.Now().Add(time.Hour)}); err != nil {
+		if err := store.Revoke(ctx, login.Token{ID: fmt.Sprint("last", i), MemberID: "ada", ExpiresAt: time.Now().Add(time.Hour)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -297,10 +296,10 @@ func TestDatabaseAway(t *testing.T) {
 	ctx := t.Context()
 	_, _, find := store.Find(ctx, "ada")
 	_, replace := store.ReplacePassword(ctx, "ada", "a", "b")
-	_, revoked := store.Revoked(ctx, token.Claims{})
+	_, revoked := store.IsRevoked(ctx, login.Token{})
 	_, _, change := store.ChangePassword(ctx, "ada", "a", "b", time.Hour)
 	for name, err := range map[string]error{
-		"insert": store.Insert(ctx, login.Member{}, ""), "find": find, "replace": replace, "revoke": store.Revoke(ctx, token.Claims{}), "revoke_member": store.RevokeMember(ctx, "ada", time.Hour), "revoked": revoked, "change": change,
+		"insert": store.Insert(ctx, login.Member{}, ""), "find": find, "replace": replace, "revoke": store.Revoke(ctx, login.Token{}), "revoke_member": store.RevokeMember(ctx, "ada", time.Hour), "revoked": revoked, "change": change,
 	} {
 		if fault.CodeOf(err) != fault.Unavailable {
 			t.Errorf("%s: %v", name, err)

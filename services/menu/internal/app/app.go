@@ -1,12 +1,10 @@
-// Package app puts the menu service together: configuration, and the one
-// straight line of wiring that main and the component tests share.
+// Package app wires the menu service. main and the component tests share it.
 package app
 
 import (
 	"context"
 	"io"
 	"log/slog"
-	"sync"
 
 	"example.com/pizza/pkg/config"
 	"example.com/pizza/pkg/events"
@@ -41,70 +39,60 @@ type Config struct {
 
 // App is a wired service.
 type App struct {
-	Server *server.Server
-	close  func()
+	Server  *server.Server
+	closers server.Closers
 }
 
-// New wires the service. It does not need the database to be there.
-func New(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
+// New wires the service. The database need not be up.
+func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
+	a := &App{}
+	defer func() {
+		if err != nil {
+			a.Close()
+		}
+	}()
 	registry := server.NewRegistry()
+	traces, err := telemetry.Start(ctx, c.Traces, telemetry.Process{Service: "menu", Version: c.Log.Version, Environment: c.Log.Environment}, log, registry)
+	if err != nil {
+		return nil, err
+	}
+	a.closers.Add(traces.Close) // last, when no more spans end
 	pool, err := pg.Open(ctx, c.DB, "menu", registry)
 	if err != nil {
 		return nil, err
 	}
-	var shared snapshot.Cache // nil without an address
-	closeCache := func() error { return nil }
+	a.closers.Add(pool.Close)
+	var shared snapshot.Cache // nil without CACHE_URL
 	if c.Cache.URL != "" {
 		cache, err := redis.New(c.Cache, log, registry)
 		if err != nil {
-			pool.Close()
 			return nil, err
 		}
-		shared, closeCache = cache, cache.Close
-	}
-	traces, err := telemetry.Start(ctx, c.Traces, telemetry.Process{Service: "menu", Version: c.Log.Version, Environment: c.Log.Environment}, log, registry)
-	if err != nil {
-		_ = closeCache() // nothing is in it yet
-		pool.Close()
-		return nil, err
+		shared = cache
+		a.closers.Add(func() { _ = cache.Close() }) // only reports an earlier close
 	}
 	outbox := events.Outbox{Table: "menu_outbox", Source: "/menu"}
 	publisher, err := connect.NewPublisher(ctx, c.Events, c.DB, "menu", outbox, log, registry, traces)
 	if err != nil {
-		traces.Close()
-		_ = closeCache() // nothing is in it yet
-		pool.Close()
 		return nil, err
 	}
+	a.closers.Add(publisher.Close)
 	catalog := snapshot.New(postgres.NewStore(pool, publisher.Wake), shared, c.Snapshot, log, registry)
-	working, stop := context.WithCancel(context.WithoutCancel(ctx)) // until Close: a stopping service still answers
-	var background sync.WaitGroup
-	background.Go(func() { catalog.Run(working) })
-	background.Go(func() { publisher.Run(working) })
-	a := &App{close: func() {
-		stop()
-		background.Wait()
-		publisher.Close()
-		catalog.Close()
-		if err := closeCache(); err != nil {
-			log.WarnContext(working, "the cache does not close", "error", err)
-		}
-		pool.Close()
-		traces.Close() // last, when there is nothing more to record
-	}}
+	a.closers.Add(catalog.Close)
+
 	ready := health.New(pg.SchemaCheck(pool, "schema_version_menu", SchemaVersion), catalog.Check())
 	a.Server = server.New(c.HTTP, log, ready, registry, traces)
 	if err := httpapi.Register(a.Server, menu.NewService(catalog), c.HTTP.Admin); err != nil {
-		a.Close()
 		return nil, err
 	}
+	a.closers.Add(server.Background(ctx, catalog.Run, publisher.Run))
 	return a, nil
 }
 
-// Close ends what runs in the background, and gives the connections back.
-func (a *App) Close() { a.close() }
+// Close ends the background work and closes all connections.
+func (a *App) Close() { a.closers.Close() }
 
-// Run is the service from configuration to the end of ctx.
+// Run loads the configuration and runs the service until ctx ends.
 func Run(ctx context.Context, environ []string, stdout io.Writer) error {
 	c, err := config.Load[Config](environ)
 	if err != nil {

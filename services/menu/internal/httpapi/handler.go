@@ -1,10 +1,9 @@
-// Package httpapi answers the menu service's HTTP operations: it reads the
-// generated request, calls the menu.Service, and writes the generated answer.
-// Errors are returned as they are; package server answers them.
+// Package httpapi serves the menu service's HTTP operations. A handler reads the
+// generated request, calls the menu.Service, and returns the generated answer.
+// Package server answers errors.
 //
-// The three whole lists are written and compressed once for each catalog, as the
-// bytes that are sent; their ETags are made of those. Filtered lists are written
-// for each request.
+// The three complete lists are encoded and compressed once per catalog, and their
+// ETags are derived from the bytes. Filtered lists are encoded for each request.
 package httpapi
 
 import (
@@ -61,7 +60,7 @@ func (h *Handler) ListMenu(ctx context.Context, r api.ListMenuRequestObject) (ap
 
 // ListPizzaTypes answers GET /menu/types/.
 func (h *Handler) ListPizzaTypes(ctx context.Context, r api.ListPizzaTypesRequestObject) (api.ListPizzaTypesResponseObject, error) {
-	catalog, err := h.menu.Recent(ctx)
+	catalog, err := h.menu.CurrentOrStale(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +89,7 @@ func (h *Handler) Quote(ctx context.Context, r api.QuoteRequestObject) (api.Quot
 
 // GetCatalog answers GET /int/menu/catalog.
 func (h *Handler) GetCatalog(ctx context.Context, r api.GetCatalogRequestObject) (api.GetCatalogResponseObject, error) {
-	catalog, err := h.menu.Catalog(ctx)
+	catalog, err := h.menu.Current(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -2,61 +2,61 @@ package menu
 
 import "context"
 
-// Store keeps the catalog. Every method returns Unavailable when it cannot be
-// reached.
+// Store keeps the catalog. All methods return Unavailable.
 type Store interface {
-	// Catalog returns the whole catalog with every change that was committed before
-	// the call.
-	Catalog(ctx context.Context) (*Catalog, error)
-	// Recent returns a catalog that may lack the changes of about a second, or those
-	// made while the store cannot be reached. It has those made through this store.
-	Recent(ctx context.Context) (*Catalog, error)
+	// Current returns a catalog that includes every change committed before the call.
+	Current(ctx context.Context) (*Catalog, error)
+	// CurrentOrStale returns a catalog that includes every change made through this
+	// store. Other changes may be missing for about a second, or for as long as the
+	// database does not answer.
+	CurrentOrStale(ctx context.Context) (*Catalog, error)
 	Writer
 }
 
 // Writer changes the catalog.
 type Writer interface {
-	// PutType adds or replaces a type. It returns Conflict when another type has
-	// the name.
+	// PutType adds or replaces a type. It returns Conflict if another type has the
+	// name.
 	PutType(ctx context.Context, t Type) (Change, error)
 	// DeleteType returns NotFound, and Conflict while the type has pizzas.
 	DeleteType(ctx context.Context, id string) (Change, error)
 	// PutPizza adds or replaces a pizza. It returns Invalid for an unknown type,
-	// and Conflict when another pizza is this size of the type.
+	// and Conflict if another pizza is this size of the type.
 	PutPizza(ctx context.Context, p NewPizza) (Change, error)
-	// DeletePizza returns NotFound, and Conflict when an order refers to the pizza.
+	// DeletePizza returns NotFound, and Conflict if an order refers to the pizza.
 	DeletePizza(ctx context.Context, id string) (Change, error)
 }
 
-// Change is what a write did.
+// Change is the result of a write.
 type Change struct {
-	Version int64 // of the catalog that has it
-	Created bool  // added, not replaced
+	Version int64 // of the first catalog that includes the change
+	Created bool  // added rather than replaced
 }
 
-// Service answers questions about the catalog, and changes it.
+// Service reads and changes the catalog.
 type Service struct{ store Store }
 
 // NewService returns a service on a store.
 func NewService(store Store) *Service { return &Service{store} }
 
-// Catalog returns the whole catalog with every change that was committed before
-// the call, for callers that price by it. It returns Unavailable.
-func (s *Service) Catalog(ctx context.Context) (*Catalog, error) { return s.store.Catalog(ctx) }
+// Current returns a catalog that includes every change committed before the call,
+// for callers that price by it. It returns Unavailable.
+func (s *Service) Current(ctx context.Context) (*Catalog, error) { return s.store.Current(ctx) }
 
-// Recent returns a catalog for readers of the menu: a change through another
-// replica may be missing for about a second, and while the database does not
-// answer, what was last known is good enough. It returns Unavailable.
-func (s *Service) Recent(ctx context.Context) (*Catalog, error) { return s.store.Recent(ctx) }
+// CurrentOrStale returns a catalog for display, as Store.CurrentOrStale does. It
+// returns Unavailable.
+func (s *Service) CurrentOrStale(ctx context.Context) (*Catalog, error) {
+	return s.store.CurrentOrStale(ctx)
+}
 
-// List returns the pizzas that a filter asks for, and the catalog they are of.
-// Callers must not change them. It is as recent as Recent. It returns Invalid and
+// List returns the pizzas that match a filter, and their catalog, from
+// CurrentOrStale. Callers must not change them. List returns Invalid and
 // Unavailable.
 func (s *Service) List(ctx context.Context, f Filter) ([]Pizza, *Catalog, error) {
 	if err := f.Validate(); err != nil {
 		return nil, nil, err
 	}
-	c, err := s.store.Recent(ctx)
+	c, err := s.store.CurrentOrStale(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -66,28 +66,27 @@ func (s *Service) List(ctx context.Context, f Filter) ([]Pizza, *Catalog, error)
 	return c.Filter(f), c, nil
 }
 
-// Find returns the pizza that a look-up names, as recent as Recent. It returns Invalid,
+// Find returns the pizza of a look-up, from CurrentOrStale. It returns Invalid,
 // ErrUnknownPizza, ErrUnknownSize and Unavailable.
 func (s *Service) Find(ctx context.Context, l Lookup) (Pizza, error) {
 	if err := l.Validate(); err != nil {
 		return Pizza{}, err
 	}
-	c, err := s.store.Recent(ctx)
+	c, err := s.store.CurrentOrStale(ctx)
 	if err != nil {
 		return Pizza{}, err
 	}
 	return c.Find(l.Name, l.Size)
 }
 
-// Quote prices the lines of an order by one version of the catalog, which it
-// returns too. The version has every change that was committed before the call.
-// It returns Invalid and Unavailable; a pizza that is not sold is an error of its
+// Quote prices the lines of an order by the Current catalog, and returns its version.
+// It returns Invalid and Unavailable. A pizza that is not sold is an error of its
 // line.
 func (s *Service) Quote(ctx context.Context, lines []Line) ([]Quoted, int64, error) {
 	if err := ValidateLines(lines); err != nil {
 		return nil, 0, err
 	}
-	c, err := s.store.Catalog(ctx)
+	c, err := s.store.Current(ctx)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -2,15 +2,13 @@
 // needs no database.
 //
 // A Keeper stands between menu.Service and the store. Once a second it reads the
-// mark of the catalog, one row by its primary key, and loads the catalog when the
-// mark has changed. Readers (Recent) see a change through another replica about a
-// second late, and a change through their own replica at once. Whoever needs
-// every change that was committed before the call (Catalog) has the mark read for
-// it.
+// mark of the catalog, one row by primary key, and loads the catalog if the mark has
+// changed. CurrentOrStale misses a change through another replica for about a
+// second, and none through its own replica. Current reads the mark for its caller.
 //
-// While the database does not answer, the service goes on showing the menu, up to
-// a maximum staleness: a menu that is some minutes old serves a customer better
-// than none. Prices of an order are of now, or there are none.
+// While the database does not answer, CurrentOrStale serves the menu up to a maximum
+// age: a menu that is minutes old serves a customer better than none. Orders are
+// never priced from it.
 package snapshot
 
 import (
@@ -28,10 +26,10 @@ import (
 
 // Config bounds the age of what is served from memory.
 type Config struct {
-	MaxStale time.Duration `env:"SNAPSHOT_MAX_STALE" envDefault:"10m" doc:"Maximum age of the menu that is shown, but not quoted from, while the database does not answer; 0 keeps no menu in memory"`
+	MaxStale time.Duration `env:"SNAPSHOT_MAX_STALE" envDefault:"10m" doc:"Maximum age of the menu that is displayed, but not quoted, while the database does not answer; 0 keeps no menu in memory"`
 }
 
-// Validate reports an age that makes no sense.
+// Validate reports a negative age.
 func (c Config) Validate() error {
 	if c.MaxStale < 0 {
 		return errors.New("SNAPSHOT_MAX_STALE must not be negative")
@@ -39,36 +37,36 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Source is where the catalog really is.
+// Source is the database of the catalog.
 type Source interface {
 	// Catalog returns the catalog, with its mark.
 	Catalog(ctx context.Context) (*menu.Catalog, error)
-	// Mark returns the mark of the catalog: the cheap question whether it changed.
+	// Mark returns the mark of the catalog, which is cheap and changes with it.
 	Mark(ctx context.Context) (menu.Mark, error)
 	menu.Writer
 }
 
-// Cache shares catalogs between replicas. It may forget and fail at any time:
-// neither method returns an error, it just does not help then.
+// Cache shares catalogs between replicas. It may lose entries and fail at any time;
+// neither method returns an error.
 type Cache interface {
 	// Get returns the catalog with this mark, or nil.
 	Get(ctx context.Context, mark menu.Mark) *menu.Catalog
-	// Put keeps a catalog for the others.
+	// Put stores a catalog for other replicas.
 	Put(ctx context.Context, c *menu.Catalog)
 }
 
 const (
-	// patience is how long a reader that can be shown something waits for a
-	// database that says nothing.
+	// patience is the maximum wait of a reader for a database that hangs while there
+	// is a stale catalog.
 	patience = time.Second
-	// readTimeout bounds a read of the catalog. It is longer than the server lets a
-	// statement run by default.
+	// readTimeout bounds a read of the catalog. It is longer than the default
+	// statement timeout.
 	readTimeout = 10 * time.Second
-	// retryAfter is what a caller is told whose own time ended first.
+	// retryAfter is for callers whose own deadline came first.
 	retryAfter = time.Second
 )
 
-// Keeper is a menu.Store that reads from memory. Make it with New, Run it, and
+// Keeper is a menu.Store that reads from memory. Create it with New, Run it, and
 // Close it.
 type Keeper struct {
 	source  Source
@@ -78,15 +76,15 @@ type Keeper struct {
 	sharing sync.WaitGroup
 }
 
-// New returns a keeper that holds nothing yet. cache may be nil.
+// New returns a keeper without a catalog. cache may be nil.
 func New(source Source, cache Cache, c Config, log *slog.Logger, m Registerer) *Keeper {
 	k := &Keeper{source: source, cache: cache}
 	k.latest = latest.New(k.read, latest.Config{
 		Stale: c.MaxStale, Patience: patience, Timeout: readTimeout,
 		Failed: func(ctx context.Context, err error) {
-			log.WarnContext(ctx, "catalog cannot be read from the database", "error", err)
+			log.WarnContext(ctx, "cannot read the catalog from the database", "error", err)
 		},
-		Recovered: func(ctx context.Context) { log.InfoContext(ctx, "catalog can be read from the database again") },
+		Recovered: func(ctx context.Context) { log.InfoContext(ctx, "reading the catalog from the database again") },
 	})
 	k.metrics = newMetrics(m, k.latest.State)
 	return k
@@ -95,15 +93,15 @@ func New(source Source, cache Cache, c Config, log *slog.Logger, m Registerer) *
 // Run keeps the snapshot up to date until ctx ends.
 func (k *Keeper) Run(ctx context.Context) { k.latest.Run(ctx) }
 
-// Close ends what still runs.
+// Close ends reads that still run.
 func (k *Keeper) Close() {
 	k.latest.Close()
 	k.sharing.Wait()
 }
 
-// Check passes once there has been a catalog to serve. It does not fail when the
-// catalog becomes too old: that happens to all replicas at once, and with none of
-// them left, nobody would say so.
+// Check passes once there has been a catalog to serve. It does not fail for a
+// catalog that is too old: that happens to all replicas at once, and without a ready
+// replica customers would get the load balancer's error.
 func (k *Keeper) Check() health.Check {
 	return health.Check{Name: "catalog", Run: func(context.Context) error {
 		if !k.latest.State().Loaded {
@@ -113,16 +111,14 @@ func (k *Keeper) Check() health.Check {
 	}}
 }
 
-// Catalog returns a catalog with every change that was committed before the call.
-// It returns Unavailable.
-func (k *Keeper) Catalog(ctx context.Context) (*menu.Catalog, error) {
+// Current implements menu.Store.
+func (k *Keeper) Current(ctx context.Context) (*menu.Catalog, error) {
 	c, err := k.latest.Newest(ctx)
 	return c, unavailable(err)
 }
 
-// Recent returns a catalog that is about a second old at most, or while the
-// database does not answer, the maximum staleness. It returns Unavailable.
-func (k *Keeper) Recent(ctx context.Context) (*menu.Catalog, error) {
+// CurrentOrStale implements menu.Store.
+func (k *Keeper) CurrentOrStale(ctx context.Context) (*menu.Catalog, error) {
 	c, from, err := k.latest.Get(ctx)
 	switch from {
 	case latest.Stale:
@@ -135,7 +131,7 @@ func (k *Keeper) Recent(ctx context.Context) (*menu.Catalog, error) {
 	}
 }
 
-// unavailable gives a fault to a caller whose own time ended first.
+// unavailable returns a fault for a caller whose own deadline came first.
 func unavailable(err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return fault.Wrap(err, fault.Unavailable, "the catalog is still being read; try again").Retry(retryAfter)
@@ -143,8 +139,8 @@ func unavailable(err error) error {
 	return err
 }
 
-// read reads the catalog if it is not held already, from the cache where another
-// replica has put it.
+// read reads the catalog unless held is current, from the cache if another replica
+// has stored it.
 func (k *Keeper) read(ctx context.Context, held *menu.Catalog) (c *menu.Catalog, err error) {
 	source := "failed"
 	defer func() {

@@ -120,13 +120,13 @@ func keep(t *testing.T, s *source, cache snapshot.Cache, f func(keeper)) {
 // recent checks what readers get; 0 is nothing.
 func (k keeper) recent(version int64) {
 	k.t.Helper()
-	k.want("Recent", k.Recent, version)
+	k.want("CurrentOrStale", k.CurrentOrStale, version)
 }
 
 // exact checks what prices are made of; 0 is nothing.
 func (k keeper) exact(version int64) {
 	k.t.Helper()
-	k.want("Catalog", k.Catalog, version)
+	k.want("Current", k.Current, version)
 }
 
 func (k keeper) want(name string, read func(context.Context) (*menu.Catalog, error), version int64) {

@@ -6,7 +6,7 @@ import (
 	"example.com/pizza/services/menu/internal/menu"
 )
 
-// invalidate drops the snapshot after a write, so that the writer's next read has it.
+// invalidate drops the snapshot after a write, so that the next read includes it.
 func (k *Keeper) invalidate(ctx context.Context, c menu.Change, err error) (menu.Change, error) {
 	if err == nil {
 		k.latest.Invalidate(ctx)
@@ -14,25 +14,25 @@ func (k *Keeper) invalidate(ctx context.Context, c menu.Change, err error) (menu
 	return c, err
 }
 
-// PutType writes to the source; the next read has it.
+// PutType implements menu.Writer.
 func (k *Keeper) PutType(ctx context.Context, t menu.Type) (menu.Change, error) {
 	c, err := k.source.PutType(ctx, t)
 	return k.invalidate(ctx, c, err)
 }
 
-// DeleteType writes to the source; the next read has it.
+// DeleteType implements menu.Writer.
 func (k *Keeper) DeleteType(ctx context.Context, id string) (menu.Change, error) {
 	c, err := k.source.DeleteType(ctx, id)
 	return k.invalidate(ctx, c, err)
 }
 
-// PutPizza writes to the source; the next read has it.
+// PutPizza implements menu.Writer.
 func (k *Keeper) PutPizza(ctx context.Context, p menu.NewPizza) (menu.Change, error) {
 	c, err := k.source.PutPizza(ctx, p)
 	return k.invalidate(ctx, c, err)
 }
 
-// DeletePizza writes to the source; the next read has it.
+// DeletePizza implements menu.Writer.
 func (k *Keeper) DeletePizza(ctx context.Context, id string) (menu.Change, error) {
 	c, err := k.source.DeletePizza(ctx, id)
 	return k.invalidate(ctx, c, err)
