@@ -1,8 +1,7 @@
 #!/bin/sh
-# fuzz.sh TIME MODULE...: run every fuzz target of the modules for TIME each.
+# fuzz.sh MODULE...: run every fuzz target of the modules, for FUZZTIME each.
 set -eu
-time=$1
-shift
+time=${FUZZTIME:-30s}
 for module in "$@"; do
     grep -rlE '^func Fuzz' --include='*_test.go' "$module" | sort | while read -r file; do
         grep -oE '^func Fuzz[A-Za-z0-9_]*' "$file" | cut -d' ' -f2 | while read -r target; do

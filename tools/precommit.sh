@@ -1,49 +1,53 @@
 #!/bin/sh
-# precommit.sh BIN [staged]: check what differs from HEAD: the working tree or, as the
-# hook does, what is staged. What can be found in seconds should not come back from CI
-# minutes later; what takes longer is left to it.
+# precommit.sh: check what differs from HEAD, or with BASE=main from that branch, or
+# with STAGED=1, as the hook does, what is staged. Problems that take seconds to find
+# should not come back from CI minutes later; the rest is left to CI.
 #
 # Texts are read as they would be committed. Code is compiled, linted and generated as
 # it is in the working tree, and only in the modules that are touched.
 set -eu
-bin=$1
-staged=${2:-}
+bin=$BIN
+staged=${STAGED:-}
 most=512 # KiB
+against=HEAD
+if [ -n "${BASE:-}" ]; then
+    against=$(git merge-base HEAD "$BASE") || { echo "pre-commit: BASE: unknown revision \"$BASE\"" >&2; exit 2; }
+fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 git() { command git -c core.quotePath=false "$@"; }
 
-refuse() { # TEXT: what is wrong with what standard input lists; nothing, where it is empty
+refuse() { # TEXT: report TEXT for the files that standard input lists, if any
     list=$(cat)
     [ -z "$list" ] || { printf '%s:\n%s\n' "$1" "$list" >&2; touch "$work/refused"; }
 }
 end() { [ ! -e "$work/refused" ] || exit 1; }
 
-# A copy of the files as they would be committed, and the names of all that is touched.
+# A copy of the files as they would be committed, and the names of all touched files.
 mkdir "$work/tree"
 if [ -n "$staged" ]; then
     git diff --cached --name-only --diff-filter=d > "$work/there"
     git diff --cached --name-only --no-renames > "$work/touched"
     git checkout-index --prefix="$work/tree/" --stdin < "$work/there"
 else
-    { git diff HEAD --name-only --diff-filter=d; git ls-files --others --exclude-standard; } > "$work/there"
-    { git diff HEAD --name-only --no-renames; git ls-files --others --exclude-standard; } > "$work/touched"
+    { git diff "$against" --name-only --diff-filter=d; git ls-files --others --exclude-standard; } > "$work/there"
+    { git diff "$against" --name-only --no-renames; git ls-files --others --exclude-standard; } > "$work/touched"
     tar -cf - -T "$work/there" | tar -xf - -C "$work/tree"
 fi
 touched() { grep -qE "$1" "$work/touched"; }
 
-# Texts. What a pattern finds is only secrets that look like nothing else.
+# Texts. Patterns find only secrets that look like nothing else.
 in_tree() { (cd "$work/tree" && "$@" | sed 's|^\./||'); }
 in_tree grep -rnIE '^(<{7}|>{7}|[|]{7}) ' . | refuse "conflict markers"
-in_tree find . -type f -size "+${most}k" | refuse "larger than $most KiB, which every clone would pay for"
+in_tree find . -type f -size "+${most}k" | refuse "larger than $most KiB, which every clone has to download"
 in_tree find . -type f '(' -name '*.key' -o -name '*.pem' -o -name '*.p12' -o -name .env ')' | refuse "keys and credentials belong in no repository"
 in_tree grep -rnIE -e '-----BEGIN [A-Z ]*PRIVATE KEY-----' -e 'AKIA[0-9A-Z]{16}' -e 'gh[pousr]_[A-Za-z0-9]{36}' -e 'github_pat_[A-Za-z0-9_]{22}' \
     -e 'xox[abprs]-[A-Za-z0-9-]{10}' -e 'AIza[0-9A-Za-z_-]{35}' . | refuse "secrets; once pushed, they have to be replaced"
 in_tree gofmt -l . 2>&1 | refuse "not formatted (gofmt -w)"
 end
 
-# What is generated is written anew: what then differs was not current, or is not staged.
+# Generated files are generated again. A file that changes was not current.
 state() { git ls-files --cached --others --exclude-standard services deploy/observability helm | sort -u | while read -r f; do [ ! -f "$f" ] || cksum "$f"; done; }
 state > "$work/was"
 if touched '^services/[a-z]+/(api/|internal/.*\.(ya?ml|sql)$|internal/.*/(db|menuapi)/)|^migrations/sql/|^deploy/observability/(dashboard|cmd/dashboards)/'; then
@@ -55,15 +59,17 @@ if touched '^helm/|^deploy/observability/(rules|dashboards?|cmd/dashboards)/'; t
 fi
 state > "$work/is"
 if ! diff "$work/was" "$work/is" > "$work/written"; then
-    sed -n 's/^> [0-9]* [0-9]* //p' "$work/written" | refuse "was not current, and is now"
+    sed -n 's/^> [0-9]* [0-9]* //p' "$work/written" | refuse "was not current, and is now; add it"
 elif [ -n "$staged" ]; then
     git diff --name-only | { grep -E '\.gen\.go$|/postgres/db/|/dashboards/.*\.json$|^helm/.*(/README\.md|\.schema\.json)$|^helm/pizza/files/' || true; } | refuse "is generated, and not staged"
 fi
 end
 
-# Documents, which tests hold to the code.
-if touched '(\.md|^\.github/.*)$' || git diff HEAD | grep -qE '^[-+].*[ `]env:"'; then
-    make --no-print-directory documents
+# Tests that compare the code with documents.
+if touched '(\.md|^\.github/.*)$' || git diff "$against" | grep -qE '^[-+].*[ `]env:"'; then
+    go test -count=1 -run '^Test(Decisions|Documents|Forms|Owners|Plan|Readme.*|ThreatModel)$' ./deploy/local/system ./pkg/audit \
+        ./services/login/internal/app ./services/menu/internal/app ./services/order/internal/app
+    documents=yes
 fi
 
 # Code, module by module.
@@ -75,7 +81,7 @@ done | sort -u > "$work/modules"
 root=$PWD
 while read -r module <&3; do
     case $module in
-    tools | tools/*) # outside of the workspace and of the rules for the product, and most without code of their own
+    tools | tools/*) # outside the workspace, and mostly without own code
         ! touched "^$module/.*\.go$" || (cd "$module" && GOWORK=off go vet ./...)
         continue
         ;;
@@ -86,4 +92,7 @@ while read -r module <&3; do
     (cd "$module" && "$root/$bin/golangci-lint" run --allow-serial-runners ./...)
 done 3< "$work/modules"
 modules=$(paste -sd' ' "$work/modules")
-echo "in order: $(wc -l < "$work/touched") files, modules: ${modules:-none}"
+echo
+printf '%-10s %s\n' files "$(wc -l < "$work/touched")" modules "${modules:-none}" checked \
+    "texts, secrets, formatting, generated code${documents:+, documents}${modules:+, vet, linters}"
+[ -z "$modules" ] || printf '%-10s go test%s\n' next "$(sed 's|.*| ./&/...|' "$work/modules" | tr -d '\n')"

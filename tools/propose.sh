@@ -1,17 +1,17 @@
 #!/bin/sh
-# propose.sh TARGET: make TARGET, which changes what runs in an environment and says in
-# Markdown what that means (MARKDOWN=1), and open a pull request with both: its title is
-# the first line. With MERGE=auto it is merged once its checks have passed. Without gh, or
-# without a remote repository, the branch and its text are left for whoever pushes it.
+# propose.sh STEP: run the step of delivery.sh, which changes what runs in an
+# environment and describes it in Markdown, and open a pull request with both: its
+# title is the first line. With MERGE=auto it is merged once its checks have passed.
+# Without gh, or without a token, the branch and its text stay here.
 set -eu
 target=$1
 text=.local/proposal.md
 branch=$target${TO:+-$TO}${ENV:+-$ENV}${SERVICE:+-$SERVICE}-$(date -u +%Y%m%d%H%M%S)
 mkdir -p .local
 [ -z "$(git status --porcelain -- deploy/environments)" ] || { echo "deploy/environments has changes that are not committed" >&2; exit 1; }
-make -s --no-print-directory "$target" MARKDOWN=1 > "$text"
+MARKDOWN=1 tools/delivery.sh "$target" > "$text"
 if [ -z "$(git status --porcelain -- deploy/environments)" ]; then
-    echo "nothing to propose: make $target changed nothing"
+    echo "nothing to propose: $target changed nothing"
     exit 0
 fi
 title=$(head -n 1 "$text")

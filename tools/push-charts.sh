@@ -4,7 +4,6 @@
 # for a registry on this machine.
 set -eu
 helm=$1
-[ "$2" != /charts ] || { echo "to which registry? (make push-charts REGISTRY=…)" >&2; exit 1; }
 to=oci://$2
 plain=${PLAIN_HTTP:+--plain-http}
 export HELM_DATA_HOME="$PWD/.local/helm" HELM_CACHE_HOME="$PWD/.local/helm/cache" HELM_CONFIG_HOME="$PWD/.local/helm/config"

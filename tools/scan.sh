@@ -1,5 +1,5 @@
 #!/bin/sh
-# scan.sh GRYPE DIR: look for known vulnerabilities in the images of make images, by
+# scan.sh GRYPE DIR: look for known vulnerabilities in the built images, by
 # their bills of materials in DIR, and fail on those of high severity that are not
 # allowed for a while (.github/allowed-vulnerabilities.yaml). Where the database of
 # vulnerabilities cannot be reached it says so and passes, or fails with VULN=required.

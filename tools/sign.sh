@@ -1,5 +1,5 @@
 #!/bin/sh
-# sign.sh COSIGN DIR: sign every image that make push wrote down in DIR (NAME.pushed),
+# sign.sh COSIGN DIR: sign every image that the push step recorded in DIR (NAME.pushed),
 # and attest its bill of materials where there is one (NAME.cdx.json). In GitHub
 # Actions the signer is the workflow itself (keyless); elsewhere it is the key
 # COSIGN_KEY, and nothing is told to the public transparency log.
@@ -10,7 +10,7 @@ set -- --yes
 if [ -n "${COSIGN_KEY:-}" ]; then
     set -- "$@" --key "$COSIGN_KEY" --use-signing-config=false --tlog-upload=false
 fi
-ls "$dir"/*.pushed > /dev/null 2>&1 || { echo "nothing in $dir was pushed: make push" >&2; exit 1; }
+ls "$dir"/*.pushed > /dev/null 2>&1 || { echo "nothing in $dir was pushed: tools/delivery.sh push" >&2; exit 1; }
 for pushed in "$dir"/*.pushed; do
     read -r image version reference < "$pushed"
     "$cosign" sign "$@" "$reference"

@@ -69,7 +69,7 @@ func (w *world) move(from, to delivery.Image) int {
 	return len(all.Manifests)
 }
 
-// What make images writes is what make push uploads, cosign signs and dev runs: the
+// What make images writes is what tools/delivery.sh push uploads, cosign signs and dev runs: the
 // digest in the archive is the one that all of them know.
 func TestArchives(t *testing.T) {
 	t.Parallel()

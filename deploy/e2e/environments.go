@@ -103,7 +103,7 @@ func (w *walk) values(e *environment) map[string]any {
 			},
 			"jwt":           object{"existingSecret": "jwt-keys"},
 			"networkPolicy": networkPolicy(w.settings),
-			"imagePolicy":   object{"enabled": false}, // there is no Kyverno; make policy-test tries it
+			"imagePolicy":   object{"enabled": false}, // there is no Kyverno; make check STEPS=policy tries it
 			"monitoring":    object{"serviceMonitor": object{"enabled": false}, "prometheusRule": object{"enabled": false}},
 		},
 		"login": service("login", 3), "menu": service("menu", 3), "order": order,

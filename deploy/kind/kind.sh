@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# kind.sh [PORT]: the whole system in a kind cluster on this machine, as in the
-# environment dev, on http://localhost:PORT (8000). PostgreSQL is a container
-# beside the cluster, as it is outside of it in production. Once more, it upgrades
-# what runs to the sources as they are now. `kind.sh down` takes all of it away.
+# kind.sh: run the whole system in a kind cluster on this machine, as in the
+# environment dev, on http://localhost:PORT (8000). PostgreSQL is a container beside
+# the cluster, as it is outside the cluster in production. Running it again upgrades
+# the system to the current sources. `kind.sh down` deletes everything.
 #
-# `kind.sh e2e` makes the same cluster and runs make e2e there, which brings its own
+# `kind.sh e2e` creates the same cluster and runs make e2e there, which brings its own
 # database and takes ready images from E2E_IMAGES.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -12,13 +12,15 @@ cd "$(dirname "$0")/../.."
 cluster=pizza
 database=pizza-postgres
 namespace=pizza-dev
-port=${1:-8000}
+port=${PORT:-8000}
 e2e=
-if [ "$port" = e2e ]; then
-    e2e=yes port=8000
+if [ "${1:-}" = e2e ]; then
+    e2e=yes
+    make -s --no-print-directory .local/bin/helm
+    PATH=$PWD/.local/bin:$PATH
 fi
 
-if [ "$port" = down ]; then
+if [ "${1:-}" = down ]; then
     kind delete cluster --name "$cluster"
     docker rm --force --volumes "$database"
     exit
@@ -89,7 +91,7 @@ cat <<SAY
 
 The menu:        curl $url/api/menu/
 Place an order:  helm --kube-context kind-$cluster --namespace $namespace test pizza
-Take it away:    make kind-down
+Delete it:       deploy/kind/kind.sh down
 Break it (on Linux, where pods reach this machine):
   KUBECONFIG=$PWD/.local/kind.kubeconfig E2E_HOST=$gateway E2E_INGRESS=$url E2E_INGRESS_NAMESPACE=traefik \\
   E2E_LOAD_IMAGE='kind load image-archive --name $cluster' E2E_NODE_EXEC='docker exec $cluster-control-plane' make e2e

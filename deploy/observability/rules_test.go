@@ -210,7 +210,7 @@ func TestChart(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(there) != len(sources) || len(sources) == 0 {
-			t.Errorf("the chart has %d %s of %d (make charts)", len(there), copies, len(sources))
+			t.Errorf("the chart has %d %s of %d (make check STEPS=charts)", len(there), copies, len(sources))
 		}
 		for _, source := range sources {
 			want, err := os.ReadFile(source)
@@ -218,7 +218,7 @@ func TestChart(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got, err := os.ReadFile(filepath.Join(chart, copies, filepath.Base(source))); err != nil || string(got) != string(want) {
-				t.Errorf("the chart has another %s (make charts): %v", source, err)
+				t.Errorf("the chart has another %s (make check STEPS=charts): %v", source, err)
 			}
 		}
 	}

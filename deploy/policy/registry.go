@@ -47,7 +47,7 @@ func (s *store) image(ctx context.Context, repository, by string, options ...str
 	if by == "" {
 		return name, nil
 	}
-	// As make sign does with a key.
+	// As tools/delivery.sh sign does with a key.
 	args := []string{"sign", "--yes", "--key", filepath.Join(s.keys, by+".key"), "--use-signing-config=false", "--tlog-upload=false"}
 	return name, s.cosign(ctx, append(append(args, options...), name)...)
 }

@@ -37,8 +37,7 @@ func write(t *testing.T, path, content string, mode os.FileMode) {
 	}
 }
 
-// checkout is a clone of a repository whose make promote changes stg, with the
-// scripts of this one.
+// checkout is a clone of a repository with a delivery.sh that changes stg.
 func checkout(t *testing.T) (folder, origin string) {
 	t.Helper()
 	origin, folder = t.TempDir(), t.TempDir()
@@ -48,11 +47,11 @@ func checkout(t *testing.T) (folder, origin string) {
 	write(t, filepath.Join(folder, ".gitignore"), "/.local/\n", 0o600)
 	write(t, filepath.Join(folder, "other"), "1\n", 0o600)
 	write(t, filepath.Join(folder, "deploy/environments/stg/images.yaml"), "old\n", 0o600)
-	write(t, filepath.Join(folder, "Makefile"), ""+
-		"promote:\n\t@echo $(FROM) > deploy/environments/$(TO)/images.yaml; echo 2 > other\n"+
-		"\t@echo 'stg: order of $(FROM)'; echo; echo '| $(MARKDOWN) |'\n"+
-		"idle:\n\t@echo nothing\n"+
-		"refused:\n\t@echo not signed >&2; exit 1\n", 0o600)
+	write(t, filepath.Join(folder, "tools/delivery.sh"), "#!/bin/sh\ncase $1 in\n"+
+		"promote) echo \"$FROM\" > \"deploy/environments/$TO/images.yaml\"; echo 2 > other\n"+
+		"    echo \"stg: order of $FROM\"; echo; echo \"| $MARKDOWN |\" ;;\n"+
+		"idle) echo nothing ;;\n"+
+		"refused) echo not signed >&2; exit 1 ;;\nesac\n", 0o700)
 	git(t, folder, "add", ".")
 	git(t, folder, "-c", "user.name=x", "-c", "user.email=x@example.com", "commit", "-q", "-m", "first")
 	git(t, folder, "push", "-q", "origin", "main")

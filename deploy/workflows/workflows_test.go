@@ -124,8 +124,7 @@ func TestMayWrite(t *testing.T) {
 var (
 	pinned  = regexp.MustCompile(`^[\w.-]+/[\w./-]+@[0-9a-f]{40}$`)
 	version = regexp.MustCompile(`(?m)uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$`)
-	command = regexp.MustCompile(`^make ([a-z][a-z0-9-]*)((?: [A-Z_]+=[A-Za-z0-9_./-]+)*)$`)
-	what    = regexp.MustCompile(` WHAT=(\S+)`)
+	command = regexp.MustCompile(`^(make|tools/[a-z-]+\.sh|deploy/kind/kind\.sh)(?: ([a-z][a-z0-9-]*))?$`)
 )
 
 // What is used is named by its content, with its version for people, and a checkout
@@ -181,17 +180,18 @@ func using(w workflow) []step {
 	return all
 }
 
-// Every command is a target that runs anywhere; what differs from run to run is in the
-// environment, where a shell does not take it for a command.
-func TestCommandsAreTargets(t *testing.T) {
+// Every command is one word or two that run anywhere, a target of the Makefile or a
+// script: values that differ from run to run are in the environment, where no shell
+// takes them for commands.
+func TestCommandsAreScripts(t *testing.T) {
 	t.Parallel()
 	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	targets := map[string]bool{}
-	for _, m := range regexp.MustCompile(`(?m)^\.PHONY: (\S+)$`).FindAllStringSubmatch(string(makefile), -1) {
-		targets[m[1]] = true
+	delivery, err := os.ReadFile(filepath.Join(root, "tools/delivery.sh"))
+	if err != nil {
+		t.Fatal(err)
 	}
 	all := read(t, "workflows/*.yml")
 	maps.Copy(all, read(t, "actions/*/action.yml"))
@@ -202,12 +202,26 @@ func TestCommandsAreTargets(t *testing.T) {
 					continue
 				}
 				m := command.FindStringSubmatch(s.Run)
-				if m == nil || !targets[m[1]] {
-					t.Errorf("%s, %s: %q is no target of the Makefile", path, name, s.Run)
+				if m == nil {
+					t.Errorf("%s, %s: %q is not a target or a script with at most one word", path, name, s.Run)
 					continue
 				}
-				if inner := what.FindStringSubmatch(m[2]); inner != nil && !targets[inner[1]] {
-					t.Errorf("%s, %s: %q is no target of the Makefile", path, name, inner[1])
+				program, word := m[1], m[2]
+				switch {
+				case program == "make":
+					if !strings.Contains(string(makefile), "\n.PHONY: "+word+"\n") {
+						t.Errorf("%s, %s: the Makefile has no %s", path, name, word)
+					}
+				case strings.HasSuffix(program, "delivery.sh") || strings.HasSuffix(program, "propose.sh"):
+					if !strings.Contains(string(delivery), "\n"+word+")\n") {
+						t.Errorf("%s, %s: delivery.sh has no step %s", path, name, word)
+					}
+				}
+				if program == "make" {
+					continue
+				}
+				if _, err := os.Stat(filepath.Join(root, program)); err != nil {
+					t.Errorf("%s, %s: %v", path, name, err)
 				}
 			}
 		}

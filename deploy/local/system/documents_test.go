@@ -41,7 +41,7 @@ func TestDocuments(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 		for _, target := range targets(string(text)) {
-			if !strings.Contains(string(makefile), "\n"+target+":") {
+			if !strings.Contains(string(makefile), "\n.PHONY: "+target+"\n") {
 				t.Errorf("%s: there is no make %s", path, target)
 			}
 		}

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestHooks commits to a repository in which `make hooks` was run: what make
+// TestHooks commits to a repository in which make hooks was run: a change that make
 // pre-commit refuses is not committed.
 func TestHooks(t *testing.T) {
 	t.Parallel()
@@ -52,7 +52,27 @@ func TestHooks(t *testing.T) {
 		})
 	}
 
-	t.Run("by_hand", func(t *testing.T) { // not only what is staged
+	t.Run("against_a_branch", func(t *testing.T) {
+		t.Parallel()
+		r := newRepository(t)
+		r.must("git", "branch", "base")
+		r.write("pkg/kit.go", "package kit\n\n// One is one.\nconst One = 1\n")
+		r.must("git", "add", "-A")
+		r.must("git", "commit", "-m", "second")
+		r.write("notes.md", strings.Repeat("<", 7)+" HEAD\n")
+		r.must("git", "add", "-A")
+		r.must("git", "commit", "--no-verify", "-m", "third")
+		if out := r.must("make", "pre-commit"); !strings.Contains(out, "texts, secrets") {
+			t.Errorf("does not say what it checked:\n%s", out)
+		}
+		if out, err := r.run("make", "pre-commit", "BASE=base"); err == nil || !strings.Contains(out, "notes.md:1") {
+			t.Errorf("a committed conflict marker is let through: %v\n%s", err, out)
+		}
+		if out, err := r.run("make", "pre-commit", "BASE=nowhere"); err == nil || !strings.Contains(out, `BASE: unknown revision "nowhere"`) {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
+	t.Run("by_hand", func(t *testing.T) { // not only staged changes
 		t.Parallel()
 		r := newRepository(t)
 		r.must("make", "pre-commit")
@@ -66,8 +86,8 @@ func TestHooks(t *testing.T) {
 		r := newRepository(t)
 		r.must("make", "hooks")
 		r.must("make", "hooks")
-		r.must("make", "hooks-off")
-		r.must("make", "hooks-off")
+		r.must("make", "hooks", "OFF=1")
+		r.must("make", "hooks", "OFF=1")
 		r.write("notes.md", strings.Repeat("<", 7)+" HEAD\n")
 		r.must("git", "add", "-A")
 		r.must("git", "commit", "-m", "x")
@@ -79,7 +99,7 @@ func TestHooks(t *testing.T) {
 		if out, err := r.run("make", "hooks"); err == nil || !strings.Contains(out, "mine") {
 			t.Errorf("%v\n%s", err, out)
 		}
-		r.must("make", "hooks-off")
+		r.must("make", "hooks", "OFF=1")
 		if got := r.must("git", "config", "core.hooksPath"); got != "mine\n" {
 			t.Errorf("hooks are of %s", got)
 		}
@@ -95,7 +115,7 @@ type repository struct {
 func newRepository(t *testing.T) repository {
 	t.Helper()
 	r := repository{t, t.TempDir()}
-	for _, file := range []string{"Makefile", "tools/precommit.sh", "tools/hooks/pre-commit"} {
+	for _, file := range []string{"Makefile", "tools/precommit.sh", "tools/hooks.sh", "tools/hooks/pre-commit"} {
 		text, err := os.ReadFile(filepath.Join(root(t), file))
 		if err != nil {
 			t.Fatal(err)

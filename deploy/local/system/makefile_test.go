@@ -2,35 +2,76 @@ package system
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 )
 
-// TestMakefileQuotes: a repository may be in a folder with a space in its name,
-// and what users set reaches the shell as a variable, never as a part of the
-// command line.
+// outside are the variables that users and workflows set.
+var outside = []string{
+	"BASE", "BREAKING", "CHAOS", "CHECKS", "DATA", "ENV", "FROM", "FUZZTIME", "GITHUB_OUTPUT", "IMAGES", "JSON", "OFF", "PACKAGES", "PORT", "PULL", "RANGE",
+	"REGISTRY", "REVISION", "SERVICE", "STAGED", "STEPS", "TAG", "TO", "VULN",
+}
+
+// TestMakefileQuotes checks that a repository can be in a folder with a space in its
+// name, and that no value of a user becomes part of the Makefile: make would run a
+// $(shell) in it.
 func TestMakefileQuotes(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(root(t), "Makefile"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	outside := regexp.MustCompile(`\$\((?:or )?\$?\(?(BASE|TAG|REGISTRY|IMAGES|GITHUB_OUTPUT|WHAT|PORT|ENV|CHECKS|SERVICE|REVISION|FROM|TO|RANGE|CHAOS|FUZZTIME|STAGED|DATA|VULN)\)`)
+	expanded := regexp.MustCompile(`(?:^|[^$])\$[({](?:[a-z]+ )?\$?[({]?(` + strings.Join(outside, "|") + `)\b`)
 	for i, line := range strings.Split(string(text), "\n") {
-		if !strings.HasPrefix(line, "\t") {
-			continue
-		}
 		for _, at := range regexp.MustCompile(`\$\(CURDIR\)`).FindAllStringIndex(line, -1) {
 			if strings.Count(line[:at[0]], `"`)%2 == 0 {
 				t.Errorf("Makefile:%d: the path of the repository is not quoted: %s", i+1, line)
 			}
 		}
-		for _, at := range outside.FindAllStringIndex(line, -1) {
-			if !strings.HasSuffix(line[:at[0]], "$(if ") {
-				t.Errorf("Makefile:%d: make puts a user's text into the command line: %s", i+1, line)
-			}
+		if expanded.MatchString(line) {
+			t.Errorf("Makefile:%d: make expands a value of a user: %s", i+1, line)
 		}
+	}
+	for _, target := range []string{"help", "promote", "rollback", "images", "contracts", "check", "pre-commit"} {
+		mark := filepath.Join(t.TempDir(), "ran")
+		command := exec.CommandContext(t.Context(), "make", "-n", target)
+		command.Dir = root(t)
+		command.Env = os.Environ()
+		for _, name := range outside {
+			command.Env = append(command.Env, name+"=$(shell touch "+mark+")`touch "+mark+"`;touch "+mark)
+		}
+		out, err := command.CombinedOutput()
+		if err != nil {
+			t.Errorf("make -n %s: %v\n%s", target, err, out)
+		}
+		if _, err := os.Stat(mark); err == nil {
+			t.Errorf("make %s runs a value of a user", target)
+		}
+	}
+}
+
+// TestMakeHelp checks that the list of targets fits a terminal, and stays short.
+func TestMakeHelp(t *testing.T) {
+	t.Parallel()
+	command := exec.CommandContext(t.Context(), "make", "--no-print-directory", "help")
+	command.Dir = root(t)
+	out, err := command.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	targets := 0
+	for line := range strings.Lines(string(out)) {
+		if len(line) > 80 {
+			t.Errorf("%d columns: %s", len(line), line)
+		}
+		if strings.HasPrefix(line, "  ") {
+			targets++
+		}
+	}
+	if targets < 15 || targets > 20 {
+		t.Errorf("%d targets", targets)
 	}
 }

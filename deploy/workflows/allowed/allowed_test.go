@@ -49,7 +49,7 @@ func TestGrype(t *testing.T) {
 	}
 }
 
-// The list of this repository can be read. That it has expired is found by make scan,
+// The list of this repository can be read. That it has expired is found by tools/delivery.sh scan,
 // not by a test that would fail one morning without a change.
 func TestList(t *testing.T) {
 	t.Parallel()

@@ -5,7 +5,7 @@
 //	client → dsn → one of few server connections, for a transaction → PostgreSQL
 //
 // PgBouncer is in no Go module, so nothing that `make test` runs may need this
-// package; `make pooler-test` does. Without the program, a test fails and says
+// package; `make check STEPS=pooler` does. Without the program, a test fails and says
 // how to get it.
 package pgbouncer
 
@@ -88,7 +88,7 @@ func find() (string, error) {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("there is no pgbouncer here: make packages (or apt-get install pgbouncer)")
+	return "", fmt.Errorf("there is no pgbouncer here: tools/packages.sh (or apt-get install pgbouncer)")
 }
 
 // FollowsPrepared reports whether the program can follow prepared statements.

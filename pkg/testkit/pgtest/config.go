@@ -14,7 +14,7 @@ import (
 )
 
 // poolerVariable has Config and Environ lead through a PgBouncer in transaction
-// mode, as `make pooler-test` does: every service that a test starts is behind
+// mode, as `make check STEPS=pooler` does: every service that a test starts is behind
 // one. It is on, for a PgBouncer that follows prepared statements if it can, or
 // unprepared.
 const poolerVariable = "TEST_POOLER"

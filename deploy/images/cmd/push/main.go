@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if *to == "" {
-		return errors.New("to which registry? (make push REGISTRY=…)")
+		return errors.New("to which registry? (REGISTRY=… tools/delivery.sh push)")
 	}
 	archives, err := choose(*folder, flags.Args())
 	if err != nil {

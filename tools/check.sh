@@ -1,0 +1,80 @@
+#!/bin/bash
+# check.sh: check all that a change must pass beside make test. STEPS names some of
+# the steps. Every step runs, even after a failure; the end is a table of times.
+set -uo pipefail
+all="lint vuln generated contracts charts rules delivery policy dockerfiles pooler secrets"
+steps=${STEPS:-$all}
+for step in $steps; do
+    case " $all " in
+    *" $step "*) ;;
+    *) printf 'check: unknown step "%s"\nsteps: %s\n' "$step" "$all" >&2; exit 2 ;;
+    esac
+done
+bin=$PWD/$BIN
+tools() { for tool in "$@"; do make -s --no-print-directory "$BIN/$tool" || return 1; done; }
+packages() { for module in $MODULES; do printf './%s/... ' "$module"; done; }
+
+# Style, the rules between packages, and the workflows.
+lint() {
+    tools golangci-lint actionlint || return 1
+    # shellcheck disable=SC2046 # one word each
+    "$bin/golangci-lint" run --allow-serial-runners $(packages) && "$bin/actionlint"
+}
+# Known vulnerabilities in the code that we call.
+vuln() {
+    # shellcheck disable=SC2086
+    tools govulncheck && tools/vuln.sh "$bin/govulncheck" $MODULES
+}
+# Generated code is current, go.mod files are tidy, and each module builds alone.
+generated() {
+    make -s --no-print-directory generate || return 1
+    if ! git diff --exit-code -- services || [ -n "$(git ls-files --others --exclude-standard services)" ]; then
+        echo "generated code is not current: commit what make generate changed" >&2
+        return 1
+    fi
+    for module in $MODULES; do
+        (cd "$module" && GOWORK=off go mod tidy -diff && GOWORK=off go build -o /dev/null ./...) || return 1
+    done
+}
+# Changes of the documents that break a consumer. The tests of both sides are in make test.
+contracts() { tools/contracts.sh compare; }
+charts() { tools helm helm-unittest helm-docs kubeconform && tools/charts.sh "$bin"; }
+# Prometheus rules, dashboards, and the pages that show them.
+rules() { tools promtool prometheus && go test -race -count=1 ./deploy/observability/...; }
+# Images, promotion with real signatures, workflows, and the code of the cluster walks.
+delivery() {
+    tools cosign helm withpostgres && "$bin/withpostgres" \
+        go test -race -count=1 ./deploy/delivery/... ./deploy/images/... ./deploy/e2e/... ./deploy/policy/... ./deploy/workflows/...
+}
+# The admission policy of stg and prod, with signed and unsigned images.
+policy() {
+    tools helm kyverno cosign || return 1
+    for chart in $SERVICES pizza; do "$bin/helm" dependency build "helm/$chart" > /dev/null || return 1; done
+    go build -o "$bin/policy" ./deploy/policy && "$bin/policy"
+}
+# The Dockerfiles build what make images builds. PULL=1 uses the real base images.
+dockerfiles() { go run ./deploy/images/cmd/dockerfiles ${PULL:+-pull}; }
+# Services, events and migrate behind a PgBouncer in transaction mode.
+pooler() {
+    tools withpostgres || return 1
+    # TestDatabaseGone stops the server itself and starts it at the same port.
+    "$bin/withpostgres" go test -count=1 -tags pgbouncer -run '^Test(PoolerIsRefused|SettingsLeak)$' ./pkg/testkit/pgbouncer ./migrations &&
+        TEST_POOLER=on "$bin/withpostgres" go test -count=1 -skip '^TestDatabaseGone$' ./pkg/events/postgres \
+            ./services/order/internal/postgres ./services/login/internal/... ./services/menu/internal/... &&
+        TEST_POOLER=on "$bin/withpostgres" go test -count=1 -run '^Test(Contract|Place|List|Orders|Repeat|Key|NoClaim)' ./services/order/internal/app
+}
+# Secrets in everything that was ever committed.
+secrets() { tools gitleaks && "$bin/gitleaks" git . --config .github/gitleaks.toml --redact --no-banner --verbose; }
+
+failed=0
+table=
+for step in $steps; do
+    printf '\n=== %s: check %s\n' "$(date +%T)" "$step"
+    began=$SECONDS
+    result=ok
+    "$step" || { result=FAILED; failed=1; }
+    table+=$(printf '%-12s %5d s   %s' "$step" $((SECONDS - began)) "$result")$'\n'
+done
+printf '\n%s' "$table"
+[ $failed = 0 ] || echo 'repeat one step with: make check STEPS="..."'
+exit $failed

@@ -1,0 +1,18 @@
+#!/bin/sh
+# contracts.sh [compare]: test consumers and providers against what they agreed on, and
+# compare the documents with those of BASE (default: the last release). With compare,
+# the tests are left to make test, which runs them too. BREAKING=accepted reports a
+# breaking change without failing. JSON=1 prints JSON alone on standard output.
+set -eu
+failed=
+GOWORK=off go -C tools/contracts build -o "../../$BIN/contracts" .
+[ "${1:-}" = compare ] || "$BIN/withpostgres" go test -count=1 -run '^TestContract' ./services/login/internal/app ./services/menu/internal/app \
+    ./services/order/internal/app ./services/order/internal/menuclient ./deploy/local/internal/guide \
+    ./deploy/local/internal/kitchen >&2 || failed=1
+GOWORK=off go -C tools/contracts test -count=1 ./... >&2 || failed=1
+set --
+[ -z "${BASE:-}" ] || set -- "$@" -base "$BASE"
+[ "${BREAKING:-}" != accepted ] || set -- "$@" -accept
+[ -z "${JSON:-}" ] || set -- "$@" -json
+"$BIN/contracts" "$@" || failed=1
+[ -z "$failed" ]

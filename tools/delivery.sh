@@ -1,0 +1,81 @@
+#!/bin/sh
+# delivery.sh STEP: run one step of delivery: changed, images, scan, push, sign,
+# push-charts, publish, attest, promote, rollback, history, changelog.
+#
+# Values are environment variables, which the programs check: IMAGES, TAG, REGISTRY,
+# BASE, ENV, FROM, TO, SERVICE, CHECKS, REVISION, RANGE, and JSON=1, MARKDOWN=1 and
+# ALL=1. No value is ever part of a command line that a shell or make reads.
+set -eu
+cd "$(dirname "$0")/.."
+bin=$PWD/.local/bin
+step=${1:-}
+
+needs() { # NAME=EXAMPLE...: name all values that are missing, before anything is built
+    missing=
+    for value in "$@"; do
+        eval "[ -n \"\${${value%%=*}:-}\" ]" || missing="$missing $value"
+    done
+    [ -z "$missing" ] || { echo "$step needs$missing" >&2; exit 2; }
+}
+tool() { make -s --no-print-directory ".local/bin/$1"; }
+delivery() { # COMMAND [FLAG...]
+    command=$1
+    shift
+    exec go run ./deploy/delivery/cmd/delivery "$command" ${JSON:+-json} "$@"
+}
+case $step in
+changed)
+    exec go run ./deploy/images/cmd/changed ${GITHUB_OUTPUT:+-github "$GITHUB_OUTPUT"} ${BASE:+"$BASE"}
+    ;;
+images)
+    # shellcheck disable=SC2086 # IMAGES are several words
+    exec go run ./deploy/images/cmd/images ${TAG:+-tag "$TAG"} ${REGISTRY:+-registry "$REGISTRY"} ${IMAGES:-}
+    ;;
+scan)
+    tool grype
+    exec tools/scan.sh "$bin/grype" .local/images
+    ;;
+push)
+    needs REGISTRY=ghcr.io/me/pizza
+    # shellcheck disable=SC2086 # IMAGES are several words
+    exec go run ./deploy/images/cmd/push ${GITHUB_OUTPUT:+-github "$GITHUB_OUTPUT"} -registry "$REGISTRY" ${IMAGES:-}
+    ;;
+sign)
+    tool cosign
+    exec tools/sign.sh "$bin/cosign" .local/images
+    ;;
+push-charts)
+    needs REGISTRY=ghcr.io/me/pizza
+    tool helm
+    exec tools/push-charts.sh "$bin/helm" "$REGISTRY/charts"
+    ;;
+publish)
+    tool cosign
+    delivery publish ${MARKDOWN:+-markdown}
+    ;;
+attest)
+    needs ENV=dev CHECKS=sync,smoke
+    tool cosign
+    delivery attest -env "$ENV" -checks "$CHECKS" -service "${SERVICE:-}" ${REVISION:+-revision "$REVISION"}
+    ;;
+promote)
+    needs FROM=dev TO=stg
+    tool cosign
+    delivery promote ${MARKDOWN:+-markdown} -from "$FROM" -to "$TO" -service "${SERVICE:-}"
+    ;;
+rollback)
+    needs ENV=prod
+    tool cosign
+    delivery rollback ${MARKDOWN:+-markdown} -env "$ENV" ${TO:+-to "$TO"} -service "${SERVICE:-}"
+    ;;
+history)
+    delivery history -env "${ENV:-}" ${ALL:+-all}
+    ;;
+changelog)
+    delivery changelog ${RANGE:+-range "$RANGE"}
+    ;;
+*)
+    sed -n '2,4s/^# //p' "$0" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,16 @@
+#!/bin/sh
+# hooks.sh: have git run make pre-commit before each commit, on what is staged.
+# OFF=1 stops that. Hooks of another place are left alone.
+set -eu
+was=$(git config core.hooksPath || true)
+if [ -n "${OFF:-}" ]; then
+    [ "$was" != tools/hooks ] || git config --unset core.hooksPath
+    echo "make pre-commit no longer runs before commits"
+    exit 0
+fi
+if [ -n "$was" ] && [ "$was" != tools/hooks ]; then
+    echo "git already runs the hooks of $was: call tools/hooks/pre-commit from there" >&2
+    exit 1
+fi
+git config core.hooksPath tools/hooks
+echo "git now runs make pre-commit before each commit (make hooks OFF=1 stops that)"

@@ -1,0 +1,45 @@
+#!/bin/bash
+# mutate.sh: change the code of PACKAGES one operator at a time, and expect a test to
+# fail. Packages of pkg are tested by their own tests; the domains and stores of the
+# services by all tests of their service, which takes an hour for each. A mutant that
+# survives fails the run, unless tools/mutate-excused.txt has a line for it with a
+# reason why no test can or should kill it.
+set -euo pipefail
+all="pkg/admission pkg/audit pkg/bind pkg/clientaddr pkg/edge pkg/money pkg/password pkg/ratelimit pkg/secret pkg/text pkg/token
+services/login/internal/login services/menu/internal/menu services/order/internal/order
+services/login/internal/postgres services/menu/internal/postgres services/order/internal/postgres"
+packages=${PACKAGES:-$all}
+for package in $packages; do
+    [ -d "$package" ] || { echo "mutate: no package \"$package\"" >&2; exit 2; }
+done
+root=$PWD
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export GOWORK=off
+failed=0
+for package in $packages; do
+    module=$package
+    while [ ! -e "$module/go.mod" ]; do module=$(dirname "$module"); done
+    # Mutants are built in a copy of the module, from where its relative replacements
+    # lead nowhere.
+    sed -E "s#=> (\.\.?/.*)#=> $root/$module/\1#" "$module/go.mod" > "$work/go.mod"
+    cp "$module/go.sum" "$work/go.sum"
+    flags=(--workers 2 --timeout-coefficient 20)
+    [ "$module" = pkg ] || flags=(--workers 1 --integration --timeout-coefficient 5)
+    printf '\n%s\n' "$package"
+    (cd "$module" && GOFLAGS="-modfile=$work/go.mod" "$root/$BIN/gremlins" unleash "./${package#"$module"/}" \
+        --exclude-files '\.gen\.go$|/db/' --output-statuses lt "${flags[@]}") > "$work/out" 2>&1 || { cat "$work/out"; exit 1; }
+    tail -n 8 "$work/out" | grep -E '^(Killed|Mutator|Test eff)' || true
+    # A mutant is named by its file, its kind, and the text of its line, which outlives other changes.
+    sed -nE 's/^ *(LIVED|TIMED OUT) ([A-Z_]+) at ([^:]+):([0-9]+):[0-9]+.*/\2 \3 \4/p' "$work/out" | while read -r kind file line; do
+        text=$(sed -n "${line}s/^[[:space:]]*//p" "$package/$file")
+        if ! grep -qF "$package/$file | $kind | $text | " tools/mutate-excused.txt; then
+            printf 'SURVIVED %s | %s | %s\n' "$package/$file" "$kind" "$text" | tee -a "$work/survived"
+        fi
+    done
+done
+if [ -s "$work/survived" ]; then
+    echo "kill them by a test, or excuse them in tools/mutate-excused.txt with \" | REASON\"" >&2
+    failed=1
+fi
+exit $failed
