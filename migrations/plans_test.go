@@ -87,7 +87,7 @@ func TestWhatRunsByItselfIsBounded(t *testing.T) {
 		pgtest.Bounded(t, admin, few, eventspg.Statements().Claim, consumer, 8, "5 s")
 	}
 	pgtest.Bounded(t, admin, few, "SELECT subscribe_events('away', '{order.created}')") // each start of a consumer
-	pgtest.Bounded(t, roles["order_svc"], some, query(t, "order", "orders.sql", "ForgetAnswers"),
+	pgtest.Bounded(t, roles["order_svc"], some, query(t, "order", "orders.sql", "DeleteReceipts"),
 		pgx.NamedArgs{"lock": 1, "ttl_seconds": 86400, "at_most": 100})
 	pgtest.Bounded(t, roles["login_svc"], some, query(t, "login", "revocations.sql", "RevokeToken"),
 		pgx.NamedArgs{"jti": "new", "member_id": "ada", "expires_at": "2099-01-01T00:00:00Z"})

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestReadmeListsTheSettings(t *testing.T) {
 	t.Parallel()
-	configtest.Readme(t, "README.md", "e2e", reflect.TypeFor[Settings]())
+	configtest.Table(t, "README.md", "e2e", reflect.TypeFor[Settings]())
 }
 
 func TestSettings(t *testing.T) {

@@ -113,7 +113,7 @@ func TestLoginFailed(t *testing.T) {
 
 func TestReadme(t *testing.T) {
 	t.Parallel()
-	const file, begin, end = "../../README.md", "<!-- audit -->\n", "<!-- end -->"
+	const file, begin, end = "../../docs/operations/observability.md", "<!-- audit -->\n", "<!-- end -->"
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -121,15 +121,15 @@ func TestReadme(t *testing.T) {
 	head, rest, ok := strings.Cut(string(text), begin)
 	table, tail, closed := strings.Cut(rest, end)
 	if !ok || !closed {
-		t.Fatal("the README has no table of events")
+		t.Fatal("the document has no table of events")
 	}
-	if os.Getenv("UPDATE_README") != "" {
+	if os.Getenv("UPDATE_DOCS") != "" {
 		if err := os.WriteFile(file, []byte(head+begin+audit.Markdown()+end+tail), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
 	if diff := cmp.Diff(audit.Markdown(), table); diff != "" {
-		t.Errorf("README.md differs from the events (UPDATE_README=1 go test mends it):\n%s", diff)
+		t.Errorf("observability.md differs from the events (UPDATE_DOCS=1 go test mends it):\n%s", diff)
 	}
 }

@@ -147,20 +147,3 @@ func Describe(t reflect.Type) []Variable {
 	}
 	return out
 }
-
-// Markdown returns the variables of a configuration struct as a table.
-func Markdown(t reflect.Type) string {
-	var b strings.Builder
-	b.WriteString("| variable | default | meaning |\n|---|---|---|\n")
-	for _, v := range Describe(t) {
-		def := "`" + v.Default + "`"
-		switch {
-		case v.Required:
-			def = "**required**"
-		case v.Default == "":
-			def = ""
-		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", v.Name, def, v.Doc)
-	}
-	return b.String()
-}

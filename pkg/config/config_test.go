@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"example.com/pizza/pkg/config"
 )
@@ -90,16 +91,16 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-func TestMarkdown(t *testing.T) {
+func TestDescribe(t *testing.T) {
 	t.Parallel()
-	want := `| variable | default | meaning |
-|---|---|---|
-| ` + "`SHOP_NAME`" + ` | **required** | Name over the door |
-| ` + "`SHOP_OVENS` | `2`" + ` | Number of ovens |
-| ` + "`SHOP_TIMEOUT` | `5s`" + ` | Patience |
-| ` + "`TOWN_SECRET`" + ` | **required** | Known to few |
-`
-	if diff := cmp.Diff(want, config.Markdown(reflect.TypeFor[town]())); diff != "" {
+	want := []config.Variable{
+		{Name: "SHOP_NAME", Doc: "Name over the door", Required: true},
+		{Name: "SHOP_OVENS", Default: "2", Doc: "Number of ovens"},
+		{Name: "SHOP_TIMEOUT", Default: "5s", Doc: "Patience"},
+		{Name: "TOWN_SECRET", Doc: "Known to few", Required: true},
+	}
+	got := config.Describe(reflect.TypeFor[town]())
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(config.Variable{}, "Type", "Rule"), cmpopts.IgnoreUnexported(config.Variable{})); diff != "" {
 		t.Error(diff)
 	}
 }

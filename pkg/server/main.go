@@ -17,7 +17,7 @@ import (
 // none, and exits with 2.
 func Main(name string, args []string, run func(ctx context.Context, environ []string, stdout io.Writer) error) {
 	if len(args) > 0 {
-		fmt.Fprintf(os.Stderr, "%s: unexpected argument %q: the configuration is in environment variables, which README.md lists\n", name, args[0])
+		fmt.Fprintf(os.Stderr, "%s: unexpected argument %q: the configuration is in environment variables, which docs/configuration.md lists\n", name, args[0])
 		os.Exit(2)
 	}
 	// Collect garbage before the container's memory limit is reached. Without a

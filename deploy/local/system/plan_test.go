@@ -16,18 +16,18 @@ import (
 // points is how many points the test plan of the design document has.
 const points = 32
 
-// TestPlan holds the table of the test plan in the README to the tests: each
+// TestPlan holds the table of the test plan in docs/testing.md to the tests: each
 // point has a row, and the test that it names is there.
 func TestPlan(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile(filepath.Join(root(t), "README.md"))
+	readme, err := os.ReadFile(filepath.Join(root(t), "docs", "testing.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, table, found := strings.Cut(string(readme), "<!-- plan -->\n")
 	table, _, closed := strings.Cut(table, "<!-- end -->")
 	if !found || !closed {
-		t.Fatal("the README has no table of the test plan")
+		t.Fatal("docs/testing.md has no table of the test plan")
 	}
 	rows := regexp.MustCompile("(?m)^\\| (.+) \\| `(.+)` \\| `(Test[^/`]+)/?([^`]*)` \\|$").FindAllStringSubmatch(table, -1)
 	if len(rows) != points || strings.Count(table, "\n") != points+2 {

@@ -1,12 +1,13 @@
-// Package configtest keeps what is written about a configuration equal to the
-// code: the tables of a README, each between the lines <!-- config NAME --> and
-// <!-- end -->, and the rules of settings that the schemas of the charts contain.
-// UPDATE_README=1 go test writes both.
+// Package configtest compares what is written about a configuration with the code:
+// the tables of a document, each between the lines <!-- config NAME --> and
+// <!-- end -->, and the rules of settings in the schemas of the charts. With
+// UPDATE_DOCS=1, go test writes both.
 package configtest
 
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"reflect"
@@ -20,26 +21,71 @@ import (
 	"example.com/pizza/pkg/secret"
 )
 
-// Readme fails the test where the table of a service is not what its
-// configuration struct says, or where a variable with the name of a secret is of
-// a type that can be seen.
-func Readme(tb testing.TB, file, service string, configuration reflect.Type) {
+// shared are the packages whose configuration every service has, in the order of
+// their table.
+var shared = []string{"pkg/server", "pkg/logging", "pkg/telemetry", "pkg/postgres", "pkg/redis", "pkg/events/connect"}
+
+// Tables fails the test if a document's table of a service, or of the settings that
+// it shares with all others, differs from its configuration struct, or if a variable
+// with the name of a secret has a type that prints it.
+func Tables(tb testing.TB, file, service string, configuration reflect.Type) {
 	tb.Helper()
+	common := make([]config.Variable, 0)
+	of := make([][]config.Variable, len(shared))
+	var own []config.Variable
+	for i := range configuration.NumField() {
+		field := configuration.Field(i)
+		described := config.Describe(reflect.StructOf([]reflect.StructField{{Name: field.Name, Type: field.Type, Tag: field.Tag}}))
+		at := slices.IndexFunc(shared, func(path string) bool { return strings.HasSuffix(field.Type.PkgPath(), "/"+path) })
+		if at < 0 {
+			own = append(own, described...)
+			continue
+		}
+		of[at] = described
+	}
+	for i, described := range of {
+		if len(described) == 0 {
+			tb.Errorf("%s has no settings of %s", service, shared[i])
+		}
+		common = append(common, described...)
+	}
+	table(tb, file, "shared", common)
+	table(tb, file, service, own)
 	mustHideSecrets(tb, configuration)
+}
+
+// Table is Tables for a program without shared settings.
+func Table(tb testing.TB, file, program string, configuration reflect.Type) {
+	tb.Helper()
+	table(tb, file, program, config.Describe(configuration))
+	mustHideSecrets(tb, configuration)
+}
+
+func table(tb testing.TB, file, name string, variables []config.Variable) {
+	tb.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	head, rest, ok := strings.Cut(string(text), "<!-- config "+service+" -->\n")
-	if !ok {
-		tb.Fatalf("%s has no table for %s", file, service)
+	begin := "<!-- config " + name + " -->\n"
+	head, rest, ok := strings.Cut(string(text), begin)
+	have, tail, closed := strings.Cut(rest, "<!-- end -->")
+	if !ok || !closed {
+		tb.Fatalf("%s has no table between %sand <!-- end -->", file, begin)
 	}
-	table, tail, ok := strings.Cut(rest, "<!-- end -->")
-	if !ok {
-		tb.Fatalf("the table for %s in %s has no end", service, file)
+	var want strings.Builder
+	want.WriteString("| variable | default | meaning |\n|---|---|---|\n")
+	for _, v := range variables {
+		value := ""
+		switch {
+		case v.Required:
+			value = "**required**"
+		case v.Default != "":
+			value = "`" + v.Default + "`"
+		}
+		fmt.Fprintf(&want, "| `%s` | %s | %s |\n", v.Name, value, v.Doc)
 	}
-	want := config.Markdown(configuration)
-	current(tb, file, table, want, head+"<!-- config "+service+" -->\n"+want+"<!-- end -->"+tail)
+	current(tb, file, have, want.String(), head+begin+want.String()+"<!-- end -->"+tail)
 }
 
 // Rules fails the test where a file is not the rules of a configuration struct as
@@ -93,14 +139,14 @@ func text(patterns []string) map[string]any {
 // current fails the test where have is not want, or writes the file anew.
 func current(tb testing.TB, file, have, want, contents string) {
 	tb.Helper()
-	if os.Getenv("UPDATE_README") != "" {
+	if os.Getenv("UPDATE_DOCS") != "" {
 		if err := os.WriteFile(file, []byte(contents), 0o644); err != nil {
 			tb.Fatal(err)
 		}
 		return
 	}
 	if diff := cmp.Diff(want, have); diff != "" {
-		tb.Errorf("%s differs from the configuration (UPDATE_README=1 go test fixes it):\n%s", file, diff)
+		tb.Errorf("%s differs from the configuration (UPDATE_DOCS=1 go test fixes it):\n%s", file, diff)
 	}
 }
 

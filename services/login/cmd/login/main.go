@@ -1,5 +1,5 @@
 // Command login serves the login service. Its configuration is in environment
-// variables, which README.md lists.
+// variables, which docs/configuration.md lists.
 package main
 
 import (

@@ -29,7 +29,7 @@ import (
 
 func TestReadmeListsTheConfiguration(t *testing.T) {
 	t.Parallel()
-	configtest.Readme(t, "../../../../README.md", "login", reflect.TypeFor[app.Config]())
+	configtest.Tables(t, "../../../../docs/configuration.md", "login", reflect.TypeFor[app.Config]())
 }
 
 // The chart refuses what the service would refuse.

@@ -106,7 +106,7 @@ func exec(t *testing.T, conn *pgx.Conn, sql string) {
 }
 
 func TestReadmeListsTheConfiguration(t *testing.T) {
-	configtest.Readme(t, "../../../../README.md", "menu", reflect.TypeFor[app.Config]())
+	configtest.Tables(t, "../../../../docs/configuration.md", "menu", reflect.TypeFor[app.Config]())
 }
 
 // The chart refuses what the service would refuse.

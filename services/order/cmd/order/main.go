@@ -1,5 +1,5 @@
 // Command order serves the order service. Its configuration is in environment
-// variables, which README.md lists.
+// variables, which docs/configuration.md lists.
 //
 // `order smoke` places an order with a system that runs, whose addresses are in
 // LOGIN_URL, MENU_URL and ORDER_URL; `order smoke HOST:PORT …` only tells whether

@@ -14,7 +14,7 @@ import (
 )
 
 func TestReadmeListsTheConfiguration(t *testing.T) {
-	configtest.Readme(t, "../../../../README.md", "order", reflect.TypeFor[app.Config]())
+	configtest.Tables(t, "../../../../docs/configuration.md", "order", reflect.TypeFor[app.Config]())
 }
 
 // The chart refuses what the service would refuse.
