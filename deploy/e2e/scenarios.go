@@ -305,5 +305,5 @@ func brokenMigration(ctx context.Context, s *system) error {
 	if err := s.rolledOut(ctx); err != nil {
 		return err
 	}
-	return s.install(ctx, tagAfter) // with the migration mended, which takes the failed one away
+	return s.install(ctx, tagAfter) // with the migration fixed, which takes the failed one away
 }

@@ -130,6 +130,6 @@ func TestReadme(t *testing.T) {
 		return
 	}
 	if diff := cmp.Diff(audit.Markdown(), table); diff != "" {
-		t.Errorf("observability.md differs from the events (UPDATE_DOCS=1 go test mends it):\n%s", diff)
+		t.Errorf("observability.md differs from the events (UPDATE_DOCS=1 go test fixes it):\n%s", diff)
 	}
 }

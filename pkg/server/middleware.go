@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -21,10 +22,10 @@ import (
 	"example.com/pizza/pkg/token"
 )
 
-var errNoPath = fault.New(fault.NotFound, "there is nothing at this path")
+var errNoPath = fault.New(fault.NotFound, "not found")
 
-// observe writes one access line per request and counts it. Probes and scrapes
-// are left out: they would be most of the log.
+// observe counts each request and logs it in one line. Probes and scrapes are left
+// out, because they would be most of the log.
 func (s *Server) observe(m *metrics) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -55,7 +56,11 @@ func (s *Server) logAccess(c echo.Context, route string, took time.Duration) {
 	if claims, ok := token.FromContext(ctx); ok {
 		attrs = append(attrs, slog.String("member_id", claims.MemberID))
 	}
-	s.log.LogAttrs(ctx, slog.LevelInfo, "request", attrs...)
+	level := slog.LevelInfo
+	if c.Response().Status == http.StatusNotModified && strings.HasPrefix(route, "/int/") {
+		level = slog.LevelDebug // other services poll
+	}
+	s.log.LogAttrs(ctx, level, "request", attrs...)
 }
 
 // recoverPanic turns a panic into an error, which is answered and logged like
@@ -181,7 +186,7 @@ func fromEcho(err error) error {
 	case http.StatusNotFound:
 		return errNoPath
 	case http.StatusMethodNotAllowed:
-		return fault.New(fault.MethodNotAllowed, "this path does not offer that method; Allow lists those it does")
+		return fault.New(fault.MethodNotAllowed, "method not allowed; see the Allow header")
 	case http.StatusBadRequest:
 		if known := bind.ParameterFault(fmt.Sprint(e.Message)); known != nil {
 			return known

@@ -1,10 +1,15 @@
 package system
 
 import (
+	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"example.com/pizza/pkg/events/connect"
 )
 
 const module = "example.com/pizza/"
@@ -47,6 +52,15 @@ func TestArchitecture(t *testing.T) {
 		for _, d := range dependencies(t, module+"pkg/...") {
 			if strings.HasPrefix(d, module) && !strings.HasPrefix(d, module+"pkg/") {
 				t.Errorf("pkg reaches %s", d)
+			}
+		}
+	})
+	t.Run("charts_count_connections", func(t *testing.T) {
+		want := fmt.Sprintf("\n  eventConnections: %d\n", connect.Connections)
+		for _, service := range services {
+			values, err := os.ReadFile(filepath.Join(root(t), "helm", service, "values.yaml"))
+			if err != nil || !strings.Contains(string(values), want) {
+				t.Errorf("the chart of %s does not count the %d connections for events of each process: %v", service, connect.Connections, err)
 			}
 		}
 	})

@@ -278,12 +278,17 @@ func (s *system) login(t *testing.T, id, pw string) string {
 	return decode[struct{ Token string }](t, a).Token
 }
 
-// branch returns the id of a branch to order at.
+// branch returns the id of a branch to order at. It waits while order is not ready
+// yet, after an earlier fault.
 func (s *system) branch(t *testing.T) string {
 	t.Helper()
+	a := s.get(t, "/order/branch/")
+	for deadline := time.Now().Add(time.Minute); a.status == http.StatusServiceUnavailable && time.Now().Before(deadline); a = s.get(t, "/order/branch/") {
+		wait(t)
+	}
 	branches := decode[[]struct {
 		ID string `json:"bran_id"`
-	}](t, s.get(t, "/order/branch/").want(t, http.StatusOK))
+	}](t, a.want(t, http.StatusOK))
 	if len(branches) == 0 {
 		t.Fatal("there is no branch")
 	}

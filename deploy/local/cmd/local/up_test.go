@@ -14,7 +14,7 @@ import (
 	"example.com/pizza/deploy/local/stack"
 )
 
-// TestExplain: every failure that a user can mend says how.
+// TestExplain: every failure that a user can fix says how.
 func TestExplain(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

@@ -75,11 +75,11 @@ func isFile(path string) bool {
 func (g *Gateway) page(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !isFile(r.URL.Path):
-		g.answer(r.Context(), w, fault.New(fault.NotFound, "there is nothing at this path"))
+		g.answer(r.Context(), w, fault.New(fault.NotFound, "not found"))
 		return
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		w.Header().Set("Allow", "GET, HEAD")
-		g.answer(r.Context(), w, fault.New(fault.MethodNotAllowed, "this path does not offer that method; Allow lists those it does"))
+		g.answer(r.Context(), w, fault.New(fault.MethodNotAllowed, "method not allowed; see the Allow header"))
 		return
 	case r.URL.Path == "/":
 		http.Redirect(w, r, docsPath, http.StatusFound)

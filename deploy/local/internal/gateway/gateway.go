@@ -92,7 +92,7 @@ func (g *Gateway) route(w http.ResponseWriter, r *http.Request) {
 	case isPage(r.URL.Path):
 		g.page(w, r)
 	default:
-		g.answer(ctx, w, fault.New(fault.NotFound, "there is nothing at this path"))
+		g.answer(ctx, w, fault.New(fault.NotFound, "not found"))
 	}
 }
 
