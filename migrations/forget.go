@@ -22,9 +22,9 @@ type Forgotten struct {
 // of nobody: no policy shows a row whose member_id is empty, no token names that
 // member, and former_member keeps the id from being registered.
 //
-// Two rows name the member for a little longer. That which withdraws its tokens is
+// Two rows name the member for a little longer. That which revokes its tokens is
 // shortened to the longest life of a token, and login deletes it then. The events
-// that announce the withdrawal are left until they are delivered and their retention
+// that announce the revocation are left until they are delivered and their retention
 // ends: without them a gateway would go on accepting a token.
 var forgetting = []struct{ table, what, sql string }{
 	{"member", "deleted", "DELETE FROM member WHERE member_id = $1"},

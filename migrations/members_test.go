@@ -179,7 +179,7 @@ func TestPasswordChangedBySQLEndsSessions(t *testing.T) {
 	}
 }
 
-// Nothing but hashes and the withdrawal of tokens names a forgotten member, and
+// Nothing but hashes and the revocation of tokens names a forgotten member, and
 // nothing of anybody else changes.
 func TestForgetMember(t *testing.T) {
 	t.Parallel()

@@ -30,7 +30,7 @@ func members(t *testing.T, conn *pgx.Conn, many int) {
 
 func secretOf(i int) string { return fmt.Sprintf("secret of %d", i) }
 
-// opens says whether what is stored for a member is a hash of the password.
+// opens reports whether what is stored for a member is a hash of the password.
 func opens(t *testing.T, conn *pgx.Conn, memberID, pw string) bool {
 	t.Helper()
 	stored := value[string](t, conn, "SELECT member_pwd FROM member WHERE member_id = $1", memberID)

@@ -104,7 +104,7 @@ func (b Binder) complete(err error, target any) error {
 	return fault.InvalidFields(fields...)
 }
 
-// within says whether a path is another one or below it.
+// within reports whether a path is another one or below it.
 func within(path, other string) bool {
 	rest, ok := strings.CutPrefix(path, other)
 	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')

@@ -30,7 +30,7 @@ import (
 
 // Config says which proxies are trusted.
 type Config struct {
-	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" doc:"Address ranges of the proxies before this service, such as 10.0.0.0/8,fd00::/8, separated by commas: X-Forwarded-For is believed from them alone. By default from nobody, since it would let clients choose the address that they are limited by; behind a proxy all clients are then one"`
+	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" doc:"Address ranges of the proxies in front of this service, such as 10.0.0.0/8,fd00::/8, separated by commas. X-Forwarded-For is accepted from them alone. Empty accepts it from no one: all clients behind a proxy then share their limits"`
 }
 
 // Validate reports a range that contains everyone: every client could then choose

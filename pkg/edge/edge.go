@@ -87,7 +87,7 @@ func Encoded(h http.Header) bool {
 	return false
 }
 
-// Plain tells whether a path means the same to every reader: no empty element,
+// Plain reports whether a path means the same to every reader: no empty element,
 // no dot segment, no separator, parameter, second encoding or control character
 // in disguise. Proxies differ in what they decode, merge and cut off, and none
 // of our paths needs any of it. One slash at the end is fine.

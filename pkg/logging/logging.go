@@ -15,7 +15,7 @@ import (
 
 // Config is how much is logged, and where the process says it runs.
 type Config struct {
-	Level       slog.Level `env:"LOG_LEVEL" envDefault:"info" doc:"Least level that is logged: debug, info, warn or error"`
+	Level       slog.Level `env:"LOG_LEVEL" envDefault:"info" doc:"Minimum level of log lines: debug, info, warn or error"`
 	Environment string     `env:"ENVIRONMENT" envDefault:"dev" doc:"Name of the environment, repeated in every log line and span"`
 	Version     string     `env:"SERVICE_VERSION" envDefault:"dev" doc:"Version of the service, repeated in every log line and span; the images set it"`
 }

@@ -75,7 +75,7 @@ func (a Amount) Times(n int) Amount { return Amount{a.d.Mul(decimal.NewFromInt(i
 // Cmp compares two amounts: -1, 0 or 1.
 func (a Amount) Cmp(b Amount) int { return a.d.Cmp(b.d) }
 
-// Equal says whether two amounts are the same; go-cmp uses it too.
+// Equal reports whether two amounts are the same; go-cmp uses it too.
 func (a Amount) Equal(b Amount) bool { return a.d.Equal(b.d) }
 
 // String returns the amount with two digits after the point: "12.50".

@@ -33,8 +33,8 @@ const (
 
 // PolicyConfig is what a new password must be.
 type PolicyConfig struct {
-	MinLength int    `env:"PASSWORD_MIN_LENGTH" envDefault:"8" rule:"min=8,max=64" doc:"Least length of a new password in characters, from 8 to 64; NIST SP 800-63B-4 asks for 15 where the password is the only factor"`
-	Blocklist string `env:"PASSWORD_BLOCKLIST" doc:"File of more passwords that are refused as common, one per line, at most 32 MiB, read once; empty is the built-in list alone"`
+	MinLength int    `env:"PASSWORD_MIN_LENGTH" envDefault:"8" rule:"min=8,max=64" doc:"Minimum length of a new password in characters, from 8 to 64; NIST SP 800-63B-4 asks for 15 if the password is the only factor"`
+	Blocklist string `env:"PASSWORD_BLOCKLIST" doc:"File of further passwords that are rejected as common, one per line, at most 32 MiB, read once; empty uses the built-in list alone"`
 }
 
 // Validate reports a length that is too short or too long to ask for, and a list

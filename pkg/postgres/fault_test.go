@@ -99,7 +99,7 @@ func mustBe(t *testing.T, registry *prometheus.Registry, err error, code fault.C
 	}
 }
 
-// A service that gets no connection answers 503, and says whether the server is
+// A service that gets no connection answers 503, and reports whether the server is
 // away, refuses everybody for now, or refuses this service until an operator acts.
 func TestFailedConnectionIsUnavailable(t *testing.T) {
 	t.Parallel()

@@ -28,11 +28,11 @@ type Config struct {
 	User             string        `env:"DB_USER,required,notEmpty" doc:"Role of this service in the database"`
 	Password         secret.Text   `env:"DB_PASSWORD,required,notEmpty" doc:"Password of the role"`
 	SSLMode          string        `env:"DB_SSLMODE" envDefault:"prefer" rule:"oneof=disable|allow|prefer|require|verify-ca|verify-full" doc:"TLS to the database: disable, prefer, require, verify-ca or verify-full, as in libpq"`
-	SSLRootCert      string        `env:"DB_SSLROOTCERT" doc:"File with the certificate authorities that DB_SSLMODE trusts; empty is those of the system"`
-	MaxConns         int32         `env:"DB_MAX_CONNS" envDefault:"10" rule:"min=1" doc:"Most connections that one process opens"`
-	ConnectTimeout   time.Duration `env:"DB_CONNECT_TIMEOUT" envDefault:"3s" rule:"positive" doc:"Longest wait for a new connection"`
-	StatementTimeout time.Duration `env:"DB_STATEMENT_TIMEOUT" envDefault:"5s" doc:"Longest run of one statement, enforced by the server"`
-	Prepared         string        `env:"DB_PREPARED_STATEMENTS" envDefault:"on" rule:"oneof=on|off" doc:"Keep prepared statements on connections: on or off; off behind a pooler in transaction mode that does not follow them, such as PgBouncer before 1.21"`
+	SSLRootCert      string        `env:"DB_SSLROOTCERT" doc:"File with trusted certificate authorities for DB_SSLMODE; empty uses those of the system"`
+	MaxConns         int32         `env:"DB_MAX_CONNS" envDefault:"10" rule:"min=1" doc:"Maximum open database connections per process"`
+	ConnectTimeout   time.Duration `env:"DB_CONNECT_TIMEOUT" envDefault:"3s" rule:"positive" doc:"Maximum wait for a new connection"`
+	StatementTimeout time.Duration `env:"DB_STATEMENT_TIMEOUT" envDefault:"5s" doc:"Maximum run time of one statement, enforced by the server"`
+	Prepared         string        `env:"DB_PREPARED_STATEMENTS" envDefault:"on" rule:"oneof=on|off" doc:"Use prepared statements: on or off; off behind a pooler in transaction mode that does not support them, such as PgBouncer before 1.21"`
 }
 
 // Open returns a pool that connects when it is first used. application names

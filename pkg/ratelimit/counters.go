@@ -97,7 +97,7 @@ func (n *Counters) refund(ctx context.Context, by counter, uses []use, elapsed t
 	}
 }
 
-// ask tells whether to ask Redis: while it does not answer, only now and then.
+// ask reports whether to ask Redis: while it does not answer, only now and then.
 func (n *Counters) ask() bool {
 	if !n.down.Load() {
 		return true

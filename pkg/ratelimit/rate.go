@@ -56,7 +56,7 @@ func (Rate) Pattern() (pattern, words string) {
 	return `^(off|0|[1-9][0-9]*/(s|m|h|d|([0-9]+(\.[0-9]+)?(ms|s|m|h))+))$`, "a rate, such as 10/m, 5/15m or off"
 }
 
-// Off tells whether there is no bound.
+// Off reports whether there is no bound.
 func (r Rate) Off() bool { return r.Count == 0 }
 
 // interval is the time after which one more is allowed, in whole microseconds,

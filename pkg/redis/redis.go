@@ -17,8 +17,8 @@ import (
 
 // Config is where Redis is.
 type Config struct {
-	URL     string        `env:"CACHE_URL" rule:"url=redis|rediss" doc:"Redis that replicas share the menu and the counts of rate limits through: redis://[user:password@]host:port/db, or rediss:// for TLS; empty is none"`
-	Timeout time.Duration `env:"CACHE_TIMEOUT" envDefault:"250ms" rule:"positive" doc:"Longest wait for Redis before the service goes on without it: short, since it can"`
+	URL     string        `env:"CACHE_URL" rule:"url=redis|rediss" doc:"Redis through which replicas share the menu and the counts of rate limits: redis://[user:password@]host:port/db, or rediss:// for TLS; empty is none"`
+	Timeout time.Duration `env:"CACHE_TIMEOUT" envDefault:"250ms" rule:"positive" doc:"Maximum wait for Redis before the service continues without it"`
 }
 
 // Validate reports an address that Redis's client does not understand. The error

@@ -17,7 +17,7 @@ import (
 // internal port and require a credential as well, because not everyone who
 // reaches that port may use them.
 type Admin struct {
-	Token secret.Text `env:"ADMIN_TOKEN" doc:"Credential of operators, at least 32 bytes, for /log-level and the operations under /int that change something; empty closes them"`
+	Token secret.Text `env:"ADMIN_TOKEN" doc:"Credential of operators, at least 32 bytes, for /log-level and the writing operations under /int; empty closes these operations"`
 }
 
 // minAdminToken is the least length of the admin token in bytes: too long to guess.

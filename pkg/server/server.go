@@ -40,12 +40,12 @@ import (
 type Config struct {
 	Addr            string        `env:"HTTP_ADDR" envDefault:":8000" doc:"Address of the public port"`
 	InternalAddr    string        `env:"INTERNAL_ADDR" envDefault:":9000" doc:"Address of the internal port: /int, /log-level and /metrics"`
-	MetricsAddr     string        `env:"METRICS_ADDR" envDefault:":9100" doc:"Address of the metrics port: /metrics, /healthz and /livez, and nothing that monitoring has no business with"`
+	MetricsAddr     string        `env:"METRICS_ADDR" envDefault:":9100" doc:"Address of the metrics port: /metrics, /healthz and /livez only"`
 	AllowedOrigins  []string      `env:"CORS_ALLOWED_ORIGINS" rule:"origin" doc:"Origins that browsers may call from, separated by commas, such as https://pizza.example; * alone allows all; empty allows none"`
-	RequestTimeout  time.Duration `env:"REQUEST_TIMEOUT" envDefault:"10s" rule:"positive" doc:"Longest time that one request may take"`
-	ClientTimeout   time.Duration `env:"CLIENT_TIMEOUT" envDefault:"5s" rule:"positive" doc:"Longest time that a client may take to send the headers of a request, and, beside REQUEST_TIMEOUT, its body, or to take the answer; then the connection is cut"`
-	ShutdownDelay   time.Duration `env:"SHUTDOWN_DELAY" envDefault:"5s" doc:"Drain delay: how long a terminating process keeps serving after it reports not ready. Every answer in it ends its connection"`
-	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"20s" rule:"positive" doc:"Longest wait for requests in flight after that"`
+	RequestTimeout  time.Duration `env:"REQUEST_TIMEOUT" envDefault:"10s" rule:"positive" doc:"Maximum time of one request"`
+	ClientTimeout   time.Duration `env:"CLIENT_TIMEOUT" envDefault:"5s" rule:"positive" doc:"Maximum time for a client to send request headers, and, added to REQUEST_TIMEOUT, to send the body or read the response; then the connection is closed"`
+	ShutdownDelay   time.Duration `env:"SHUTDOWN_DELAY" envDefault:"5s" doc:"Drain delay: how long a terminating process keeps serving after it reports not ready. Every answer closes its connection"`
+	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"20s" rule:"positive" doc:"Maximum wait for requests in flight after the drain delay"`
 	Admin           Admin
 }
 

@@ -12,13 +12,13 @@ import (
 // or OTEL_RESOURCE_ATTRIBUTES, are read by the SDK itself from the environment
 // of the process.
 type Config struct {
-	Endpoint       string  `env:"OTEL_EXPORTER_OTLP_ENDPOINT" rule:"url=http|https" doc:"OpenTelemetry collector that takes traces, such as http://collector:4318; empty sends none, which costs nothing"`
-	TracesEndpoint string  `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" rule:"url=http|https" doc:"The same for traces alone, with its path, such as http://collector:4318/v1/traces; goes before OTEL_EXPORTER_OTLP_ENDPOINT"`
-	Protocol       string  `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf" rule:"oneof=http/protobuf|grpc" doc:"How the collector is spoken to: http/protobuf or grpc"`
+	Endpoint       string  `env:"OTEL_EXPORTER_OTLP_ENDPOINT" rule:"url=http|https" doc:"OpenTelemetry collector for traces, such as http://collector:4318; empty sends none, which costs nothing"`
+	TracesEndpoint string  `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" rule:"url=http|https" doc:"Collector address for traces alone, with its path, such as http://collector:4318/v1/traces; takes precedence over OTEL_EXPORTER_OTLP_ENDPOINT"`
+	Protocol       string  `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf" rule:"oneof=http/protobuf|grpc" doc:"Protocol of the collector: http/protobuf or grpc"`
 	Disabled       bool    `env:"OTEL_SDK_DISABLED" envDefault:"false" doc:"true sends no traces, whatever the endpoint is"`
-	Sampler        string  `env:"OTEL_TRACES_SAMPLER" envDefault:"parentbased_always_on" rule:"oneof=always_on|always_off|traceidratio|parentbased_always_on|parentbased_always_off|parentbased_traceidratio" doc:"Which traces are recorded: always_on, always_off, traceidratio, or one of these behind parentbased_, which follows the choice of a calling service. A caller from outside can decline, but not demand, to be recorded"`
+	Sampler        string  `env:"OTEL_TRACES_SAMPLER" envDefault:"parentbased_always_on" rule:"oneof=always_on|always_off|traceidratio|parentbased_always_on|parentbased_always_off|parentbased_traceidratio" doc:"Sampler of traces: always_on, always_off, traceidratio, or one of these with parentbased_, which follows the decision of a calling service. Clients can decline a recording, but not demand one"`
 	SamplerArg     float64 `env:"OTEL_TRACES_SAMPLER_ARG" envDefault:"1" doc:"Share of traces that a traceidratio sampler records, 0 to 1"`
-	DelayMS        int     `env:"OTEL_BSP_SCHEDULE_DELAY" envDefault:"5000" rule:"min=1" doc:"Longest time in milliseconds that a finished span waits for others to be sent with"`
+	DelayMS        int     `env:"OTEL_BSP_SCHEDULE_DELAY" envDefault:"5000" rule:"min=1" doc:"Maximum time in milliseconds for which finished spans are batched"`
 }
 
 // overGRPC is one of the protocols of OTLP. JSON over HTTP is for browsers.

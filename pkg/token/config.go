@@ -16,11 +16,11 @@ import (
 // there for the life of the process; one in a file is read again when the file
 // changes.
 type Config struct {
-	Secret       secret.Text   `env:"JWT_SECRET" doc:"Key that signs access tokens (HS256), at least 32 bytes; the same for all services; this or JWT_SECRET_FILE is required"`
-	SecretFile   string        `env:"JWT_SECRET_FILE" doc:"File with that key instead, such as of a mounted Kubernetes Secret; a change is taken up without a restart"`
-	Previous     []secret.Text `env:"JWT_SECRET_PREVIOUS" doc:"Other keys whose tokens are still, or already, good, separated by commas; to replace a key without logging anyone out"`
-	PreviousFile string        `env:"JWT_SECRET_PREVIOUS_FILE" doc:"File with more of those, one on each line; may be empty, but must be there"`
-	Every        time.Duration `env:"JWT_SECRET_CHECK_EVERY" envDefault:"5s" doc:"Pause between two looks at the files; looking is cheap, and works where a file system announces no changes"`
+	Secret       secret.Text   `env:"JWT_SECRET" doc:"Key that signs access tokens (HS256), at least 32 bytes, equal for all services; this or JWT_SECRET_FILE is required"`
+	SecretFile   string        `env:"JWT_SECRET_FILE" doc:"File with the signing key instead, such as of a mounted Kubernetes Secret; reread without a restart"`
+	Previous     []secret.Text `env:"JWT_SECRET_PREVIOUS" doc:"Further keys whose tokens are accepted, separated by commas, for a rotation that logs no one out"`
+	PreviousFile string        `env:"JWT_SECRET_PREVIOUS_FILE" doc:"File with further accepted keys, one per line; may be empty, but must exist"`
+	Every        time.Duration `env:"JWT_SECRET_CHECK_EVERY" envDefault:"5s" doc:"Pause between two reads of the key files"`
 }
 
 const (
@@ -39,7 +39,7 @@ func (c Config) Validate() error {
 	return err
 }
 
-// files tells whether there is anything that can change.
+// files reports whether there is anything that can change.
 func (c Config) files() bool { return c.SecretFile != "" || c.PreviousFile != "" }
 
 // load returns the keys of now, or everything that is wrong with them.

@@ -13,7 +13,7 @@ import (
 // longest member id.
 const maxLength = 4096
 
-// wellFormed tells whether a text may be one of our tokens: three parts, whose
+// wellFormed reports whether a text may be one of our tokens: three parts, whose
 // first is a header such as ours, and of which no two readers could make two
 // different tokens. The signature is not looked at.
 func wellFormed(raw string) bool {

@@ -2,7 +2,7 @@
 // with HS256 (RFC 7519, RFC 7518).
 //
 // One service issues tokens. Every service verifies them itself with the shared
-// keys. Whether a token was withdrawn is not in the token: each service looks that
+// keys. Whether a token was revoked is not in the token: each service looks that
 // up in the tables of login, by primary key, when it uses the token. Config says
 // where the keys come from, and Keys holds the current ones. Where they are files,
 // Run follows their changes, so that a key is replaced while everyone stays logged
@@ -41,8 +41,8 @@ type Claims struct {
 	ExpiresAt time.Time
 
 	// Generation is that of the member's tokens at the login: all older ones can
-	// be withdrawn at once. 0 is older than any other. Clocks do not come into it:
-	// a token and a withdrawal may be of the same second.
+	// be revoked at once. 0 is older than any other. Clocks do not come into it:
+	// a token and a revocation may be of the same second.
 	Generation int64
 }
 

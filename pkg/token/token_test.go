@@ -460,7 +460,7 @@ func FuzzVerifySigned(f *testing.F) {
 	})
 }
 
-// signed says whether the signature of a token is the right one.
+// signed reports whether the signature of a token is the right one.
 func signed(raw string) bool {
 	i := strings.LastIndexByte(raw, '.')
 	if i < 0 {

@@ -229,7 +229,7 @@ func (s *Stack) Services() []*Service { return s.services }
 // AdminDSN returns the address of the database, as its superuser.
 func (s *Stack) AdminDSN() string { return s.database.String() }
 
-// OwnDatabase tells whether the stack has started the database server itself.
+// OwnDatabase reports whether the stack has started the database server itself.
 func (s *Stack) OwnDatabase() bool { return s.server != nil }
 
 func (s *Stack) progress(format string, args ...any) {

@@ -27,9 +27,9 @@ import (
 
 // Config is the transport, and how a publisher uses it.
 type Config struct {
-	URL       string        `env:"EVENTS_URL" doc:"NATS servers that carry events, such as nats://nats:4222, separated by commas; empty is PostgreSQL, which needs nothing more"`
-	Replicas  int           `env:"EVENTS_REPLICAS" envDefault:"1" doc:"NATS servers that keep a copy of each event; 3 in a cluster of three, which then survives the loss of one"`
-	Retention time.Duration `env:"EVENTS_RETENTION" envDefault:"168h" doc:"Time that events are kept, at least 1h: for new consumers, to know duplicates, and to look at what was sent"`
+	URL       string        `env:"EVENTS_URL" doc:"NATS servers that carry events, such as nats://nats:4222, separated by commas; empty uses PostgreSQL"`
+	Replicas  int           `env:"EVENTS_REPLICAS" envDefault:"1" doc:"NATS servers that store a copy of each event; a cluster of three with 3 survives the loss of one"`
+	Retention time.Duration `env:"EVENTS_RETENTION" envDefault:"168h" doc:"Time for which events are kept, at least 1h: for new consumers, to recognize duplicates, and for inspection"`
 }
 
 // Validate reports addresses that no transport has.

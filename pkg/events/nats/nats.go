@@ -248,7 +248,7 @@ func (s *subscription) run(ctx context.Context, c jetstream.ConsumerConfig) {
 	}
 }
 
-// consume handles one message after the other. worked says whether there was one.
+// consume handles one message after the other. worked reports whether there was one.
 func (s *subscription) consume(ctx context.Context, c jetstream.ConsumerConfig) (worked bool, err error) {
 	if err := s.prepare(ctx); err != nil {
 		return false, err

@@ -159,7 +159,7 @@ type Problem struct {
 //   - `invalid`: it is none of ours, or was changed, or there is none
 //   - `expired`: it was good until `exp`
 //   - `revoked`: the member logged out, has another password since, or was
-//     deleted, or an operator has withdrawn all its tokens
+//     deleted, or an operator has revoked all its tokens
 type RefusalReason string
 
 // RefusedToken defines model for RefusedToken.
@@ -168,7 +168,7 @@ type RefusedToken struct {
 	// - `invalid`: it is none of ours, or was changed, or there is none
 	// - `expired`: it was good until `exp`
 	// - `revoked`: the member logged out, has another password since, or was
-	//   deleted, or an operator has withdrawn all its tokens
+	//   deleted, or an operator has revoked all its tokens
 	Reason RefusalReason `json:"reason"`
 
 	// Valid Always false here.

@@ -57,7 +57,7 @@ func pages(services []string) http.Handler {
 	})
 }
 
-// isFile tells whether a path of the page has content. The library would answer
+// isFile reports whether a path of the page has content. The library would answer
 // in plain text where there is none.
 func isFile(path string) bool {
 	name := strings.TrimPrefix(strings.TrimPrefix(path, docsPath), "/")

@@ -180,7 +180,7 @@ func TestForwardAuth(t *testing.T) {
 	}
 }
 
-// unsureLogin starts a login service that cannot look up what was withdrawn.
+// unsureLogin starts a login service that cannot look up what was revoked.
 func unsureLogin(t *testing.T) *service {
 	t.Helper()
 	return startWith(t, migrationstest.New(t), patient("on"), func(c *app.Config) {

@@ -27,7 +27,7 @@ func (s *service) revoke(t *testing.T, contentType, body string) apitest.Answer 
 	return s.Post(t, "/int/auth/revoke", contentType, body, "Authorization", "Bearer "+adminToken)
 }
 
-// mustBeRevoked checks that a token is withdrawn already.
+// mustBeRevoked checks that a token is revoked already.
 func (s *service) mustBeRevoked(t *testing.T, raw string) {
 	t.Helper()
 	if got := apitest.Decode[api.RefusedToken](t, s.verify(t, raw), http.StatusUnauthorized); got.Reason != api.RefusalReasonRevoked {
@@ -210,7 +210,7 @@ func TestTokensLiveAsLongAsTheirPassword(t *testing.T) {
 }
 
 // TestRevocationsArePublished reads from the real transport what the document
-// promises of a logout and of the withdrawal of all tokens of a member.
+// promises of a logout and of the revocation of all tokens of a member.
 func TestRevocationsArePublished(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.New(t)

@@ -8,7 +8,7 @@ import (
 	"example.com/pizza/pkg/password"
 )
 
-// Config bounds hashing, and says whether old forms are replaced.
+// Config bounds hashing, and reports whether old forms are replaced.
 type Config struct {
 	Hashes  int           `env:"PASSWORD_HASHES" envDefault:"0" doc:"Maximum passwords that are hashed at the same time, with PASSWORD_MEMORY_KIB of memory each; 0 is one per CPU"`
 	Queue   int           `env:"PASSWORD_QUEUE" envDefault:"100" doc:"Maximum requests that wait to hash; beyond it the answer is 503 at once. A waiting request holds no hashing memory"`

@@ -112,7 +112,7 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
-// Each withdrawal of a member's tokens is newer than every login before it.
+// Each revocation of a member's tokens is newer than every login before it.
 func TestRevokeMember(t *testing.T) {
 	t.Parallel()
 	store, admin := newStore(t)
@@ -155,7 +155,7 @@ func TestRevokeMember(t *testing.T) {
 	}
 }
 
-// generation returns what is stored of the withdrawal of all tokens of ada.
+// generation returns what is stored of the revocation of all tokens of ada.
 func generation(t *testing.T, conn *pgxpool.Pool) (g int64, expires time.Time) {
 	t.Helper()
 	err := conn.QueryRow(t.Context(), "SELECT generation, expires_at FROM revoked_member WHERE member_id = 'ada'").Scan(&g, &expires)
@@ -170,7 +170,7 @@ func claims(id, memberID string, generation int64) login.Token {
 	return login.Token{ID: id, MemberID: memberID, Generation: generation, ExpiresAt: time.Now().Add(time.Hour)}
 }
 
-// No statement of the login role brings a withdrawn token back: generation and
+// No statement of the login role brings a revoked token back: generation and
 // expiry only grow, and rows go only when no token can be left.
 func TestNothingBringsTokensBack(t *testing.T) {
 	t.Parallel()
@@ -208,7 +208,7 @@ func TestNothingBringsTokensBack(t *testing.T) {
 			t.Errorf("%s: generation %d until %s, was %d until %s", sql, now, expires, g, until)
 		}
 	}
-	// A later withdrawal that counts for less time does not shorten the first.
+	// A later revocation that counts for less time does not shorten the first.
 	if err := store.RevokeMember(ctx, "ada", time.Minute); err != nil {
 		t.Fatal(err)
 	}
@@ -229,14 +229,14 @@ func TestChangePassword(t *testing.T) {
 		t.Errorf("from another password: %v, %v", changed, err)
 	}
 	if rows := count(t, admin, "revoked_member"); rows != 0 {
-		t.Error("nothing changed, and yet the tokens were withdrawn")
+		t.Error("nothing changed, and yet the tokens were revoked")
 	}
 	g, changed, err := store.ChangePassword(ctx, "ada", "old", "new", time.Hour)
 	if !changed || err != nil {
 		t.Fatal(changed, err)
 	}
 	if m, stored, err := store.Find(ctx, "ada"); err != nil || stored != "new" || m.Generation != g || g == 0 {
-		t.Errorf("%+v with %q, %v; withdrawn are those before %d", m, stored, err, g)
+		t.Errorf("%+v with %q, %v; revoked are those before %d", m, stored, err, g)
 	}
 }
 

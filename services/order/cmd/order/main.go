@@ -2,7 +2,7 @@
 // variables, which docs/configuration.md lists.
 //
 // `order smoke` places an order with a system that runs, whose addresses are in
-// LOGIN_URL, MENU_URL and ORDER_URL; `order smoke HOST:PORT …` only tells whether
+// LOGIN_URL, MENU_URL and ORDER_URL; `order smoke HOST:PORT …` only reports whether
 // something answers there.
 package main
 

@@ -57,7 +57,7 @@ type Limits struct {
 
 // Shop describes the shops that the service takes orders for.
 type Shop struct {
-	TimeZone string `env:"SHOP_TIMEZONE" envDefault:"Asia/Seoul" doc:"Time zone in which the date and time of an order are written (IANA name)"`
+	TimeZone string `env:"SHOP_TIMEZONE" envDefault:"Asia/Seoul" doc:"Time zone of the date and time of orders (IANA name)"`
 }
 
 // Validate reports an unknown time zone.

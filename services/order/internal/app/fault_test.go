@@ -102,7 +102,7 @@ type ordering struct {
 	placed int // acknowledged
 }
 
-// one sends an order, and tells whether it was placed: it is, or is refused
+// one sends an order, and reports whether it was placed: it is, or is refused
 // with a word when to come back, and in time.
 func (o *ordering) one(t *testing.T) bool {
 	t.Helper()

@@ -15,7 +15,7 @@ import (
 	"example.com/pizza/services/order/internal/menuclient"
 )
 
-// Whoever holds a withdrawn token gets 401, and uses up nothing of its owner's.
+// Whoever holds a revoked token gets 401, and uses up nothing of its owner's.
 func TestRevokedTokenChargesNothing(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)

@@ -15,7 +15,7 @@ import (
 	"example.com/pizza/services/order/internal/order"
 )
 
-// A token that the database has called withdrawn is refused without asking again,
+// A token that the database has called revoked is refused without asking again,
 // and no other one is.
 func TestRevokedTokensAreRemembered(t *testing.T) {
 	t.Parallel()
@@ -59,7 +59,7 @@ func TestRevokedTokensAreRemembered(t *testing.T) {
 	}
 }
 
-// The memory is bounded, however many tokens are withdrawn.
+// The memory is bounded, however many tokens are revoked.
 func TestRevokedTokensAreBounded(t *testing.T) {
 	t.Parallel()
 	now := time.Now()

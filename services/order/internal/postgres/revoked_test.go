@@ -8,8 +8,8 @@ import (
 	"example.com/pizza/services/order/internal/order"
 )
 
-// A caller whose token was withdrawn gets order.ErrRevoked from every operation,
-// and nothing is read or written for it. Each of the tokens of ada is withdrawn in
+// A caller whose token was revoked gets order.ErrRevoked from every operation,
+// and nothing is read or written for it. Each of the tokens of ada is revoked in
 // another way.
 func TestRevokedCaller(t *testing.T) {
 	t.Parallel()

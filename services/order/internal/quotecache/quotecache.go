@@ -25,7 +25,7 @@ import (
 
 // Config bounds the age of prices.
 type Config struct {
-	MaxStale time.Duration `env:"QUOTE_MAX_STALE" envDefault:"10m" doc:"Maximum age of the prices in memory while menu does not answer; beyond it, orders are 503. 0 keeps no prices: menu is asked for each order"`
+	MaxStale time.Duration `env:"QUOTE_MAX_STALE" envDefault:"10m" doc:"Maximum age of the prices in memory while menu does not answer; beyond it, orders are 503. 0 reads menu for each order"`
 }
 
 // Validate reports an age that makes no sense.

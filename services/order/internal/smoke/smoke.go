@@ -85,7 +85,7 @@ const (
 	alike = 4 // ends in a row that are no moment any more
 )
 
-// Reach tells whether something accepts connections at an address, for tests of
+// Reach reports whether something accepts connections at an address, for tests of
 // network policies. It tries until several tries in a row have ended alike.
 func Reach(ctx context.Context, address string) error {
 	last := dial(ctx, address)
