@@ -1,43 +1,41 @@
 // Package admission bounds how much of one kind of work a process takes on.
 //
-// A request enters a Gate, works, and leaves. At most Concurrency are in work.
-// At most Queue more wait, first come first served, none longer than Wait or
-// than its own deadline, and a caller that goes away gives its place up at once.
-// Everyone beyond that is refused immediately with fault.Unavailable and a time
-// to try again: a refusal waits for nothing, so it is as fast on the worst day as
-// on any other.
+// A request enters a Gate, works, and leaves. At most Concurrency requests work at a
+// time. At most Queue more wait in order of arrival, no longer than Wait or their own
+// deadline; a client that goes away frees its place at once. All others are rejected
+// immediately with fault.Unavailable and a Retry-After. A rejection waits for
+// nothing, so it is as fast under the worst load as under any other.
 //
 // # Why a bounded queue in the process
 //
-// The other way to take a spike is accept-then-queue: write the order down in a
-// durable queue, answer 202, and place it later. It was not chosen:
+// The alternative is accept-then-queue: store the order in a durable queue, answer
+// 202, and place it later. It was not chosen:
 //
 //   - The customer wants the total and the order id now. Prices, pizzas and
-//     branches are checked while the order is placed, so a 202 would promise what
-//     may have to be taken back, and clients would have to ask for the outcome.
-//   - A durable queue has to be written to as well, on the same disks: it moves
-//     the spike, and adds a part that can fail between "accepted" and "placed".
-//   - Whoever waits here has been promised nothing. A 201 is only ever said of an
-//     order that is committed, so a process may die with its queue full and lose
-//     no order. With an Idempotency-Key the client simply sends again, which
-//     makes the client the durable queue.
+//     branches are checked while the order is placed, so a 202 would be a promise
+//     that may be broken, and clients would have to poll for the outcome.
+//   - A durable queue has to be written as well, on the same disks: it moves the
+//     spike, and adds a part that can fail between "accepted" and "placed".
+//   - A waiting request has been promised nothing. Only a committed order is
+//     answered with 201, so a process can die with a full queue and lose no order.
+//     With an Idempotency-Key the client repeats the request, which makes the client
+//     the durable queue.
 //
-// The queue is short on purpose: it evens out bursts of less than Wait. A long
-// one would fill in any real overload, and then every order would be late
-// instead of some being refused (and, by the time of its turn, given up by its
-// customer: work for nobody).
+// The queue is deliberately short: it evens out bursts of less than Wait. A long
+// queue would fill up in any real overload, and then every order would be late
+// instead of some being rejected. By the time of its turn, its customer would have
+// given up.
 //
 // # At ten times the load
 //
-// More replicas come first; the bound is per process, so they add up, and the
-// database's connections are the sum to watch. When one primary cannot keep the
-// orders that are let in, this stays in front and what is behind it changes:
-// orders are written in batches, several per commit, or split over databases
-// by branch. Only when customers outnumber what can be placed within their
-// patience, for minutes, does accept-then-queue earn its 202: orders then go to a
-// partitioned log (the NATS JetStream of package events would do), are placed
-// from there by workers as fast as the database takes them, and clients follow
-// a status address. The keys, the outbox and the statement stay as they are.
+// More replicas come first. The bound is per process, so bounds add up, and the
+// database's connections are the sum to watch. If one primary cannot store the
+// admitted orders, the gate stays and the part behind it changes: orders are written
+// in batches, several per commit, or split over databases by branch. Accept-then-queue
+// earns its 202 only when, for minutes, more orders arrive than can be placed within
+// the patience of customers. Orders then go to a partitioned log (the NATS JetStream of
+// package events would do), workers place them as fast as the database allows, and
+// clients follow a status address. The keys, the outbox and the statement stay.
 package admission
 
 import (
@@ -56,20 +54,20 @@ import (
 
 // Limits are the bounds of a Gate.
 type Limits struct {
-	Concurrency int           // most in work, at least 1
-	Queue       int           // most that wait; 0 lets nobody wait
-	Wait        time.Duration // longest wait
+	Concurrency int           // maximum requests that work at a time, at least 1
+	Queue       int           // maximum requests that wait; 0 is no queue
+	Wait        time.Duration // maximum wait
 }
 
 // ErrBusy is in the chain of every error of Enter.
-var ErrBusy = errors.New("no room for more work")
+var ErrBusy = errors.New("the admission gate is full")
 
-// Gate lets a bounded number in.
+// Gate admits a bounded number of requests at a time.
 type Gate struct {
 	limits  Limits
-	room    *semaphore.Weighted // those in work; it serves in the order of arrival
-	places  *semaphore.Weighted // in the queue; never waited for
-	busy    atomic.Bool         // the last change that was logged
+	room    *semaphore.Weighted // of requests that work; serves in order of arrival
+	places  *semaphore.Weighted // in the queue; only tried
+	busy    atomic.Bool         // as last logged
 	log     *slog.Logger
 	metrics metrics
 }
@@ -92,7 +90,7 @@ func (g *Gate) Enter(ctx context.Context) (leave func(), err error) {
 			return nil, err
 		}
 	} else if g.busy.CompareAndSwap(true, false) {
-		g.log.InfoContext(ctx, "nobody has to wait any more")
+		g.log.InfoContext(ctx, "admission queue drained")
 	}
 	g.metrics.admitted.Inc()
 	g.metrics.wait.Observe(time.Since(came).Seconds())
@@ -103,7 +101,7 @@ func (g *Gate) Enter(ctx context.Context) (leave func(), err error) {
 	}, nil
 }
 
-// queue waits for room.
+// queue waits for a place among the requests that work.
 func (g *Gate) queue(ctx context.Context) error {
 	if !g.places.TryAcquire(1) {
 		return g.refuse(ctx, full, errors.New("the queue is full"))
@@ -120,7 +118,7 @@ func (g *Gate) queue(ctx context.Context) error {
 	case err == nil:
 		return nil
 	case ctx.Err() == nil:
-		return g.refuse(ctx, waited, errors.New("waited as long as anyone may"))
+		return g.refuse(ctx, waited, errors.New("waited for the maximum time"))
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return g.refuse(ctx, deadline, ctx.Err())
 	default:
@@ -128,18 +126,18 @@ func (g *Gate) queue(ctx context.Context) error {
 	}
 }
 
-// refuse counts, and logs that refusing begins: the single refusals of a spike
-// would be most of the log.
+// refuse counts a rejection, and logs only the first one of a spike: single
+// rejections would be most of the log.
 func (g *Gate) refuse(ctx context.Context, why reason, cause error) error {
 	g.metrics.rejected[why].Inc()
 	if why != gone && g.busy.CompareAndSwap(false, true) {
-		g.log.WarnContext(ctx, "more comes in than can be done: some is refused", "reason", string(why))
+		g.log.WarnContext(ctx, "admission queue full; rejecting requests", "reason", string(why))
 	}
 	return fault.Wrap(errors.Join(ErrBusy, cause), fault.Unavailable, "too many requests at this moment; try again").Retry(g.retryAfter())
 }
 
-// retryAfter is when the present queue is over, one way or the other, and up to
-// twice that later: those who are refused together do not come back together.
+// retryAfter returns a time by which the current queue has drained, with jitter, so
+// that clients that are rejected together do not come back together.
 func (g *Gate) retryAfter() time.Duration {
 	after := max(g.limits.Wait, time.Second)
 	return after + rand.N(2*after) //nolint:gosec // spread, not a secret

@@ -1,11 +1,10 @@
-// Package audit writes down what matters to security: who logged in, who was
-// refused, what was revoked, and who changed what everyone reads. Each event is
-// one line of the service's log, with msg "audit" and always the same fields,
-// which Events lists for people and for the test that holds the code to them.
+// Package audit records security events: logins, refusals, revocations, and changes
+// of the catalog. Each event is one line of the service's log, with msg "audit" and
+// a fixed set of fields, which Events lists for readers and for the test of the code.
 //
-// The lines name members by their id and by nothing else that is personal: no
-// name, no address (a gateway's log has it under the same trace_id), and no id
-// that somebody only typed, for people type passwords there.
+// A member's id is the only personal data of a line. Names are left out. So are
+// addresses, which a gateway's log has under the same trace_id, and unknown ids,
+// because people type passwords into that field.
 package audit
 
 import (
@@ -17,18 +16,18 @@ import (
 // Message is the msg of every line of the audit.
 const Message = "audit"
 
-// Actor is who did something, as far as it was proven.
+// Actor is the proven identity behind an event.
 type Actor string
 
 // Actors.
 const (
-	Anonymous Actor = "anonymous" // someone without a good credential
-	Member    Actor = "member"    // someone with the password or a token of the member
-	Operator  Actor = "operator"  // someone with ADMIN_TOKEN, which is shared and names nobody
+	Anonymous Actor = "anonymous" // without a good credential
+	Member    Actor = "member"    // with the password or a token of the member
+	Operator  Actor = "operator"  // with ADMIN_TOKEN, which is shared and identifies no person
 	System    Actor = "system"    // the service itself
 )
 
-// Outcome is how it ended.
+// Outcome is the result of an event.
 type Outcome string
 
 // Outcomes.
@@ -40,12 +39,11 @@ const (
 // Log writes events. All methods may be called at the same time.
 type Log struct{ handler slog.Handler }
 
-// New returns an audit that goes where a service's log goes, whatever the least
-// level there is: LOG_LEVEL is for what operators want to read, and no one is to
-// be able to log in unseen.
+// New returns an audit that writes to a service's log, whatever its minimum level is:
+// LOG_LEVEL must not hide a login.
 func New(log *slog.Logger) *Log { return &Log{log.Handler()} }
 
-// event is what the lines of one event have in common.
+// event has the common parts of all lines of an event.
 type event struct {
 	name    string
 	outcome Outcome
@@ -57,7 +55,7 @@ func (l *Log) write(ctx context.Context, e event, fields ...slog.Attr) {
 	r := slog.NewRecord(time.Now(), e.level, Message, 0)
 	r.AddAttrs(slog.String("event", e.name), slog.String("outcome", string(e.outcome)), slog.String("actor", string(e.actor)))
 	r.AddAttrs(fields...)
-	_ = l.handler.Handle(ctx, r) // a log that cannot be written has nowhere to say so; slog does the same
+	_ = l.handler.Handle(ctx, r) // a log that fails has no place to report it; slog ignores it too
 }
 
 func member(id string) slog.Attr { return slog.String("member_id", id) }

@@ -1,21 +1,19 @@
 // Package bind reads request bodies into the structs that are generated from
 // the OpenAPI documents.
 //
-// Binder plugs into echo. A body is a JSON object or an HTML form with the same
-// field names; both are read by one walk over the struct, which goes on after a
-// bad field, so that the answer names all of them at once. Types are checked
-// here; what the values mean is the business of the service behind. Unknown
-// fields are ignored, and null counts as absent.
+// Binder plugs into echo. A body is a JSON object or an HTML form with the same field
+// names. One walk over the struct reads both, and continues after a bad field, so that
+// the answer names all bad fields at once. The package checks types; the service checks
+// the meaning of values. Unknown fields are ignored, and null counts as absent.
 //
-// A body says one thing to every reader, or it is refused (RFC 7493): no string or
-// name in it may have half of a surrogate pair or bytes that are not UTF-8, no
-// object may have a name twice, and a field that has several names (the struct
-// tag alias has the first one) must not have different values under them. Forms,
-// and the queries of URLs, are read as the URL Standard says.
+// A body must mean the same to every reader (RFC 7493): strings and names have no half
+// of a surrogate pair and no invalid UTF-8, objects have no duplicate name, and a field
+// with several names (the struct tag alias has the first one) has equal values under
+// them. Forms and queries follow the URL Standard.
 //
-// Names lets a handler take a field under an old and a new name, and still name
-// it in errors as the caller did. Parameter reads the parameters of a query or a
-// header that are not plain text.
+// Names lets a handler accept a field under an old and a new name, and still name it in
+// errors as it was sent. Parameter reads parameters of a query or a header that are not
+// plain text.
 package bind
 
 import (
@@ -41,22 +39,21 @@ const (
 	byteOrderMark = "\ufeff" // ignored where a body begins (RFC 8259, section 8.1)
 )
 
-// Rules returns which rules of its service a body breaks, as Invalid with the
-// fields named as the caller named them; nil for a body that it does not know.
+// Rules returns the rules of its service that a body breaks, as Invalid with the fields
+// named as they were sent, or nil for an unknown body.
 type Rules func(body any) error
 
-// Binder is an echo.Binder that reads the body alone; path and query are bound
-// by the generated code.
+// Binder is an echo.Binder for bodies. The generated code binds path and query.
 type Binder struct {
-	// Rules, if set, is asked about a body that has fields of a wrong type, so
-	// that one answer names those and all other bad fields.
+	// Rules, if set, checks a body that has fields of a wrong type, so that one answer
+	// names these and all other bad fields.
 	Rules Rules
 }
 
 // Bind reads the body of the request into the struct that target points to. It
 // returns Invalid with every bad field, UnsupportedMedia, or TooLarge. An empty
-// body is Invalid with io.EOF as its cause, by which generated code knows an
-// optional body that is not there.
+// body is Invalid with io.EOF as its cause, which tells generated code that an optional
+// body is absent.
 func (b Binder) Bind(target any, c echo.Context) error {
 	r := c.Request()
 	media, err := mediaType(r.Header.Get(echo.HeaderContentType))
@@ -82,14 +79,14 @@ func (b Binder) Bind(target any, c echo.Context) error {
 	}
 }
 
-// TooLarge is the fault of a body that is larger than limit bytes.
+// TooLarge returns the fault of a body of more than limit bytes.
 func TooLarge(limit int64) error {
 	return fault.New(fault.TooLarge, fmt.Sprintf("the body must not be larger than %d bytes", limit))
 }
 
-// complete adds the rules that other fields break to the fields of a wrong
-// type. Those were read as their zero value, so rules about them, and about what
-// holds them, are left out.
+// complete adds the rules that other fields break to the fields of a wrong type. A
+// field of a wrong type was read as its zero value, so rules about it, and about its
+// parents, are left out.
 func (b Binder) complete(err error, target any) error {
 	var wrong, broken *fault.Error
 	if b.Rules == nil || !errors.As(err, &wrong) || len(wrong.Fields) == 0 || !errors.As(b.Rules(target), &broken) {
@@ -104,13 +101,13 @@ func (b Binder) complete(err error, target any) error {
 	return fault.InvalidFields(fields...)
 }
 
-// within reports whether a path is another one or below it.
+// within reports whether a path is equal to another path or below it.
 func within(path, other string) bool {
 	rest, ok := strings.CutPrefix(path, other)
 	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
-// mediaType tells JSON from form. A request without Content-Type is read as JSON.
+// mediaType returns the media type of a body. JSON is the default.
 func mediaType(contentType string) (string, error) {
 	if contentType == "" {
 		return mediaJSON, nil

@@ -8,11 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// pairs reads a form or a query as the URL Standard does
-// (https://url.spec.whatwg.org/#urlencoded-parsing): only & separates, so a
-// semicolon is a character, and a % that no two hexadecimal digits follow is one,
-// too. Other than there, bytes that are not UTF-8 stay as they are, for the caller
-// to refuse.
+// pairs reads a form or a query by the URL Standard
+// (https://url.spec.whatwg.org/#urlencoded-parsing): only & separates, a semicolon is a
+// character, and so is a % without two hexadecimal digits. Unlike there, invalid UTF-8
+// is kept, for the caller to reject.
 func pairs(s string) iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		for pair := range strings.SplitSeq(s, "&") {
@@ -24,7 +23,7 @@ func pairs(s string) iter.Seq2[string, string] {
 	}
 }
 
-// decode undoes the percent-encoding.
+// decode decodes percent-encoding.
 func decode(s string) string {
 	if !strings.ContainsAny(s, "+%") {
 		return s
@@ -56,8 +55,8 @@ func fromHex(c byte) byte {
 }
 
 // Form reads an application/x-www-form-urlencoded body into the struct that
-// target points to. A field that is no string, such as a list, is given as JSON
-// text. It returns Invalid.
+// target points to. A field that is not a string, such as a list, is sent as JSON text.
+// It returns Invalid.
 func Form(body []byte, target any) error {
 	var w walk
 	var form value
@@ -86,9 +85,9 @@ func Form(body []byte, target any) error {
 	return w.read(form, target)
 }
 
-// Query reads the query of a URL for the parameters with these names, and returns
-// it with these alone, in the form in which every reader finds the same. It
-// returns Invalid for a parameter that is there twice or is not UTF-8.
+// Query returns the query of a URL with the named parameters alone, in a form that every
+// reader understands alike. It returns Invalid for a duplicate parameter and for one
+// that is not UTF-8.
 func Query(raw string, names []string) (string, error) {
 	var bad report
 	values := url.Values{}

@@ -10,9 +10,9 @@ import (
 	"example.com/pizza/pkg/fault"
 )
 
-// The rules of I-JSON (RFC 7493, sections 2.1 and 2.3) that encoding/json does
-// not check: it reads a lone surrogate and a broken byte as U+FFFD, so that two
-// different texts become one, and takes the last of two fields of one name.
+// The rules of I-JSON (RFC 7493, sections 2.1 and 2.3) that encoding/json does not
+// check. It reads a lone surrogate and an invalid byte as U+FFFD, so different texts
+// become equal, and uses the last of two fields with one name.
 const (
 	mustBeUTF8 = "must be UTF-8"
 	mustBeText = "must not contain half of a surrogate pair"
@@ -31,14 +31,14 @@ const (
 	formText // the text of a form field
 )
 
-// value is one value as it came, or the text of a form field.
+// value is one value as it was sent, or the text of a form field.
 type value struct {
 	kind   kind
 	raw    string  // the JSON text
-	text   string  // of text and formText: what it says
+	text   string  // of text and formText: the decoded text
 	fields []field // of an object, each name once
 	items  []value // of a list
-	broken bool    // reported already
+	broken bool    // already reported
 }
 
 type field struct {
@@ -59,8 +59,7 @@ func (v value) find(name string) (value, bool) {
 // report is the list of bad fields.
 type report struct{ bad []fault.Field }
 
-// The bounds of a report, so that a body full of mistakes does not make an answer
-// full of them.
+// The bounds of a report, so that a body full of errors has a short answer.
 const (
 	maxReported = 100
 	maxPath     = 200 // bytes
@@ -83,7 +82,7 @@ func (r *report) err() error {
 	return fault.InvalidFields(r.bad...)
 }
 
-// place is where a value is. Its path is only written for an error.
+// place is the position of a value. Its path is only built for an error.
 type place struct {
 	above *place
 	path  string // of the outermost
@@ -105,8 +104,8 @@ func (p *place) String() string {
 	return p.name
 }
 
-// parse reads a JSON text at a path, and reports what breaks I-JSON in it, in
-// fields that nobody reads too. ok is false where it is not JSON at all.
+// parse reads a JSON text at a path, and reports violations of I-JSON, also in unknown
+// fields. ok is false if the text is not JSON.
 func parse(s []byte, path string, r *report) (v value, ok bool) {
 	if !json.Valid(s) {
 		return value{}, false
@@ -115,7 +114,7 @@ func parse(s []byte, path string, r *report) (v value, ok bool) {
 	return p.value(&place{path: path}), true
 }
 
-// parser splits a JSON text that is known to be valid.
+// parser splits a valid JSON text.
 type parser struct {
 	s string
 	i int
@@ -227,7 +226,7 @@ func (p *parser) object(at *place) value {
 	}
 }
 
-// text reads a string, and returns the rule that it breaks.
+// text reads a string, and returns the rule that it breaks, or "".
 func (p *parser) text() (said, rule string) {
 	p.i++
 	start, escaped := p.i, false
@@ -252,8 +251,8 @@ func (p *parser) text() (said, rule string) {
 	return said, rule
 }
 
-// unescape returns what a string says. whole is false where it has half of a
-// surrogate pair.
+// unescape returns the decoded string. whole is false if it has half of a surrogate
+// pair.
 func unescape(raw string) (said string, whole bool) {
 	var b strings.Builder
 	b.Grow(len(raw))

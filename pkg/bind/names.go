@@ -6,12 +6,12 @@ import (
 	"example.com/pizza/pkg/fault"
 )
 
-// Names remembers under which name the caller sent a field that has two, keyed
-// by the name that the service behind uses.
+// Names maps the names of fields in the service to the names under which they were
+// sent.
 type Names map[string]string
 
-// Pick returns the value that is there, the first where both are, and remembers
-// its name.
+// Pick returns the value that was sent, or the first if both were, and records its
+// name.
 func Pick[T any](n Names, name string, v *T, alias string, other *T) *T {
 	if v == nil && other != nil {
 		n[name] = alias
@@ -20,7 +20,7 @@ func Pick[T any](n Names, name string, v *T, alias string, other *T) *T {
 	return v
 }
 
-// Sent returns the name that the caller used.
+// Sent returns the name under which a field was sent.
 func (n Names) Sent(name string) string {
 	if sent, ok := n[name]; ok {
 		return sent
@@ -28,7 +28,7 @@ func (n Names) Sent(name string) string {
 	return name
 }
 
-// Restore returns err with its fields named as the caller named them.
+// Restore returns err with its fields named as they were sent.
 func (n Names) Restore(err error) error {
 	var e *fault.Error
 	if len(n) == 0 || !errors.As(err, &e) || len(e.Fields) == 0 {

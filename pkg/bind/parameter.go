@@ -10,10 +10,10 @@ import (
 	"example.com/pizza/pkg/fault"
 )
 
-// Parameters gathers the bad parameters of a request.
+// Parameters collects the bad parameters of a request.
 type Parameters struct{ report }
 
-// Reject notes a bad parameter, with what was sent.
+// Reject records a bad parameter with its value.
 func (p *Parameters) Reject(name, rule, sent string) {
 	const most = 40 // characters that are repeated
 	if cut := []rune(sent); len(cut) > most {
@@ -25,9 +25,8 @@ func (p *Parameters) Reject(name, rule, sent string) {
 // Err returns Invalid with every bad parameter, or nil.
 func (p *Parameters) Err() error { return p.err() }
 
-// Parameter reads a parameter that is not plain text, with a function such as
-// Whole or money.Parse, whose error is the rule that the parameter breaks. One
-// that is absent is the fallback.
+// Parameter reads a parameter with a function such as Whole or money.Parse, whose error
+// is the rule that the parameter breaks. It returns fallback for an absent parameter.
 func Parameter[T any](p *Parameters, name string, sent *string, fallback T, read func(string) (T, error)) T {
 	if sent == nil {
 		return fallback
@@ -40,7 +39,7 @@ func Parameter[T any](p *Parameters, name string, sent *string, fallback T, read
 	return v
 }
 
-// Whole reads a whole number within bounds.
+// Whole returns a function that reads an integer within bounds.
 func Whole(least, most int) func(string) (int, error) {
 	return func(s string) (int, error) {
 		n, err := strconv.Atoi(s)
@@ -51,12 +50,11 @@ func Whole(least, most int) func(string) (int, error) {
 	}
 }
 
-// refusal is how generated code says that it cannot bind a parameter.
+// refusal matches the error of generated code for a parameter that it cannot bind.
 var refusal = regexp.MustCompile(`^(?:Invalid format for parameter|Expected one value for|Header parameter) ([^ :,]+)(.*)`)
 
-// ParameterFault returns what the generated code said of a parameter as a fault of
-// ours, which has a field and a rule and no words of Go. It returns nil for
-// another message.
+// ParameterFault converts the error of generated code for a parameter to a fault with
+// field and rule, without the names of Go types. It returns nil for another message.
 func ParameterFault(message string) error {
 	m := refusal.FindStringSubmatch(message)
 	if m == nil {

@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// maxWhole is the largest whole number that JSON carries without loss between
-// systems: 2^53-1 (RFC 8259, section 6).
+// maxWhole is the largest integer that all JSON implementations represent exactly:
+// 2^53-1 (RFC 8259, section 6).
 const maxWhole = 1<<53 - 1
 
 const (
 	mustBeObject = "must be an object"
-	noNUL        = "must not contain a NUL character" // PostgreSQL stores none in text, and no caller means one
+	noNUL        = "must not contain a NUL character" // PostgreSQL cannot store it in text
 )
 
-// walk fills a struct, and reports every bad field.
+// walk fills a struct and reports every bad field.
 type walk struct{ report }
 
 func (w *walk) fill(v value, target reflect.Value, prefix string) {
@@ -54,7 +54,7 @@ func (w *walk) fill(v value, target reflect.Value, prefix string) {
 	}
 }
 
-// set reads a value, and returns false where it has reported a bad one.
+// set reads a value, and returns false if it reported a bad one.
 func (w *walk) set(v value, target reflect.Value, path string) bool {
 	before := len(w.bad)
 	if target.Kind() == reflect.Pointer {
@@ -93,7 +93,7 @@ func (w *walk) set(v value, target reflect.Value, path string) bool {
 	return len(w.bad) == before
 }
 
-// inForm reads a field of a form that is no plain text: it is JSON text.
+// inForm reads a form field that is not plain text, as JSON.
 func (w *walk) inForm(v value, path string) value {
 	if v.kind != formText {
 		return v
@@ -113,7 +113,7 @@ func (w *walk) setString(v value, target reflect.Value, path string) {
 	}
 }
 
-// setInt takes any spelling of a whole number that JSON allows: 2, 2.0, 2e0.
+// setInt accepts every spelling of an integer that JSON allows: 2, 2.0, 2e0.
 func (w *walk) setInt(v value, target reflect.Value, path string) {
 	f, err := strconv.ParseFloat(v.raw, 64)
 	switch {

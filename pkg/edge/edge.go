@@ -1,7 +1,7 @@
-// Package edge is what every HTTP server of the system does with a request
-// before it is routed: it protects the answer, takes out what nobody may claim,
-// and refuses a path that two readers could take for two different ones. The local gateway and the services
-// behind it share it, so that neither relies on the other.
+// Package edge prepares every request before it is routed: it sets protective headers
+// on the answer, removes headers that clients must not set, and rejects paths that
+// two readers could understand differently. The local gateway and the services behind
+// it share the package, so that neither relies on the other.
 package edge
 
 import (
@@ -18,9 +18,8 @@ import (
 // proxies, and several times what our clients send.
 const MaxHeader = 16 << 10
 
-// Protect sets the headers that every answer carries, unless a handler knows
-// better. Answers are data, and not pages: nothing in them is to be run, framed
-// or guessed, and what belongs to a member is in no cache.
+// Protect sets the default security headers of an answer. Answers are data, not
+// pages: browsers must not run, frame or sniff them, nor cache data of a member.
 func Protect(h http.Header) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
@@ -30,12 +29,12 @@ func Protect(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 }
 
-// UserID is the header by which a gateway tells what it has made of a token. It
-// is for those who cannot read tokens; whoever can, looks at the token itself.
+// UserID is the header in which a gateway passes the member of a verified token to
+// systems that cannot read tokens. Services verify the token themselves.
 const UserID = "X-User-Id"
 
-// Strip takes out of a request what its sender claims to be without a proof: who
-// it is. Some servers take an underscore for a hyphen, so that spelling goes too.
+// Strip removes headers in which a client claims an identity without proof. Some
+// servers read an underscore as a hyphen, so that spelling is removed too.
 func Strip(h http.Header) {
 	for name := range h {
 		if strings.EqualFold(strings.ReplaceAll(name, "_", "-"), UserID) {
@@ -48,9 +47,9 @@ func Strip(h http.Header) {
 // another server may have seen elsewhere: one in chunked form, and every one of
 // HTTP/1.0. RFC 9112, section 6.1, demands it of a request that has both
 // Transfer-Encoding and Content-Length, and of an HTTP/1.0 request that has
-// Transfer-Encoding. net/http removes the header that it does not use, so
-// neither can be told from its harmless like. The harmless ones only lose a
-// connection: our clients know the length of what they send, and speak HTTP/1.1.
+// Transfer-Encoding. net/http removes the header that it does not use, so harmless
+// requests look the same. They only lose a connection: our clients know the length of
+// their bodies, and speak HTTP/1.1.
 func EndAmbiguous(h http.Header, r *http.Request) {
 	if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
 		h.Set("Connection", "close")
@@ -62,9 +61,9 @@ func EndAmbiguous(h http.Header, r *http.Request) {
 // that differs from the first. Lists, such as If-None-Match, may have many lines.
 var singular = [...]string{"Authorization", "Content-Type", "Idempotency-Key", "Origin"}
 
-// Repeated returns the name of a header that is there more than once though it
-// has one value, or "". Readers disagree on which line counts, so a proxy may
-// have checked another one than the service would use.
+// Repeated returns the name of a single-valued header that occurs more than once, or
+// "". Readers disagree on which line counts, so a proxy may have checked another line
+// than the service would use.
 func Repeated(h http.Header) string {
 	for _, name := range singular {
 		if len(h[name]) > 1 {

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Level is the least level that a log writes: that of the configuration, or for
-// a while one that tells more. It falls back by itself, since nobody remembers to
-// do it after an incident. All methods may be called at the same time.
+// Level is the minimum level of a log: the configured one, or for a limited time a
+// more detailed one. It returns to the configured level by itself, because people
+// forget to reset it after an incident. All methods may be called concurrently.
 type Level struct {
 	configured slog.Level
 	now        func() time.Time
@@ -21,7 +21,7 @@ type deviation struct {
 	until time.Time
 }
 
-// NewLevel returns a level that stays as configured until it is told otherwise.
+// NewLevel returns a level that stays as configured until Set.
 func NewLevel(configured slog.Level, now func() time.Time) *Level {
 	return &Level{configured: configured, now: now}
 }
@@ -32,22 +32,22 @@ func (l *Level) Level() slog.Level {
 	return level
 }
 
-// Current returns the level now, and until when it deviates from the configured
-// one; the zero time says that it does not.
+// Current returns the current level, and the end of its deviation from the configured
+// level, or the zero time without a deviation.
 func (l *Level) Current() (level slog.Level, until time.Time) {
 	d := l.other.Load()
 	if d == nil {
 		return l.configured, time.Time{}
 	}
 	if !l.now().Before(d.until) {
-		l.other.CompareAndSwap(d, nil) // so that the clock is asked no more
+		l.other.CompareAndSwap(d, nil) // the next call needs no clock
 		return l.configured, time.Time{}
 	}
 	return d.level, d.until
 }
 
-// Set has the log tell more for a time. A level that tells no more than the
-// configured one ends that: nobody can silence a log.
+// Set raises the detail of the log for a limited time. A level that is not more
+// detailed than the configured one ends the deviation: a log cannot be silenced.
 func (l *Level) Set(level slog.Level, d time.Duration) {
 	if level >= l.configured {
 		l.other.Store(nil)
@@ -56,8 +56,8 @@ func (l *Level) Set(level slog.Level, d time.Duration) {
 	l.other.Store(&deviation{level, l.now().Add(d)})
 }
 
-// LevelOf returns the level of a log that New made, or that was derived from
-// one; nil of any other.
+// LevelOf returns the level of a logger of New, or of one that was derived from it,
+// or nil for any other logger.
 func LevelOf(log *slog.Logger) *Level {
 	if h, ok := log.Handler().(traced); ok {
 		return h.level

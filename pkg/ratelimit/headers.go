@@ -20,16 +20,14 @@ const (
 
 type notesKey struct{}
 
-// notes are the limits that a request has spent of or was refused by, and what is
-// left of each.
+// notes are the limits that a request was charged to or rejected by, and their states.
 type notes []struct {
 	limit    *Limit
 	decision decision
 }
 
-// Announce is the middleware that tells the client about the limits that its
-// request has spent of or was refused by, whatever the answer. It goes around the
-// handlers that call Check or Spend.
+// Announce is a middleware around handlers that call Check or Spend. It reports the
+// limits that the request was charged to or rejected by in the headers of every answer.
 func Announce(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		var n notes

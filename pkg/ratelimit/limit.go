@@ -23,8 +23,8 @@ type Limit struct {
 	allowed, refused prometheus.Counter
 }
 
-// Limit returns the bound of a route for everyone whom name tells apart, such as
-// address. It is nil for a rate that is off.
+// Limit returns a limit of a route by a kind of key, such as address. It is nil for a
+// rate that is off.
 func (n *Counters) Limit(route, name string, r Rate) *Limit {
 	if r.Off() {
 		return nil
@@ -35,13 +35,13 @@ func (n *Counters) Limit(route, name string, r Rate) *Limit {
 	return &Limit{counters: n, route: route, name: name, rate: r, allowed: of("allowed"), refused: of("refused")}
 }
 
-// Charge is one request of someone under one limit.
+// Charge is one request of a key under one limit.
 type Charge struct {
 	limit *Limit
 	who   string
 }
 
-// For returns the charge of one request of who.
+// For returns the charge of one request of a key.
 func (l *Limit) For(who string) Charge { return Charge{l, who} }
 
 // Check returns the error that Spend would return now, and spends nothing.
@@ -53,14 +53,14 @@ func Check(ctx context.Context, charges ...Charge) error {
 // Spend spends all charges, each of another limit, or none. It returns
 // fault.RateLimited around ErrLimited if one of the limits is used up.
 //
-// refund returns the charges of work that was not carried out. A bucket drains
-// while the work goes on; refund leaves that out, so that nobody gains by it.
+// refund returns the charges of work that was not carried out, less what has drained
+// since, so that the sum never exceeds the rate.
 func Spend(ctx context.Context, charges ...Charge) (refund func(), err error) {
 	return count(ctx, spend, charges)
 }
 
-// count checks or spends charges, and notes for Announce what is left of the limits
-// that the request has spent of or was refused by.
+// count checks or spends charges, and records the state of the limits that were charged
+// or exceeded for Announce.
 func count(ctx context.Context, o op, charges []Charge) (giveBack func(), err error) {
 	var limits []*Limit
 	var uses []use

@@ -1,10 +1,10 @@
 // Package ratelimit bounds how often an account, an address or a member may do
 // something.
 //
-// It counts by GCRA, the generic cell rate algorithm. The only state of a key is
-// the time at which its bucket is empty. A rate of 10/m allows ten requests at
-// once, and then one more every six seconds. There is no window at whose end twice
-// as many pass, and no wait longer than six seconds for the next one.
+// It counts by GCRA, the generic cell rate algorithm, whose only state for a key is the
+// time at which its bucket is empty. A rate of 10/m allows ten requests at once, and
+// then one every six seconds. No window lets twice as many pass at its end, and no
+// client waits longer than six seconds for its next request.
 //
 // A Limit is one bound of one route. A request that has several limits spends all
 // of them or none: a request that one limit refuses costs nothing under the others.
@@ -20,8 +20,8 @@
 // # Where it counts
 //
 // Counters count in Redis, together with all other replicas. Without Redis, or
-// while Redis does not answer, they count in memory, and each replica allows the
-// whole rate. Announce tells the client in the headers of the answer what is left.
+// while Redis does not answer, they count in memory, and each replica allows the whole
+// rate. Announce reports the remaining requests in the headers of the answer.
 package ratelimit
 
 import (
@@ -51,7 +51,7 @@ type counter interface {
 	count(ctx context.Context, o op, uses []use) ([]time.Duration, error)
 }
 
-// decision is the state of one limit, as its client is told.
+// decision is the state of one limit, as reported to its client.
 type decision struct {
 	allowed    bool
 	remaining  int           // how many more requests fit now

@@ -13,17 +13,16 @@ import (
 	"example.com/pizza/pkg/token"
 )
 
-// Admin guards the operations that are for operators alone. They are on the
-// internal port and require a credential as well, because not everyone who
-// reaches that port may use them.
+// Admin guards the operations of operators. They are on the internal port and require
+// a credential as well, because other workloads reach that port too.
 type Admin struct {
 	Token secret.Text `env:"ADMIN_TOKEN" doc:"Credential of operators, at least 32 bytes, for /log-level and the writing operations under /int; empty closes these operations"`
 }
 
-// minAdminToken is the least length of the admin token in bytes: too long to guess.
+// minAdminToken is the minimum length of the admin token in bytes: too long to guess.
 const minAdminToken = 32
 
-// Validate reports a token that could be guessed.
+// Validate reports a token that is short enough to be guessed.
 func (a Admin) Validate() error {
 	if a.Token != "" && len(a.Token) < minAdminToken {
 		return fmt.Errorf("ADMIN_TOKEN must be at least %d bytes long (it has %d), or empty", minAdminToken, len(a.Token))
@@ -31,9 +30,8 @@ func (a Admin) Validate() error {
 	return nil
 }
 
-// Require lets only callers through that show the admin token as their Bearer
-// token, and tells of the others. Where there is no admin token, it lets nobody
-// through.
+// Require admits only requests with the admin token as their Bearer token, and audits
+// the others. Without an admin token it rejects all requests.
 func (a Admin) Require(told *audit.Log) echo.MiddlewareFunc {
 	want := sha256.Sum256([]byte(a.Token))
 	refuse := func(shown string) error {

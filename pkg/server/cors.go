@@ -13,13 +13,12 @@ import (
 // corsMaxAge is how long a browser keeps the answer to a preflight.
 const corsMaxAge = 10 * time.Minute
 
-// anyOrigin allows every page. Credentials are never allowed, for no origin: a
-// token is sent in Authorization, by a page that has it, and never by itself as
-// a cookie is.
+// anyOrigin allows every page. Credentials are never allowed: a page that has a token
+// sends it in Authorization; browsers do not add it as they add a cookie.
 const anyOrigin = "*"
 
-// cors lets the pages of these origins call. An origin is compared whole; the
-// library would take * and ? in it for patterns.
+// cors allows the pages of these origins. Origins are compared as a whole; the library
+// would read * and ? as patterns.
 func cors(origins []string) echo.MiddlewareFunc {
 	c := middleware.CORSConfig{
 		AllowOrigins: []string{anyOrigin},

@@ -12,23 +12,22 @@ import (
 	"example.com/pizza/pkg/logging"
 )
 
-// longestLevel bounds how long a log may tell more than it is configured to: it
-// costs disk and attention.
+// longestLevel bounds the time of a more detailed log, which costs disk and attention.
 const longestLevel = 24 * time.Hour
 
-// levelAnswer is the level now.
+// levelAnswer is the current level.
 type levelAnswer struct {
 	Level string     `json:"level"`
-	Until *time.Time `json:"until,omitempty"` // when it falls back to the configured one
+	Until *time.Time `json:"until,omitempty"` // the return to the configured level
 }
 
-// routeLogLevel lets operators raise the detail of this process's log for a
-// while. The log never tells less than it is configured to. A debug log costs
-// disk and time, so both operations require the admin token.
+// routeLogLevel lets operators raise the detail of this process's log for a limited
+// time, never below the configured detail. A debug log costs disk and time, so both
+// operations require the admin token.
 func (s *Server) routeLogLevel() {
 	level := logging.LevelOf(s.log)
 	if level == nil {
-		return // a log that is not ours
+		return // not a logger of package logging
 	}
 	operators := s.config.Admin.Require(s.Audit())
 	get(s.internal, logLevelPath, func(c echo.Context) error { return answerLevel(c, level) }, operators)

@@ -11,10 +11,9 @@ import (
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
-// Main is all of a service's main function: it runs until SIGTERM or Ctrl-C,
-// and exits with 1 and the reason where run fails. A second signal ends the
-// process at once. args are the arguments that nobody has taken; a service has
-// none, and exits with 2.
+// Main is the main function of a service. It runs until SIGTERM or Ctrl-C, and exits
+// with 1 and the reason if run fails. A second signal ends the process at once. A
+// service takes no arguments; with any in args it exits with 2.
 func Main(name string, args []string, run func(ctx context.Context, environ []string, stdout io.Writer) error) {
 	if len(args) > 0 {
 		fmt.Fprintf(os.Stderr, "%s: unexpected argument %q: the configuration is in environment variables, which docs/configuration.md lists\n", name, args[0])

@@ -63,8 +63,8 @@ func (s *Server) logAccess(c echo.Context, route string, took time.Duration) {
 	s.log.LogAttrs(ctx, level, "request", attrs...)
 }
 
-// recoverPanic turns a panic into an error, which is answered and logged like
-// any other. http.ErrAbortHandler goes on, as net/http wants it.
+// recoverPanic turns a panic into an error. http.ErrAbortHandler passes, as net/http
+// expects.
 func (s *Server) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		defer func() {
@@ -80,9 +80,8 @@ func (s *Server) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// protect sets the headers that every answer carries, removes request headers
-// that clients must not set, and closes connections that may hold a request in
-// disguise, and all connections of a process that drains.
+// protect sets security headers, removes headers that clients must not set, and closes
+// connections with an ambiguous request, and all connections of a draining process.
 func (s *Server) protect(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Response().Header()
@@ -96,8 +95,7 @@ func (s *Server) protect(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// plain answers for a path in disguise as for one that is not there, before
-// anything is made of it.
+// plain rejects an ambiguous path as not found, before it is routed.
 func plain(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if !edge.Plain(c.Request().URL) {
@@ -107,9 +105,9 @@ func plain(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// limit refuses headers that leave open what they say, and bounds the body and
-// the time of a request. A body whose Content-Length exceeds the limit, or that
-// is compressed, is refused before it is read.
+// limit rejects ambiguous headers, and bounds the body and the time of a request. A
+// body whose Content-Length exceeds the limit, or that is compressed, is rejected
+// before it is read.
 func (s *Server) limit(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
@@ -132,8 +130,8 @@ func (s *Server) limit(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// RequireToken lets only requests with a valid Bearer token through, and puts its
-// claims into the context. check returns the claims, or why the token is refused.
+// RequireToken admits only requests with a valid Bearer token, and puts its claims into
+// the context. check returns the claims, or the reason of a refusal.
 func RequireToken(check func(ctx context.Context, raw string) (token.Claims, error)) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -148,8 +146,8 @@ func RequireToken(check func(ctx context.Context, raw string) (token.Claims, err
 	}
 }
 
-// errorHandler answers with err, and tells the log, once: what is our fault with
-// its cause, and why others were refused to those who ask for it (debug).
+// errorHandler answers with err, and logs it once: failures of the service with their
+// cause as errors, refusals as debug lines.
 func (s *Server) errorHandler(err error, c echo.Context) {
 	ctx := c.Request().Context()
 	err = fromEcho(err)
@@ -158,7 +156,7 @@ func (s *Server) errorHandler(err error, c echo.Context) {
 	switch {
 	case code != fault.Internal && code != fault.Unavailable:
 		s.log.DebugContext(ctx, "request refused", told...)
-	case errors.Is(err, context.Canceled) || errors.Is(err, admission.ErrBusy): // a caller that went away; of the busy the gate has told
+	case errors.Is(err, context.Canceled) || errors.Is(err, admission.ErrBusy): // the client went away, or the gate has logged it
 		s.log.DebugContext(ctx, "request failed", told...)
 	default:
 		trace.SpanFromContext(ctx).RecordError(err)
@@ -175,7 +173,7 @@ func (s *Server) errorHandler(err error, c echo.Context) {
 	}
 }
 
-// fromEcho gives the errors of echo and of the generated code their codes.
+// fromEcho converts errors of echo and of the generated code to faults.
 func fromEcho(err error) error {
 	var known *fault.Error
 	var e *echo.HTTPError

@@ -23,7 +23,7 @@ const (
 	internalTag  = "internal" // of the operations below internalRoot
 )
 
-// quiet tells the routes that machines call all the time.
+// quiet reports whether machines call a route all the time.
 func quiet(route string) bool {
 	return route == readyPath || route == livePath || route == metricsPath
 }
@@ -49,9 +49,8 @@ func get(e *echo.Echo, path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc
 }
 
 // ServeDocument serves a service's OpenAPI document (YAML) as JSON at
-// /<service>/openapi.json. Outsiders see it without the internal operations;
-// the internal port has all of it. Requests may have the query parameters of the
-// document; others are ignored.
+// /<service>/openapi.json. The public port serves it without the internal operations.
+// Query parameters that the document does not have are ignored.
 func (s *Server) ServeDocument(service string, document []byte) error {
 	var all map[string]any
 	if err := yaml.Unmarshal(document, &all); err != nil {
@@ -135,8 +134,8 @@ func queryParameters(document []byte) (map[string][]string, error) {
 	return names, nil
 }
 
-// readQuery leaves the known parameters of a query, in a form in which net/url and
-// so the generated code read what was sent.
+// readQuery keeps the known parameters of a query, in a form that net/url, and so the
+// generated code, reads as it was sent.
 func readQuery(known func() []string) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {

@@ -1,17 +1,17 @@
 // Package server runs a service's three HTTP ports and stops them gracefully.
 //
-// A request passes, outside in: its trace, the access log and metrics, panic
-// recovery, the headers that protect the answer, on the public port CORS and the
-// form of the path, the rules about headers and the body, and a deadline; then
-// authentication where an operation requires it, and the generated handler.
-// Handlers return errors; errorHandler is the one place that logs them, puts
-// them into the span and, through package problem, answers.
+// A request passes, from outside to inside: its trace, the access log and metrics,
+// panic recovery, security headers, on the public port CORS and the check of the path,
+// the checks of headers and body, and a deadline; then authentication if the operation
+// requires it, and the generated handler. Handlers return errors. errorHandler is the
+// one place that logs them, adds them to the span and, through package problem,
+// answers.
 //
 // The public port (8000) carries the API and the health probes. The internal
 // port (9000) carries /int/*, /log-level and /metrics, and is never routed from
-// outside. The metrics port (9100) carries /metrics and the health probes alone:
-// a NetworkPolicy sees ports and not paths, so monitoring gets a port of its own
-// and needs no access to /int. Router decides which operation belongs where.
+// outside. The metrics port (9100) carries /metrics and the health probes alone: a
+// NetworkPolicy knows ports and not paths, so monitoring has a port of its own and
+// needs no access to /int. Router assigns operations to ports.
 package server
 
 import (
@@ -36,7 +36,7 @@ import (
 	"example.com/pizza/pkg/health"
 )
 
-// Config is how a service listens, and how it stops.
+// Config is the ports of a service, and the times of its requests and its shutdown.
 type Config struct {
 	Addr            string        `env:"HTTP_ADDR" envDefault:":8000" doc:"Address of the public port"`
 	InternalAddr    string        `env:"INTERNAL_ADDR" envDefault:":9000" doc:"Address of the internal port: /int, /log-level and /metrics"`
@@ -54,7 +54,7 @@ func (c Config) Validate() error { return checkOrigins(c.AllowedOrigins) }
 
 const (
 	maxBody     = 64 << 10        // bytes; the largest order is under 20 KiB
-	idleTimeout = 2 * time.Minute // longer than common load balancers keep a connection, so that they close it and not we
+	idleTimeout = 2 * time.Minute // longer than that of common load balancers, so that they close connections first
 )
 
 // Server is one service: its ports over one set of handlers.
@@ -83,8 +83,8 @@ func New(c Config, log *slog.Logger, state *health.State, registry *prometheus.R
 	return s
 }
 
-// newEcho returns a router with the middleware that every request passes. What
-// can refuse a request comes behind CORS, so that a page can read why.
+// newEcho returns a router with the middleware of every request. Middleware that can
+// reject a request is behind CORS, so that a page can read the reason.
 func (s *Server) newEcho(measure *metrics, public bool) *echo.Echo {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
@@ -101,29 +101,28 @@ func (s *Server) newEcho(measure *metrics, public bool) *echo.Echo {
 	return e
 }
 
-// CheckBodies has a body that cannot be read whole checked by the rules of the
-// service too, so that the answer names every bad field.
+// CheckBodies sets the rules of the service for bodies that cannot be read as a whole,
+// so that the answer names every bad field.
 func (s *Server) CheckBodies(rules bind.Rules) {
 	s.public.Binder, s.internal.Binder = bind.Binder{Rules: rules}, bind.Binder{Rules: rules}
 }
 
-// Audit is where the service tells of what matters to security.
+// Audit returns the audit log of the service.
 func (s *Server) Audit() *audit.Log { return audit.New(s.log) }
 
-// Public is the handler of the public port.
+// Public returns the handler of the public port.
 func (s *Server) Public() http.Handler { return s.public }
 
-// Internal is the handler of the internal port.
+// Internal returns the handler of the internal port.
 func (s *Server) Internal() http.Handler { return s.internal }
 
-// Metrics is the handler of the metrics port.
+// Metrics returns the handler of the metrics port.
 func (s *Server) Metrics() http.Handler { return s.monitor }
 
-// Run serves all ports until ctx ends. It then turns unready and serves for the
-// shutdown delay, closing each connection after the answer to its next request
-// (RFC 9112, section 9.6), so that clients move to other processes by themselves.
-// At the end it waits for the requests in flight. It returns nil after a clean
-// stop.
+// Run serves all ports until ctx ends. It then drains: it reports not ready and keeps
+// serving for the shutdown delay, closing each connection after its next answer (RFC
+// 9112, section 9.6), so that clients move to other processes. Finally it waits for
+// the requests in flight. It returns nil after a clean stop.
 func (s *Server) Run(ctx context.Context) error {
 	var servers []*http.Server
 	var listeners []net.Listener

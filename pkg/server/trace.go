@@ -18,11 +18,10 @@ import (
 // scope names this package among what makes spans.
 const scope = "example.com/pizza/pkg/server"
 
-// traceRequest takes up the caller's trace (W3C Trace Context), or starts one,
-// so that every log line and error answer of a request carries one trace_id, and
-// records the request as a span of it. Probes and scrapes are not recorded. A
-// caller from outside can keep its trace from being recorded, but not have it
-// recorded: that is for the sampler to decide.
+// traceRequest continues the client's trace (W3C Trace Context) or starts one, so that
+// every log line and error answer of a request has one trace_id, and records the
+// request as a span. Probes and scrapes are not recorded. An external client can
+// decline the recording of its trace, but not demand it: the sampler decides.
 func (s *Server) traceRequest(outside bool) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -75,10 +74,9 @@ func identify(ctx context.Context, caller trace.SpanContext) (context.Context, t
 	return ctx, trace.SpanFromContext(ctx)
 }
 
-// describe says what the request was and what became of it (OpenTelemetry,
-// "Semantic conventions for HTTP spans"). The name is of the document, not of
-// the path: paths are as many as there are callers. The query is left out, since
-// callers put there what they please.
+// describe adds the attributes of the request and its answer (OpenTelemetry, "Semantic
+// conventions for HTTP spans"). The name is that of the route, since the number of
+// paths is unbounded. The query is left out, since its content is arbitrary.
 func describe(span trace.Span, c echo.Context) {
 	r, status := c.Request(), c.Response().Status
 	name := spanMethod(r.Method)

@@ -137,7 +137,7 @@ func TestLoginFlood(t *testing.T) {
 		t.Error("the refused were not counted")
 	}
 	s.login(t, "minji", "correct horse") // and it is over
-	if !strings.Contains(s.Log.String(), "more comes in than can be done") {
+	if !strings.Contains(s.Log.String(), "admission queue full") {
 		t.Error("the log does not say so")
 	}
 }
