@@ -28,10 +28,10 @@ for package in $packages; do
     [ "$module" = pkg ] || flags=(--workers 1 --integration --timeout-coefficient 5)
     printf '\n%s\n' "$package"
     (cd "$module" && GOFLAGS="-modfile=$work/go.mod" "$root/$BIN/gremlins" unleash "./${package#"$module"/}" \
-        --exclude-files '\.gen\.go$|/db/' --output-statuses lt "${flags[@]}") > "$work/out" 2>&1 || { cat "$work/out"; exit 1; }
+        --exclude-files '\.gen\.go$|/db/' --output-statuses l "${flags[@]}") > "$work/out" 2>&1 || { cat "$work/out"; exit 1; }
     tail -n 8 "$work/out" | grep -E '^(Killed|Mutator|Test eff)' || true
     # A mutant is named by its file, its kind, and the text of its line, which outlives other changes.
-    sed -nE 's/^ *(LIVED|TIMED OUT) ([A-Z_]+) at ([^:]+):([0-9]+):[0-9]+.*/\2 \3 \4/p' "$work/out" | while read -r kind file line; do
+    sed -nE 's/^ *LIVED ([A-Z_]+) at ([^:]+):([0-9]+):[0-9]+.*/\1 \2 \3/p' "$work/out" | while read -r kind file line; do
         text=$(sed -n "${line}s/^[[:space:]]*//p" "$package/$file")
         if ! grep -qF "$package/$file | $kind | $text | " tools/mutate-excused.txt; then
             printf 'SURVIVED %s | %s | %s\n' "$package/$file" "$kind" "$text" | tee -a "$work/survived"

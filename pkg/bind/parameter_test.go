@@ -17,7 +17,7 @@ func TestQuery(t *testing.T) {
 	t.Parallel()
 	for query, want := range map[string]string{
 		"": "", "q=": "q=", "q": "q=", "q=a": "q=a", "q=hawaiian%": "q=hawaiian%25", "q=%": "q=%25", "q=%z": "q=%25z", "q=%zz": "q=%25zz",
-		"q=%4": "q=%254", "q=a;size=L": "q=a%3Bsize%3DL", "q=a;b&size=L": "q=a%3Bb&size=L", "q=a+b%20c%2Bd": "q=a+b+c%2Bd", "%71=a": "q=a",
+		"q=%4": "q=%254", "q=%2f%2F%61%6A%6a%09%30%39": "q=%2F%2Fajj%0909", "q=a;size=L": "q=a%3Bsize%3DL", "q=a;b&size=L": "q=a%3Bb&size=L", "q=a+b%20c%2Bd": "q=a+b+c%2Bd", "%71=a": "q=a",
 		"q=피자": "q=%ED%94%BC%EC%9E%90", "q=a=b": "q=a%3Db", "&&q=a&": "q=a", "=a&q=b": "q=b", "q=\ufeffa": "q=%EF%BB%BFa",
 		"unknown=1&q=a": "q=a", "x=%ff&x=1&q=a": "q=a", "Q=b&q=a": "q=a", "q%=b&q=a": "q=a",
 	} {

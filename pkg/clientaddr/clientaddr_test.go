@@ -58,6 +58,7 @@ func TestGroup(t *testing.T) {
 		"spoofed_as_a_proxy":               {trusted, "10.0.0.1:80", []string{"10.9.9.9, 198.51.100.7"}, "198.51.100.7"},
 		"garbage_by_the_client":            {trusted, "10.0.0.1:80", []string{"x, , 999.1.1.1, 198.51.100.7"}, "198.51.100.7"},
 		"garbage_where_a_proxy_should_say": {trusted, "10.0.0.1:80", []string{"198.51.100.7, unknown"}, "10.0.0.1"},
+		"half_of_a_quoted_string":          {trusted, "10.0.0.1:80", []string{`"`}, "10.0.0.1"},
 		"a_proxy_that_says_nothing":        {trusted, "10.0.0.1:80", nil, "10.0.0.1"},
 		"an_inner_client":                  {trusted, "10.0.0.1:80", []string{"10.1.1.1"}, "10.1.1.1"},
 		"a_/64":                            {trusted, "[2001:db8:1:2:3:4:5:6]:80", nil, "2001:db8:1:2::/64"},

@@ -1,19 +1,17 @@
-// Package events carries what happened in one service to whoever wants to know,
-// at least once and in order per subject, without losing anything that was
-// committed:
+// Package events carries events from the service in which they happen to consumers,
+// at least once and in order per subject, without losing a committed event:
 //
 //	statement that changes data ─ same transaction ─▶ outbox table
 //	outbox table ─ Relay ─▶ Transport ─ Subscribe ─▶ consumer ─ Inbox ─▶ its data
 //
-// A service writes an event into its outbox in the transaction of the change
-// that it tells of, so that there is never one without the other. A Relay in
-// each replica moves committed rows to a Transport. A consumer may see an event
-// more than once, because every step repeats what it is not sure of; the
-// event's id says so, and an Inbox turns "at least once" into "took effect
-// once".
+// A service writes an event into its outbox in the transaction of the change, so that
+// neither exists without the other. A Relay in each replica moves committed rows to a
+// Transport. A consumer may receive an event more than once, because every step
+// retries when it is uncertain. Copies have the same id, and an Inbox turns "at least
+// once" into "took effect once".
 //
-// Transports are in the packages below this one. All of them pass the suite in
-// package eventstest, which is the definition of what a consumer can rely on.
+// Transports are in subpackages. All of them pass the suite of package eventstest,
+// which defines the guarantees for consumers.
 package events
 
 import (
@@ -35,21 +33,20 @@ const ContentType = "application/cloudevents+json"
 // specVersion is the version of CloudEvents that is written and read.
 const specVersion = "1.0"
 
-// Event is something that happened, as CloudEvents 1.0 describes it. Its data
-// is JSON. As JSON it is the structured form of the specification; attributes
-// that it does not know are ignored when reading.
+// Event is an event of CloudEvents 1.0 with JSON data. Its JSON is the structured mode of
+// the specification; unknown attributes are ignored when reading.
 type Event struct {
-	ID          string          // the same for every copy of the event: what duplicates are told by
-	Source      string          // who says so: a URI reference such as "/order"
-	Type        string          // what happened: lower-case words joined by dots, such as "thing.created"
-	Subject     string          // what it happened to; events of one subject keep their order. Empty: no order
-	Time        time.Time       // when; zero if unknown
+	ID          string          // equal for all copies of the event; identifies duplicates
+	Source      string          // the producer, a URI reference such as "/order"
+	Type        string          // lower-case words joined by dots, such as "thing.created"
+	Subject     string          // the changed object; events of one subject keep their order. Empty: no order
+	Time        time.Time       // of the change; zero if unknown
 	DataType    string          // media type of Data, "application/json" if empty
 	Data        json.RawMessage // nil if there is none
 	TraceParent string          // W3C trace context of the cause (CloudEvents Distributed Tracing extension), or ""
 }
 
-// envelope is an Event as it is written.
+// envelope is the JSON of an Event.
 type envelope struct {
 	SpecVersion string          `json:"specversion"`
 	ID          string          `json:"id"`
@@ -63,8 +60,7 @@ type envelope struct {
 	TraceParent string          `json:"traceparent,omitempty"`
 }
 
-// Validate reports everything that makes the event none of CloudEvents 1.0, or
-// one whose data is not JSON.
+// Validate reports every violation of CloudEvents 1.0, and data that is not JSON.
 func (e Event) Validate() error {
 	bad := []error{
 		text("id", e.ID, true), text("source", e.Source, true), eventType(e.Type),
@@ -99,8 +95,8 @@ func text(name, value string, required bool) error {
 	return nil
 }
 
-// eventType keeps types to what is one name in every transport: NATS gives
-// blanks, *, > and empty words a meaning of their own.
+// eventType restricts types to names that are valid in every transport: in NATS, blanks,
+// *, > and empty words have a special meaning.
 func eventType(t string) error {
 	for word := range strings.SplitSeq(t, ".") {
 		letters := func(r rune) bool {
@@ -121,8 +117,7 @@ func isJSON(mediaType string) bool {
 	return err == nil && (t == "application/json" || t == "text/json" || strings.HasSuffix(t, "+json"))
 }
 
-// MarshalJSON writes a valid event in the structured form, and fails for any
-// other.
+// MarshalJSON encodes a valid event in structured mode, and fails for an invalid one.
 func (e Event) MarshalJSON() ([]byte, error) {
 	if err := e.Validate(); err != nil {
 		return nil, err
@@ -137,8 +132,8 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	})
 }
 
-// UnmarshalJSON reads an event in the structured form, and fails for one that
-// is not valid or has binary data. The time is in UTC.
+// UnmarshalJSON decodes an event in structured mode, and fails for an event that is
+// invalid or has binary data. The time is in UTC.
 func (e *Event) UnmarshalJSON(b []byte) error {
 	var v envelope
 	if err := json.Unmarshal(b, &v); err != nil {

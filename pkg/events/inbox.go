@@ -10,8 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// InboxSchema is the table that an Inbox needs, for the migrations of the
-// service that consumes:
+// InboxSchema is the table of an Inbox, for the migrations of the consumer:
 const InboxSchema = `
 CREATE TABLE inbox (
     consumer    text        NOT NULL,
@@ -23,8 +22,8 @@ CREATE TABLE inbox (
 CREATE INDEX inbox_received_at ON inbox (received_at);
 `
 
-// Inbox remembers which events a consumer has had, by source and id, in the
-// consumer's own database, so that an event that comes twice takes effect once.
+// Inbox records the events that a consumer has handled, by source and id, in the
+// consumer's own database, so that a duplicate takes effect once.
 type Inbox struct {
 	Table    string // of InboxSchema; consumers may share one
 	Consumer string // durable name, as given to Subscribe
@@ -32,10 +31,9 @@ type Inbox struct {
 	Duplicates *prometheus.CounterVec // NewDuplicates; nil counts nothing
 }
 
-// Once calls handle if the event is new to the consumer, and reports whether it
-// did. The memory of the event is part of tx: both it and what handle did are
-// kept if tx is committed, and neither is if not. Of two transactions with the
-// same event the second waits for the first.
+// Once calls handle if the event is new to the consumer, and reports whether it did. The
+// record of the event and the effects of handle are committed or rolled back together,
+// with tx. Of two transactions with the same event, the second waits for the first.
 func (i Inbox) Once(ctx context.Context, tx pgx.Tx, e Event, handle func(ctx context.Context) error) (bool, error) {
 	tag, err := tx.Exec(ctx, "INSERT INTO "+pgx.Identifier{i.Table}.Sanitize()+
 		" (consumer, source, event_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", i.Consumer, e.Source, e.ID)
@@ -51,8 +49,7 @@ func (i Inbox) Once(ctx context.Context, tx pgx.Tx, e Event, handle func(ctx con
 	return true, handle(ctx)
 }
 
-// Handler returns a Handler that runs handle in a transaction of its own, once
-// per event.
+// Handler returns a Handler that runs handle once per event, in its own transaction.
 func (i Inbox) Handler(db Beginner, handle func(ctx context.Context, tx pgx.Tx, e Event) error) Handler {
 	return func(ctx context.Context, e Event) error {
 		return pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
@@ -67,9 +64,8 @@ type Beginner interface {
 	Begin(ctx context.Context) (pgx.Tx, error)
 }
 
-// Prune forgets events that came more than retention ago, of all consumers of
-// the table. Retention must be longer than a transport goes on delivering an
-// event. It returns how many rows it deleted.
+// Prune deletes records older than retention, of all consumers of the table, and returns
+// their number. Retention must exceed the time for which a transport redelivers.
 func (i Inbox) Prune(ctx context.Context, db interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }, retention time.Duration) (int64, error) {

@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Outcomes of one attempt, as label values.
+// The outcomes of an attempt, as label values.
 const (
 	published = "published"
 	handled   = "handled"
@@ -14,8 +14,8 @@ const (
 	parked    = "parked"
 )
 
-// relayMetrics are the numbers of one outbox. Every replica measures the whole
-// table: depth, lag and parked are to be aggregated by max, not by sum.
+// relayMetrics are those of one outbox. Every replica measures the whole table:
+// aggregate depth, lag and parked by max, not by sum.
 type relayMetrics struct {
 	depth, lag, parked prometheus.Gauge
 	events             *prometheus.CounterVec
@@ -37,16 +37,16 @@ func newRelayMetrics(registry prometheus.Registerer) relayMetrics {
 		}, []string{"outcome"}),
 	}
 	for _, outcome := range []string{published, failed, parked} {
-		m.events.WithLabelValues(outcome) // so that the first one is an increase
+		m.events.WithLabelValues(outcome) // from the start, so that the first one is an increase
 	}
 	registry.MustRegister(m.depth, m.lag, m.parked, m.events)
 	return m
 }
 
-// ConsumerMetrics are the numbers of a transport's consumers.
+// ConsumerMetrics are those of a transport's consumers.
 type ConsumerMetrics struct{ events *prometheus.CounterVec }
 
-// NewConsumerMetrics registers the numbers; once per registry.
+// NewConsumerMetrics registers the metrics, once per registry.
 func NewConsumerMetrics(registry prometheus.Registerer) *ConsumerMetrics {
 	m := &ConsumerMetrics{events: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "events_consumed_total", Help: "Attempts to handle an event, by consumer and outcome: handled, failed or parked.",
@@ -55,8 +55,8 @@ func NewConsumerMetrics(registry prometheus.Registerer) *ConsumerMetrics {
 	return m
 }
 
-// NewDuplicates registers the number of events that an Inbox had had before; once
-// per registry.
+// NewDuplicates registers the counter of duplicates that an Inbox has skipped, once per
+// registry.
 func NewDuplicates(registry prometheus.Registerer) *prometheus.CounterVec {
 	duplicates := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "events_duplicates_total", Help: "Events that came again after they had taken effect, and were left alone, by consumer.",
@@ -65,7 +65,7 @@ func NewDuplicates(registry prometheus.Registerer) *prometheus.CounterVec {
 	return duplicates
 }
 
-// Start has the numbers of a consumer begin at 0, so that its first failure is an
+// Start initializes the metrics of a consumer to 0, so that its first failure is an
 // increase.
 func (m *ConsumerMetrics) Start(consumer string) {
 	for _, outcome := range []string{handled, failed, parked} {
@@ -79,5 +79,5 @@ func (m *ConsumerMetrics) Handled(consumer string) { m.events.WithLabelValues(co
 // Failed counts an attempt that failed and is repeated.
 func (m *ConsumerMetrics) Failed(consumer string) { m.events.WithLabelValues(consumer, failed).Inc() }
 
-// Parked counts an event that was set aside.
+// Parked counts a parked event.
 func (m *ConsumerMetrics) Parked(consumer string) { m.events.WithLabelValues(consumer, parked).Inc() }

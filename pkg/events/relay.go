@@ -16,9 +16,9 @@ import (
 	"example.com/pizza/pkg/fault"
 )
 
-// OutboxSchema is the table that a Relay reads, and the function by which it
-// deletes what was sent, under any name, for the migrations of the service that
-// publishes. There, the function belongs to another role and keeps what is young.
+// OutboxSchema is the table that a Relay reads, and the function with which it deletes
+// sent rows, for the migrations of the publisher. There the function belongs to another
+// role and keeps young rows.
 const OutboxSchema = `
 CREATE TABLE outbox (
     id              uuid        PRIMARY KEY,             -- the event's id
@@ -47,28 +47,27 @@ CREATE FUNCTION prune_outbox(older_than interval, at_most integer) RETURNS bigin
 $$;
 `
 
-// RelayConfig paces a Relay. Services use RelayDefaults; tests are in more of a
-// hurry.
+// RelayConfig is the pace of a Relay. Services use RelayDefaults; tests are faster.
 type RelayConfig struct {
-	Batch          int           // events that are published in one transaction
-	Poll           time.Duration // pause between looks at an outbox in which nothing waits
+	Batch          int           // events per transaction
+	Poll           time.Duration // pause between reads of an empty outbox
 	Measure        time.Duration // pause between two measurements
-	PublishTimeout time.Duration // longest time to publish one batch
-	MaxAttempts    int           // refusals of one event by the transport before it is parked
-	RetryBase      time.Duration // pause after the first failure of an event; doubles with each further one
-	RetryMax       time.Duration // longest pause between attempts on an event
-	Retention      time.Duration // time that sent events are kept
+	PublishTimeout time.Duration // maximum time of one batch
+	MaxAttempts    int           // delivery attempts before an event is parked as a dead letter
+	RetryBase      time.Duration // pause after the first failure of an event; doubles each time
+	RetryMax       time.Duration // maximum pause between attempts on an event
+	Retention      time.Duration // of sent events
 }
 
 // RelayDefaults returns the pace of a relay.
 //
-//   - Batch is small, because a transaction that breaks off publishes all of its
-//     events again.
-//   - Poll finds what no call of Wake announces: rows of a process that died, of
-//     the old system, and of people. A second is soon enough for those, and costs
-//     one indexed read per second and replica.
+//   - Batch is small, because an interrupted transaction publishes all of its events
+//     again.
+//   - Poll finds rows that no call of Wake announces: those of a process that died, of
+//     the old system, and of people. A second is soon enough for them, and costs one
+//     indexed read per second and replica.
 //   - Measure is several times per scrape.
-//   - Ten attempts take about four minutes, enough to take back a bad deployment.
+//   - Ten attempts take about four minutes, enough to roll back a bad deployment.
 func RelayDefaults() RelayConfig {
 	return RelayConfig{
 		Batch: 32, Poll: time.Second, Measure: 5 * time.Second, PublishTimeout: 5 * time.Second,
@@ -76,29 +75,27 @@ func RelayDefaults() RelayConfig {
 	}
 }
 
-// Outbox names a table of OutboxSchema and says what its rows have in common. The
-// function that deletes from it is called prune_ and the table.
+// Outbox is a table of OutboxSchema. Its function is named prune_ and the table.
 type Outbox struct {
 	Table  string
 	Source string // of the events, see Event
 }
 
-// Relay moves the committed rows of an outbox to a transport. Any number of
-// them work on one table at the same time.
+// Relay moves committed rows of an outbox to a transport. Any number of relays can work
+// on one table.
 //
-// A batch is one transaction: the rows are locked, which makes other relays
-// pass them by, published, and marked. If it breaks off in between, the rows
-// are free again and are published once more with the same id.
+// A batch is one transaction: its rows are locked, so that other relays skip them, then
+// published, and marked. After an interruption the rows are unlocked, and published
+// again with the same id.
 //
-// Order. Only the oldest waiting row of a subject is taken, and it counts as
-// waiting while it is locked or backs off, so that a later event of the subject
-// never overtakes an earlier one. A parked row no longer counts: one event that
-// no transport takes must not silence its subject for ever. Whoever sets
-// parked_at back to NULL sends it late.
+// Order. A relay takes only the oldest waiting row of a subject. A row counts as waiting
+// while it is locked or backs off, so a later event never overtakes an earlier one. A
+// parked row no longer counts: one event that the transport rejects must not block its
+// subject forever. Setting parked_at back to NULL sends it late.
 //
-// Parking. Only refusals park an event. While the transport is away
-// (fault.Unavailable) rows wait as long as it takes, because then they are all
-// alike and none of them is to blame.
+// Parking. Only rejections park an event. While the transport is away
+// (fault.Unavailable), rows wait as long as it takes, because none of them is the
+// cause.
 type Relay struct {
 	pool      *pgxpool.Pool
 	outbox    Outbox
@@ -111,7 +108,7 @@ type Relay struct {
 	wake      chan struct{}
 }
 
-// NewRelay returns a relay that works when it is run.
+// NewRelay returns a relay. It works while Run runs.
 func NewRelay(pool *pgxpool.Pool, o Outbox, to Transport, c RelayConfig, log *slog.Logger, registry prometheus.Registerer) *Relay {
 	return &Relay{
 		pool: pool, outbox: o, transport: to, config: c,
@@ -123,16 +120,15 @@ func NewRelay(pool *pgxpool.Pool, o Outbox, to Transport, c RelayConfig, log *sl
 	}
 }
 
-// Statements are what a Relay sends by itself, over and over: for tests of their
-// plans.
+// Statements are the periodic statements of a Relay, for tests of their plans.
 type Statements struct {
-	Claim   string // $1: at most so many rows
+	Claim   string // $1: maximum rows
 	Measure string
-	Prune   string // $1: retention, $2: at most so many rows
+	Prune   string // $1: retention, $2: maximum rows
 	table   string
 }
 
-// measured bounds what is counted: an outage may leave millions of rows.
+// measured bounds the count of rows: an outage may leave millions.
 const measured = 10_000
 
 // Statements returns the statements for the outbox.
@@ -160,7 +156,7 @@ func (o Outbox) Statements() Statements {
 	}
 }
 
-// Run relays until ctx ends, and then returns when the batch in work is marked.
+// Run relays until ctx ends, and returns after it has marked the current batch.
 func (r *Relay) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	all.Go(func() { r.relay(ctx) })
@@ -169,16 +165,16 @@ func (r *Relay) Run(ctx context.Context) {
 	all.Wait()
 }
 
-// Wake has the relay look at the outbox now. Whoever has committed a row calls
-// it; what nobody announces is found by polling. It never blocks.
+// Wake makes the relay read the outbox now, for callers that have committed a row.
+// Polling finds all other rows. Wake never blocks.
 func (r *Relay) Wake() {
 	select {
 	case r.wake <- struct{}{}:
-	default: // it is about to look anyway
+	default: // the relay is about to read anyway
 	}
 }
 
-// relay works through the outbox, and sleeps when there is nothing to do.
+// relay publishes waiting rows, and sleeps while there are none.
 func (r *Relay) relay(ctx context.Context) {
 	failures := 0
 	for ctx.Err() == nil {
@@ -203,15 +199,15 @@ type row struct {
 	attempts int
 }
 
-// batch publishes what is due, at most Batch rows, and returns how many rows it
-// has dealt with. The error is the database's or, when the transport is away,
-// the transport's; what was published is marked also then.
+// batch publishes up to Batch due rows, and returns the number of handled rows. The error
+// is that of the database or, if the transport is away, of the transport; published rows
+// are marked in both cases.
 func (r *Relay) batch(ctx context.Context) (taken int, err error) {
 	tx, err := r.pool.Begin(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("begin: %w", err)
 	}
-	// What has been published is to be marked even while the process stops.
+	// Published rows are marked even while the process stops.
 	marking := context.WithoutCancel(ctx)
 	defer func() {
 		closing, cancel := context.WithTimeout(marking, r.config.PublishTimeout)
@@ -256,15 +252,15 @@ func (r *Relay) claimed(ctx context.Context, tx pgx.Tx) ([]row, error) {
 	return claimed, nil
 }
 
-// publish sends rows one after the other and returns what is to be written
-// about them, with one outcome for each row that it came to.
+// publish sends rows one after the other, and returns the results to write, with one
+// outcome for each attempted row.
 func (r *Relay) publish(ctx context.Context, rows []row) (marks *pgx.Batch, outcomes []string, away error) {
 	ctx, cancel := context.WithTimeout(ctx, r.config.PublishTimeout)
 	defer cancel()
 	marks = &pgx.Batch{}
 	for _, e := range rows {
 		if ctx.Err() != nil {
-			break // the rest stays as it is
+			break // the other rows stay unchanged
 		}
 		err := r.send(ctx, e.Event)
 		attempts := e.attempts + 1
@@ -295,8 +291,7 @@ func (r *Relay) publish(ctx context.Context, rows []row) (marks *pgx.Batch, outc
 	return marks, outcomes, nil
 }
 
-// send publishes one event; a row that is no event is refused like one that the
-// transport does not take.
+// send publishes one event. A row that is not an event counts as rejected.
 func (r *Relay) send(ctx context.Context, e Event) error {
 	if !json.Valid(e.Data) {
 		return errors.New("data is not JSON")
@@ -307,7 +302,7 @@ func (r *Relay) send(ctx context.Context, e Event) error {
 	return r.transport.Publish(ctx, e)
 }
 
-// measure keeps the gauges up to date.
+// measure updates the gauges.
 func (r *Relay) measure(ctx context.Context) {
 	for ctx.Err() == nil {
 		var depth, parkedRows int64
@@ -325,10 +320,10 @@ func (r *Relay) measure(ctx context.Context) {
 	}
 }
 
-// pruneBatch bounds one statement that deletes sent rows.
+// pruneBatch bounds the rows that one statement deletes.
 const pruneBatch = 1000
 
-// prune deletes what was sent long ago.
+// prune deletes sent rows older than the retention.
 func (r *Relay) prune(ctx context.Context) {
 	for ctx.Err() == nil {
 		var pruned int

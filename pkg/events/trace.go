@@ -9,19 +9,19 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// scope names this package among what makes spans.
+// scope is the instrumentation scope of spans.
 const scope = "example.com/pizza/pkg/events"
 
-// Create begins the span of making an event of a type known, within the trace of
-// ctx. Who writes the event into an outbox passes on TraceParent of the context
-// that it returns, and ends the span when it is written.
+// Create begins the span in which an event of a type is created, in the trace of ctx. The
+// caller writes TraceParent of the returned context into the outbox, and then ends the
+// span.
 func Create(ctx context.Context, eventType string) (context.Context, trace.Span) {
 	return trace.SpanFromContext(ctx).TracerProvider().Tracer(scope).Start(ctx, "create "+eventType,
 		trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(
 			semconv.MessagingOperationTypeCreate, semconv.MessagingOperationName("create"), semconv.MessagingDestinationName(eventType)))
 }
 
-// TraceParent returns the trace context of ctx as an Event carries it, or "".
+// TraceParent returns the trace context of ctx for an Event, or "".
 func TraceParent(ctx context.Context) string {
 	carrier := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, carrier)
@@ -30,10 +30,10 @@ func TraceParent(ctx context.Context) string {
 
 const traceparent = "traceparent"
 
-// Traced returns a transport on which each event stays in the trace of what
-// caused it: a span when it is published and one when a consumer handles it,
-// which is linked to where the event was created as well. Handlers run in that
-// trace also where nothing is recorded, so that their log lines carry its id.
+// Traced returns a transport that keeps each event in the trace of its cause: with a span
+// when it is published, and a span when a consumer handles it, linked to the creation.
+// Handlers run in that trace even if nothing is recorded, so that their log lines have
+// its id.
 func Traced(t Transport, traces trace.TracerProvider) Transport {
 	return traced{t, traces.Tracer(scope)}
 }
@@ -69,7 +69,7 @@ func (t traced) Subscribe(ctx context.Context, consumer string, types []string, 
 	})
 }
 
-// start begins a span in the trace of what caused an event.
+// start begins a span in the trace of the cause of an event.
 func (t traced) start(ctx context.Context, e Event, operation string, options ...trace.SpanStartOption) (context.Context, trace.Span) {
 	return t.tracer.Start(causedBy(ctx, e), operation+" "+e.Type, append(options, trace.WithAttributes(
 		semconv.MessagingOperationName(operation), semconv.MessagingDestinationName(e.Type),

@@ -10,48 +10,46 @@ import (
 	"example.com/pizza/pkg/fault"
 )
 
-// Handler takes one event. An error means that the event did not take effect
-// and is to come again.
+// Handler handles one event. An error means that the event did not take effect and must
+// be delivered again.
 type Handler func(ctx context.Context, e Event) error
 
 // Transport carries events from publishers to consumers.
 type Transport interface {
-	// Publish returns nil when the event is safely kept for all consumers. The
-	// same id again within the transport's memory is accepted and not delivered
-	// twice. The error is a fault: Unavailable when the transport cannot be
-	// reached and the same event may well be accepted later, anything else when
-	// it refuses this event.
+	// Publish returns nil once the event is stored durably for all consumers. An id that
+	// the transport remembers is accepted and not delivered twice. The error is a fault:
+	// Unavailable if the transport cannot be reached and may accept the event later, any
+	// other code if it rejects the event.
 	Publish(ctx context.Context, e Event) error
 
-	// Subscribe calls handle for each event of the given types, until ctx ends,
-	// and then returns nil. It gets over interruptions by itself; an error means
-	// that what it was asked is wrong.
+	// Subscribe calls handle for each event of the given types until ctx ends, and then
+	// returns nil. It recovers from interruptions; an error means that the arguments are
+	// invalid.
 	//
-	// consumer is a durable name. A new one starts with the oldest event that is
-	// kept; after that every event comes to one of the instances that subscribe
-	// by the same name, at least once, also what was published while there was
-	// none. Events of one subject come in order, each after the one before it was
-	// handled or set aside. An event whose handler fails comes again, later each
-	// time, and is set aside (kept, counted and logged) after a number of
-	// attempts, so that it cannot stop its subject for ever. handle may be called
-	// for several events at once, if they are of different subjects.
+	// consumer is a durable name. A new consumer starts with the oldest stored event. Each
+	// event is delivered to one of the instances of a consumer, at least once, also if it
+	// was published while there was no instance. Events of one subject are delivered in
+	// order, each after the previous one was handled or parked. A failed event is
+	// delivered again with growing pauses, and parked (stored, counted and logged) after a
+	// number of attempts, so that it cannot block its subject forever. handle can be
+	// called concurrently for events of different subjects.
 	Subscribe(ctx context.Context, consumer string, types []string, handle Handler) error
 }
 
-// Config paces the consumers of a transport. Services use Defaults; tests are in
-// more of a hurry.
+// Config is the pace of the consumers of a transport. Services use Defaults; tests are
+// faster.
 type Config struct {
-	MaxAttempts    int           // failures of a consumer on one event before it is set aside
-	RetryBase      time.Duration // pause after the first failure on an event; doubles with each further one
+	MaxAttempts    int           // of a consumer on one event before it is parked
+	RetryBase      time.Duration // pause after the first failure on an event; doubles each time
 	RetryMax       time.Duration // longest pause between attempts on an event
-	HandlerTimeout time.Duration // longest time for one event
-	Poll           time.Duration // pause between looks for events in PostgreSQL while there are none
-	Retention      time.Duration // time that events are kept for new consumers and duplicates are known
+	HandlerTimeout time.Duration // maximum time for one event
+	Poll           time.Duration // pause between reads of PostgreSQL while there are no events
+	Retention      time.Duration // of events for new consumers, and of ids for duplicates
 }
 
-// Defaults returns the pace of a consumer. Eight attempts take about two minutes,
-// in which the later events of the subject wait. Half a second of polling is
-// unnoticed by people and costs two indexed reads per second and consumer.
+// Defaults returns the pace of a consumer. Eight attempts take about two minutes, in
+// which later events of the subject wait. Polling every half second is fast enough for
+// people, and costs two indexed reads per second and consumer.
 func Defaults() Config {
 	return Config{
 		MaxAttempts: 8, RetryBase: 500 * time.Millisecond, RetryMax: time.Minute,
@@ -59,9 +57,8 @@ func Defaults() Config {
 	}
 }
 
-// Subscription reports what is wrong with the arguments of Subscribe, as
-// fault.Invalid. A consumer's name follows the rules of an event's type,
-// without dots.
+// Subscription validates the arguments of Subscribe and returns fault.Invalid. A
+// consumer's name follows the rules of event types, without dots.
 func Subscription(consumer string, types []string) error {
 	var bad []error
 	if strings.Contains(consumer, ".") || eventType(consumer) != nil {
@@ -79,7 +76,7 @@ func Subscription(consumer string, types []string) error {
 	return nil
 }
 
-// Pause waits for a time, or less if something comes from wake or ctx ends.
+// Pause waits for d, or until wake receives or ctx ends.
 func Pause(ctx context.Context, d time.Duration, wake <-chan struct{}) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -90,9 +87,9 @@ func Pause(ctx context.Context, d time.Duration, wake <-chan struct{}) {
 	}
 }
 
-// Backoff is how long to wait between attempts: twice as long after each
-// failure, from Base up to Max, less up to a half by chance, so that many that
-// failed together do not come back together.
+// Backoff is the pause between attempts. It doubles after each failure, from Base up to
+// Max, less a random part of up to a half, so that events that failed together are not
+// retried together.
 type Backoff struct{ Base, Max time.Duration }
 
 // Delay returns the wait after the given number of failed attempts, at least 1.

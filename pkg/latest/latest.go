@@ -1,18 +1,17 @@
-// Package latest keeps the latest version of something that is read often,
-// changes seldom, and is owned by somebody else: a database or a service.
+// Package latest keeps the latest version of a value that is read often, changes seldom,
+// and belongs to a database or another service.
 //
-// A Value reads its source about once a second in the background, by a
-// conditional read that costs little while nothing has changed. So callers are
-// served from memory and see a change about a second late. Nobody has to announce
-// changes, and no announcement can be lost or forged.
+// A Value reads its source about once a second in the background, by a conditional read
+// that is cheap while nothing has changed. Callers are served from memory, and see a
+// change about a second late. No change needs a notification, which could be lost or
+// forged.
 //
-// A caller that must not be a second late asks for a read that begins after its
-// own call (Newest). All callers share reads: one is running at any time, and at
-// most one more waits for it.
+// A caller that needs the current value requests a read that begins after its call
+// (Newest). All callers share reads: one runs at a time, and at most one more waits for it.
 //
-// While the source does not answer, the last value serves up to a maximum age.
-// Then callers wait for the source only if nothing else may serve, or for the
-// first read that hangs, and that for a bounded time.
+// While the source does not answer, the last value serves up to a maximum age. Callers
+// then wait for the source only without a usable value, or for the first read that hangs,
+// for a bounded time.
 package latest
 
 import (
@@ -24,34 +23,34 @@ import (
 )
 
 const (
-	// Every is the pause between two reads in the background: short enough that
-	// nobody notices a change late, and no load to speak of for either side.
+	// Every is the pause between two reads in the background: short enough that a delay
+	// goes unnoticed, and a negligible load on both sides.
 	Every = time.Second
-	// Fresh is the age up to which a value is current. It allows for one read that
-	// fails or is slow; with two, callers ask themselves.
+	// Fresh is the maximum age of a current value. It tolerates one read that fails or is
+	// slow; after two, callers read for themselves.
 	Fresh = 3 * time.Second
 )
 
-// Source reads the latest value. It returns held itself if that is still the
-// latest. held is nil before the first value.
+// Source reads the latest value. It returns held itself if held is still the latest. held
+// is nil before the first value.
 type Source[T any] func(ctx context.Context, held *T) (*T, error)
 
 // Config bounds the use of a value.
 type Config struct {
-	// Stale is the age up to which a value serves while the source does not answer.
-	// A value is never used beyond it: with 0, each call reads the source.
+	// Stale is the maximum age of a value that serves while the source does not answer. No
+	// older value is used: with 0, each call reads the source.
 	Stale time.Duration
-	// Patience is how long a call that can be served otherwise waits for a read.
+	// Patience is the maximum wait for a read while there is a usable value.
 	Patience time.Duration
-	// Timeout bounds a read, which no single caller owns.
+	// Timeout bounds a read, which callers share.
 	Timeout time.Duration
-	// Failed and Recovered, if not nil, are called when reads begin to fail and when
-	// they succeed again.
+	// Failed and Recovered, if not nil, are called when reads begin to fail, and when they
+	// succeed again.
 	Failed    func(ctx context.Context, err error)
 	Recovered func(ctx context.Context)
 }
 
-// From says where a value comes from.
+// From is the origin of a value.
 type From string
 
 // The origins of a value.
@@ -62,10 +61,10 @@ const (
 	None   From = "none"   // there is no value
 )
 
-// ErrSlow is the reason to serve a stale value while a read hangs.
+// ErrSlow is the reason for a stale value while a read hangs.
 var ErrSlow = errors.New("no answer within the time that a caller waits")
 
-// Value keeps the latest value of type T. Make it with New, Run it, and Close it.
+// Value keeps the latest value of type T. Create it with New, Run it, and Close it.
 type Value[T any] struct {
 	source Source[T]
 	config Config
@@ -77,7 +76,7 @@ type Value[T any] struct {
 	mu      sync.Mutex
 	held    *T
 	at      time.Time // when the read that returned held began
-	loaded  bool      // there has been a value
+	loaded  bool      // there was a value
 	err     error     // of the last read
 	begun   int64     // reads so far
 	valid   int64     // number of the first read whose value may be kept
@@ -85,9 +84,9 @@ type Value[T any] struct {
 	next    *read[T] // begins when running ends
 }
 
-// read is one read of the source, for all that wait for it.
+// read is one read of the source, which its callers share.
 type read[T any] struct {
-	ctx    context.Context // of the first that waits, without its end: for its trace
+	ctx    context.Context // of the first caller, without its end: for its trace
 	number int64
 	began  time.Time
 	done   chan struct{}
@@ -96,7 +95,7 @@ type read[T any] struct {
 	err   error
 }
 
-// New returns a Value that holds nothing yet.
+// New returns a Value without a value.
 func New[T any](source Source[T], c Config) *Value[T] {
 	ctx, stop := context.WithCancel(context.Background()) //nolint:gosec // Close calls stop
 	return &Value[T]{source: source, config: c, ctx: ctx, stop: stop}
@@ -116,15 +115,14 @@ func (v *Value[T]) Run(ctx context.Context) {
 	}
 }
 
-// Close ends the reads that still run. No call may come after it.
+// Close ends running reads. The Value must not be used afterwards.
 func (v *Value[T]) Close() {
 	v.stop()
 	v.reads.Wait()
 }
 
-// Get returns a value that is fresh, or was read for the call; while the source
-// does not answer, a stale one, and the error that is the reason; else nil and
-// the error.
+// Get returns a value that is fresh or was read for the call. While the source does not
+// answer, it returns a stale value and the reason, or nil and the error.
 func (v *Value[T]) Get(ctx context.Context) (*T, From, error) {
 	v.mu.Lock()
 	held, age := v.held, time.Since(v.at)
@@ -168,8 +166,8 @@ func (v *Value[T]) Newest(ctx context.Context) (*T, error) {
 	return wait(ctx, r)
 }
 
-// Invalidate forgets the value because the caller has changed it: the next call
-// waits for a read that begins now.
+// Invalidate drops the value after a change by the caller: the next call waits for a read
+// that begins now.
 func (v *Value[T]) Invalidate(ctx context.Context) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -177,15 +175,15 @@ func (v *Value[T]) Invalidate(ctx context.Context) {
 	v.request(ctx)
 }
 
-// State is what is known about a value.
+// State describes a value at one moment.
 type State[T any] struct {
 	Held   *T            // nil for none
 	Age    time.Duration // since Held was known to be the latest
-	Loaded bool          // there has been a value
+	Loaded bool          // there was a value
 	Stale  bool          // Held serves although it is not fresh
 }
 
-// State returns what is known.
+// State returns the current state.
 func (v *Value[T]) State() State[T] {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -197,7 +195,7 @@ func (v *Value[T]) State() State[T] {
 	return s
 }
 
-// wait returns what r reads.
+// wait returns the result of r.
 func wait[T any](ctx context.Context, r *read[T]) (*T, error) {
 	select {
 	case <-r.done:

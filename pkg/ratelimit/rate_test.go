@@ -12,7 +12,7 @@ func TestRateText(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]Rate{
 		"10/s": {Count: 10, Per: time.Second}, "10/m": {Count: 10, Per: time.Minute}, "1/h": {Count: 1, Per: time.Hour}, "5/d": {Count: 5, Per: 24 * time.Hour},
-		"5/15m": {Count: 5, Per: 15 * time.Minute}, "10000/s": {Count: 10000, Per: time.Second}, "off": {}, "0": {}, "": {},
+		"5/15m": {Count: 5, Per: 15 * time.Minute}, "10000/s": {Count: 10000, Per: time.Second}, "20000/s": {Count: 20000, Per: time.Second}, "1/24h": {Count: 1, Per: 24 * time.Hour}, "off": {}, "0": {}, "": {},
 	} {
 		var got Rate
 		if err := got.UnmarshalText([]byte(text)); err != nil || got != want || got.Off() != (want.Count == 0) {

@@ -9,9 +9,8 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// exporter counts what becomes of spans, and tells in the log of the process
-// when the collector goes away and comes back; the SDK would write a line of its
-// own, to stderr, for every batch.
+// exporter counts the outcomes of spans, and logs when the collector goes away and when it
+// comes back. The SDK would write a line to stderr for every batch.
 type exporter struct {
 	sdktrace.SpanExporter
 	log   *slog.Logger
@@ -19,7 +18,7 @@ type exporter struct {
 	away  atomic.Bool
 }
 
-// Outcomes of a span, as label values.
+// The outcomes of a span, as label values.
 const (
 	sent = "sent"
 	lost = "lost"
@@ -36,8 +35,8 @@ func watch(to sdktrace.SpanExporter, log *slog.Logger, registry prometheus.Regis
 	return e
 }
 
-// ExportSpans implements sdktrace.SpanExporter. It never fails: nobody could do
-// anything about it.
+// ExportSpans implements sdktrace.SpanExporter. It never fails: the SDK could not handle
+// an error.
 func (e *exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	err := e.SpanExporter.ExportSpans(ctx, spans)
 	outcome := sent

@@ -10,23 +10,23 @@ import (
 
 type outsideKey struct{}
 
-// Outside returns ctx with the mark that the remote span in it was named by a
-// caller who is not one of our services. Its sampled flag is then not followed:
-// anyone can set it, and every recorded span costs memory, network and storage.
+// Outside marks the remote span in ctx as that of an external client. Its sampled flag is
+// then not followed: anyone can set it, and every recorded span costs memory, network and
+// storage.
 func Outside(ctx context.Context) context.Context {
 	return context.WithValue(ctx, outsideKey{}, true)
 }
 
-// outsideSampler decides about traces from outside as if they began here, and
-// about all others as Sampler does.
+// outsideSampler treats external traces as if they began here, and all others as Sampler
+// does.
 type outsideSampler struct {
 	sdktrace.Sampler
 	root     sdktrace.Sampler
-	byParent bool // a caller may decline to be recorded
+	byParent bool // clients may decline a recording
 }
 
-// ShouldSample implements sdktrace.Sampler. A ratio is taken of random trace ids,
-// since callers choose theirs.
+// ShouldSample implements sdktrace.Sampler. A ratio uses random trace ids, since clients
+// choose theirs.
 func (s outsideSampler) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
 	parent := trace.SpanContextFromContext(p.ParentContext)
 	if !parent.IsRemote() || p.ParentContext.Value(outsideKey{}) == nil {

@@ -1,18 +1,17 @@
-// Package telemetry sends the traces of a process to an OpenTelemetry collector,
-// or does nothing at no cost where there is none.
+// Package telemetry exports the traces of a process to an OpenTelemetry collector, or does
+// nothing, at no cost, without one.
 //
 //	request ─ package server ─▶ span ─┬─ package postgres: a span per statement
-//	                                  ├─ Transport: a span per call to a neighbour
-//	                                  └─ package events: spans of who publishes and who consumes
+//	                                  ├─ Transport: a span per call to another service
+//	                                  └─ package events: spans of publishers and consumers
 //
-// Only what begins a trace knows a Tracing: a server, and a transport of events.
-// Everything below takes the provider from the span in its context
-// (trace.Span.TracerProvider), so that there is a span of a statement or of a
-// call exactly where there is one that it belongs to, and work that nobody asked
-// for, such as polling, leaves no traces.
+// Only a server and a transport of events, which begin traces, know a Tracing. Everything
+// below takes the provider from the span in its context (trace.Span.TracerProvider), so
+// that statements and calls have a span exactly if their request has one, and work
+// without a request, such as polling, leaves no traces.
 //
-// Contexts pass from process to process as W3C Trace Context, also where nothing
-// is recorded: the trace_id of the logs is the same everywhere.
+// Contexts pass from process to process as W3C Trace Context, even if nothing is
+// recorded: the trace_id in the logs is the same everywhere.
 package telemetry
 
 import (
@@ -34,12 +33,11 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 )
 
-// Process is what the spans of a process have in common.
+// Process identifies the process of spans.
 type Process struct{ Service, Version, Environment string }
 
-// show has the metrics of a process tell its version: joined with others, it says
-// which version they are of, and a roll-out shows as one line that replaces the
-// other.
+// show exports the version of the process as a metric: joined with others, it shows the
+// version that they belong to, and a roll-out appears as one line that replaces another.
 func (p Process) show(registry prometheus.Registerer) {
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "build_info", Help: "1 for the service and version that runs, where it runs, and the version of Go that built it.",
@@ -47,7 +45,7 @@ func (p Process) show(registry prometheus.Registerer) {
 	}, func() float64 { return 1 }))
 }
 
-// Tracing is the origin of a process's spans. The zero value is none: use Off.
+// Tracing is the origin of the spans of a process. Use Start or Off.
 type Tracing struct {
 	trace.TracerProvider
 	shutdown func(context.Context) error
@@ -57,9 +55,9 @@ type Tracing struct {
 // Off records nothing.
 func Off() *Tracing { return &Tracing{TracerProvider: noop.NewTracerProvider()} }
 
-// Start tells registry which process this is, and returns a Tracing that sends to
-// the collector of c, or Off. The collector need not be there: what it does not
-// take is lost, counted in registry, and told once in the log.
+// Start exports the version of the process to registry, and returns a Tracing that exports
+// to the collector of c, or Off. The collector need not be up: spans that it does not
+// accept are lost, counted in registry, and logged once.
 func Start(ctx context.Context, c Config, p Process, log *slog.Logger, registry prometheus.Registerer) (*Tracing, error) {
 	p.show(registry)
 	endpoint := c.endpoint()
@@ -70,7 +68,7 @@ func Start(ctx context.Context, c Config, p Process, log *slog.Logger, registry 
 	if err != nil {
 		return nil, fmt.Errorf("traces: %w", err)
 	}
-	// What the environment says (OTEL_RESOURCE_ATTRIBUTES, OTEL_SERVICE_NAME) goes last, and wins.
+	// The environment (OTEL_RESOURCE_ATTRIBUTES, OTEL_SERVICE_NAME) takes precedence.
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
@@ -92,12 +90,11 @@ func Start(ctx context.Context, c Config, p Process, log *slog.Logger, registry 
 	return &Tracing{TracerProvider: provider, shutdown: provider.Shutdown, log: log}, nil
 }
 
-// longestValue bounds, in bytes, what a caller can put into a span, such as its
-// User-Agent.
+// longestValue bounds, in bytes, values of clients in spans, such as the User-Agent.
 const longestValue = 1024
 
-// limits are those of the environment (OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT and
-// others), or of the specification, which has no bound for values.
+// limits returns the limits of the environment (OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT and
+// others), or those of the specification, with a bound for values.
 func limits() sdktrace.SpanLimits {
 	l := sdktrace.NewSpanLimits()
 	if l.AttributeValueLengthLimit < 0 {
@@ -113,11 +110,11 @@ func newExporter(ctx context.Context, protocol, endpoint string) (*otlptrace.Exp
 	return otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(endpoint))
 }
 
-// flushTime bounds what a stopping process waits for its collector: it has
-// already used up to SHUTDOWN_DELAY and SHUTDOWN_TIMEOUT.
+// flushTime bounds the wait of a stopping process for its collector, in addition to
+// SHUTDOWN_DELAY and SHUTDOWN_TIMEOUT.
 const flushTime = 3 * time.Second
 
-// Close sends what has not been sent, for a short time.
+// Close exports the remaining spans, for a short time.
 func (t *Tracing) Close() {
 	if t.shutdown == nil {
 		return

@@ -8,9 +8,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Transport passes the trace of a request on to whom it is sent, and records a
-// span per request, named by method and path. It is for neighbours whose paths
-// are few: a path with an id in it would make a name of its own.
+// Transport passes the trace of a request on, and records a span per request, named by
+// method and path. It is for services with few paths: each path with an id would become a
+// name.
 func Transport(base http.RoundTripper) http.RoundTripper {
 	return transport{base: base, traced: otelhttp.NewTransport(base,
 		otelhttp.WithPropagators(propagation.TraceContext{}),

@@ -12,9 +12,8 @@ import (
 	"example.com/pizza/pkg/secret"
 )
 
-// Config says where the keys of the tokens come from. A key in a variable is
-// there for the life of the process; one in a file is read again when the file
-// changes.
+// Config is the source of the keys. A key in a variable stays for the lifetime of the
+// process; a key file is reread when it changes.
 type Config struct {
 	Secret       secret.Text   `env:"JWT_SECRET" doc:"Key that signs access tokens (HS256), at least 32 bytes, equal for all services; this or JWT_SECRET_FILE is required"`
 	SecretFile   string        `env:"JWT_SECRET_FILE" doc:"File with the signing key instead, such as of a mounted Kubernetes Secret; reread without a restart"`
@@ -29,8 +28,8 @@ const (
 	maxFile   = 64 << 10 // bytes of a file of keys: no more is read of a wrong one
 )
 
-// Validate reports keys that cannot be used, by the names of their variables
-// and never by their values. It reads the files.
+// Validate reports unusable keys by the names of their variables, never by their values.
+// It reads the files.
 func (c Config) Validate() error {
 	_, err := c.load(readFile)
 	if c.Every <= 0 && c.files() {
@@ -39,10 +38,10 @@ func (c Config) Validate() error {
 	return err
 }
 
-// files reports whether there is anything that can change.
+// files reports whether there are key files.
 func (c Config) files() bool { return c.SecretFile != "" || c.PreviousFile != "" }
 
-// load returns the keys of now, or everything that is wrong with them.
+// load returns the current keys, or every error of theirs.
 func (c Config) load(read func(path string) (string, error)) (ring, error) {
 	var signing, others []secret.Text
 	var bad []error
@@ -82,8 +81,8 @@ func checkSource(key secret.Text, file string) error {
 	}
 }
 
-// secretsIn returns the keys in a file: its lines, without those that are
-// blank and without the blanks around them, which editors and kubectl add.
+// secretsIn returns the keys in a file: its lines without blank lines and surrounding
+// blanks, which editors and kubectl add.
 func secretsIn(variable, path string, read func(string) (string, error)) ([]secret.Text, error) {
 	text, err := read(path)
 	if err != nil {
@@ -111,7 +110,7 @@ func checkSecrets(variable string, secrets []secret.Text) error {
 }
 
 func readFile(path string) (text string, err error) {
-	f, err := os.Open(path) //nolint:gosec // the file that the operator names
+	f, err := os.Open(path) //nolint:gosec // named by the operator
 	if err != nil {
 		return "", err
 	}

@@ -9,13 +9,11 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// maxLength bounds what is parsed; our own tokens are under 1 KiB for the
-// longest member id.
+// maxLength bounds the parsed text. Tokens for the longest member id are under 1 KiB.
 const maxLength = 4096
 
-// wellFormed reports whether a text may be one of our tokens: three parts, whose
-// first is a header such as ours, and of which no two readers could make two
-// different tokens. The signature is not looked at.
+// wellFormed reports whether a text has the form of a token of this package: three parts,
+// a known header, and one meaning for all readers. It does not check the signature.
 func wellFormed(raw string) bool {
 	if len(raw) > maxLength || strings.ContainsFunc(raw, foreign) {
 		return false
@@ -32,15 +30,15 @@ func wellFormed(raw string) bool {
 	return ok
 }
 
-// foreign tells the characters that no token in compact form is written with
-// (RFC 7515, section 7.1). Go's base64 decoder would read over line ends.
+// foreign reports whether no token in compact form has the character (RFC 7515, section
+// 7.1). Go's base64 decoder would skip line ends.
 func foreign(r rune) bool {
 	return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'
 }
 
-// goodHeader accepts the parameters that our tokens have and no other one: crit
-// has a verifier of no extension refuse (RFC 7515, section 4.1.11), jwk, jku and
-// x5u would have it fetch a key, and zip expand.
+// goodHeader reports whether a header has only parameters of this package's tokens: crit
+// must be refused without its extension (RFC 7515, section 4.1.11), jwk, jku and x5u name
+// foreign keys, and zip expands.
 func goodHeader(header map[string]any) bool {
 	for name, value := range header {
 		s, ok := value.(string)
@@ -61,8 +59,8 @@ func goodHeader(header map[string]any) bool {
 	return ok
 }
 
-// object decodes a part of a token. ok is false where it is no JSON object, or
-// has a name twice: readers disagree on which of the two counts.
+// object decodes a part of a token. ok is false if the part is not a JSON object, or has a
+// duplicate name: readers disagree on which of the two counts.
 func object(part string) (fields map[string]any, ok bool) {
 	text, err := base64.RawURLEncoding.Strict().DecodeString(part)
 	if err != nil {
@@ -85,6 +83,6 @@ func object(part string) (fields map[string]any, ok bool) {
 		}
 		fields[name] = value
 	}
-	_, err = d.Token() // the closing brace; what follows it, the JWT library refuses
+	_, err = d.Token() // the closing brace; the JWT library rejects anything after it
 	return fields, err == nil
 }

@@ -12,16 +12,14 @@ import (
 	"example.com/pizza/pkg/secret"
 )
 
-// Keys signs and verifies with the keys of now. All methods may be called at
-// the same time.
+// Keys signs and verifies with the current keys. All methods may be called concurrently.
 type Keys struct {
 	ring atomic.Pointer[ring]
 	now  func() time.Time
 }
 
-// NewKeys returns the keys that stand in a configuration itself; it reads no
-// files and so never changes: Open does. now is the clock, time.Now outside of
-// tests.
+// NewKeys returns the keys of a configuration without files, which never change. now is
+// the clock: time.Now outside of tests.
 func NewKeys(c Config, now func() time.Time) *Keys {
 	k := &Keys{now: now}
 	r := newRing(append([]secret.Text{c.Secret}, c.Previous...))
@@ -35,18 +33,17 @@ type key struct {
 	secret []byte
 }
 
-// newKey names a key by 48 bits of its SHA-256: they tell our few keys apart,
-// and of a secret of 32 bytes they give nothing away.
+// newKey derives the id of a key from 48 bits of its SHA-256: enough to distinguish a few
+// keys, and useless for finding a secret of 32 bytes.
 func newKey(text secret.Text) key {
 	sum := sha256.Sum256([]byte(text))
 	return key{id: base64.RawURLEncoding.EncodeToString(sum[:6]), secret: []byte(text)}
 }
 
-// ring is a set of keys; the first one signs, and each one verifies.
+// ring is a set of keys. The first one signs, and each one verifies.
 type ring []key
 
-// newRing drops repeated secrets: in the middle of a rotation a key may be in
-// two places.
+// newRing drops repeated secrets: during a rotation a key may be in two places.
 func newRing(secrets []secret.Text) ring {
 	var r ring
 	for i, s := range secrets {
@@ -59,7 +56,7 @@ func newRing(secrets []secret.Text) ring {
 
 func (r ring) signing() key { return r[0] }
 
-// ids are the names of all keys, that of the signing one first.
+// ids returns the ids of all keys, the signing key first.
 func (r ring) ids() []string {
 	out := make([]string, len(r))
 	for i, k := range r {
@@ -72,8 +69,8 @@ func (r ring) equal(other ring) bool {
 	return slices.EqualFunc(r, other, func(a, b key) bool { return string(a.secret) == string(b.secret) })
 }
 
-// candidates returns the keys that may have signed a token: those named by its
-// kid, or all when it has none, as tokens of other issuers may.
+// candidates returns the keys that may have signed a token: the key of its kid, or all
+// keys for a token without one.
 func (k *Keys) candidates(t *jwt.Token) (any, error) {
 	id, named := t.Header["kid"]
 	var set jwt.VerificationKeySet
@@ -82,5 +79,5 @@ func (k *Keys) candidates(t *jwt.Token) (any, error) {
 			set.Keys = append(set.Keys, key.secret)
 		}
 	}
-	return set, nil // an empty set is refused
+	return set, nil // an empty set verifies nothing
 }

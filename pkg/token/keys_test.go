@@ -100,6 +100,7 @@ func TestConfigRules(t *testing.T) {
 		"previous_empty":              {[]string{"JWT_SECRET=" + good, "JWT_SECRET_PREVIOUS="}, nil},
 		"previous_short":              {[]string{"JWT_SECRET=" + good, "JWT_SECRET_PREVIOUS=" + other + ",short-kkkk"}, []string{"JWT_SECRET_PREVIOUS: a key must"}},
 		"previous_with_a_gap":         {[]string{"JWT_SECRET=" + good, "JWT_SECRET_PREVIOUS=" + other + ","}, []string{"JWT_SECRET_PREVIOUS: a key must"}},
+		"as_many_as_possible":         {[]string{"JWT_SECRET=" + good, "JWT_SECRET_PREVIOUS=" + strings.Join(many[:7], ",")}, nil},
 		"too_many":                    {[]string{"JWT_SECRET=" + good, "JWT_SECRET_PREVIOUS=" + strings.Join(many, ",")}, []string{"too many keys: 9 of at most 7"}},
 		"file":                        {[]string{file + mounted.Path("signing")}, nil},
 		"files":                       {[]string{file + mounted.Path("signing"), previous + mounted.Path("previous")}, nil},

@@ -2,21 +2,20 @@ package token
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Outcomes of a look at the files that found something.
+// The outcomes of a read that found a change or an error.
 const (
 	changed = "changed"
 	failed  = "failed"
 )
 
-// register puts the numbers of k into registry, and returns the counter of
-// reloads.
+// register adds the metrics of k to registry, and returns the counter of reloads.
 func register(registry prometheus.Registerer, k *Keys) *prometheus.CounterVec {
 	reloads := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "token_key_reloads_total",
 		Help: "Looks at the files of token keys that found other keys (changed) or none that can be used (failed).",
 	}, []string{"outcome"})
 	for _, outcome := range []string{changed, failed} {
-		reloads.WithLabelValues(outcome) // so that a first failure is an increase
+		reloads.WithLabelValues(outcome) // from the start, so that a first failure is an increase
 	}
 	registry.MustRegister(reloads, ringCollector{
 		keys:  k,
@@ -26,8 +25,8 @@ func register(registry prometheus.Registerer, k *Keys) *prometheus.CounterVec {
 	return reloads
 }
 
-// ringCollector tells the keys of the moment. kid is bounded by their number,
-// and public: each token names its own.
+// ringCollector exports the current keys. The label kid is bounded by their number, and
+// public: each token has its own.
 type ringCollector struct {
 	keys        *Keys
 	count, info *prometheus.Desc
@@ -41,7 +40,7 @@ func (c ringCollector) Describe(out chan<- *prometheus.Desc) {
 func (c ringCollector) Collect(out chan<- prometheus.Metric) {
 	ids := c.keys.ring.Load().ids()
 	out <- prometheus.MustNewConstMetric(c.count, prometheus.GaugeValue, float64(len(ids)))
-	seen := map[string]bool{} // two keys of one kid are possible, though nobody will meet them
+	seen := map[string]bool{} // two keys with one kid are possible, if unlikely
 	for i, id := range ids {
 		use := "verify"
 		if i == 0 {

@@ -11,19 +11,19 @@ import (
 	"example.com/pizza/pkg/audit"
 )
 
-// Reloader keeps Keys equal to files. The keys of now stay in use while the
-// files hold none that can be used.
+// Reloader keeps Keys equal to key files. The current keys stay in use while the files
+// hold no usable keys.
 type Reloader struct {
 	*Keys
 	config  Config
 	read    func(path string) (string, error)
 	audit   *audit.Log
 	reloads *prometheus.CounterVec
-	failing string // why the files cannot be used, as last told
+	failing string // the last logged reason why the files are unusable
 }
 
-// Open returns the keys of a configuration, whose numbers are in registry. now
-// is the clock, time.Now outside of tests.
+// Open returns the keys of a configuration, with metrics in registry. now is the clock:
+// time.Now outside of tests.
 func Open(c Config, log *slog.Logger, registry prometheus.Registerer, now func() time.Time) (*Reloader, error) {
 	return open(c, log, registry, now, readFile)
 }
@@ -41,12 +41,10 @@ func open(
 	return r, nil
 }
 
-// Run takes up changes of the files until ctx ends; it ends at once when there
-// are none to watch.
+// Run follows changes of the files until ctx ends. It returns at once without files.
 //
-// It looks instead of listening: a Secret is mounted as links to links that are
-// exchanged as a whole, some file systems announce no changes, and a look reads
-// a few hundred bytes.
+// It polls: a mounted Secret consists of links that are exchanged as a whole, some file
+// systems send no notifications, and a read takes a few hundred bytes.
 func (r *Reloader) Run(ctx context.Context) {
 	if !r.config.files() {
 		return
@@ -63,7 +61,7 @@ func (r *Reloader) Run(ctx context.Context) {
 	}
 }
 
-// Reload is one look at the files.
+// Reload reads the files once.
 func (r *Reloader) Reload(ctx context.Context) {
 	found, err := r.load()
 	old := *r.ring.Load()
@@ -85,9 +83,8 @@ func (r *Reloader) Reload(ctx context.Context) {
 	r.failing = ""
 }
 
-// load reads all files until two readings agree. They are changed together, and
-// to read one before and one after would, for one round, lose the key that has
-// moved from the one to the other.
+// load reads all files until two readings agree. The files change together; reading one
+// before and one after a change would lose, for one round, a key that moved between them.
 func (r *Reloader) load() (ring, error) {
 	before, beforeErr := r.config.load(r.read)
 	if !r.config.files() {
@@ -101,5 +98,5 @@ func (r *Reloader) load() (ring, error) {
 		}
 		before, beforeErr = found, err
 	}
-	return nil, errors.New("the files of the token keys change all the time")
+	return nil, errors.New("the key files keep changing")
 }

@@ -1,12 +1,11 @@
 // Package token issues and verifies the access tokens of members: JWTs signed
 // with HS256 (RFC 7519, RFC 7518).
 //
-// One service issues tokens. Every service verifies them itself with the shared
-// keys. Whether a token was revoked is not in the token: each service looks that
-// up in the tables of login, by primary key, when it uses the token. Config says
-// where the keys come from, and Keys holds the current ones. Where they are files,
-// Run follows their changes, so that a key is replaced while everyone stays logged
-// in. The header's kid is derived from the key and names it to verifiers.
+// One service issues tokens, and every service verifies them with the shared keys. Each
+// service looks up revoked tokens in the tables of login, by primary key, when it uses a
+// token. Config is the source of the keys, and Keys holds the current ones. Run follows
+// changes of key files, so that a rotation logs no member out. The kid in the header is
+// derived from the key and identifies it.
 package token
 
 import (
@@ -23,9 +22,8 @@ import (
 	"example.com/pizza/pkg/fault"
 )
 
-// Leeway is how far the clocks of two machines may differ. A token is accepted for
-// that long after it expires (exp), and for that long before it was issued (iat)
-// or is to be used (nbf).
+// Leeway is the tolerated clock skew. A token is accepted for that time after its expiry
+// (exp), and before its issue (iat) and its start (nbf).
 const Leeway = 5 * time.Second
 
 const (
@@ -33,20 +31,20 @@ const (
 	maxID           = 255   // bytes of a jti: it is stored, and announced
 )
 
-// Claims is what a token says.
+// Claims are the claims of a token.
 type Claims struct {
-	ID        string // jti: names the token, for revocation
+	ID        string // jti: identifies the token, for its revocation
 	MemberID  string
 	IssuedAt  time.Time
 	ExpiresAt time.Time
 
-	// Generation is that of the member's tokens at the login: all older ones can
-	// be revoked at once. 0 is older than any other. Clocks do not come into it:
-	// a token and a revocation may be of the same second.
+	// Generation is the generation of the member's tokens at the login: all older tokens
+	// can be revoked at once. 0 is the oldest. A generation needs no clock: a token and a
+	// revocation may fall into the same second.
 	Generation int64
 }
 
-// The reasons why a token is refused; each is a fault.Unauthenticated.
+// The reasons for refusing a token. Each is a fault.Unauthenticated.
 var (
 	ErrMissing = fault.New(fault.Unauthenticated, "a Bearer token is required")
 	ErrInvalid = fault.New(fault.Unauthenticated, "the token is not valid")
@@ -54,8 +52,7 @@ var (
 	ErrRevoked = fault.New(fault.Unauthenticated, "the token was revoked")
 )
 
-// Issue returns a signed token of this generation for a member; it expires after
-// ttl.
+// Issue returns a signed token of a generation for a member. It expires after ttl.
 func (k *Keys) Issue(memberID string, generation int64, ttl time.Duration) (string, error) {
 	now, signing := k.now(), k.ring.Load().signing()
 	claims := jwt.MapClaims{
@@ -76,7 +73,7 @@ func (k *Keys) Issue(memberID string, generation int64, ttl time.Duration) (stri
 	return signed, nil
 }
 
-// Verify returns what a token says. It returns ErrMissing, ErrExpired or
+// Verify returns the claims of a valid token. It returns ErrMissing, ErrExpired or
 // ErrInvalid.
 func (k *Keys) Verify(raw string) (Claims, error) {
 	if raw == "" {
@@ -85,7 +82,7 @@ func (k *Keys) Verify(raw string) (Claims, error) {
 	if !wellFormed(raw) {
 		return Claims{}, ErrInvalid
 	}
-	claims := jwt.MapClaims{} // and not a struct: its fields would match in any case of letters
+	claims := jwt.MapClaims{} // not a struct, whose fields would match in any letter case
 	_, err := jwt.ParseWithClaims(raw, claims, k.candidates,
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithStrictDecoding(),
 		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(Leeway), jwt.WithTimeFunc(k.now))
@@ -98,7 +95,7 @@ func (k *Keys) Verify(raw string) (Claims, error) {
 	return read(claims)
 }
 
-// read takes what we need from good claims.
+// read converts verified claims.
 func read(claims jwt.MapClaims) (Claims, error) {
 	memberID, _ := claims["member_id"].(string)
 	id, _ := claims["jti"].(string)
@@ -111,7 +108,7 @@ func read(claims jwt.MapClaims) (Claims, error) {
 	return Claims{ID: id, MemberID: memberID, IssuedAt: issued.Time, ExpiresAt: expires.Time, Generation: generation}, nil
 }
 
-// readGeneration returns 0 for a token that has none.
+// readGeneration returns 0 for a token without a generation.
 func readGeneration(claims jwt.MapClaims) (generation int64, ok bool) {
 	value, there := claims[generationClaim]
 	if !there {
@@ -122,7 +119,7 @@ func readGeneration(claims jwt.MapClaims) (generation int64, ok bool) {
 }
 
 // Bearer returns the token of an Authorization header (RFC 6750, section 2.1),
-// or "" when the header holds none.
+// or "" without one.
 func Bearer(header string) string {
 	scheme, raw, ok := strings.Cut(header, " ")
 	if !ok || !strings.EqualFold(scheme, "Bearer") {
@@ -150,8 +147,7 @@ func NewContext(ctx context.Context, c Claims) context.Context {
 	return context.WithValue(ctx, contextKey{}, c)
 }
 
-// FromContext returns the claims of the caller; ok is false for a caller that
-// showed no token.
+// FromContext returns the claims of the caller. ok is false without a token.
 func FromContext(ctx context.Context) (c Claims, ok bool) {
 	c, ok = ctx.Value(contextKey{}).(Claims)
 	return c, ok

@@ -1,5 +1,5 @@
-// Package connect opens the transport of events that a service is configured
-// for, PostgreSQL or NATS, and runs what a publisher needs of it:
+// Package connect opens the configured transport of events, PostgreSQL or NATS, and runs
+// a publisher on it:
 //
 //	outbox ─ Publisher ─▶ PostgreSQL (default) or NATS JetStream (EVENTS_URL)
 //
@@ -25,14 +25,14 @@ import (
 	"example.com/pizza/pkg/postgres"
 )
 
-// Config is the transport, and how a publisher uses it.
+// Config selects the transport, and the retention of events.
 type Config struct {
 	URL       string        `env:"EVENTS_URL" doc:"NATS servers that carry events, such as nats://nats:4222, separated by commas; empty uses PostgreSQL"`
 	Replicas  int           `env:"EVENTS_REPLICAS" envDefault:"1" doc:"NATS servers that store a copy of each event; a cluster of three with 3 survives the loss of one"`
 	Retention time.Duration `env:"EVENTS_RETENTION" envDefault:"168h" doc:"Time for which events are kept, at least 1h: for new consumers, to recognize duplicates, and for inspection"`
 }
 
-// Validate reports addresses that no transport has.
+// Validate reports invalid addresses and bounds.
 func (c Config) Validate() error {
 	var bad []error
 	if c.Replicas < 1 || c.Replicas > 5 {
@@ -53,10 +53,9 @@ func (c Config) Validate() error {
 	return errors.Join(bad...)
 }
 
-// Transport opens the transport for a process of this name, which consumes as
-// consumers says, if it does. pool is for PostgreSQL and stays the caller's. The
-// servers need not be there yet. Spans come from traces. closing ends what was opened, after all
-// subscriptions.
+// Transport opens the transport for a process of this name. consumers is the pace of its
+// subscriptions. pool is for PostgreSQL, and remains the caller's. The servers need not be
+// up. Spans come from traces. closing closes the transport, after all subscriptions.
 func Transport(
 	c Config, consumers events.Config, name string, pool *pgxpool.Pool, log *slog.Logger, registry prometheus.Registerer,
 	traces trace.TracerProvider,
@@ -83,12 +82,12 @@ func open(
 	return broker, broker.Close, nil
 }
 
-// Connections is how many connections to the database a Publisher opens at most:
-// one to hold a batch, one to publish, delete or measure. They are its own, so
+// Connections is the maximum number of database connections of a Publisher: one to hold a
+// batch, one to publish, delete or measure. They are separate from those of requests, so
 // that requests and events never wait for each other.
 const Connections = 2
 
-// Publisher moves what is in an outbox to the transport.
+// Publisher moves the events of an outbox to the transport.
 type Publisher struct {
 	pool      *pgxpool.Pool
 	relay     *events.Relay
@@ -96,8 +95,8 @@ type Publisher struct {
 	close     func()
 }
 
-// NewPublisher returns a publisher of an outbox in the database of db. name is
-// that of the process.
+// NewPublisher returns a publisher of an outbox in the database of db, for a process of
+// this name.
 func NewPublisher(
 	ctx context.Context, c Config, db postgres.Config, name string, o events.Outbox, log *slog.Logger, registry prometheus.Registerer,
 	traces trace.TracerProvider,
@@ -118,7 +117,7 @@ func NewPublisher(
 	return &Publisher{pool, relay, transport, closeTransport}, nil
 }
 
-// Run publishes until ctx ends, and returns when what it has in work is done.
+// Run publishes until ctx ends, and returns after the current batch.
 func (p *Publisher) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	all.Go(func() { p.relay.Run(ctx) })
@@ -128,11 +127,11 @@ func (p *Publisher) Run(ctx context.Context) {
 	all.Wait()
 }
 
-// Wake has the publisher look at the outbox now, for callers that have committed
-// an event. It never blocks.
+// Wake makes the publisher read the outbox now, for callers that have committed an event.
+// It never blocks.
 func (p *Publisher) Wake() { p.relay.Wake() }
 
-// Close gives the connections back, after Run.
+// Close closes the connections, after Run.
 func (p *Publisher) Close() {
 	p.close()
 	p.pool.Close()
