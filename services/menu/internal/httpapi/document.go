@@ -11,17 +11,16 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// document is a JSON answer that its caller may keep, in the forms that it can
-// be sent in.
+// document is a cacheable JSON answer, in the codings in which it can be sent.
 type document struct {
 	plain form
-	gzip  form // without bytes where there is none
+	gzip  form // without bytes if there is none
 }
 
-// form is a document in one coding. The ETag is strong, so each form has its own
-// (RFC 9110, section 8.8.3). It is a hash of the bytes rather than the catalog's
-// version: a release that writes them differently changes it, and a restored
-// database that counts versions anew cannot repeat an old one.
+// form is a document in one coding. ETags are strong, so each form has its own (RFC 9110,
+// section 8.8.3). An ETag is a hash of the bytes rather than the catalog's version: a
+// release that encodes differently changes it, and a restored database that repeats
+// versions cannot repeat it.
 type form struct {
 	body []byte
 	etag string
@@ -32,21 +31,21 @@ func newForm(body []byte) form {
 	return form{body, `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`}
 }
 
-// newDocument writes v down.
+// newDocument encodes v.
 func newDocument(v any) (document, error) {
 	body, err := json.Marshal(v)
 	return document{plain: newForm(body)}, err
 }
 
-// withGzip adds the compressed form. That takes longer than all the rest, and
-// so is for documents that are sent many times.
+// withGzip adds the compressed form, which is expensive, for documents that are sent many
+// times.
 func (d document) withGzip() (document, error) {
 	body, err := compress(d.plain.body)
 	d.gzip = newForm(body)
 	return d, err
 }
 
-// reply is the answer with a document that suits one request.
+// reply answers one request with a document.
 type reply struct {
 	document
 	ifNoneMatch, acceptEncoding string
@@ -71,7 +70,7 @@ func (r reply) write(w http.ResponseWriter) error {
 		}
 	}
 	h.Set("ETag", f.etag)
-	h.Set("Cache-Control", "no-cache") // keep it, but ask before using it again
+	h.Set("Cache-Control", "no-cache") // cacheable, with revalidation
 	if matches(r.ifNoneMatch, f.etag) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
@@ -86,9 +85,8 @@ func (r reply) write(w http.ResponseWriter) error {
 	return err
 }
 
-// matches compares an If-None-Match field with the ETag of what is there, by
-// the weak comparison (RFC 9110, sections 8.8.3 and 13.1.2). What is not a list
-// of ETags matches nothing from there on.
+// matches reports whether an If-None-Match field has the ETag, by weak comparison (RFC 9110,
+// sections 8.8.3 and 13.1.2). After a syntax error the rest of the field matches nothing.
 func matches(ifNoneMatch, etag string) bool {
 	rest := strings.Trim(ifNoneMatch, " \t")
 	if rest == "*" {
@@ -110,8 +108,8 @@ func matches(ifNoneMatch, etag string) bool {
 	}
 }
 
-// joinLists makes one line of a list that came in several (RFC 9110, section
-// 5.3), since the generated code takes no second and no empty one.
+// joinLists joins the lines of a list header (RFC 9110, section 5.3), since the generated
+// code accepts neither a second line nor an empty one.
 func joinLists(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Request().Header

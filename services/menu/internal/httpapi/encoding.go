@@ -23,9 +23,8 @@ func compress(body []byte) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// takesGzip reads an Accept-Encoding field (RFC 9110, section 12.5.3): gzip must
-// be named, or *, and be wanted no less than the plain form. What is not
-// understood asks for nothing.
+// takesGzip reports whether an Accept-Encoding field (RFC 9110, section 12.5.3) names gzip,
+// or *, with a weight of at least that of the plain form. Unknown members are ignored.
 func takesGzip(acceptEncoding string) bool {
 	gzipQ, identityQ, anyQ := -1.0, -1.0, -1.0 // not named
 	for part := range strings.SplitSeq(acceptEncoding, ",") {

@@ -7,7 +7,7 @@ import (
 	"example.com/pizza/services/menu/internal/menu"
 )
 
-// prepared has the whole lists of one catalog, ready to be sent.
+// prepared holds the complete lists of one catalog, encoded.
 type prepared struct {
 	mu   sync.RWMutex
 	last lists
@@ -33,9 +33,8 @@ func (p *prepared) prices(c *menu.Catalog) (document, error) {
 	return l.prices, err
 }
 
-// lists returns the lists of a catalog, which it writes when it sees the catalog
-// for the first time. Concurrent callers wait for that. A catalog never changes,
-// so it is the same one as long as it is the same pointer.
+// lists returns the lists of a catalog, which it encodes for a new catalog while concurrent
+// callers wait. Catalogs are immutable, so equal pointers are equal catalogs.
 func (p *prepared) lists(c *menu.Catalog) (lists, error) {
 	p.mu.RLock()
 	l := p.last

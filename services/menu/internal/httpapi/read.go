@@ -6,8 +6,8 @@ import (
 	"example.com/pizza/services/menu/internal/menu"
 )
 
-// rules checks a body for package bind. The id of a write is in its path, which
-// is checked by itself; here any good one does.
+// rules checks a body for package bind. The id of a write is in its path, which is checked
+// separately: any valid id serves here.
 func rules(body any) error {
 	const anyID = "id"
 	switch b := body.(type) {

@@ -1,10 +1,8 @@
-// Package menu is the catalog of the shop: what pizzas there are, how they are
-// found, and what they cost.
+// Package menu is the catalog of the shop: its pizzas, how to find them, and their prices.
 //
-// A Catalog is the whole menu at one version, and never changes. Everything
-// that is read (the list, the look-up, the quote) is a pure function of one, so
-// that an answer never mixes two versions. A change goes past it, through the
-// Store, which makes the next version.
+// A Catalog is the whole menu at one version, and immutable. Every read (the list, the
+// look-up, the quote) is a pure function of one catalog, so an answer never mixes two
+// versions. A change goes through the Store, which creates the next version.
 package menu
 
 import (
@@ -17,15 +15,15 @@ import (
 	"example.com/pizza/pkg/text"
 )
 
-// Type is what the menu calls a pizza, in all its sizes.
+// Type is a kind of pizza, in all its sizes.
 type Type struct {
 	ID       string
 	Name     string
 	Category string
-	Image    string // path relative to where the images are served
+	Image    string // path relative to the address of images
 }
 
-// Pizza is one size of a type: the thing that is sold.
+// Pizza is one size of a type.
 type Pizza struct {
 	ID     string
 	TypeID string
@@ -33,10 +31,10 @@ type Pizza struct {
 	Price  money.Amount
 }
 
-// Catalog is the menu at one version. Do not change what it holds.
+// Catalog is the menu at one version. Its contents must not be changed.
 type Catalog struct {
 	Version int64
-	Mark    Mark    // empty where nobody asks
+	Mark    Mark    // empty if the catalog is not shared
 	Types   []Type  // by id
 	Pizzas  []Pizza // by type, size, id
 
@@ -46,23 +44,22 @@ type Catalog struct {
 	names   map[string]bool
 }
 
-// Mark names one version of the catalog in one database.
+// Mark identifies one version of the catalog in one database.
 type Mark struct {
-	ID  string // of this version, and of no other in any database
+	ID  string // unique over all versions and databases
 	Key []byte // secret that authenticates copies of the catalog
 }
 
-// label is how people name a pizza, in the form in which texts are compared.
+// label identifies a pizza by name and size, normalized for comparison.
 type label struct{ name, size string }
 
 func labelOf(name, size string) label { return label{text.Key(name, maxText), text.Key(size, maxText)} }
 
-// SameText reports whether two names or sizes are the same, however a keyboard
-// spells them.
+// SameText reports whether two names or sizes are equal after normalization.
 func SameText(a, b string) bool { return text.Key(a, maxText) == text.Key(b, maxText) }
 
-// NewCatalog returns the catalog of these types and pizzas. A pizza whose type
-// is not among them is left out.
+// NewCatalog returns the catalog of these types and pizzas. It leaves out pizzas of other
+// types.
 func NewCatalog(version int64, types []Type, pizzas []Pizza) *Catalog {
 	c := &Catalog{
 		Version: version,
@@ -83,7 +80,7 @@ func NewCatalog(version int64, types []Type, pizzas []Pizza) *Catalog {
 		}
 		c.Pizzas = append(c.Pizzas, p)
 		c.pizzas[p.ID] = p
-		// A taken-over catalog may hold a label twice: the lowest id has it.
+		// A catalog of the old system may have a label twice: the lowest id gets it.
 		l := labelOf(t.Name, p.Size)
 		if first, taken := c.byLabel[l]; !taken || p.ID < first.ID {
 			c.byLabel[l] = p
@@ -98,7 +95,7 @@ func NewCatalog(version int64, types []Type, pizzas []Pizza) *Catalog {
 	return c
 }
 
-// sizeRank orders the usual sizes from small to large, and others after them.
+// sizeRank orders the usual sizes from small to large, before all others.
 func sizeRank(size string) int {
 	usual := [...]string{"S", "M", "L", "XL", "XXL"}
 	if i := slices.Index(usual[:], size); i >= 0 {
@@ -110,15 +107,14 @@ func sizeRank(size string) int {
 // Type returns the type of a pizza of this catalog.
 func (c *Catalog) Type(p Pizza) Type { return c.types[p.TypeID] }
 
-// Why a pizza is not found; each is a fault.NotFound.
+// The reasons why a pizza is not found. Each is a fault.NotFound.
 var (
 	ErrUnknownPizza = fault.New(fault.NotFound, "there is no such pizza on the menu")
 	ErrUnknownSize  = fault.New(fault.NotFound, "this pizza is not sold in this size")
 )
 
-// Find returns the pizza with this name and size, both matched exactly but for the
-// way in which they are encoded (package text). It returns ErrUnknownPizza or
-// ErrUnknownSize.
+// Find returns the pizza with this name and size, compared after normalization (package
+// text). It returns ErrUnknownPizza and ErrUnknownSize.
 func (c *Catalog) Find(name, size string) (Pizza, error) {
 	l := labelOf(name, size)
 	if p, ok := c.byLabel[l]; ok {

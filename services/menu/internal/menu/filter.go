@@ -13,8 +13,7 @@ import (
 // Sort is an order of the menu.
 type Sort string
 
-// The orders. Equals stay in the order of the catalog, also where an order is
-// reversed.
+// The orders. Equal pizzas stay in the order of the catalog, also in a reversed order.
 const (
 	SortDefault   Sort = "" // by type, size, id
 	SortName      Sort = "name"
@@ -23,9 +22,8 @@ const (
 	SortPriceDown Sort = "-price"
 )
 
-// Filter says which pizzas are wanted, and in which order. An empty field asks
-// for nothing. Letters match in any case, and however they are encoded (package
-// text).
+// Filter selects and sorts pizzas. An empty field matches all. Texts match in any letter
+// case, after normalization (package text).
 type Filter struct {
 	Query    string // part of the type's name
 	Category string // the whole category
@@ -55,7 +53,7 @@ func (f Filter) Validate() error {
 	return check.err()
 }
 
-// Filter returns the wanted pizzas, in a list of its own.
+// Filter returns the selected pizzas in a new list.
 func (c *Catalog) Filter(f Filter) []Pizza {
 	fold := folder()
 	query, category, size := fold(f.Query), fold(f.Category), fold(f.Size)
@@ -89,9 +87,8 @@ func (c *Catalog) sort(pizzas []Pizza, by Sort) {
 	}
 }
 
-// folder returns a function that makes texts equal which differ only in case or
-// in encoding. It may not be shared between goroutines (a rule of
-// cases.Caser).
+// folder returns a function that folds case and normalizes. It must not be shared between
+// goroutines (a rule of cases.Caser).
 func folder() func(string) string {
 	fold := cases.Fold()
 	return func(s string) string { return text.Normal(fold.String(text.Normal(s))) }

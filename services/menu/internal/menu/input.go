@@ -12,23 +12,23 @@ import (
 	"example.com/pizza/pkg/text"
 )
 
-// The limits of what the catalog takes in.
+// The limits of the catalog.
 const (
 	maxText  = 50  // characters of an id, name, category or size, as in the tables
 	maxImage = 100 // characters, as in the table
 	maxPrice = "9999.99"
 )
 
-// NewPizza is a pizza that is to be on the menu.
+// NewPizza is a pizza to be added or replaced.
 type NewPizza struct {
 	ID     string
 	TypeID string
 	Size   string
-	Price  *money.Amount // nil when it was not given
+	Price  *money.Amount // nil if it was not sent
 }
 
-// Normal returns the type with its texts in the form in which they are kept. Its
-// id stays as it is, since it can be that of a row of the old system.
+// Normal returns the type with its texts in the stored form. The id is unchanged, since it
+// can be that of a row of the old system.
 func (t Type) Normal() Type {
 	t.Name, t.Category = text.Normal(t.Name), text.Normal(t.Category)
 	return t
@@ -47,7 +47,7 @@ func (t Type) Validate() error {
 	return check.err()
 }
 
-// Normal returns the pizza with its size in the form in which it is kept.
+// Normal returns the pizza with its size in the stored form.
 func (p NewPizza) Normal() NewPizza {
 	p.Size = text.Normal(p.Size)
 	return p
@@ -68,7 +68,7 @@ func (p NewPizza) Validate() error {
 	return check.err()
 }
 
-// Lookup asks for the pizza of a name and a size.
+// Lookup identifies a pizza by name and size.
 type Lookup struct{ Name, Size string }
 
 // Validate returns Invalid with every bad field, or nil.
@@ -83,15 +83,15 @@ func (l Lookup) Validate() error {
 	return check.err()
 }
 
-// ValidateID returns Invalid for an id that nothing can have, or nil.
+// ValidateID returns Invalid for an id that no row can have, or nil.
 func ValidateID(id string) error {
 	var check fields
 	check.id("id", id)
 	return check.err()
 }
 
-// ValidateNewID returns Invalid for an id that no new row may have, or nil. Rows of
-// the old system may have it.
+// ValidateNewID returns Invalid for an id that no new row may have, or nil. Rows of the old
+// system may have it.
 func ValidateNewID(id string) error {
 	var check fields
 	if normal, rule := text.Identifier(id, maxText); rule != "" {
@@ -102,7 +102,7 @@ func ValidateNewID(id string) error {
 	return check.err()
 }
 
-// relativePath tells a path that stays below where the images are served.
+// relativePath returns the rule that the path of an image breaks, or "".
 func relativePath(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && *u == (url.URL{Path: u.Path, RawPath: u.RawPath}) &&
@@ -110,14 +110,14 @@ func relativePath(s string) bool {
 		!slices.Contains(strings.Split(u.Path, "/"), "..")
 }
 
-// fields gathers the bad fields of an input.
+// fields collects the bad fields of an input.
 type fields []fault.Field
 
 func (f *fields) reject(field, rule string) {
 	*f = append(*f, fault.Field{Field: field, Message: rule})
 }
 
-// id checks an id that a row can have which the old system wrote.
+// id checks an id that a row of the old system can have.
 func (f *fields) id(field, value string) {
 	switch {
 	case value == "":
@@ -133,8 +133,8 @@ func (f *fields) id(field, value string) {
 	}
 }
 
-// label checks a text that is shown. Blanks around it are refused, since they
-// would make two texts differ that look the same.
+// label checks a displayed text. It rejects surrounding blanks, which would make texts
+// differ that look the same.
 func (f *fields) label(field, value string, limit int) {
 	if normal, rule := text.Label(value, limit); rule != "" {
 		f.reject(field, rule)

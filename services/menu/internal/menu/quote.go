@@ -2,24 +2,24 @@ package menu
 
 import "fmt"
 
-// MaxLines is the most lines of one quote: as many as an order may have.
+// MaxLines is the maximum number of lines of a quote: that of an order.
 const MaxLines = 50
 
-// Line names a pizza by its id, or else by name and size.
+// Line identifies a pizza by id, or else by name and size.
 type Line struct {
 	PizzaID string
 	Name    string
 	Size    string
 }
 
-// Quoted is the price of a line, or the reason why it has none.
+// Quoted is the price of a line, or the reason for its absence.
 type Quoted struct {
 	Pizza Pizza
 	Err   error // ErrUnknownPizza or ErrUnknownSize
 }
 
-// ValidateLines returns Invalid with every line that names no pizza at all, and
-// with a number of lines that no order has.
+// ValidateLines returns Invalid with every line that does not identify a pizza, and for a
+// number of lines that no order has.
 func ValidateLines(lines []Line) error {
 	var check fields
 	switch {

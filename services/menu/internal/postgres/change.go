@@ -14,9 +14,9 @@ import (
 	"example.com/pizza/services/menu/internal/postgres/db"
 )
 
-// change runs write while no one else can change the catalog, and returns the
-// version that has it: triggers on the tables count the version up, for writes
-// of the old system too.
+// change runs write while no other transaction can change the catalog, and returns the
+// first version that includes the change. Triggers increase the version, also for writes
+// of the old system.
 func (s *Store) change(ctx context.Context, write func(*db.Queries) (created bool, err error)) (menu.Change, error) {
 	var change menu.Change
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
@@ -38,8 +38,7 @@ func (s *Store) change(ctx context.Context, write func(*db.Queries) (created boo
 	return change, nil
 }
 
-// PutType adds or replaces a type. It returns Conflict when another type has
-// the name, and Unavailable.
+// PutType implements menu.Writer.
 func (s *Store) PutType(ctx context.Context, t menu.Type) (menu.Change, error) {
 	return s.change(ctx, func(q *db.Queries) (bool, error) {
 		types, err := q.TypeNames(ctx)
@@ -65,8 +64,7 @@ func (s *Store) PutType(ctx context.Context, t menu.Type) (menu.Change, error) {
 	})
 }
 
-// PutPizza adds or replaces a pizza. It returns Invalid for an unknown type,
-// Conflict when another pizza is this size of the type, and Unavailable.
+// PutPizza implements menu.Writer.
 func (s *Store) PutPizza(ctx context.Context, p menu.NewPizza) (menu.Change, error) {
 	return s.change(ctx, func(q *db.Queries) (bool, error) {
 		found, err := q.CheckPizza(ctx, db.CheckPizzaParams{ID: p.ID, TypeID: p.TypeID})
@@ -95,8 +93,7 @@ func (s *Store) PutPizza(ctx context.Context, p menu.NewPizza) (menu.Change, err
 	})
 }
 
-// DeleteType removes a type. It returns NotFound, Conflict while it has pizzas,
-// and Unavailable.
+// DeleteType implements menu.Writer.
 func (s *Store) DeleteType(ctx context.Context, id string) (menu.Change, error) {
 	return s.change(ctx, func(q *db.Queries) (bool, error) {
 		rows, err := q.DeleteType(ctx, id)
@@ -104,8 +101,7 @@ func (s *Store) DeleteType(ctx context.Context, id string) (menu.Change, error) 
 	})
 }
 
-// DeletePizza removes a pizza. It returns NotFound, Conflict when an order
-// refers to it, and Unavailable.
+// DeletePizza implements menu.Writer.
 func (s *Store) DeletePizza(ctx context.Context, id string) (menu.Change, error) {
 	return s.change(ctx, func(q *db.Queries) (bool, error) {
 		rows, err := q.DeletePizza(ctx, id)
@@ -115,7 +111,7 @@ func (s *Store) DeletePizza(ctx context.Context, id string) (menu.Change, error)
 
 const foreignKeyViolation = "23503" // PostgreSQL documentation, appendix A
 
-// deleted tells what a DELETE by id came to.
+// deleted returns the result of a DELETE by id.
 func deleted(rows int64, err error, unknown, referenced string) error {
 	var pg *pgconn.PgError
 	switch {

@@ -1,5 +1,5 @@
-// Package postgres keeps the catalog in PostgreSQL. The SQL is in queries/, the
-// code in db/ is generated from it.
+// Package postgres stores the catalog in PostgreSQL. The SQL is in queries/; the code in
+// db/ is generated from it.
 package postgres
 
 import (
@@ -21,13 +21,13 @@ type Store struct {
 	wake    func()
 }
 
-// NewStore returns a store on a pool of the menu service's role. It calls wake
-// when an event has been committed to the outbox.
+// NewStore returns a store on a pool of the menu service's role. It calls wake after an
+// event was committed to the outbox.
 func NewStore(pool *pgxpool.Pool, wake func()) *Store { return &Store{pool, db.New(pool), wake} }
 
-// Catalog returns the whole catalog as of one moment, in one round trip. A
-// pizza whose price is no price (the old FLOAT column can hold NaN) is left
-// out, as is one without a type. It returns Unavailable.
+// Catalog returns the whole catalog of one moment, in one round trip. It leaves out pizzas
+// with an invalid price (the old FLOAT column can hold NaN) and pizzas without a type. It
+// returns Unavailable.
 func (s *Store) Catalog(ctx context.Context) (*menu.Catalog, error) {
 	rows, err := s.queries.Catalog(ctx)
 	if err != nil {
@@ -57,8 +57,7 @@ func (s *Store) Catalog(ctx context.Context) (*menu.Catalog, error) {
 	return c, nil
 }
 
-// Mark returns the mark of the catalog that Catalog would return. It returns
-// Unavailable.
+// Mark returns the mark of the current catalog. It returns Unavailable.
 func (s *Store) Mark(ctx context.Context) (menu.Mark, error) {
 	row, err := s.queries.Mark(ctx)
 	return menu.Mark{ID: row.Mark, Key: row.CacheKey}, postgres.Fault(err)

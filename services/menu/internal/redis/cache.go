@@ -1,15 +1,14 @@
-// Package redis shares catalogs between the replicas of the menu service, so
-// that of many only one has to read a new version from the database.
+// Package redis shares catalogs between the replicas of the menu service, so that only one
+// of them reads a new version from the database.
 //
-// A catalog is stored under its mark, which names one state of one database and
-// is never used again: an entry can be missing, but not out of date. Prices come
-// from it, and Redis is not trusted with them: an entry begins with an HMAC of the
-// rest, mark included, under a key that is in the database, where only menu can
-// read it. An entry that is forged, damaged, of another catalog, or of another
-// environment in the same Redis is like none.
+// A catalog is stored under its mark, which identifies one state of one database and is
+// never reused: an entry can be missing, but not outdated. Redis is not trusted with
+// prices. An entry starts with an HMAC of the rest, mark included, with a key in a row of
+// the database that only menu can read. An entry that is forged, damaged, or of another
+// catalog or environment counts as missing.
 //
-// Redis may be slow or gone at any time; each call gives up soon, the caller reads
-// from the database, and the log says once when that begins and once when it ends.
+// Redis can be slow or away at any time. Each call has a short timeout, the caller then
+// reads from the database, and the log says once when that begins and once when it ends.
 package redis
 
 import (
@@ -31,15 +30,14 @@ import (
 )
 
 const (
-	// prefix has the number of the format: a release that writes another one
-	// counts it up, and the two do not see each other's entries.
+	// prefix has the version of the format: releases with different formats do not see
+	// each other's entries.
 	prefix = "pizza:menu:catalog:2:"
-	// lifetime is how long a replica that starts may profit. No entry is ever
-	// wrong, so it only bounds the memory of versions that are over.
+	// lifetime bounds the memory of old versions. Entries are never wrong.
 	lifetime = time.Hour
 )
 
-// Cache is a snapshot.Cache. Make it with New, and Close it.
+// Cache is a snapshot.Cache. Create it with New, and Close it.
 type Cache struct {
 	client *redis.Client
 	log    *slog.Logger
@@ -47,7 +45,7 @@ type Cache struct {
 	errors *prometheus.CounterVec
 }
 
-// New returns a cache; Redis need not be there.
+// New returns a cache. Redis need not be up.
 func New(c pkgredis.Config, log *slog.Logger, registry prometheus.Registerer) (*Cache, error) {
 	client, err := pkgredis.Open(c)
 	if err != nil {
@@ -58,13 +56,13 @@ func New(c pkgredis.Config, log *slog.Logger, registry prometheus.Registerer) (*
 		Help: "Failures of the shared cache by operation: get, put, or decode of what it had.",
 	}, []string{"operation"})}
 	for _, operation := range []string{"get", "put", "decode"} {
-		cache.errors.WithLabelValues(operation) // so that the first one is an increase
+		cache.errors.WithLabelValues(operation) // from the start, so that the first one is an increase
 	}
 	registry.MustRegister(cache.errors)
 	return cache, nil
 }
 
-// Close gives the connections back.
+// Close closes the connections.
 func (c *Cache) Close() error { return c.client.Close() }
 
 // Get returns the catalog with this mark, or nil.
@@ -89,7 +87,7 @@ func (c *Cache) Get(ctx context.Context, mark menu.Mark) *menu.Catalog {
 	return catalog
 }
 
-// Put keeps a catalog for the others.
+// Put stores a catalog for other replicas.
 func (c *Cache) Put(ctx context.Context, catalog *menu.Catalog) {
 	ctx, cancel := context.WithTimeout(ctx, c.client.Options().WriteTimeout)
 	defer cancel()
@@ -100,7 +98,7 @@ func (c *Cache) Put(ctx context.Context, catalog *menu.Catalog) {
 	c.note(ctx, "put", err)
 }
 
-// note counts a failure, and logs each change between working and not.
+// note counts a failure, and logs when failures begin and end.
 func (c *Cache) note(ctx context.Context, operation string, err error) {
 	if err != nil {
 		c.errors.WithLabelValues(operation).Inc()
@@ -113,7 +111,7 @@ func (c *Cache) note(ctx context.Context, operation string, err error) {
 	}
 }
 
-// stored is a catalog as it is written down.
+// stored is the JSON of a catalog.
 type stored struct {
 	Version int64
 	Mark    string
@@ -135,11 +133,10 @@ func sign(body, key []byte) []byte {
 	return h.Sum(nil)
 }
 
-// minKey is the least length of a key, in bytes. With a short one, or none, anybody
-// could sign.
+// minKey is the minimum length of a key, in bytes. A shorter one could be guessed.
 const minKey = 16
 
-// decode returns the catalog with a mark from what was written by encode.
+// decode returns the catalog with a mark from the output of encode.
 func decode(entry []byte, mark menu.Mark) (*menu.Catalog, error) {
 	switch {
 	case len(mark.Key) < minKey:

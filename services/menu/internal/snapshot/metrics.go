@@ -7,10 +7,10 @@ import (
 	"example.com/pizza/services/menu/internal/menu"
 )
 
-// Registerer takes metrics.
+// Registerer registers metrics.
 type Registerer = prometheus.Registerer
 
-// metrics are the numbers of the snapshot.
+// metrics are those of the snapshot.
 type metrics struct {
 	loads *prometheus.CounterVec
 	stale prometheus.Counter
@@ -28,7 +28,7 @@ func newMetrics(r Registerer, state func() latest.State[menu.Catalog]) *metrics 
 		}),
 	}
 	for _, source := range []string{"database", "cache", "failed"} {
-		m.loads.WithLabelValues(source) // there from the start: a rate needs the zero
+		m.loads.WithLabelValues(source) // from the start: a rate needs the zero
 	}
 	r.MustRegister(m.loads, m.stale,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{

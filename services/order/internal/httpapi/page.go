@@ -15,7 +15,7 @@ import (
 	"example.com/pizza/services/order/internal/order"
 )
 
-// readPage reads limit and cursor; both bad ones are named.
+// readPage reads limit and cursor, and names both if both are bad.
 func readPage(p api.ListMyOrdersParams) (limit int, after *order.Position, err error) {
 	var params bind.Parameters
 	limit = bind.Parameter(&params, "limit", p.Limit, order.DefaultLimit, bind.Whole(1, order.MaxLimit))

@@ -17,7 +17,7 @@ func rules(body any) error {
 	return nil
 }
 
-// readOrder takes either dialect, and notes in names which one it was.
+// readOrder accepts both dialects, and records in names which one was sent.
 func readOrder(b api.NewOrder, names bind.Names) order.NewOrder {
 	n := order.NewOrder{
 		BranchID:      text(bind.Pick(names, "branchId", b.BranchID, "bran_id", b.BranID)),
@@ -33,8 +33,7 @@ func readOrder(b api.NewOrder, names bind.Names) order.NewOrder {
 	return n
 }
 
-// readLine reads one line; path is its name in the order, sent as the caller
-// knows it.
+// readLine reads one line. path is its name in the order; sent is the name that was sent.
 func readLine(l api.NewLine, path, sent string, names bind.Names) order.NewLine {
 	name, nameSent := l.Name, "name"
 	if l.Name == nil && l.PizzaNm != nil {

@@ -7,16 +7,16 @@ import (
 	"example.com/pizza/services/order/internal/order"
 )
 
-// Registerer takes metrics.
+// Registerer registers metrics.
 type Registerer = prometheus.Registerer
 
-// metrics are the numbers of the cache.
+// metrics are those of the cache.
 type metrics struct {
 	quotes *prometheus.CounterVec
 	loads  *prometheus.CounterVec
 }
 
-// source is the label of where a price comes from.
+// source returns the label value of the origin of prices.
 func source(from latest.From) string {
 	if from == latest.Read {
 		return "menu"
@@ -36,7 +36,7 @@ func newMetrics(r Registerer, state func() latest.State[order.Catalog]) *metrics
 		}, []string{"outcome"}),
 	}
 	for _, from := range []latest.From{latest.Memory, latest.Read, latest.Stale, latest.None} {
-		m.quotes.WithLabelValues(source(from)) // there from the start: a rate needs the zero
+		m.quotes.WithLabelValues(source(from)) // from the start: a rate needs the zero
 	}
 	for _, outcome := range []string{"unchanged", "loaded", "failed"} {
 		m.loads.WithLabelValues(outcome)

@@ -1,12 +1,10 @@
-// Package quotecache prices orders from memory, by menu's whole catalog of one
-// version, so that an order does not wait for menu, and is still taken while
-// menu is away.
+// Package quotecache prices orders from memory, by menu's whole catalog of one version, so
+// that an order does not wait for menu, and can be placed while menu is away.
 //
-// The catalog is read from menu about once a second, which costs a 304 while it
-// has not changed. So an order is priced by a catalog that is about a second old,
-// or by one that was read for it. While menu does not answer, what is in memory
-// serves up to a maximum staleness. The member's word against a price that
-// changed meanwhile is expected_total.
+// The catalog is polled from menu about once a second (a 304 while it has not changed). So
+// an order is priced by a catalog that is about a second old, or by one that was read for
+// it. While menu does not answer, the catalog in memory serves up to a maximum age.
+// Members protect themselves from a price that changes meanwhile by expected_total.
 package quotecache
 
 import (
@@ -28,7 +26,7 @@ type Config struct {
 	MaxStale time.Duration `env:"QUOTE_MAX_STALE" envDefault:"10m" doc:"Maximum age of the prices in memory while menu does not answer; beyond it, orders are 503. 0 reads menu for each order"`
 }
 
-// Validate reports an age that makes no sense.
+// Validate reports a negative age.
 func (c Config) Validate() error {
 	if c.MaxStale < 0 {
 		return errors.New("QUOTE_MAX_STALE must not be negative")
@@ -38,37 +36,35 @@ func (c Config) Validate() error {
 
 // Menu is the menu service.
 type Menu interface {
-	// Catalog returns everything that prices are made of, with every change that was
-	// committed before the call: held itself if nothing has changed. It returns
-	// Unavailable.
+	// Catalog returns the whole catalog, including every change that was committed before
+	// the call, or held itself if nothing has changed. It returns Unavailable.
 	Catalog(ctx context.Context, held *order.Catalog) (*order.Catalog, error)
 }
 
 const (
-	// patience is how long an order that can be priced from memory waits for a
-	// menu that says nothing.
+	// patience is the maximum wait for a menu that hangs, of an order that can be priced
+	// from memory.
 	patience = 500 * time.Millisecond
-	// readTimeout bounds a read, which no single order owns. It is longer than a
-	// call to menu may take by default, so that it is the call that fails, and the
-	// breaker sees it.
+	// readTimeout bounds a read, which orders share. It is longer than a call to menu by
+	// default, so that the call fails first and the breaker counts it.
 	readTimeout = 10 * time.Second
-	// retryAfter is what a member is told where menu says nothing better.
+	// retryAfter is for members, if menu names none.
 	retryAfter = 2 * time.Second
-	// A refusal by what is in memory is checked with menu, since the pizza may be
-	// new, but not more often than this: made-up pizzas must not become load.
+	// A refusal by the catalog in memory is checked with menu, since the pizza may be new,
+	// but at this rate at most: made-up pizzas must not cause load.
 	checkEvery = time.Second
 	checkBurst = 5
 )
 
-// Cache is an order.Pricer. Make it with New, Run it, and Close it.
+// Cache is an order.Pricer. Create it with New, Run it, and Close it.
 type Cache struct {
 	prices  *latest.Value[order.Catalog]
 	metrics *metrics
 	checks  *rate.Limiter
-	idle    bool // nothing is kept, so nothing is read in advance
+	idle    bool // no prices are kept, so none are read in advance
 }
 
-// New returns a cache that holds nothing yet.
+// New returns an empty cache.
 func New(menu Menu, c Config, log *slog.Logger, m Registerer) *Cache {
 	cache := &Cache{checks: rate.NewLimiter(rate.Every(checkEvery), checkBurst), idle: c.MaxStale == 0}
 	read := func(ctx context.Context, held *order.Catalog) (*order.Catalog, error) {
@@ -94,19 +90,18 @@ func New(menu Menu, c Config, log *slog.Logger, m Registerer) *Cache {
 	return cache
 }
 
-// Run keeps the prices up to date until ctx ends.
+// Run polls menu until ctx ends.
 func (c *Cache) Run(ctx context.Context) {
 	if !c.idle {
 		c.prices.Run(ctx)
 	}
 }
 
-// Close ends the reads that still run. No order may come after it.
+// Close ends running reads. The cache must not be used afterwards.
 func (c *Cache) Close() { c.prices.Close() }
 
-// Quote prices all lines by one version of the catalog, in their order. It
-// returns Unavailable when menu does not answer and nothing in memory may serve
-// instead.
+// Quote implements order.Pricer. It returns Unavailable if menu does not answer and the
+// catalog in memory is missing or too old.
 func (c *Cache) Quote(ctx context.Context, lines []order.NewLine) ([]order.Price, error) {
 	catalog, from, err := c.prices.Get(ctx)
 	c.metrics.quotes.WithLabelValues(source(from)).Inc()
@@ -118,7 +113,7 @@ func (c *Cache) Quote(ctx context.Context, lines []order.NewLine) ([]order.Price
 		return prices, nil
 	}
 	if from == latest.Stale {
-		return nil, away(err) // the pizza may be new: only menu can refuse it
+		return nil, away(err) // the pizza may be new: only menu can reject it
 	}
 	if newer := c.check(ctx); newer != nil {
 		prices = newer.Quote(lines)
@@ -126,8 +121,8 @@ func (c *Cache) Quote(ctx context.Context, lines []order.NewLine) ([]order.Price
 	return prices, nil
 }
 
-// check asks menu whether there is anything newer than what is in memory, unless
-// it was asked too often, and returns nil if menu does not say.
+// check reads the current catalog for a pizza that is missing in memory. It returns nil if
+// menu was checked too often, or does not answer.
 func (c *Cache) check(ctx context.Context) *order.Catalog {
 	if !c.checks.Allow() {
 		return nil
@@ -141,7 +136,7 @@ func (c *Cache) check(ctx context.Context) *order.Catalog {
 	return newer
 }
 
-// away is the fault of an order that cannot be priced.
+// away returns the fault of an order that cannot be priced.
 func away(cause error) error {
 	var known *fault.Error
 	if errors.As(cause, &known) {

@@ -1,6 +1,9 @@
-// Package smoke places a real order with a system that runs, as a customer would:
-// it registers a member, logs in, reads the menu, orders, finds the order again and
-// logs out. `helm test` runs it inside the cluster (command `order smoke`).
+// Package smoke places a real order with a running system, as a customer would: it registers
+// a member, logs in, reads the menu, orders, finds the order again and logs out.
+//
+// helm test runs it inside the cluster (order smoke). It is part of the order binary because
+// the cluster has pulled that image already: an image of its own would have to be built,
+// signed and admitted for one test.
 package smoke
 
 import (
@@ -27,8 +30,7 @@ type Addresses struct {
 	Order string `env:"ORDER_URL,required,notEmpty" doc:"Address of order"`
 }
 
-// Run places an order, and tells each step as it is done. It returns what went
-// wrong at the first step that fails.
+// Run places an order and prints each step. It returns the error of the first failed step.
 func Run(ctx context.Context, a Addresses, out io.Writer) error {
 	c := customer{client: &http.Client{Timeout: timeout}, out: out}
 	var err error
@@ -77,16 +79,15 @@ func Run(ctx context.Context, a Addresses, out io.Writer) error {
 	return err
 }
 
-// A cluster takes a moment to let a new pod reach what its policies allow, and to
-// keep it from what they refuse.
+// A cluster needs a moment to apply the network policies of a new pod.
 const (
 	tries = 60
 	pause = 500 * time.Millisecond
 	alike = 4 // ends in a row that are no moment any more
 )
 
-// Reach reports whether something accepts connections at an address, for tests of
-// network policies. It tries until several tries in a row have ended alike.
+// Reach reports whether an address accepts connections, for tests of network policies. It
+// tries until several attempts in a row have equal results.
 func Reach(ctx context.Context, address string) error {
 	last := dial(ctx, address)
 	for n, same := 1, 1; n < tries && same < alike; n++ {
@@ -134,14 +135,14 @@ func wait(ctx context.Context) {
 	}
 }
 
-// customer makes calls.
+// customer calls the services.
 type customer struct {
 	client *http.Client
 	out    io.Writer
 	token  string
 }
 
-// do makes a call, reads the answer into a value unless that is nil, and tells.
+// do calls an operation, decodes the answer into a value unless that is nil, and prints it.
 func (c *customer) do(ctx context.Context, step, method, address string, body, into any) error {
 	if err := c.call(ctx, method, address, body, into); err != nil {
 		return fmt.Errorf("%s: %s %s: %w", step, method, address, err)
