@@ -1,6 +1,7 @@
 # Everything that people and CI do with this repository. `make` lists the targets.
 #
 # Values of users reach programs through the environment, never through this file: make would run a $(shell …) in them.
+# As an argument (make promote TO=…) make expands a value before it exports it; workflows set the environment.
 
 PRODUCT  := pkg migrations services/login services/menu services/order deploy/local
 PLATFORM := deploy/images deploy/observability deploy/e2e deploy/delivery deploy/policy deploy/workflows
@@ -14,7 +15,7 @@ WITH_POSTGRES := $(BIN)/withpostgres
 
 # Tests that compare the code with files of other modules. They are never taken from the cache of go test, which does
 # not notice a change of such files.
-ACROSS := ^Test(Architecture|ChartKnows.*|Decisions|Documents|Forms|Hooks|Make.*|Owners|Plan|Readme.*|ThreatModel)$$
+ACROSS := ^Test(Architecture|ChartKnows.*|Contract.*|Decisions|Documents|Forms|Hooks|Make.*|Owners|Plan|Readme.*|ThreatModel)$$
 
 .PHONY: help
 help: ## List the targets
@@ -28,7 +29,7 @@ run: ## Run the whole system on http://localhost:8000 (PORT=8080)
 	@exec $(BIN)/local run
 
 .PHONY: observe
-observe: $(if $(PROMETHEUS),,$(BIN)/prometheus) ## Watch the running system on http://localhost:9091
+observe: $(if $(filter undefined,$(origin PROMETHEUS)),$(BIN)/prometheus) ## Watch the running system on http://localhost:9091
 	@go build -o $(BIN)/observe ./deploy/observability/cmd/observe
 	@exec $(BIN)/observe
 
@@ -41,7 +42,8 @@ clean: ## Delete local data, builds and reports (DATA=.local/second)
 .PHONY: test
 test: $(WITH_POSTGRES) ## Test the product, with the race detector: Go and PostgreSQL alone
 	$(WITH_POSTGRES) go test -race -skip '$(ACROSS)' $(PRODUCT:%=./%/...)
-	@go test -count=1 -run '$(ACROSS)' ./deploy/local/system ./pkg/audit $(SERVICES:%=./services/%/internal/app)
+	$(WITH_POSTGRES) go test -race -count=1 -run '$(ACROSS)' ./deploy/local/system ./pkg/audit $(SERVICES:%=./services/%/internal/app) \
+		./services/order/internal/menuclient ./deploy/local/internal/guide ./deploy/local/internal/kitchen
 
 .PHONY: check
 check: ## Check everything else that a change must pass (STEPS="lint")

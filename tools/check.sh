@@ -4,6 +4,7 @@
 set -uo pipefail
 all="lint vuln generated contracts charts rules delivery policy dockerfiles pooler secrets"
 steps=${STEPS:-$all}
+[ -n "${steps// /}" ] || { printf 'check: STEPS is empty\nsteps: %s\n' "$all" >&2; exit 2; }
 for step in $steps; do
     case " $all " in
     *" $step "*) ;;

@@ -17,7 +17,7 @@ needs() { # NAME=EXAMPLE...: name all values that are missing, before anything i
     done
     [ -z "$missing" ] || { echo "$step needs$missing" >&2; exit 2; }
 }
-tool() { make -s --no-print-directory ".local/bin/$1"; }
+tool() { make -s --no-print-directory ".local/bin/$1" >&2; } # standard output is the step's alone
 delivery() { # COMMAND [FLAG...]
     command=$1
     shift

@@ -33,7 +33,8 @@ if [ -n "$staged" ]; then
 else
     { git diff "$against" --name-only --diff-filter=d; git ls-files --others --exclude-standard; } > "$work/there"
     { git diff "$against" --name-only --no-renames; git ls-files --others --exclude-standard; } > "$work/touched"
-    tar -cf - -T "$work/there" | tar -xf - -C "$work/tree"
+    { git diff -z "$against" --name-only --diff-filter=d; git ls-files -z --others --exclude-standard; } |
+        tar --null -cf - -T - | tar -xf - -C "$work/tree"
 fi
 touched() { grep -qE "$1" "$work/touched"; }
 
@@ -72,6 +73,12 @@ if touched '(\.md|^\.github/.*)$' || git diff "$against" | grep -qE '^[-+].*[ `]
     documents=yes
 fi
 
+# Workflows and the files that tests of the platform compare.
+if touched '^\.github/|^deploy/(e2e|images|workflows)/|/Dockerfile$'; then
+    go test -count=1 ./deploy/workflows/...
+    go test -count=1 -run '^Test(Readme|VersionsAreInputs|Bases)$' ./deploy/e2e ./deploy/images/image ./deploy/images/dockerfile
+fi
+
 # Code, module by module.
 grep -E '(\.go|/go\.mod|/go\.sum)$' "$work/touched" | while read -r file; do
     folder=$(dirname "$file")
@@ -82,7 +89,7 @@ root=$PWD
 while read -r module <&3; do
     case $module in
     tools | tools/*) # outside the workspace, and mostly without own code
-        ! touched "^$module/.*\.go$" || (cd "$module" && GOWORK=off go vet ./...)
+        ! touched "^$module/[^/]*\.go$" || (cd "$module" && GOWORK=off go vet ./...)
         continue
         ;;
     esac
@@ -95,4 +102,5 @@ modules=$(paste -sd' ' "$work/modules")
 echo
 printf '%-10s %s\n' files "$(wc -l < "$work/touched")" modules "${modules:-none}" checked \
     "texts, secrets, formatting, generated code${documents:+, documents}${modules:+, vet, linters}"
-[ -z "$modules" ] || printf '%-10s go test%s\n' next "$(sed 's|.*| ./&/...|' "$work/modules" | tr -d '\n')"
+next=$(sed -n '/^tools/!s|.*| ./&/...|p' "$work/modules" | tr -d '\n')
+[ -z "$next" ] || printf '%-10s go test%s\n' next "$next"

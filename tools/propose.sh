@@ -6,7 +6,7 @@
 set -eu
 target=$1
 text=.local/proposal.md
-branch=$target${TO:+-$TO}${ENV:+-$ENV}${SERVICE:+-$SERVICE}-$(date -u +%Y%m%d%H%M%S)
+branch=$(printf %s "$target${TO:+-$TO}${ENV:+-$ENV}${SERVICE:+-$SERVICE}-$(date -u +%Y%m%d%H%M%S)" | tr -c 'A-Za-z0-9-' -)
 mkdir -p .local
 [ -z "$(git status --porcelain -- deploy/environments)" ] || { echo "deploy/environments has changes that are not committed" >&2; exit 1; }
 MARKDOWN=1 tools/delivery.sh "$target" > "$text"

@@ -81,13 +81,20 @@ func (v Verifier) Verify(stored, password string) (Verdict, error) {
 	return Verdict{}, err
 }
 
+// cheapIterations is the number of iterations below which a hash of Django takes less
+// than a new Argon2id hash: about 165 ms for a million against 25 ms.
+const cheapIterations = 200_000
+
 // try checks one spelling of the password, and pads the work of a refusal.
 func (v Verifier) try(f form, password string) bool {
 	if v.run(f, password) {
 		return true
 	}
-	if function, own := f.work(); function != PBKDF2 {
+	switch function, own := f.work(); {
+	case function != PBKDF2:
 		v.pad(password, own)
+	case own < cheapIterations:
+		v.pad(password, 0)
 	}
 	return false
 }

@@ -122,7 +122,7 @@ func (b *backend) Parked(t *testing.T, consumer string) int {
 	return n
 }
 
-func TestContract(t *testing.T) {
+func TestTransport(t *testing.T) {
 	t.Parallel()
 	eventstest.Run(t, func(t *testing.T) eventstest.Backend { return open(t) })
 }

@@ -145,13 +145,13 @@ func (h *Handler) Login(ctx context.Context, r api.LoginRequestObject) (api.Logi
 	attempt := h.limits.Password(ctx, credentials.ID)
 	m, err := h.logins.Login(ctx, credentials, attempt)
 	attempt.End(ctx, err)
+	var signed string
+	if err == nil {
+		signed, err = h.keys.Issue(m.ID, m.Generation, h.lifetime)
+	}
 	h.counts.logins.WithLabelValues(outcome(err)).Inc()
 	if err != nil {
 		return nil, names.Restore(err)
-	}
-	signed, err := h.keys.Issue(m.ID, m.Generation, h.lifetime)
-	if err != nil {
-		return nil, err
 	}
 	return api.Login200JSONResponse{
 		Body: api.Session{

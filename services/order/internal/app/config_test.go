@@ -55,6 +55,8 @@ func TestRunRefusesValuesThatContradict(t *testing.T) {
 		"one_left":           {[]string{"DB_MAX_CONNS=4", "ORDER_CONCURRENCY=3"}, true},
 		"none_left":          {[]string{"DB_MAX_CONNS=4", "ORDER_CONCURRENCY=4"}, false},
 		"one_for_everybody":  {[]string{"DB_MAX_CONNS=1"}, false},
+		"longest_call":       {[]string{"MENU_TIMEOUT=10s"}, true},
+		"call_too_long":      {[]string{"MENU_TIMEOUT=11s"}, false},
 		"wait_to_the_end":    {[]string{"REQUEST_TIMEOUT=2s", "ORDER_QUEUE_WAIT=2s"}, false},
 		"wait_within_budget": {[]string{"REQUEST_TIMEOUT=2s", "ORDER_QUEUE_WAIT=1s"}, true},
 	} {
