@@ -280,6 +280,7 @@ func TestOnlyCheckedPasswordsCost(t *testing.T) {
 	const most = 12
 	s := limited(t, migrationstest.New(t), limits.Config{LoginAccount: hourly(most), LoginAddress: hourly(1000)}, func(c *app.Config) {
 		c.Password.Hashes, c.Password.Queue = 1, 2
+		c.Password.Cost = password.Recommended() // slow enough to fill the queue
 	})
 	s.register(t, "minji", "correct horse")
 	before := s.metric(t, `login_password_kdf_work_total{function="argon2id"}`)

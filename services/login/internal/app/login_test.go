@@ -156,7 +156,7 @@ func TestLoginWithAnOldPassword(t *testing.T) {
 			}
 			s.login(t, "old", "pizza1234")
 			better := query[string](t, conn, read)
-			if !strings.HasPrefix(better, "$argon2id$v=19$m=19456,t=2,p=1$") {
+			if !strings.HasPrefix(better, "$argon2id$v=19$m=1024,t=2,p=1$") {
 				t.Errorf("replaced by %q", better)
 			}
 			s.login(t, "old", "pizza1234")
