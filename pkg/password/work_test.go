@@ -61,6 +61,16 @@ func TestRefusalsTakeTheSameWork(t *testing.T) {
 	}
 }
 
+// A hash of Django that is dear beside the recommended cost is cheap beside a higher one.
+func TestPaddingScalesWithTheCost(t *testing.T) {
+	t.Parallel()
+	v, sum := countWork()
+	v.Cost = Cost{Memory: 65536, Passes: 2}
+	if got, _ := v.Verify(strings.Replace(djangoHash, "$10000$", "$300000$", 1), "wrong"); got.OK || sum[PBKDF2] != 300000 || sum[Argon2id] != v.Cost.Work() {
+		t.Errorf("%+v after %+v", got, sum)
+	}
+}
+
 // A right password takes the work of its own form.
 func TestRightPasswordTakesItsOwnWork(t *testing.T) {
 	t.Parallel()

@@ -339,7 +339,7 @@ func (s *subscription) park(ctx context.Context, log *slog.Logger, m jetstream.M
 	if _, err := s.js.PublishMsg(ctx, aside, jetstream.WithMsgID(s.consumer+"/"+id)); err != nil {
 		return errors.Join(fmt.Errorf("set aside: %w", err), m.NakWithDelay(s.backoff.Delay(attempts)))
 	}
-	log.ErrorContext(ctx, "event set aside", "event_id", id, "error", failure)
+	log.ErrorContext(ctx, "event parked", "event_id", id, "error", failure)
 	s.metrics.Parked(s.consumer)
 	return m.TermWithReason("set aside")
 }

@@ -210,7 +210,7 @@ func (s *subscription) next(ctx context.Context) (none bool, err error) {
 	case err != nil:
 		return false, fmt.Errorf("claim: %w", err)
 	case d.parked:
-		s.log.ErrorContext(ctx, "event set aside", "seq", d.seq, "attempts", d.attempts, "error", "the consumer did not finish")
+		s.log.ErrorContext(ctx, "event parked", "seq", d.seq, "attempts", d.attempts, "error", "the consumer did not finish")
 		s.metrics.Parked(s.consumer)
 		return false, nil
 	}
@@ -283,7 +283,7 @@ func (s *subscription) mark(
 		_, err = tx.Exec(marking, markStopped, s.consumer, d.seq)
 		return func(string) {}, err
 	case d.attempts >= s.config.MaxAttempts:
-		log.ErrorContext(ctx, "event set aside")
+		log.ErrorContext(ctx, "event parked")
 		_, err = tx.Exec(marking, markParked, s.consumer, d.seq, failure.Error())
 		return s.metrics.Parked, err
 	default:

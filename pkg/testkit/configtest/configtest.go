@@ -41,7 +41,7 @@ func Tables(tb testing.TB, file, service string, configuration reflect.Type) {
 			own = append(own, described...)
 			continue
 		}
-		of[at] = described
+		of[at] = append(of[at], described...)
 	}
 	for i, described := range of {
 		if len(described) == 0 {

@@ -66,7 +66,7 @@ func live(t *testing.T, from string, parked func() bool) (ids []string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	consumer := exec.CommandContext(ctx, os.Args[0]) //nolint:gosec // this test binary
+	consumer := exec.CommandContext(ctx, os.Args[0])
 	consumer.Env = append(os.Environ(), address+"="+from)
 	consumer.Stderr = t.Output()
 	out, err := consumer.StdoutPipe()

@@ -97,7 +97,7 @@ var FollowsPrepared = sync.OnceValues(func() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	out, err := exec.Command(program, "--version").Output() //nolint:gosec // one of two fixed names
+	out, err := exec.Command(program, "--version").Output()
 	if err != nil {
 		return false, err
 	}
@@ -118,7 +118,7 @@ func start(tb testing.TB, program string, target pgconn.Config, o Options) (port
 		return 0, err
 	}
 	var log bytes.Buffer
-	cmd := exec.Command(program, file) //nolint:noctx,gosec // the end of the test kills it; a program of fixed name and a file of ours
+	cmd := exec.Command(program, file) //nolint:noctx // the end of the test kills it
 	if os.Geteuid() == 0 {             // it refuses root
 		cmd.Args = append(cmd.Args, "--user="+account())
 	}
