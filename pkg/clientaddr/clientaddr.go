@@ -1,20 +1,17 @@
-// Package clientaddr finds out from which address a request comes when there are
-// proxies between the client and us.
+// Package clientaddr determines the address of a client behind proxies.
 //
-// A proxy appends the address that it was called from to X-Forwarded-For. Anyone
-// may have written what stands before that. So the list is read from its end,
-// beginning with the peer of the connection, for as long as each address is that
-// of a proxy that the operator trusts: the first that is not is the client. By
-// default no proxy is trusted and the peer is the client, because a service that
-// believes a header which no proxy sets lets every client choose its address.
+// A proxy appends the address of its peer to X-Forwarded-For. Anyone may have written the
+// entries before. So the list is read from its end, beginning with the peer of the
+// connection, while each address is that of a trusted proxy: the first other address is
+// the client. By default no proxy is trusted and the peer is the client, because accepting
+// a header that no proxy sets would let every client choose its address.
 //
 // X-Forwarded-For has no standard. Besides a plain address, an entry may have a
 // port (203.0.113.9:40001, [2001:db8::1]:443), as Azure Application Gateway and
-// others send, brackets, quotation marks and a zone, none of which count. Any
-// other entry (unknown, _hidden, an empty one) does not name the client, so the
-// proxy that reported it stands for all its clients. Forwarded (RFC 7239) and
-// X-Real-IP are not read: a proxy that sets one header passes the others on as
-// the client wrote them.
+// others send, brackets, quotation marks and a zone, which are ignored. Any other entry
+// (unknown, _hidden, an empty one) does not identify the client, so the proxy that reported
+// it stands for all its clients. Forwarded (RFC 7239) and X-Real-IP are not read: a proxy
+// that sets one header passes the others on as the client sent them.
 package clientaddr
 
 import (
@@ -28,13 +25,12 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// Config says which proxies are trusted.
+// Config names the trusted proxies.
 type Config struct {
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" doc:"Address ranges of the proxies in front of this service, such as 10.0.0.0/8,fd00::/8, separated by commas. X-Forwarded-For is accepted from them alone. Empty accepts it from no one: all clients behind a proxy then share their limits"`
 }
 
-// Validate reports a range that contains everyone: every client could then choose
-// its address.
+// Validate reports a range of all addresses: every client could then choose its address.
 func (c Config) Validate() error {
 	for _, p := range c.TrustedProxies {
 		if !p.IsValid() || p.Bits() == 0 {
@@ -60,8 +56,8 @@ func (c Config) Middleware() echo.MiddlewareFunc {
 	}
 }
 
-// client returns the address of the client, or the zero Addr for a peer that has
-// none. If every address of the list is trusted, the first one is the client.
+// client returns the address of the client, or the zero Addr for a peer without one. If
+// every address of the list is trusted, the first one is the client.
 func (c Config) client(r *http.Request) netip.Addr {
 	client := parse(r.RemoteAddr)
 	lines := r.Header["X-Forwarded-For"]
@@ -113,15 +109,15 @@ func parse(entry string) netip.Addr {
 	return plain(a)
 }
 
-// plain returns the one form of an address: IPv4 in IPv6 is IPv4, and a zone says
-// something to one machine alone.
+// plain returns the canonical form of an address: IPv4 in IPv6 becomes IPv4, and a zone,
+// which has a meaning on one machine only, is removed.
 func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 
-// hostBits are the last bits of an IPv6 address that one client may choose: an
-// access network gives out at least a /64 (RFC 6177).
+// hostBits are the bits of an IPv6 address that one client can choose: access networks
+// assign at least a /64 (RFC 6177).
 const hostBits = 64
 
-// group returns the name of the clients that share an address; see Group.
+// group returns the key of the clients that share an address; see Group.
 func group(a netip.Addr, peer string) string {
 	switch {
 	case !a.IsValid():
@@ -134,8 +130,8 @@ func group(a netip.Addr, peer string) string {
 	}
 }
 
-// Group returns what stands for one client of those that share nothing: its IPv4
-// address, or the /64 of its IPv6 address. It is "" outside of Middleware.
+// Group returns the key under which a client is limited: its IPv4 address, or the /64 of its
+// IPv6 address. It is "" outside of Middleware.
 func Group(ctx context.Context) string {
 	s, _ := ctx.Value(key{}).(string)
 	return s

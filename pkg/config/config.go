@@ -1,12 +1,11 @@
 // Package config reads a service's configuration from environment variables
 // into a struct, once, at start.
 //
-// Fields carry the tags of caarlos0/env, `doc` with one sentence for the reader,
-// and `rule` for what the text must be (see Rule), which the schema of the charts
-// repeats. A field that is a struct with a Validate method checks what concerns
-// several of its fields. Load reports everything that is wrong at once, by the
-// name of each variable and never with its value, so that one failed start is
-// enough to fix it all.
+// Fields have the tags of caarlos0/env, `doc` with one sentence for the reader, and `rule`
+// with the rule of the text (see Rule), which the schemas of the charts repeat. A struct
+// with a Validate method checks rules that concern several of its fields. Load reports all
+// errors at once, by the names of the variables and never with their values, so that one
+// failed start is enough to fix them all.
 package config
 
 import (
@@ -49,14 +48,14 @@ func Load[T any](environ []string) (T, error) {
 	return c, fmt.Errorf("the configuration is not usable:\n  - %s", strings.Join(found.lines, "\n  - "))
 }
 
-// problems are what is wrong. Once a variable breaks its own rule, what follows
-// from that is not reported.
+// problems are the errors of a configuration. Once a variable breaks its own rule,
+// consequential errors are not reported.
 type problems struct {
 	broken map[string]bool
 	lines  []string
 }
 
-// breaks notes that a variable breaks its rule, unless problem is empty.
+// breaks records that a variable breaks its rule, unless problem is empty.
 func (p *problems) breaks(name, problem string) {
 	if problem != "" {
 		p.add(name, name+problem)
@@ -70,7 +69,7 @@ func (p *problems) add(name, problem string) {
 	}
 }
 
-// validate asks the struct and every struct in it.
+// validate calls Validate of a struct and of every struct in it.
 func validate(v reflect.Value) []string {
 	var problems []string
 	if c, ok := v.Interface().(interface{ Validate() error }); ok {
@@ -86,7 +85,7 @@ func validate(v reflect.Value) []string {
 	return problems
 }
 
-// explain turns an error about a Go field into one about its variable.
+// explain converts an error about a Go field to one about its variable.
 func (p *problems) explain(t reflect.Type, err error) {
 	var parse env.ParseError
 	var unset env.VarIsNotSetError
@@ -113,7 +112,7 @@ func variableOf(t reflect.Type, field string) string {
 	return field
 }
 
-// Variable is one environment variable, as the documentation shows it.
+// Variable describes one environment variable.
 type Variable struct {
 	Name     string
 	Default  string

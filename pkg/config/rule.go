@@ -11,35 +11,34 @@ import (
 	"time"
 )
 
-// Rule is what the text of one variable must be. Load refuses a text that breaks
-// it, and so does the schema of the charts, which is generated from it: both
-// compare with the same patterns.
+// Rule is the rule of the text of one variable. Load and the schemas of the charts, which
+// are generated from it, compare with the same patterns.
 type Rule struct {
 	// Patterns are regular expressions (RE2, and ECMA 262 for JSON Schema). The
 	// text must match all of them.
 	Patterns []string
 	// Words complete the sentence "NAME must be …".
 	Words string
-	// List marks a variable of several texts, separated by commas. The rule is
-	// that of each text.
+	// List marks a variable of several texts, separated by commas. The rule applies to
+	// each text.
 	List bool
 }
 
-// patterned is implemented by types that read themselves from text.
+// patterned is implemented by types that parse text.
 type patterned interface {
-	// Pattern returns the regular expression of a good text, and words that
+	// Pattern returns the regular expression of a valid text, and words that
 	// complete the sentence "NAME must be …".
 	Pattern() (pattern, words string)
 }
 
-// The patterns of what is not a number.
+// The patterns of values other than numbers.
 const (
 	durationPattern = `^(0|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$`
 	notZero         = `[1-9]`
 	fractionPattern = `^(0(\.[0-9]+)?|1(\.0+)?)$`
 	levelPattern    = `^(debug|info|warn|error|DEBUG|INFO|WARN|ERROR)$`
 	networkPattern  = `^[0-9a-fA-F.:]+/[1-9][0-9]{0,2}$` // /0 would be everybody
-	// originPattern is what browsers send as Origin (RFC 6454, section 6.1), or *.
+	// originPattern matches an Origin header (RFC 6454, section 6.1), or *.
 	originPattern = `^(\*|https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?)$`
 )
 
@@ -52,7 +51,7 @@ const (
 //	url=a|b        an address with one of these schemes
 //	origin         an origin as browsers send it, or *
 //
-// A field of a type without a rule of its own, and without a tag, takes any text.
+// A field whose type has no rule, and without a tag, accepts any text.
 func ruleOf(f reflect.StructField) Rule {
 	tag := parseTag(f.Tag.Get("rule"))
 	of := f.Type
@@ -94,7 +93,7 @@ func ruleOf(f reflect.StructField) Rule {
 	return text(r, tag)
 }
 
-// text applies the tags of a field that is text.
+// text applies the tags of a text field.
 func text(r Rule, tag map[string]string) Rule {
 	if options, ok := tag["oneof"]; ok {
 		r.Patterns = []string{"^(" + options + ")$"}
@@ -169,8 +168,8 @@ func enumerate(options []string) string {
 	return strings.Join(options[:last], ", ") + " or " + options[last]
 }
 
-// check returns what is wrong with a text that was given, to be read after the
-// name of its variable, or "".
+// check returns the rule that a text breaks, to be read after the name of its variable, or
+// "".
 func (r Rule) check(text string) string {
 	texts := []string{text}
 	if r.List {

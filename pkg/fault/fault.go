@@ -1,11 +1,10 @@
 // Package fault is the one error type that crosses layers and services.
 //
-// A store, a client or a domain service returns a *Error with a coarse Code
-// and a Detail that is safe to show to anyone. The cause, which may name
-// hosts, SQL or people, stays in Err and reaches the log only. Package problem
-// turns a Code into an HTTP status on the way out, and back into the same Code
-// in a client, so that an error survives the hop between two services. Every
-// error that is not a *Error counts as Internal and shows nothing.
+// A store, a client or a domain service returns a *Error with a coarse Code and a Detail
+// that is safe to show to anyone. The cause, which may name hosts, SQL or people, stays in
+// Err and reaches only the log. Package problem maps a Code to an HTTP status, and back to
+// the same Code in a client, so that an error survives the hop between two services. Any
+// other error counts as Internal and shows nothing.
 package fault
 
 import (
@@ -15,26 +14,26 @@ import (
 	"time"
 )
 
-// Code says what kind of failure it is, and so what the caller can do about it.
+// Code is the kind of a failure, by what the caller can do about it.
 type Code string
 
 // The codes. Each has exactly one HTTP status, in package problem.
 const (
-	Invalid          Code = "invalid"            // the input breaks a rule; Fields says which
-	Unauthenticated  Code = "unauthenticated"    // who is calling is not known
-	Forbidden        Code = "forbidden"          // known, but not allowed
-	NotFound         Code = "not_found"          // no such thing, or not for this caller
+	Invalid          Code = "invalid"            // the input breaks a rule; see Fields
+	Unauthenticated  Code = "unauthenticated"    // the caller is unknown
+	Forbidden        Code = "forbidden"          // the caller is known, but not allowed
+	NotFound         Code = "not_found"          // the object does not exist, or not for this caller
 	MethodNotAllowed Code = "method_not_allowed" // the path is there, the method is not
-	Conflict         Code = "conflict"           // the state of the thing does not allow it
-	Unprocessable    Code = "unprocessable"      // good in itself, but at odds with what the caller asked before
+	Conflict         Code = "conflict"           // the state of the object does not allow it
+	Unprocessable    Code = "unprocessable"      // valid, but in conflict with an earlier request
 	TooLarge         Code = "too_large"          // the body is over the limit
-	UnsupportedMedia Code = "unsupported_media"  // the body is of a type that is not read here
-	RateLimited      Code = "rate_limited"       // too many; try after RetryAfter
-	Unavailable      Code = "unavailable"        // a neighbour does not answer; try after RetryAfter
-	Internal         Code = "internal"           // a defect on our side
+	UnsupportedMedia Code = "unsupported_media"  // the media type of the body is not supported
+	RateLimited      Code = "rate_limited"       // too many requests; retry after RetryAfter
+	Unavailable      Code = "unavailable"        // another service does not answer; retry after RetryAfter
+	Internal         Code = "internal"           // a defect of the service
 )
 
-// Field is one bad field of the input: its name as the caller sent it
+// Field is one bad field of the input: its name as it was sent
 // (`lines[2].quantity`) and the rule that it breaks.
 type Field struct {
 	Field   string `json:"field"`
@@ -46,14 +45,14 @@ type Error struct {
 	Code       Code
 	Detail     string        // one sentence for the caller; never a secret
 	Fields     []Field       // with Invalid: every bad field
-	RetryAfter time.Duration // with Conflict, RateLimited and Unavailable: when to try again; 0 says nothing
+	RetryAfter time.Duration // with Conflict, RateLimited and Unavailable; 0 is unknown
 	Err        error         // the cause, for the log alone
 }
 
 // New returns an error without a cause.
 func New(code Code, detail string) *Error { return &Error{Code: code, Detail: detail} }
 
-// Wrap returns an error for the caller that keeps its cause for the log.
+// Wrap returns an error with a cause, which only the log shows.
 func Wrap(err error, code Code, detail string) *Error {
 	return &Error{Code: code, Detail: detail, Err: err}
 }
@@ -67,13 +66,13 @@ func InvalidFields(fields ...Field) *Error {
 	return &Error{Code: Invalid, Detail: detail, Fields: fields}
 }
 
-// Retry sets when to try again, and returns e.
+// Retry sets RetryAfter and returns e.
 func (e *Error) Retry(after time.Duration) *Error {
 	e.RetryAfter = after
 	return e
 }
 
-// Error gives the whole story, cause included: it is for logs.
+// Error returns the full text, including the cause, for logs.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(string(e.Code))
@@ -92,8 +91,7 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// CodeOf returns the code of err: Internal for one that is not ours, and ""
-// for nil.
+// CodeOf returns the code of err: Internal if err has none, and "" for nil.
 func CodeOf(err error) Code {
 	if err == nil {
 		return ""

@@ -1,13 +1,13 @@
-// Package health answers the two questions that Kubernetes asks a process.
+// Package health implements the probes of Kubernetes.
 //
 // /livez: is the process itself alive? It touches nothing else, because a
 // database that is away must never restart pods.
 //
 // /healthz: is the process ready, that is, does it have something right to serve?
-// Every registered check must pass, and the process must not be shutting down. A
-// check must not fail for what all pods lose at once, such as the database: with
-// no pod left in the Service, clients get the load balancer's error instead of a
-// 503 that says when to try again, and nothing of what pods can still serve.
+// Every registered check must pass, and the process must not be shutting down. A check must
+// not fail for a resource that all pods lose at once, such as the database: without a pod
+// in the Service, clients get the load balancer's error instead of our 503 with
+// Retry-After, and nothing of what pods can still serve.
 package health
 
 import (
@@ -19,11 +19,11 @@ import (
 	"example.com/pizza/pkg/fault"
 )
 
-// checkTimeout bounds one check; probes of Kubernetes give up after a second by
-// default, so that a longer wait would tell nobody.
+// checkTimeout bounds one check. Kubernetes gives up on a probe after a second by default,
+// so a longer wait is useless.
 const checkTimeout = 900 * time.Millisecond
 
-// Check is one thing that a process needs before it can serve.
+// Check is one condition of readiness.
 type Check struct {
 	Name string
 	Run  func(context.Context) error
@@ -38,7 +38,7 @@ type State struct {
 // New returns the state of a process that needs checks to pass.
 func New(checks ...Check) *State { return &State{checks: checks} }
 
-// Drain makes the process unready for good: it is about to stop.
+// Drain makes the process not ready until its end.
 func (s *State) Drain() { s.draining.Store(true) }
 
 // Ready returns nil, or Unavailable with the name of the first check that fails.

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// commonText is explained at its beginning.
+// commonText describes its format in its first lines.
 //
 //go:embed common.txt
 var commonText string
@@ -16,7 +16,7 @@ const (
 	maxWord   = 16 // characters of a common word
 )
 
-// common is the set of the most common passwords, kept as what they are made of.
+// common is the set of the most common passwords, stored as their parts.
 type common struct{ words, endings, whole map[string]struct{} }
 
 func readCommon(text string) common {
@@ -40,7 +40,7 @@ func readCommon(text string) common {
 	return c
 }
 
-// fold returns the form in which passwords are compared.
+// fold returns the form of a password for comparison.
 func fold(password string) string { return strings.ToLower(Normal(password)) }
 
 // has reports whether a folded password is in the set.
@@ -65,8 +65,8 @@ var leet = []*strings.Replacer{
 	strings.NewReplacer("1", "l", "!", "l", "0", "o", "3", "e", "4", "a", "5", "s", "7", "t", "@", "a", "$", "s"),
 }
 
-// spellings returns p, and p with letters in the place of the usual digits and
-// signs, character by character.
+// spellings returns p, and p with letters in place of the usual digits and signs, character
+// by character.
 func spellings(p string) [][]rune {
 	all := [][]rune{[]rune(p)}
 	for _, r := range leet {

@@ -7,18 +7,17 @@ import (
 	"unicode"
 )
 
-// A list of common passwords cannot have all the variants of one idea: aaaaaaab,
-// abcdefgh1, pizza 123, the id with a digit. They have in common that few parts make
-// them. So a new password is also taken apart, into the parts that guess the most at
-// the least cost, and refused if that cost is under minCost. No rule asks for kinds
-// of characters: a long passphrase of plain words passes.
+// A list of common passwords cannot contain all variants of one idea: aaaaaaab, abcdefgh1,
+// pizza 123, the id with a digit. Such passwords consist of few parts. So a new password is
+// also divided into the cheapest parts, and rejected if their cost is below minCost. No
+// rule requires kinds of characters: a long passphrase of plain words passes.
 //
-// This is the idea of zxcvbn (Wheeler, USENIX Security 2016), without its lists of
-// American names and words. The Go ports of it are not maintained, and know neither
-// Hangul nor a Korean keyboard.
+// This is the method of zxcvbn (Wheeler, USENIX Security 2016), without its lists of American
+// names and words. Its Go ports are not maintained, and support neither Hangul nor a Korean
+// keyboard.
 //
-// Costs are in steps of half a digit: cost/2 is about the logarithm of the guesses
-// that it takes to find the part.
+// Costs are in steps of half a decimal digit: cost/2 is about the decimal logarithm of the
+// guesses that find the part.
 const (
 	letterCost  = 3
 	signCost    = 2 // digits, blanks and the like
@@ -40,8 +39,8 @@ var rows = []string{
 	"1234567890", "qwertyuiop", "asdfghjkl;'", "zxcvbnm,./", "!@#$%^&*()_+", "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik,9ol.0p;/", "가나다라마바사아자차카타파하",
 }
 
-// isGuessable reports whether few guesses find a folded password of someone with
-// this id.
+// isGuessable reports whether few guesses find a folded password of the member with this
+// id.
 func (c common) isGuessable(password, id string) bool {
 	p := []rune(password)
 	context := strings.FieldsFunc(id, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
@@ -61,8 +60,8 @@ func (c common) isGuessable(password, id string) bool {
 		c.cost(even, context)+c.cost(odd, context) < minCost // 1q2w3e4r
 }
 
-// cost returns the cost of the cheapest way to make p of parts, or more than minCost
-// if that is at least minCost.
+// cost returns the cost of the cheapest division of p into parts, or any number above
+// minCost if that is at least minCost.
 func (c common) cost(p []rune, context []string) int {
 	texts := spellings(string(p)) // of one character for each of p
 	least := make([]int, len(p)+1)
@@ -114,7 +113,7 @@ func (c common) cost(p []rune, context []string) int {
 	return least[len(p)]
 }
 
-// run returns how many characters at the beginning of p are equal, or neighbors in
+// run returns the number of characters at the beginning of p that are equal, or neighbors in
 // the character set or in a row, in one direction.
 func run(p []rune) int {
 	longest := 1
@@ -138,7 +137,7 @@ func inRow(a, b rune) bool {
 	return slices.ContainsFunc(rows, func(row string) bool { return strings.Contains(row, string([]rune{a, b})) })
 }
 
-// repeated returns how many characters from i on stand before i, too.
+// repeated returns the number of characters from i on that also occur before i.
 func repeated(p []rune, i int) int {
 	longest := 0
 	for from := range i {
@@ -151,7 +150,7 @@ func repeated(p []rune, i int) int {
 	return longest
 }
 
-// isDate reports whether p is a day or year of the last or this century.
+// isDate reports whether p is a day or year of the 20th or 21st century.
 func isDate(layout string, p []rune) bool {
 	d, err := time.Parse(layout, string(p))
 	return err == nil && (d.Year()/100 == 19 || d.Year()/100 == 20)

@@ -12,33 +12,31 @@ import (
 
 // The bounds of the length of a new password, in characters of its form NFKC.
 const (
-	// MinLength is the least that may be configured as the least, and the
-	// default. NIST SP 800-63B-4 (section 3.1.1.2) asks for 8, and for 15 where
-	// the password is the only factor; OWASP ASVS 5 (6.2.1) asks for 8 and
-	// recommends 15. 8 is the default because the web client that is out there
-	// promises it to its users, and because guessing meets the list of common
-	// passwords and the bounded hashing first. Whoever has to follow NIST to the
-	// letter sets PASSWORD_MIN_LENGTH=15.
+	// MinLength is the default minimum, and the smallest that can be configured. NIST SP
+	// 800-63B-4 (section 3.1.1.2) asks for 8, and for 15 if the password is the only factor;
+	// OWASP ASVS 5 (6.2.1) asks for 8 and recommends 15. The default is 8 because existing
+	// web clients promise it to their users, and because the list of common passwords and
+	// the bounded hashing stop guessing first. PASSWORD_MIN_LENGTH=15 follows NIST to the
+	// letter.
 	MinLength = 8
 	// MaxLength keeps the work of a hash small. NIST: at least 64.
 	MaxLength = 128
-	// maxBytes is more than MaxLength characters have in any form that people type:
-	// three of three bytes each for a decomposed Hangul syllable.
+	// maxBytes exceeds the size of MaxLength characters in any typed form: a decomposed
+	// Hangul syllable has three characters of three bytes.
 	maxBytes = MaxLength * 3 * 4
-	// maxLeast is where people would begin to be kept out.
+	// maxLeast is the largest minimum that does not exclude people.
 	maxLeast = 64
 	// maxBlocklist bounds the memory of a list, in bytes of the file.
 	maxBlocklist = 32 << 20
 )
 
-// PolicyConfig is what a new password must be.
+// PolicyConfig configures a Policy.
 type PolicyConfig struct {
 	MinLength int    `env:"PASSWORD_MIN_LENGTH" envDefault:"8" rule:"min=8,max=64" doc:"Minimum length of a new password in characters, from 8 to 64; NIST SP 800-63B-4 asks for 15 if the password is the only factor"`
 	Blocklist string `env:"PASSWORD_BLOCKLIST" doc:"File of further passwords that are rejected as common, one per line, at most 32 MiB, read once; empty uses the built-in list alone"`
 }
 
-// Validate reports a length that is too short or too long to ask for, and a list
-// that cannot be read.
+// Validate reports a length out of bounds, and a list that cannot be read.
 func (c PolicyConfig) Validate() error {
 	var bad []error
 	if c.MinLength < MinLength || c.MinLength > maxLeast {
@@ -53,9 +51,8 @@ func (c PolicyConfig) Validate() error {
 	return errors.Join(bad...)
 }
 
-// Policy says what a new password must be (NIST SP 800-63B): long enough, and not
-// easy to guess. There are no rules on what it is made of. It holds for new
-// passwords alone, never for those that are shown at login.
+// Policy is the rule for new passwords (NIST SP 800-63B): long enough, and not easy to
+// guess. It has no rules on kinds of characters, and does not apply at login.
 type Policy struct {
 	least   int
 	common  common
@@ -73,7 +70,7 @@ func NewPolicy(c PolicyConfig) (*Policy, error) {
 		return nil, fmt.Errorf("PASSWORD_BLOCKLIST: %w", err)
 	}
 	for line := range strings.Lines(string(text)) {
-		// Shorter ones are refused for that.
+		// Shorter ones are rejected for their length.
 		if entry := fold(strings.TrimRight(line, "\r\n")); utf8.RuneCountInString(entry) >= c.MinLength {
 			p.blocked[entry] = struct{}{}
 		}
@@ -81,10 +78,9 @@ func NewPolicy(c PolicyConfig) (*Policy, error) {
 	return p, nil
 }
 
-// Rule returns the rule that a new password of someone with this id breaks, or
-// "". Characters are counted as they come and as they are hashed: neither may be
-// too few. Bytes are counted first, because the form that is hashed may be many
-// times as long.
+// Rule returns the rule that a new password of the member with this id breaks, or "".
+// Characters are counted as sent and as hashed: neither may be too few. Bytes are counted
+// first, because the hashed form may be many times as long.
 func (p *Policy) Rule(password, id string) string {
 	switch {
 	case password == "":
@@ -111,8 +107,8 @@ func (p *Policy) Rule(password, id string) string {
 	return ""
 }
 
-// normalLength returns the number of characters of the normal form, or some number
-// above MaxLength: one character may become 18.
+// normalLength returns the number of characters of the normal form, or a number above
+// MaxLength: one character can become 18.
 func normalLength(password string) (n int) {
 	var form norm.Iter
 	form.InitString(norm.NFKC, password)

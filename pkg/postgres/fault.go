@@ -84,7 +84,7 @@ func kind(err error) string {
 }
 
 // kindOfState classifies what the server has answered (PostgreSQL documentation,
-// appendix A). The table in the README, "When the database cannot be used", says
+// appendix A). The table in docs/operations/database.md says
 // the same to operators.
 func kindOfState(err *pgconn.PgError, connecting bool) string {
 	switch err.Code {

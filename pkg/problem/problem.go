@@ -2,8 +2,8 @@
 // fault.Error as application/problem+json (RFC 9457), and reads such an answer
 // back into the same fault in a client.
 //
-// What a 500 was about never leaves the process; its trace_id does, and leads
-// to the log line that tells.
+// The cause of a 500 never leaves the process. Its trace_id does, and leads to the log line
+// with the cause.
 package problem
 
 import (
@@ -63,8 +63,8 @@ func Status(code fault.Code) int {
 	return http.StatusInternalServerError
 }
 
-// code returns the fault code of an HTTP error status: an exact match, else
-// what the class of the status means to a caller.
+// code returns the fault code of an HTTP error status: that of the status, or else that of
+// its class.
 func code(status int) fault.Code {
 	for _, k := range kinds {
 		if k.status == status {
@@ -81,7 +81,7 @@ func code(status int) fault.Code {
 	}
 }
 
-// From returns the problem that a caller may see of err.
+// From returns the problem that a caller may see for err.
 func From(err error, traceID string) Problem {
 	status, detail := http.StatusInternalServerError, "an internal error; quote the trace_id when you report it"
 	var fields []fault.Field
@@ -96,8 +96,8 @@ func From(err error, traceID string) Problem {
 }
 
 // Write answers with err. On 401 it sets WWW-Authenticate (RFC 6750, section 3),
-// unless the header is there already and says more. It sets Retry-After, in whole
-// seconds, if the fault says when to try again.
+// unless the header is set already. It sets Retry-After, in whole seconds, if the fault has
+// one.
 func Write(w http.ResponseWriter, err error, traceID string) error {
 	p := From(err, traceID)
 	h := w.Header()
@@ -114,13 +114,12 @@ func Write(w http.ResponseWriter, err error, traceID string) error {
 	return json.NewEncoder(w).Encode(p)
 }
 
-// maxProblem bounds what a client reads of a neighbour's error answer.
+// maxProblem bounds the error answer that a client reads.
 const maxProblem = 64 << 10
 
-// Read returns the fault that an error answer stands for: the same code,
-// detail, fields and Retry-After that the neighbour gave. It reads, and does
-// not close, the body. An answer that is no problem document still maps by its
-// status.
+// Read returns the fault of an error answer, with its code, detail, fields and Retry-After.
+// It reads the body and does not close it. An answer without a problem document maps by
+// its status.
 func Read(resp *http.Response) error {
 	e := &fault.Error{Code: code(resp.StatusCode), Detail: http.StatusText(resp.StatusCode)}
 	if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && s > 0 {

@@ -1,8 +1,8 @@
 // Package redis connects a service to the Redis that CACHE_URL names.
 //
-// What is there can be lost at any time: the database has the truth, and a
-// process can count alone. So a client made here tries once, gives up soon, and
-// says nothing; whoever uses it goes on without, and logs that once.
+// Data in Redis can be lost at any time: the database has the truth, and a process can count
+// alone. So a client of Open tries once, gives up soon, and logs nothing. Its user continues
+// without Redis, and logs that once.
 package redis
 
 import (
@@ -15,17 +15,17 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// Config is where Redis is.
+// Config is the address of Redis.
 type Config struct {
 	URL     string        `env:"CACHE_URL" rule:"url=redis|rediss" doc:"Redis through which replicas share the menu and the counts of rate limits: redis://[user:password@]host:port/db, or rediss:// for TLS; empty is none"`
 	Timeout time.Duration `env:"CACHE_TIMEOUT" envDefault:"250ms" rule:"positive" doc:"Maximum wait for Redis before the service continues without it"`
 }
 
-// Validate reports an address that Redis's client does not understand. The error
+// Validate reports an address that the client cannot parse. The error
 // does not repeat the address, which may hold a password.
 func (c Config) Validate() error { return checkURL(c.URL) }
 
-// checkURL does not tell the address: it may have a password.
+// checkURL does not repeat the address, which may hold a password.
 func checkURL(address string) error {
 	if address == "" {
 		return nil
@@ -40,13 +40,12 @@ func checkURL(address string) error {
 	return nil
 }
 
-// The client would write its own lines to stderr, one per attempt; who uses it
-// logs what matters, once.
+// The client would write a line to stderr for each attempt. Users of this package log once.
 func init() { logging.Disable() }
 
-// Open returns a client, which must be closed; Redis need not be there. Each call
-// takes at most the time-out for each of: a free connection, a new one, the
-// question, the answer. A caller that wants less altogether sets a deadline.
+// Open returns a client, which must be closed. Redis need not be up. The timeout applies
+// separately to a free connection, a new one, the request and the answer. A caller can set
+// a shorter deadline.
 func Open(c Config) (*redis.Client, error) {
 	o, err := redis.ParseURL(c.URL)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package secret has the type of configuration values that must not be seen.
+// Package secret has a type for secret configuration values.
 package secret
 
 import (
@@ -7,21 +7,21 @@ import (
 	"log/slog"
 )
 
-// Blank stands for any secret wherever it would be shown.
+// Blank replaces a secret in output.
 const Blank = "[secret]"
 
-// Text is a secret. Printed, logged or written as JSON, by itself or inside
-// anything else, it shows Blank, or nothing when it is empty; its use is a
-// conversion, string(t), that a reader can find.
+// Text is a secret. Printed, logged or encoded as JSON, alone or inside another value, it
+// shows Blank, or nothing if it is empty. Its use is a conversion, string(t), which a reader
+// can find.
 type Text string
 
-// Format is what package fmt shows, for each verb.
+// Format implements fmt.Formatter for every verb.
 func (t Text) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, t.shown()) }
 
-// LogValue is what a log shows of it as a value of its own.
+// LogValue implements slog.LogValuer.
 func (t Text) LogValue() slog.Value { return slog.StringValue(t.shown()) }
 
-// MarshalText is what JSON shows, and so a log of it inside of something.
+// MarshalText implements encoding.TextMarshaler, for JSON and logs of other values.
 func (t Text) MarshalText() ([]byte, error) { return []byte(t.shown()), nil }
 
 func (t Text) shown() string {
