@@ -143,7 +143,7 @@ func newFlags(name string) *flag.FlagSet {
 }
 
 // signals returns a context that ends at the first signal to stop, and one that
-// ends at the second. The third has its usual effect.
+// ends at a later Ctrl-C. The Ctrl-C after that has its usual effect.
 func signals(ctx context.Context) (interrupted, forced context.Context, stop func()) {
 	interrupted, interrupt := context.WithCancel(ctx)
 	forced, force := context.WithCancel(ctx)
@@ -154,21 +154,35 @@ func signals(ctx context.Context) (interrupted, forced context.Context, stop fun
 	}
 	done := make(chan struct{})
 	go func() {
-		for _, cancel := range []func(){interrupt, force} {
-			select {
-			case <-c:
-				cancel()
-			case <-done:
-				return
-			}
+		if watch(c, done, interrupt, force) {
+			signal.Stop(c)
 		}
-		signal.Stop(c)
 	}()
 	return interrupted, forced, func() {
 		signal.Stop(c)
 		close(done)
 		interrupt()
 		force()
+	}
+}
+
+// watch calls interrupt at the first signal of c, force at a later Ctrl-C, and reports
+// true, or false once done is closed. Only Ctrl-C insists, because one request to stop may
+// send SIGTERM or SIGHUP twice: to the process group, and from make to its children.
+func watch(c <-chan os.Signal, done <-chan struct{}, interrupt, force func()) bool {
+	interrupted := false
+	for {
+		select {
+		case s := <-c:
+			if interrupted && s == os.Interrupt {
+				force()
+				return true
+			}
+			interrupted = true
+			interrupt()
+		case <-done:
+			return false
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -48,7 +49,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// TestSignals: the first asks, the second insists.
+// TestSignals: the first Ctrl-C asks, the second insists.
 func TestSignals(t *testing.T) {
 	interrupted, forced, stop := signals(t.Context())
 	defer stop()
@@ -56,10 +57,36 @@ func TestSignals(t *testing.T) {
 		if ctx.Err() != nil {
 			t.Fatalf("ended before signal %d", i+1)
 		}
-		if err := syscall.Kill(syscall.Getpid(), syscall.SIGTERM); err != nil {
+		if err := syscall.Kill(syscall.Getpid(), syscall.SIGINT); err != nil {
 			t.Fatal(err)
 		}
 		<-ctx.Done()
+	}
+}
+
+// TestWatch: a SIGTERM or SIGHUP that arrives twice does not insist, and Ctrl-C does.
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	c, done := make(chan os.Signal), make(chan struct{}) // unbuffered: each signal is handled before the next is sent
+	interrupted, interrupt := context.WithCancel(t.Context())
+	forced, force := context.WithCancel(t.Context())
+	defer force()
+	watched := make(chan bool, 1)
+	go func() { watched <- watch(c, done, interrupt, force) }()
+	for _, s := range []os.Signal{syscall.SIGTERM, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGHUP} {
+		c <- s
+	}
+	if interrupted.Err() == nil || forced.Err() != nil {
+		t.Fatalf("after SIGTERM twice: interrupted %v, forced %v", interrupted.Err(), forced.Err())
+	}
+	c <- os.Interrupt
+	<-forced.Done()
+	if !<-watched {
+		t.Error("watch() = false after Ctrl-C")
+	}
+	close(done)
+	if watch(c, done, interrupt, force) {
+		t.Error("watch() = true without a signal")
 	}
 }
 
