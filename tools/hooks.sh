@@ -2,7 +2,7 @@
 # hooks.sh: have git run make pre-commit before each commit, on what is staged.
 # OFF=1 stops that. Hooks of another place are left alone.
 set -eu
-was=$(git config core.hooksPath || true)
+was=$(git config --default '' core.hooksPath)
 if [ -n "${OFF:-}" ]; then
     [ "$was" != tools/hooks ] || git config --unset core.hooksPath
     echo "make pre-commit no longer runs before commits"

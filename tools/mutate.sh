@@ -22,7 +22,6 @@ root=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export GOWORK=off
-failed=0
 for package in $packages; do
     module=$package
     while [ ! -e "$module/go.mod" ]; do module=$(dirname "$module"); done
@@ -35,7 +34,8 @@ for package in $packages; do
     printf '\n%s\n' "$package"
     (cd "$module" && GOFLAGS="'-modfile=$work/go.mod'" "$root/$BIN/gremlins" unleash "./${package#"$module"/}" \
         --exclude-files '\.gen\.go$|/db/' --output-statuses l "${flags[@]}") > "$work/out" 2>&1 || { cat "$work/out"; exit 1; }
-    tail -n 8 "$work/out" | grep -E '^(Killed|Mutator|Test eff)' || true
+    # A run without a summary has tested nothing.
+    grep -E '^(Killed|Mutator|Test eff)' "$work/out" || { cat "$work/out" >&2; exit 1; }
     # A mutant is named by its file, its kind, and the text of its line, which outlives other changes.
     sed -nE 's/^ *LIVED ([A-Z_]+) at ([^:]+):([0-9]+):[0-9]+.*/\1 \2 \3/p' "$work/out" | while read -r kind file line; do
         text=$(sed -n "${line}s/^[[:space:]]*//p" "$package/$file")
@@ -46,6 +46,5 @@ for package in $packages; do
 done
 if [ -s "$work/survived" ]; then
     echo "kill them by a test, or excuse them in tools/mutate-excused.txt with \" | REASON\"" >&2
-    failed=1
+    exit 1
 fi
-exit $failed

@@ -17,7 +17,7 @@ import (
 	"example.com/pizza/pkg/problem"
 )
 
-// An error must survive the hop: what one service writes, its neighbour reads
+// An error must survive the hop: what one service writes, its neighbor reads
 // as the same fault.
 func TestErrorSurvivesTheHop(t *testing.T) {
 	t.Parallel()
@@ -114,7 +114,7 @@ func TestReadForeignAnswer(t *testing.T) {
 	}
 }
 
-// Whatever a neighbour answers, it becomes a fault with the code of its status.
+// Whatever a neighbor answers, it becomes a fault with the code of its status.
 func FuzzRead(f *testing.F) {
 	f.Add(503, "5", `{"detail":"busy","errors":[{"field":"a","message":"b"}]}`)
 	f.Add(400, "-1", `[]`)

@@ -18,13 +18,13 @@ import (
 // arrived.
 func call(ctx context.Context, t *testing.T, status int) (arrived string) {
 	t.Helper()
-	neighbour := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	neighbor := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		arrived = r.Header.Get("Traceparent")
 		w.WriteHeader(status)
 	}))
-	defer neighbour.Close()
-	client := &http.Client{Transport: telemetry.Transport(neighbour.Client().Transport)}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, neighbour.URL+"/bake?secret=x", nil)
+	defer neighbor.Close()
+	client := &http.Client{Transport: telemetry.Transport(neighbor.Client().Transport)}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, neighbor.URL+"/bake?secret=x", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func call(ctx context.Context, t *testing.T, status int) (arrived string) {
 }
 
 // A call in a recorded trace is a span, which is the parent of what the
-// neighbour does, and failed if the neighbour has.
+// neighbor does, and failed if the neighbor has.
 func TestCallsAreSpans(t *testing.T) {
 	t.Parallel()
 	for status, failed := range map[int]bool{http.StatusOK: false, http.StatusInternalServerError: true} {

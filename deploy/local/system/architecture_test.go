@@ -32,7 +32,10 @@ func TestArchitecture(t *testing.T) {
 			domain := module + "services/" + service + "/internal/" + service
 			for _, d := range dependencies(t, domain) {
 				isOther := strings.HasPrefix(d, module) && d != domain && !slices.Contains(ours, d)
-				if isOther || slices.ContainsFunc(forbidden, func(f string) bool { return d == f || strings.HasSuffix(f, "/") && strings.HasPrefix(d, f) }) {
+				isForbidden := slices.ContainsFunc(forbidden, func(f string) bool {
+					return d == f || strings.HasSuffix(f, "/") && strings.HasPrefix(d, f)
+				})
+				if isOther || isForbidden {
 					t.Errorf("the domain of %s reaches %s", service, d)
 				}
 			}
@@ -65,7 +68,9 @@ func TestArchitecture(t *testing.T) {
 		}
 	})
 	t.Run("production_has_no_test_kit", func(t *testing.T) {
-		for _, binary := range []string{"services/login/cmd/login", "services/menu/cmd/menu", "services/order/cmd/order", "migrations/cmd/migrate"} {
+		for _, binary := range []string{
+			"services/login/cmd/login", "services/menu/cmd/menu", "services/order/cmd/order", "migrations/cmd/migrate",
+		} {
 			for _, d := range dependencies(t, module+binary) {
 				if strings.HasPrefix(d, module+"pkg/testkit/") || d == "testing" {
 					t.Errorf("%s reaches %s", binary, d)

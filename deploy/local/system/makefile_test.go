@@ -11,8 +11,8 @@ import (
 
 // outside are the variables that users and workflows set.
 var outside = []string{
-	"BASE", "BREAKING", "CHAOS", "CHECKS", "DATA", "ENV", "FROM", "FUZZTIME", "GITHUB_OUTPUT", "IMAGES", "JSON", "OFF", "PACKAGES", "PORT", "PULL", "RANGE",
-	"REGISTRY", "REVISION", "SERVICE", "STAGED", "STEPS", "TAG", "TO", "VULN",
+	"BASE", "BREAKING", "CHAOS", "CHECKS", "DATA", "ENV", "FROM", "FUZZTIME", "GITHUB_OUTPUT", "IMAGES", "JSON", "OFF", "PACKAGES",
+	"PORT", "PULL", "RANGE", "REGISTRY", "REVISION", "SERVICE", "STAGED", "STEPS", "TAG", "TO", "VULN",
 }
 
 // TestMakefileQuotes checks that a repository can be in a folder with a space in its

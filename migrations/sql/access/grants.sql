@@ -22,7 +22,7 @@ BEGIN
 END
 $$;
 
--- login: members, and the tokens that were withdrawn from them
+-- login: members, and their revoked tokens
 GRANT SELECT ON member               TO login_svc;
 GRANT INSERT ON member               TO login_svc;
 GRANT UPDATE (member_pwd) ON member  TO login_svc;
@@ -30,7 +30,7 @@ GRANT SELECT ON revoked_token        TO login_svc;
 GRANT INSERT ON revoked_token        TO login_svc;
 GRANT SELECT ON revoked_member       TO login_svc;
 GRANT INSERT ON revoked_member       TO login_svc;
-GRANT UPDATE ON revoked_member       TO login_svc; -- withdrawn again
+GRANT UPDATE ON revoked_member       TO login_svc; -- revoked again
 GRANT SELECT ON login_outbox         TO login_svc; -- the trigger of those two writes
 GRANT UPDATE (attempts, next_attempt_at, last_error, sent_at, parked_at) ON login_outbox TO login_svc;
 GRANT SELECT ON schema_version_login TO login_svc;

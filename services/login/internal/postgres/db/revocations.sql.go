@@ -32,7 +32,7 @@ type ChangePasswordParams struct {
 	OldPwd      string
 }
 
-// Compare and swap, and all tokens issued before are withdrawn with it: there is no
+// Compare and swap, and all tokens issued before are revoked with it: there is no
 // moment at which the old password is gone and its tokens still work. No row means
 // that the password was changed by somebody else.
 //
