@@ -16,8 +16,9 @@ type Messages struct {
 	schemas map[string]*jsonschema.Schema // by the name of the message
 }
 
-// documentURL stands for the document in the messages of the checker.
-const documentURL = "asyncapi.json"
+// documentURL names the document in messages of the checker. The checker takes a relative
+// URL for a file in the current folder, whose name may have characters that URLs escape.
+const documentURL = "asyncapi:document"
 
 // NewMessages reads an AsyncAPI document, and checks the examples in it.
 func NewMessages(tb testing.TB, document []byte) *Messages {
