@@ -19,8 +19,12 @@ type Config struct {
 	SecretFile   string        `env:"JWT_SECRET_FILE" doc:"File with the signing key instead, such as of a mounted Kubernetes Secret; reread without a restart"`
 	Previous     []secret.Text `env:"JWT_SECRET_PREVIOUS" doc:"Further keys whose tokens are accepted, separated by commas, for a rotation that logs no one out"`
 	PreviousFile string        `env:"JWT_SECRET_PREVIOUS_FILE" doc:"File with further accepted keys, one per line; may be empty, but must exist"`
-	Every        time.Duration `env:"JWT_SECRET_CHECK_EVERY" envDefault:"5s" doc:"Pause between two reads of the key files"`
+	Every        time.Duration // pause between two reads of the key files; 0 is DefaultEvery, which only tests change
 }
+
+// DefaultEvery is the pause between two reads of the key files. A read takes a few hundred
+// bytes, and a Kubernetes Secret needs up to a minute to arrive: no other pause would help.
+const DefaultEvery = time.Second
 
 const (
 	minSecret = 32       // bytes of an HS256 key (RFC 7518, section 3.2)
@@ -32,9 +36,6 @@ const (
 // It reads the files.
 func (c Config) Validate() error {
 	_, err := c.load(readFile)
-	if c.Every <= 0 && c.files() {
-		err = errors.Join(err, errors.New("JWT_SECRET_CHECK_EVERY must be longer than 0s"))
-	}
 	return err
 }
 

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -49,7 +50,7 @@ func (r *Reloader) Run(ctx context.Context) {
 	if !r.config.files() {
 		return
 	}
-	round := time.NewTicker(r.config.Every)
+	round := time.NewTicker(cmp.Or(r.config.Every, DefaultEvery))
 	defer round.Stop()
 	for {
 		select {

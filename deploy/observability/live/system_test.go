@@ -67,7 +67,7 @@ func start(t *testing.T) *system {
 	s.Stack, err = stack.Start(t.Context(), stack.Options{
 		Root: root, DataDir: s.folder, DatabaseURL: s.database.String(), RestartAfter: time.Hour, Progress: t.Output(),
 		Environ: []string{
-			"JWT_SECRET_PREVIOUS_FILE=" + s.previousKeys(), "JWT_SECRET_CHECK_EVERY=100ms",
+			"JWT_SECRET_PREVIOUS_FILE=" + s.previousKeys(),
 			"BREAKER_MIN_REQUESTS=2", "BREAKER_OPEN_FOR=1s", "ORDER_QUEUE=2", "PASSWORD_HASHES=1", "PASSWORD_QUEUE=1",
 		},
 	})

@@ -44,7 +44,7 @@ func startFleet(t *testing.T, key string) *fleet {
 	f.login.keys = tokentest.NewVolume(t, key)
 	f.login.public, f.login.internal = startNeighbour(t, buildLogin, append(pgtest.Environ(t, db.URL("login_svc")),
 		"JWT_SECRET_FILE="+f.login.keys.Path(tokentest.Signing), "JWT_SECRET_PREVIOUS_FILE="+f.login.keys.Path(tokentest.Previous),
-		"JWT_SECRET_CHECK_EVERY=5ms", "PASSWORD_WAIT=1m", "REQUEST_TIMEOUT=2m",
+		"PASSWORD_WAIT=1m", "REQUEST_TIMEOUT=2m",
 		"LOGIN_RATE_PER_ACCOUNT=off", "LOGIN_RATE_PER_ACCOUNT_AND_ADDRESS=off", "LOGIN_RATE_PER_ADDRESS=off")) // one member logs in all the time
 	t.Cleanup(transport.CloseIdleConnections) // before login waits for them
 	menuURL := startMenu(t, db)

@@ -1,6 +1,7 @@
 package idempotency
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -12,7 +13,7 @@ import (
 // Config bounds the age of receipts.
 type Config struct {
 	TTL   time.Duration `env:"IDEMPOTENCY_TTL" envDefault:"24h" rule:"positive" doc:"Minimum time for which an order with an Idempotency-Key can be repeated without being placed again. Longer than any client keeps retrying"`
-	Every time.Duration `env:"IDEMPOTENCY_CLEAN_EVERY" envDefault:"5m" rule:"positive" doc:"Pause between two rounds that delete older keys. Short, so that each round is small"`
+	Every time.Duration // pause between two rounds of deleting; 0 is defaultEvery, which only tests change
 }
 
 // Validate reports a TTL below the minimum that the database enforces.
@@ -22,6 +23,9 @@ func (c Config) Validate() error {
 	}
 	return nil
 }
+
+// defaultEvery is short, so that each round is small.
+const defaultEvery = 5 * time.Minute
 
 // batch is the number of receipts that one statement deletes, within a few milliseconds.
 const batch = 1000
@@ -48,6 +52,7 @@ type Cleaner struct {
 
 // NewCleaner returns a cleaner with metrics in registry.
 func NewCleaner(s Store, c Config, log *slog.Logger, registry prometheus.Registerer) *Cleaner {
+	c.Every = cmp.Or(c.Every, defaultEvery)
 	cleaner := &Cleaner{
 		store: s, config: c, log: log,
 		pruned: prometheus.NewCounter(prometheus.CounterOpts{
