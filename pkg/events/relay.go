@@ -128,7 +128,8 @@ type Statements struct {
 	table   string
 }
 
-// measured bounds the count of rows: an outage may leave millions.
+// measured bounds the count of rows: an outage may leave millions. An alert on a higher
+// number would never fire.
 const measured = 10_000
 
 // Statements returns the statements for the outbox.

@@ -29,7 +29,7 @@ type Config struct {
 	Password         secret.Text   `env:"DB_PASSWORD,required,notEmpty" doc:"Password of the role"`
 	SSLMode          string        `env:"DB_SSLMODE" envDefault:"prefer" rule:"oneof=disable|allow|prefer|require|verify-ca|verify-full" doc:"TLS to the database: disable, prefer, require, verify-ca or verify-full, as in libpq"`
 	SSLRootCert      string        `env:"DB_SSLROOTCERT" doc:"File with trusted certificate authorities for DB_SSLMODE; empty uses those of the system"`
-	MaxConns         int32         `env:"DB_MAX_CONNS" envDefault:"10" rule:"min=1" doc:"Maximum open database connections per process"`
+	MaxConns         int32         `env:"DB_MAX_CONNS" envDefault:"10" rule:"min=1" doc:"Maximum open database connections per process; the charts set database.maxConnections"`
 	ConnectTimeout   time.Duration `env:"DB_CONNECT_TIMEOUT" envDefault:"3s" rule:"positive" doc:"Maximum wait for a new connection"`
 	StatementTimeout time.Duration `env:"DB_STATEMENT_TIMEOUT" envDefault:"5s" doc:"Maximum run time of one statement, enforced by the server"`
 	Prepared         string        `env:"DB_PREPARED_STATEMENTS" envDefault:"on" rule:"oneof=on|off" doc:"Use prepared statements: on or off; off behind a pooler in transaction mode that does not support them, such as PgBouncer before 1.21"`

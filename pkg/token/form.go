@@ -5,8 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"strings"
-
-	"github.com/golang-jwt/jwt/v5"
 )
 
 // maxLength bounds the parsed text. Tokens for the longest member id are under 1 KiB.
@@ -44,7 +42,7 @@ func goodHeader(header map[string]any) bool {
 		s, ok := value.(string)
 		switch name {
 		case "alg":
-			ok = ok && s == jwt.SigningMethodHS256.Alg()
+			ok = ok && s == algorithm
 		case "typ":
 			ok = ok && strings.EqualFold(s, "JWT")
 		case "kid":

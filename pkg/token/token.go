@@ -26,6 +26,9 @@ import (
 // (exp), and before its issue (iat) and its start (nbf).
 const Leeway = 5 * time.Second
 
+// algorithm signs every token, and no other is accepted (RFC 8725, section 3.1).
+const algorithm = "HS256"
+
 const (
 	generationClaim = "gen" // a private claim (RFC 7519, section 4.3), left out for 0
 	maxID           = 255   // bytes of a jti: it is stored, and announced
@@ -64,7 +67,7 @@ func (k *Keys) Issue(memberID string, generation int64, ttl time.Duration) (stri
 	if generation > 0 {
 		claims[generationClaim] = generation
 	}
-	t := jwt.NewWithClaims(jwt.SigningMethodHS256, claims)
+	t := jwt.NewWithClaims(jwt.GetSigningMethod(algorithm), claims)
 	t.Header["kid"] = signing.id
 	signed, err := t.SignedString(signing.secret)
 	if err != nil {
@@ -84,7 +87,7 @@ func (k *Keys) Verify(raw string) (Claims, error) {
 	}
 	claims := jwt.MapClaims{} // not a struct, whose fields would match in any letter case
 	_, err := jwt.ParseWithClaims(raw, claims, k.candidates,
-		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithStrictDecoding(),
+		jwt.WithValidMethods([]string{algorithm}), jwt.WithStrictDecoding(),
 		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(Leeway), jwt.WithTimeFunc(k.now))
 	if errors.Is(err, jwt.ErrTokenExpired) {
 		return Claims{}, ErrExpired

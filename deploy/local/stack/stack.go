@@ -229,6 +229,9 @@ func (s *Stack) Services() []*Service { return s.services }
 // AdminDSN returns the address of the database, as its superuser.
 func (s *Stack) AdminDSN() string { return s.database.String() }
 
+// SecretsFile returns the file of the stack's secrets.
+func (s *Stack) SecretsFile() string { return s.dir.Secrets().File() }
+
 // OwnDatabase reports whether the stack has started the database server itself.
 func (s *Stack) OwnDatabase() bool { return s.server != nil }
 

@@ -205,7 +205,7 @@ func explain(err error) error {
 
 func information(s *stack.Stack, start time.Time, bold bool) guide.Info {
 	i := guide.Info{
-		URL: s.URL(), Database: s.AdminDSN(), DemoID: migrations.DemoMember, DemoPW: migrations.DemoPassword, Branch: migrations.DemoBranch,
+		URL: s.URL(), Database: s.AdminDSN(), Secrets: s.SecretsFile(), DemoID: migrations.DemoMember, DemoPW: migrations.DemoPassword, Branch: migrations.DemoBranch,
 		TookToRun: fmt.Sprintf("%.1f s", time.Since(start).Seconds()), Bold: bold,
 	}
 	if !s.OwnDatabase() { // that password is not ours to show

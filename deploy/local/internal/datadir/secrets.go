@@ -32,6 +32,9 @@ func openSecrets(path string) (*Secrets, error) {
 	return s, nil
 }
 
+// File returns the file that holds the secrets: a JSON object, readable by its owner.
+func (s *Secrets) File() string { return s.path }
+
 // Get returns the secret of that name, and makes it if there is none: 52
 // characters with 260 random bits.
 func (s *Secrets) Get(name string) (string, error) {

@@ -17,6 +17,7 @@ type Info struct {
 	URL       string // the gateway
 	Services  []Service
 	Database  string // address of the database, as its superuser
+	Secrets   string // file of the secrets, such as the operators' token
 	DemoID    string
 	DemoPW    string
 	Branch    string // id of a branch to order at
@@ -43,6 +44,9 @@ func Write(w io.Writer, i Info) error {
 	}
 	row("database", `psql "`+i.Database+`"`)
 	row("demo member", i.DemoID, "password "+i.DemoPW)
+	row("admin token", "in "+i.Secrets, "for /log-level and /int/auth/revoke")
+	row("rate limits", "10000/s, to try things", "production has its own")
+	row("watch it", "make observe", "dashboards, alerts and traces")
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("table of addresses: %w", err)
 	}

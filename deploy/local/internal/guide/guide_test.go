@@ -9,7 +9,7 @@ import (
 )
 
 var info = Info{
-	URL: "http://localhost:8000", Database: "postgres://u:p@127.0.0.1:5/pizza", DemoID: "demo", DemoPW: "secret", Branch: "B1", TookToRun: "4.2 s",
+	URL: "http://localhost:8000", Database: "postgres://u:p@127.0.0.1:5/pizza", Secrets: ".local/secrets.json", DemoID: "demo", DemoPW: "secret", Branch: "B1", TookToRun: "4.2 s",
 	Services: []Service{{"login", "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"}, {"menu", "127.0.0.1:4", "127.0.0.1:5", "127.0.0.1:6"}},
 }
 
@@ -28,7 +28,10 @@ The pizza stack is up after 4.2 s.
   login         http://127.0.0.1:1           internal http://127.0.0.1:2/int, metrics http://127.0.0.1:3/metrics
   menu          http://127.0.0.1:4           internal http://127.0.0.1:5/int, metrics http://127.0.0.1:6/metrics
   database      psql "postgres://u:p@127.0.0.1:5/pizza"
-  demo member   demo   password secret
+  demo member   demo                     password secret
+  admin token   in .local/secrets.json   for /log-level and /int/auth/revoke
+  rate limits   10000/s, to try things   production has its own
+  watch it      make observe             dashboards, alerts and traces
 `
 	if diff := cmp.Diff(want, table); diff != "" {
 		t.Errorf("table (-want +got):\n%s", diff)
