@@ -4,8 +4,7 @@
 # As an argument (make promote TO=…) make expands a value before it exports it; workflows set the environment.
 
 PRODUCT  := pkg migrations services/login services/menu services/order deploy/local
-PLATFORM := deploy/images deploy/observability deploy/e2e deploy/delivery deploy/policy deploy/workflows
-MODULES  := $(PRODUCT) $(PLATFORM)
+MODULES  := $(PRODUCT) deploy
 SERVICES := login menu order
 BIN      := .local/bin
 export MODULES SERVICES BIN

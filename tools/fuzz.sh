@@ -2,11 +2,9 @@
 # fuzz.sh MODULE...: run every fuzz target of the modules, for FUZZTIME each.
 set -eu
 time=${FUZZTIME:-30s}
-for module in "$@"; do
-    grep -rlE '^func Fuzz' --include='*_test.go' "$module" | sort | while read -r file; do
-        grep -oE '^func Fuzz[A-Za-z0-9_]*' "$file" | cut -d' ' -f2 | while read -r target; do
-            echo "== $target ($file)"
-            (cd "$(dirname "$file")" && go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" .) < /dev/null
-        done
+grep -rlE '^func Fuzz' --include='*_test.go' "$@" | sort -u | while read -r file; do
+    grep -oE '^func Fuzz[A-Za-z0-9_]*' "$file" | cut -d' ' -f2 | while read -r target; do
+        echo "== $target ($file)"
+        (cd "$(dirname "$file")" && go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" .) < /dev/null
     done
 done
