@@ -50,7 +50,7 @@ func (c *Console) Line(service string, line []byte) {
 		c.held.Write(b)
 		return
 	}
-	_, _ = c.write(b) // Broken tells
+	_, _ = c.write(b) // Broken reports the failure
 }
 
 // Release prints the held lines. Later lines are printed immediately.
@@ -60,7 +60,7 @@ func (c *Console) Release() {
 	if c.held == nil {
 		return
 	}
-	_, _ = c.write(c.held.Bytes()) // Broken tells
+	_, _ = c.write(c.held.Bytes()) // Broken reports the failure
 	c.held = nil
 }
 
