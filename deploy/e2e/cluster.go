@@ -122,7 +122,7 @@ func orElse(err, other error) error {
 	return other
 }
 
-// rolledOut waits until every pod of all services is of the newest version and ready.
+// rolledOut waits until all pods of all services are up to date and ready.
 func (c cluster) rolledOut(ctx context.Context) error {
 	for _, s := range services() {
 		if _, err := c.kubectl(ctx, "rollout", "status", "deploy/"+s+"-deploy", "--timeout=180s"); err != nil {
