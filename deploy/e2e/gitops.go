@@ -116,7 +116,7 @@ func (w *walk) run(ctx context.Context) (err error) {
 	return err
 }
 
-// clean deletes everything that a walk leaves, except the CRDs of Argo CD.
+// clean deletes everything that a walk leaves, except the CRDs.
 func (w *walk) clean(ctx context.Context) error {
 	var all []error
 	for _, namespace := range []string{"argocd", "pizza-dev", "pizza-stg", "pizza-prod"} {

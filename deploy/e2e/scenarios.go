@@ -117,7 +117,7 @@ func scale(ctx context.Context, s *system) error {
 	for range 8 {
 		go func() {
 			for crowd.Err() == nil {
-				_, _ = s.customers.send(crowd, http.MethodGet, "/api/menu/?q=chicken", "", "", "", "") // only load; the other customers check responses
+				_, _ = s.customers.send(crowd, http.MethodGet, "/api/menu/?q=chicken", "", "", "", "") // load only; others check responses
 			}
 		}()
 	}

@@ -130,7 +130,7 @@ func rewrite(r *httputil.ProxyRequest) {
 func transport() *http.Transport {
 	return &http.Transport{
 		MaxIdleConnsPerHost: 64,
-		IdleConnTimeout:     30 * time.Second, // below the services' timeout, so that no connection is reused while they close it
+		IdleConnTimeout:     30 * time.Second, // below the services', so that no closing connection is reused
 		DisableCompression:  true,
 	}
 }
