@@ -1,6 +1,6 @@
 #!/bin/sh
-# announce.sh: publish the release TAG on GitHub, with the list of commits since the
-# release before it.
+# announce.sh: publish the release TAG on GitHub, with the commits since the previous
+# release.
 set -eu
 tag=$TAG
 notes=.local/notes.md

@@ -1,7 +1,7 @@
 #!/bin/sh
-# charts-generate.sh BIN: write what is generated in the charts: the schemas of their
-# values, their READMEs, and the rules and dashboards, of which the umbrella has a
-# copy because a chart reaches nothing outside of its folder.
+# charts-generate.sh BIN: generate the value schemas and READMEs of the charts, and
+# copy the rules and dashboards into the umbrella, because a chart cannot read files
+# outside of its folder.
 set -eu
 bin=$1
 (cd tools/charts && GOWORK=off go run ./values ../../helm)

@@ -1,7 +1,7 @@
 #!/bin/sh
-# charts.sh BIN: check the charts with the tools in BIN. Schemas of their values are
-# current, rules hold (helm-unittest), and everything that they render in every
-# scenario is valid on every supported version of Kubernetes.
+# charts.sh BIN: check the charts with the tools in BIN. Generated files are current,
+# unit tests pass (helm-unittest), and everything rendered in every scenario is valid
+# on every supported version of Kubernetes.
 set -eu
 bin=$1
 schemas=.local/schemas
@@ -30,7 +30,7 @@ scenario() { # NAME CHART VALUES
             { read -r summary; echo "$1 on $version: $summary"; case $summary in *"Invalid: 0, Errors: 0, Skipped: 0"*) ;; *) cat; exit 1 ;; esac; }
     done
 }
-# What no value may be, the schemas refuse, each with its name.
+# The schemas must reject each of these values.
 while read -r set; do
     if "$bin/helm" template pizza helm/order -f helm/order/ci/alone-values.yaml --set "$set" > .local/rendered.yaml 2> .local/refused.txt ||
         ! grep -q "don't meet the specifications" .local/refused.txt; then

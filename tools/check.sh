@@ -1,6 +1,6 @@
 #!/bin/bash
-# check.sh: check all that a change must pass beside make test. STEPS names some of
-# the steps. Every step runs, even after a failure; the end is a table of times.
+# check.sh: run all checks of a change except make test. STEPS selects steps. Every
+# step runs, even after a failure. A table of times is printed last.
 set -uo pipefail
 all="lint vuln generated contracts charts rules delivery policy dockerfiles pooler secrets"
 steps=${STEPS:-$all}
@@ -15,7 +15,7 @@ bin=$PWD/$BIN
 tools() { for tool in "$@"; do make -s --no-print-directory "$BIN/$tool" || return 1; done; }
 packages() { for module in $MODULES; do printf './%s/... ' "$module"; done; }
 
-# Style, the rules between packages, and the workflows.
+# Style, import rules, and workflows.
 lint() {
     tools golangci-lint actionlint || return 1
     # shellcheck disable=SC2046 # one word each
@@ -37,12 +37,12 @@ generated() {
         (cd "$module" && GOWORK=off go mod tidy -diff && GOWORK=off go build -o /dev/null ./...) || return 1
     done
 }
-# Changes of the documents that break a consumer. The tests of both sides are in make test.
+# Document changes that break a consumer. make test runs the tests of both sides.
 contracts() { tools/contracts.sh compare; }
 charts() { tools helm helm-unittest helm-docs kubeconform && tools/charts.sh "$bin"; }
 # Prometheus rules, dashboards, and the pages that show them.
 rules() { tools promtool prometheus && go test -race -count=1 ./deploy/observability/...; }
-# Images, promotion with real signatures, workflows, and the code of the cluster walks.
+# Images, promotion with real signatures, workflows, and the code of the cluster tests.
 delivery() {
     tools cosign helm withpostgres && "$bin/withpostgres" \
         go test -race -count=1 ./deploy/delivery/... ./deploy/images/... ./deploy/e2e/... ./deploy/policy/... ./deploy/workflows/...
@@ -53,18 +53,18 @@ policy() {
     for chart in $SERVICES pizza; do "$bin/helm" dependency build "helm/$chart" > /dev/null || return 1; done
     go build -o "$bin/policy" ./deploy/policy && "$bin/policy"
 }
-# The Dockerfiles build what make images builds. PULL=1 uses the real base images.
+# The Dockerfiles build the same as make images. PULL=1 uses the real base images.
 dockerfiles() { go run ./deploy/images/cmd/dockerfiles ${PULL:+-pull}; }
 # Services, events and migrate behind a PgBouncer in transaction mode.
 pooler() {
     tools withpostgres || return 1
-    # TestDatabaseGone stops the server itself and starts it at the same port.
+    # TestDatabaseGone restarts the server on the same port.
     "$bin/withpostgres" go test -count=1 -tags pgbouncer -run '^Test(PoolerIsRefused|SettingsLeak)$' ./pkg/testkit/pgbouncer ./migrations &&
         TEST_POOLER=on "$bin/withpostgres" go test -count=1 -skip '^TestDatabaseGone$' ./pkg/events/postgres \
             ./services/order/internal/postgres ./services/login/internal/... ./services/menu/internal/... &&
         TEST_POOLER=on "$bin/withpostgres" go test -count=1 -run '^Test(Contract|Place|List|Orders|Repeat|Key|NoClaim)' ./services/order/internal/app
 }
-# Secrets in everything that was ever committed.
+# Secrets in the full git history.
 secrets() { tools gitleaks && "$bin/gitleaks" git . --config .github/gitleaks.toml --redact --no-banner --verbose; }
 
 failed=0

@@ -1,8 +1,8 @@
 #!/bin/sh
-# contracts.sh [compare]: test consumers and providers against what they agreed on, and
-# compare the documents with those of BASE (default: the last release). With compare,
-# the tests are left to make test, which runs them too. BREAKING=accepted reports a
-# breaking change without failing. JSON=1 prints JSON alone on standard output.
+# contracts.sh [compare]: test consumers and providers against their contracts, and
+# compare the documents with those of BASE (default: the last release). compare skips
+# the consumer and provider tests, because make test runs them. BREAKING=accepted
+# reports a breaking change without failing. JSON=1 prints only JSON on standard output.
 set -eu
 failed=
 GOWORK=off go -C tools/contracts build -o "../../$BIN/contracts" .

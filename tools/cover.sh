@@ -1,6 +1,6 @@
 #!/bin/sh
-# cover.sh DIR MODULE...: test each module with coverage over all its packages,
-# generated code left out, and print one number per module. HTML goes to DIR.
+# cover.sh DIR MODULE...: test each module with coverage over all its packages except
+# generated code, and print one number per module. HTML goes to DIR.
 set -eu
 dir=$1
 shift

@@ -4,13 +4,13 @@
 #
 # Values are environment variables, which the programs check: IMAGES, TAG, REGISTRY,
 # BASE, ENV, FROM, TO, SERVICE, CHECKS, REVISION, RANGE, and JSON=1, MARKDOWN=1 and
-# ALL=1. No value is ever part of a command line that a shell or make reads.
+# ALL=1. No value becomes part of a command line that a shell or make parses.
 set -eu
 cd "$(dirname "$0")/.."
 bin=$PWD/.local/bin
 step=${1:-}
 
-needs() { # NAME=EXAMPLE...: name all values that are missing, before anything is built
+needs() { # NAME=EXAMPLE...: report all missing values before anything is built
     missing=
     for value in "$@"; do
         eval "[ -n \"\${${value%%=*}:-}\" ]" || missing="$missing $value"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# hooks.sh: have git run make pre-commit before each commit, on what is staged.
-# OFF=1 stops that. Hooks of another place are left alone.
+# hooks.sh: make git run make pre-commit on staged changes before each commit.
+# OFF=1 disables it. Hooks in another folder are left alone.
 set -eu
 was=$(git config --default '' core.hooksPath)
 if [ -n "${OFF:-}" ]; then

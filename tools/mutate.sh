@@ -1,10 +1,9 @@
 #!/bin/bash
-# mutate.sh: change the code of PACKAGES one operator at a time, and expect a test to
-# fail. Packages of pkg are tested by their own tests; the domains and stores of the
-# services by all tests of their service, which takes an hour for each. A mutant that
-# survives fails the run, unless tools/mutate-excused.txt has a line for it with a
-# reason why no test can or should kill it. Code that no test runs has no mutants here:
-# make cover shows it.
+# mutate.sh: mutate the code of PACKAGES one operator at a time, and expect a test to
+# fail. Packages of pkg run only their own tests. The domains and stores of the services
+# run all tests of their service, which takes an hour for each. A surviving mutant fails
+# the run, unless tools/mutate-excused.txt has a line for it with the reason why no test
+# can or should kill it. Uncovered code has no mutants here: make cover shows it.
 set -euo pipefail
 all="pkg/admission pkg/audit pkg/bind pkg/clientaddr pkg/edge pkg/money pkg/password pkg/ratelimit pkg/secret pkg/text pkg/token
 services/login/internal/login services/menu/internal/menu services/order/internal/order
@@ -25,8 +24,8 @@ export GOWORK=off
 for package in $packages; do
     module=$package
     while [ ! -e "$module/go.mod" ]; do module=$(dirname "$module"); done
-    # Mutants are built in a copy of the module, from where its relative replacements
-    # lead nowhere.
+    # Mutants are built in a copy of the module, where its relative replacements do not
+    # resolve.
     sed -E "s#=> (\.\.?/.*)#=> \"$root/$module/\1\"#" "$module/go.mod" > "$work/go.mod"
     cp "$module/go.sum" "$work/go.sum"
     flags=(--workers 2 --timeout-coefficient 20)
@@ -36,7 +35,7 @@ for package in $packages; do
         --exclude-files '\.gen\.go$|/db/' --output-statuses l "${flags[@]}") > "$work/out" 2>&1 || { cat "$work/out"; exit 1; }
     # A run without a summary has tested nothing.
     grep -E '^(Killed|Mutator|Test eff)' "$work/out" || { cat "$work/out" >&2; exit 1; }
-    # A mutant is named by its file, its kind, and the text of its line, which outlives other changes.
+    # A mutant is identified by file, kind and line text, because line numbers change.
     sed -nE 's/^ *LIVED ([A-Z_]+) at ([^:]+):([0-9]+):[0-9]+.*/\1 \2 \3/p' "$work/out" | while read -r kind file line; do
         text=$(sed -n "${line}s/^[[:space:]]*//p" "$package/$file")
         if ! grep -qF "$package/$file | $kind | $text | " tools/mutate-excused.txt; then

@@ -1,5 +1,5 @@
 #!/bin/sh
-# packages.sh: install what the tests need of a Debian or Ubuntu and cannot bring: a
+# packages.sh: install the test dependencies that come from Debian or Ubuntu:
 # PostgreSQL, curl, PgBouncer, and for the Dockerfiles buildah and a static busybox.
 set -eu
 missing=

@@ -1,10 +1,10 @@
 #!/bin/sh
-# precommit.sh: check what differs from HEAD, or with BASE=main from that branch, or
-# with STAGED=1, as the hook does, what is staged. Problems that take seconds to find
-# should not come back from CI minutes later; the rest is left to CI.
+# precommit.sh: check the changes since HEAD, since another branch (BASE=main), or only
+# the staged changes (STAGED=1, as in the hook). It finds in seconds the problems that
+# CI would report minutes later. The rest is left to CI.
 #
-# Texts are read as they would be committed. Code is compiled, linted and generated as
-# it is in the working tree, and only in the modules that are touched.
+# Texts are checked as they would be committed. Code is compiled, linted and generated
+# in the working tree, and only in touched modules.
 set -eu
 bin=$BIN
 staged=${STAGED:-}
@@ -18,7 +18,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 git() { command git -c core.quotePath=false "$@"; }
 
-refuse() { # TEXT: report TEXT for the files that standard input lists, if any
+refuse() { # TEXT: report TEXT and the files on standard input, if any
     list=$(cat)
     [ -z "$list" ] || { printf '%s:\n%s\n' "$1" "$list" >&2; touch "$work/refused"; }
 }
@@ -38,7 +38,7 @@ else
 fi
 touched() { grep -qE "$1" "$work/touched"; }
 
-# Texts. Patterns find only secrets that look like nothing else.
+# Texts. The patterns match only secrets with a distinctive format.
 in_tree() { (cd "$work/tree" && "$@" | sed 's|^\./||'); }
 in_tree grep -rnIE '^(<{7}|>{7}|[|]{7}) ' . | refuse "conflict markers"
 in_tree find . -type f -size "+${most}k" | refuse "larger than $most KiB, which every clone has to download"
@@ -48,7 +48,7 @@ in_tree grep -rnIE -e '-----BEGIN [A-Z ]*PRIVATE KEY-----' -e 'AKIA[0-9A-Z]{16}'
 in_tree gofmt -l . 2>&1 | refuse "not formatted (gofmt -w)"
 end
 
-# Generated files are generated again. A file that changes was not current.
+# Regenerate files. A file that changes was out of date.
 state() { git ls-files --cached --others --exclude-standard services deploy/observability helm | sort -u | while read -r f; do [ ! -f "$f" ] || cksum "$f"; done; }
 state > "$work/was"
 if touched '^services/[a-z]+/(api/|internal/.*\.(ya?ml|sql)$|internal/.*/(db|menuapi)/)|^migrations/sql/|^deploy/observability/(dashboard|cmd/dashboards)/'; then
@@ -73,7 +73,7 @@ if touched '(\.md|^\.github/.*)$' || git diff "$against" | grep -qE '^[-+].*[ `]
     documents=yes
 fi
 
-# Workflows and the files that tests of the platform compare.
+# Workflows, and the files that platform tests compare.
 if touched '^\.github/|^deploy/(e2e|images|workflows)/|/Dockerfile$'; then
     go test -count=1 ./deploy/workflows/...
     go test -count=1 -run '^Test(Readme|VersionsAreInputs|Bases)$' ./deploy/e2e ./deploy/images/image ./deploy/images/dockerfile
@@ -88,7 +88,7 @@ done | sort -u > "$work/modules"
 root=$PWD
 while read -r module <&3; do
     case $module in
-    tools | tools/*) # outside the workspace, and mostly without own code
+    tools | tools/*) # outside the workspace, mostly without code
         ! touched "^$module/[^/]*\.go$" || (cd "$module" && GOWORK=off go vet ./...)
         continue
         ;;

@@ -1,8 +1,8 @@
 #!/bin/sh
-# propose.sh STEP: run the step of delivery.sh, which changes what runs in an
-# environment and describes it in Markdown, and open a pull request with both: its
-# title is the first line. With MERGE=auto it is merged once its checks have passed.
-# Without gh, or without a token, the branch and its text stay here.
+# propose.sh STEP: run a step of delivery.sh that changes the images of an environment
+# and describes the change in Markdown, and open a pull request with both. The first
+# line is the title. MERGE=auto merges it once its checks pass. Without gh or a token,
+# the branch and its text stay local.
 set -eu
 target=$1
 text=.local/proposal.md
@@ -22,7 +22,7 @@ if ! command -v gh > /dev/null || [ -z "${GH_TOKEN:-}" ]; then
     echo "branch $branch is ready; its text is in $text"
     exit 0
 fi
-# The token is in the environment of this command alone, not in the settings of git.
+# Only this command uses the token. It is not stored in the git configuration.
 git -c credential.helper= -c credential.helper='!gh auth git-credential' push --quiet origin "$branch"
 gh pr create --base main --head "$branch" --title "$title" --body-file "$text"
 [ "${MERGE:-}" != auto ] || gh pr merge "$branch" --auto --squash

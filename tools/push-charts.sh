@@ -1,7 +1,7 @@
 #!/bin/sh
-# push-charts.sh HELM REGISTRY/charts: push each chart as an OCI artifact, unless its
-# version is there already: what was pushed once is never replaced. PLAIN_HTTP=1 is
-# for a registry on this machine.
+# push-charts.sh HELM REGISTRY/charts: push each chart as an OCI artifact, unless the
+# registry has its version: a published version is never replaced. PLAIN_HTTP=1 is for
+# a registry on this machine.
 set -eu
 helm=$1
 to=oci://$2

@@ -1,12 +1,12 @@
 #!/bin/sh
-# scan.sh GRYPE DIR: look for known vulnerabilities in the built images, by
-# their bills of materials in DIR, and fail on those of high severity that are not
-# allowed for a while (.github/allowed-vulnerabilities.yaml). Where the database of
-# vulnerabilities cannot be reached it says so and passes, or fails with VULN=required.
+# scan.sh GRYPE DIR: scan the built images for known vulnerabilities, by their SBOMs in
+# DIR. It fails on high severity without a temporary exception
+# (.github/allowed-vulnerabilities.yaml). If the vulnerability database is unreachable,
+# it warns and passes, or fails with VULN=required.
 set -eu
 grype=$1
 dir=$2
-# First: an allowance that is over fails without a database, too.
+# First, so that an expired exception fails even without a database.
 go run ./deploy/workflows/cmd/allowed .github/allowed-vulnerabilities.yaml > "$dir/grype.yaml"
 ls "$dir"/*.cdx.json > /dev/null 2>&1 || { echo "there are no images in $dir: make images" >&2; exit 1; }
 for materials in "$dir"/*.cdx.json; do

@@ -1,8 +1,8 @@
 #!/bin/sh
 # sign.sh COSIGN DIR: sign every image that the push step recorded in DIR (NAME.pushed),
-# and attest its bill of materials where there is one (NAME.cdx.json). In GitHub
-# Actions the signer is the workflow itself (keyless); elsewhere it is the key
-# COSIGN_KEY, and nothing is told to the public transparency log.
+# and attest its SBOM, if any (NAME.cdx.json). In GitHub Actions the signer is the
+# workflow (keyless). Elsewhere it is the key COSIGN_KEY, and nothing is sent to the
+# public transparency log.
 set -eu
 cosign=$1
 dir=$2

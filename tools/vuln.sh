@@ -1,7 +1,7 @@
 #!/bin/sh
-# vuln.sh GOVULNCHECK MODULE...: look for known vulnerabilities in what the modules
-# call, by the Go vulnerability database (GOVULNDB names another than vuln.go.dev).
-# Where that cannot be reached it says so and passes, or fails with VULN=required.
+# vuln.sh GOVULNCHECK MODULE...: check the code that the modules call for known
+# vulnerabilities in the Go vulnerability database (GOVULNDB replaces vuln.go.dev). If
+# the database is unreachable, it warns and passes, or fails with VULN=required.
 set -u
 check=$1
 shift

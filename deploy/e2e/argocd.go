@@ -17,18 +17,18 @@ import (
 	"time"
 )
 
-// argocd is Argo CD beside the cluster: its own controllers, as processes on this
-// machine that act by KUBECONFIG, with their objects in the namespace argocd.
+// argocd is Argo CD outside of the cluster. Its controllers are processes on this
+// machine that use KUBECONFIG. Their objects are in the namespace argocd.
 type argocd struct {
 	cluster
 	bin, work string
 	processes []*exec.Cmd
-	team      *httptest.Server // hears the notifications
+	team      *httptest.Server // receives the notifications
 	mu        sync.Mutex
 	heard     []string
 }
 
-// The ports that the controllers listen on, on this machine alone.
+// Loopback addresses of the controllers.
 const (
 	redisAddress      = "127.0.0.1:16379"
 	repoServerAddress = "127.0.0.1:18081"
@@ -40,7 +40,7 @@ func (a *argocd) start(ctx context.Context, root string) error {
 		return err
 	}
 	module = strings.TrimSpace(module)
-	// The repo server calls a script of its image.
+	// The repo server calls a script that its image contains.
 	script, err := os.ReadFile(filepath.Join(module, "hack", "git-verify-wrapper.sh"))
 	if err != nil {
 		return err
@@ -75,7 +75,7 @@ func (a *argocd) start(ctx context.Context, root string) error {
 			Payload struct{ Environment, Service, Revision string } `json:"client_payload"`
 		}
 		if json.NewDecoder(r.Body).Decode(&message) == nil {
-			if message.Text == "" { // what GitHub would hear
+			if message.Text == "" { // a message for GitHub
 				message.Text = "deployed " + message.Payload.Service + " in " + message.Payload.Environment + " at " + message.Payload.Revision
 			}
 			a.mu.Lock()
@@ -111,19 +111,18 @@ func (a *argocd) start(ctx context.Context, root string) error {
 	return nil
 }
 
-// process starts a program that runs until the end of the walk. Its log is in a file
-// of its name.
+// process starts a program that runs until stop. Its log file has its name.
 func (a *argocd) process(ctx context.Context, name, program string, args ...string) (err error) {
 	log, err := os.Create(filepath.Join(a.work, name+".log"))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, log.Close()) }() // the process has its own
+	defer func() { err = errors.Join(err, log.Close()) }() // the process has its own descriptor
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(a.bin, program), args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(os.Environ(),
 		"PATH="+strings.Join([]string{filepath.Join(a.work, "bin"), a.bin, os.Getenv("PATH")}, string(os.PathListSeparator)), // helm
-		"ARGOCD_FAKE_IN_CLUSTER=true", // the cluster is that of KUBECONFIG
+		"ARGOCD_FAKE_IN_CLUSTER=true", // use the cluster in KUBECONFIG
 		"ARGOCD_GPG_ENABLED=false", "ARGOCD_TLS_DATA_PATH="+filepath.Join(a.work, "tls"), "ARGOCD_SSH_DATA_PATH="+filepath.Join(a.work, "ssh"),
 		"ARGOCD_PLUGINSOCKFILEPATH="+filepath.Join(a.work, "plugins"), "TMPDIR="+a.work,
 		"XDG_DATA_HOME="+a.work, "XDG_CACHE_HOME="+a.work, "XDG_CONFIG_HOME="+a.work)
@@ -134,12 +133,12 @@ func (a *argocd) process(ctx context.Context, name, program string, args ...stri
 	return nil
 }
 
-// stop ends the controllers; their objects stay.
+// stop stops the controllers. Their objects stay.
 func (a *argocd) stop() error {
 	var err error
 	for _, p := range slices.Backward(a.processes) {
 		err = errors.Join(err, p.Process.Signal(syscall.SIGTERM))
-		if waitErr := p.Wait(); !errors.As(waitErr, new(*exec.ExitError)) { // they say 1, or the signal
+		if waitErr := p.Wait(); !errors.As(waitErr, new(*exec.ExitError)) { // they exit with 1 or by the signal
 			err = errors.Join(err, waitErr)
 		}
 	}
@@ -158,7 +157,7 @@ func (a *argocd) notified(ctx context.Context, about string) error {
 	})
 }
 
-// application is what is looked at of one.
+// application is the part of an Application that the tests use.
 type application struct {
 	Metadata struct{ Name string }
 	Spec     struct {
@@ -186,7 +185,7 @@ func (p application) String() string {
 	return text
 }
 
-// runs tells whether the Application has brought a revision about.
+// runs reports whether the Application is synced to a revision and healthy.
 func (p application) runs(revision string) bool {
 	return p.Status.Sync.Revision == revision && p.Status.Sync.Status == "Synced" && p.Status.Health.Status == "Healthy" &&
 		(p.Status.OperationState == nil || p.Status.OperationState.Phase != "Running")
@@ -201,7 +200,7 @@ func (a *argocd) application(ctx context.Context, name string) (application, err
 	return p, json.Unmarshal([]byte(out), &p)
 }
 
-// applications returns those of an environment.
+// applications returns the Applications of an environment.
 func (a *argocd) applications(ctx context.Context, environment string) ([]application, error) {
 	out, err := a.kubectl(ctx, "get", "applications", "-l", "environment="+environment, "-o", "json")
 	if err != nil {
@@ -211,7 +210,8 @@ func (a *argocd) applications(ctx context.Context, environment string) ([]applic
 	return list.Items, json.Unmarshal([]byte(out), &list)
 }
 
-// refresh has Argo CD look at the repository now, as a webhook of the git server does.
+// refresh makes Argo CD poll the repository now, like a webhook from the git
+// server.
 func (a *argocd) refresh(ctx context.Context) error {
 	_, err := a.kubectl(ctx, "annotate", "applications", "--all", "--overwrite", "argocd.argoproj.io/refresh=normal")
 	return err
@@ -233,7 +233,7 @@ func (a *argocd) brought(ctx context.Context, environment, revision string) erro
 	})
 }
 
-// sync is what somebody who may does by hand.
+// sync syncs an Application manually, as an operator would.
 func (a *argocd) sync(ctx context.Context, name, revision string) error {
 	p, err := a.application(ctx, name)
 	if err != nil {
@@ -250,8 +250,8 @@ func (a *argocd) sync(ctx context.Context, name, revision string) error {
 	return err
 }
 
-// applyFile applies a manifest of the repository, with what is here in the place of
-// GitHub.
+// applyFile applies a manifest of the repository, with local addresses in place of
+// GitHub's.
 func (a *argocd) applyFile(ctx context.Context, path, repository string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -20,13 +20,13 @@ import (
 	"example.com/pizza/deploy/images/image"
 )
 
-// builder does what the release workflow does: it builds the images of a commit,
-// pushes and signs them. Its registry is on this machine; nodes get the images by
-// the command of E2E_LOAD_IMAGE.
+// builder does the work of the release workflow: it builds, pushes and signs the
+// images of a commit. Its registry is on this machine. Nodes get the images
+// through the command in E2E_LOAD_IMAGE.
 type builder struct {
 	*walk
 	server   *httptest.Server
-	evidence delivery.Evidence // with a key of this walk
+	evidence delivery.Evidence // with a key for this run
 }
 
 func newBuilder(ctx context.Context, w *walk) (*builder, error) {
@@ -49,8 +49,8 @@ func newBuilder(ctx context.Context, w *walk) (*builder, error) {
 
 func (b *builder) close() { b.server.Close() }
 
-// build builds the images of what is checked out, pushes and signs them, and gives
-// them to the nodes.
+// build builds, pushes and signs the images of the checkout, and loads them onto
+// the nodes.
 func (b *builder) build(ctx context.Context) ([]delivery.Image, error) {
 	folder := filepath.Join(b.repository.checkout, archives)
 	if err := os.MkdirAll(folder, 0o750); err != nil {
@@ -71,7 +71,7 @@ func (b *builder) build(ctx context.Context) ([]delivery.Image, error) {
 	return images, err
 }
 
-// archives is where make images leaves them.
+// archives is the output folder of make images.
 const archives = ".local/images"
 
 func (b *builder) one(ctx context.Context, spec image.Spec, archive string) error {
@@ -94,7 +94,7 @@ func (b *builder) one(ctx context.Context, spec image.Spec, archive string) erro
 	if err := remote.WriteIndex(tag, index, remote.WithContext(ctx)); err != nil {
 		return err
 	}
-	// The node shall know it by the name that pods have, which is that with the digest.
+	// Pods refer to the image by digest, so the node needs that name.
 	if err := image.Write(archive, tag.Context().Digest(digest.String()).String(), revision.Version(), index); err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (b *builder) one(ctx context.Context, spec image.Spec, archive string) erro
 	return err
 }
 
-// images reads what the repository says that an environment runs.
+// images returns the images of an environment according to the repository.
 func (b *builder) images(environment string) ([]delivery.Image, error) {
 	file := filepath.Join(b.repository.checkout, delivery.Path(environment))
 	text, err := os.ReadFile(file)
@@ -113,7 +113,7 @@ func (b *builder) images(environment string) ([]delivery.Image, error) {
 	return delivery.Parse(file, text)
 }
 
-// wanted is the digest that a service should run in an environment.
+// wanted returns the digest that a service should run in an environment.
 func (b *builder) wanted(environment, service string) (string, error) {
 	images, err := b.images(environment)
 	if err != nil {
@@ -123,7 +123,7 @@ func (b *builder) wanted(environment, service string) (string, error) {
 	return images[i].Digest, nil
 }
 
-// name has an environment run images without more ado, as at the very beginning.
+// name sets the images of an environment without checks, for the initial state.
 func (b *builder) name(environment string, images []delivery.Image) error {
 	file := filepath.Join(b.repository.checkout, delivery.Path(environment))
 	text, err := os.ReadFile(file)
@@ -133,7 +133,7 @@ func (b *builder) name(environment string, images []delivery.Image) error {
 	return os.WriteFile(file, delivery.Replace(text, images), 0o600)
 }
 
-// delivery runs the command that make promote and its like run.
+// delivery runs the command behind make promote and the related targets.
 func (b *builder) delivery(ctx context.Context, args ...string) (string, error) {
 	args = append([]string{"COSIGN_PASSWORD=", filepath.Join(b.argocd.bin, "delivery")}, args...)
 	return b.argocd.run(ctx, "", "env", append(args, "-root", b.repository.checkout, "-cosign", b.evidence.Cosign, "-key", b.evidence.Key)...)

@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// prometheusAddress is where the analysis of a canary asks.
+// prometheusAddress is the Prometheus that a canary's analysis queries.
 const prometheusAddress = "127.0.0.1:19090"
 
-// watch starts Prometheus, which is told every second which pods there are.
+// watch starts Prometheus and updates its targets every second.
 func (w *walk) watch(ctx context.Context, e *environment) error {
 	folder := filepath.Join(w.work, "prometheus")
 	if err := errors.Join(os.RemoveAll(folder), os.MkdirAll(folder, 0o750)); err != nil {
@@ -38,8 +38,8 @@ func (w *walk) watch(ctx context.Context, e *environment) error {
 	return w.argocd.process(ctx, "prometheus", "prometheus", "--config.file="+filepath.Join(folder, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(folder, "data"), "--web.listen-address="+prometheusAddress)
 }
 
-// discover writes the pods of an environment with the labels that the Prometheus
-// operator gives them.
+// discover writes the pods of an environment as targets, with the labels that the
+// Prometheus operator sets.
 func discover(ctx context.Context, e *environment, file string) error {
 	pods, err := e.pods(ctx, "")
 	if err != nil {
@@ -66,7 +66,7 @@ func discover(ctx context.Context, e *environment, file string) error {
 	return os.Rename(file+".new", file)
 }
 
-// rollout is what is looked at of one.
+// rollout is the part of a Rollout that the tests use.
 type rollout struct {
 	Status struct {
 		Phase, Message, StableRS string
@@ -84,7 +84,7 @@ func (e *environment) rollout(ctx context.Context) (rollout, error) {
 	return r, json.Unmarshal([]byte(out), &r)
 }
 
-// configure commits settings of order in stg.
+// configure commits and pushes settings of order in stg.
 func (w *walk) configure(ctx context.Context, message string, order map[string]any) error {
 	if err := w.repository.merge("stg", map[string]any{"order": order}); err != nil {
 		return err
@@ -92,7 +92,7 @@ func (w *walk) configure(ctx context.Context, message string, order map[string]a
 	return w.push(ctx, message)
 }
 
-// handOver has Argo Rollouts replace the pods of order in stg.
+// handOver lets Argo Rollouts replace the pods of order in stg.
 func (w *walk) handOver(ctx context.Context) (string, error) {
 	stg := w.environments["stg"]
 	if err := errors.Join(w.watch(ctx, stg), w.argocd.process(ctx, "rollouts", "rollouts", "--namespaced=false", "--metricsPort=18090", "--healthzPort=18091", "--leader-elect=false")); err != nil {
@@ -120,7 +120,7 @@ func (w *walk) handOver(ctx context.Context) (string, error) {
 	})
 }
 
-// goodCanary changes a setting that harms nobody.
+// goodCanary releases a harmless change.
 func (w *walk) goodCanary(ctx context.Context) (string, error) {
 	stg := w.environments["stg"]
 	before, err := stg.rollout(ctx)
@@ -141,7 +141,7 @@ func (w *walk) goodCanary(ctx context.Context) (string, error) {
 	})
 }
 
-// badCanary has new pods ask for prices where nobody answers.
+// badCanary releases pods with an unreachable menu address.
 func (w *walk) badCanary(ctx context.Context) (string, error) {
 	stg := w.environments["stg"]
 	before, err := stg.rollout(ctx)
@@ -174,7 +174,7 @@ func (w *walk) badCanary(ctx context.Context) (string, error) {
 		if err != nil {
 			return seen, err
 		}
-		// They serve on until good ones have taken their place.
+		// Bad pods serve until good ones have replaced them.
 		return seen, wait(ctx, "the last bad pod gone", time.Minute, func(ctx context.Context) (bool, error) {
 			pods, err := stg.pods(ctx, "order")
 			return err == nil && !slices.ContainsFunc(pods, func(p pod) bool {
@@ -184,7 +184,7 @@ func (w *walk) badCanary(ctx context.Context) (string, error) {
 	})
 }
 
-// restarted has the pods of order start again while the repository still asks for the
+// restarted restarts the pods of order while the repository still contains the
 // bad release.
 func (w *walk) restarted(ctx context.Context) (string, error) {
 	stg := w.environments["stg"]
@@ -209,7 +209,7 @@ func (w *walk) restarted(ctx context.Context) (string, error) {
 	})
 }
 
-// revert takes the newest commit back, as one does then.
+// revert reverts the newest commit.
 func (w *walk) revert(ctx context.Context) (string, error) {
 	if _, err := w.repository.git(ctx, "revert", "--no-edit", "HEAD"); err != nil {
 		return "", err
@@ -224,8 +224,8 @@ func (w *walk) revert(ctx context.Context) (string, error) {
 	return w.until(ctx, "stg")
 }
 
-// regulars are the customers of an environment. They register once: an address may do
-// so only so often.
+// regulars returns the customers of an environment. They register once, because
+// registration is rate limited per address.
 func (e *environment) regulars(ctx context.Context, settings Settings) (*customers, error) {
 	if e.customers != nil {
 		return e.customers, nil
@@ -241,8 +241,8 @@ func (e *environment) regulars(ctx context.Context, settings Settings) (*custome
 	return c, nil
 }
 
-// amongCustomers does something while customers order, and settles the books: no
-// order is lost, and unless some may fail, no request has failed.
+// amongCustomers calls do while customers order, and reconciles the orders. No
+// order may be lost and, unless mayFail, no request may fail.
 func (w *walk) amongCustomers(ctx context.Context, environment string, mayFail bool, do func(context.Context) (string, error)) (string, error) {
 	e := w.environments[environment]
 	customers, err := e.regulars(ctx, w.settings)

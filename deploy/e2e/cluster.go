@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// cluster is what kubectl and helm reach, in one namespace.
+// cluster runs kubectl and helm in one namespace.
 type cluster struct {
 	namespace string
-	log       io.Writer // what is run, and what it says
+	log       io.Writer // commands and their output
 }
 
-// run runs a command and returns what it prints.
+// run runs a command and returns its standard output.
 func (c cluster) run(ctx context.Context, stdin, name string, args ...string) (string, error) {
 	_, _ = fmt.Fprintf(c.log, "$ %s %s\n", name, strings.Join(args, " "))
 	cmd := exec.CommandContext(ctx, name, args...)
@@ -43,7 +43,7 @@ func (c cluster) helm(ctx context.Context, args ...string) (string, error) {
 	return c.run(ctx, "", "helm", append([]string{"--namespace", c.namespace}, args...)...)
 }
 
-// pod is what is looked at of one.
+// pod is the part of a Pod that the tests use.
 type pod struct {
 	Metadata struct {
 		Name              string
@@ -80,7 +80,7 @@ func (p pod) restarts() (n int) {
 	return n
 }
 
-// pods returns the pods of a service, of all for "".
+// pods returns the pods of a service, or of all services for "".
 func (c cluster) pods(ctx context.Context, service string) ([]pod, error) {
 	selector := "app.kubernetes.io/component=service"
 	if service != "" {
@@ -94,7 +94,7 @@ func (c cluster) pods(ctx context.Context, service string) ([]pod, error) {
 	return list.Items, json.Unmarshal([]byte(out), &list)
 }
 
-// wait waits until a condition holds, and says what it waited for when it does not.
+// wait waits until a condition holds. On timeout, the error names what.
 func wait(ctx context.Context, what string, limit time.Duration, holds func(context.Context) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -122,7 +122,7 @@ func orElse(err, other error) error {
 	return other
 }
 
-// rolledOut waits until every pod of all services is of the newest version and ready.
+// rolledOut waits until all pods of all services are up to date and ready.
 func (c cluster) rolledOut(ctx context.Context) error {
 	for _, s := range services() {
 		if _, err := c.kubectl(ctx, "rollout", "status", "deploy/"+s+"-deploy", "--timeout=180s"); err != nil {

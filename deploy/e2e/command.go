@@ -12,12 +12,12 @@ import (
 	"example.com/pizza/pkg/testkit/pgserver"
 )
 
-// command is what the commands of this program read, and where they write.
+// command holds the input and output that the commands of this program share.
 type command struct {
 	root, work string // the repository, and the command's folder in it
 	asJSON     bool
 	settings   Settings
-	log        *os.File // every command that is called, and its answer
+	log        *os.File // every external command and its output
 }
 
 func newCommand(name string, args []string) (*command, error) {
@@ -46,7 +46,7 @@ func newCommand(name string, args []string) (*command, error) {
 	return c, err
 }
 
-// printed writes the rows of a table, for people or for a script.
+// printed writes a table for people, or as JSON for scripts.
 func printed[Row any](c *command, w io.Writer, rows []Row, table func(io.Writer, []Row) error) error {
 	if !c.asJSON {
 		return table(w, rows)
@@ -56,12 +56,12 @@ func printed[Row any](c *command, w io.Writer, rows []Row, table func(io.Writer,
 	return out.Encode(rows)
 }
 
-// databaseFolder makes a folder for databases, in memory where that can be: a disk
-// that is still busy with the images would let them stall in the middle of a scenario.
+// databaseFolder creates a folder for databases, in memory if possible. A disk
+// still busy with the images would stall them in the middle of a scenario.
 func databaseFolder() (string, error) {
 	folder, err := os.MkdirTemp(pgserver.TemporaryRoot(), "pizza-e2e-")
 	if err != nil {
 		return "", err
 	}
-	return folder, os.Chmod(folder, 0o755) // the server does not run as root, and reaches its own folder below
+	return folder, os.Chmod(folder, 0o755) // the server does not run as root, and needs access to its subfolder
 }

@@ -18,15 +18,15 @@ import (
 	"github.com/google/uuid"
 )
 
-// customers use the system through the Ingress as long as a scenario lasts.
+// customers use the system through the Ingress during a scenario.
 type customers struct {
-	base   string // of the Ingress
-	host   string // by which the Ingress knows us
-	prefix string // of the ids of members
+	base   string // URL of the Ingress
+	host   string // Host header for the Ingress
+	prefix string // of member ids
 	rate   float64
 
-	kept, fresh *http.Client // connections that are used again, and those that are not
-	tokens      []string     // of members
+	kept, fresh *http.Client // with and without connection reuse
+	tokens      []string     // one per member
 	pizzas      []string
 	branch      string
 
@@ -34,17 +34,17 @@ type customers struct {
 	books *books
 }
 
-// books are what the customers were told in one scenario.
+// books record the responses to the customers in one scenario.
 type books struct {
 	requests     int
-	failures     map[string]int  // by what went wrong
+	failures     map[string]int  // by cause
 	acknowledged map[string]bool // ids of orders
-	orders       int             // that were to be placed
+	orders       int             // orders started
 }
 
 const (
 	members     = 8
-	giveUpAfter = 3 * time.Minute // of one order, which must be acknowledged some time
+	giveUpAfter = 3 * time.Minute // time limit for the acknowledgment of one order
 )
 
 func newCustomers(base, host string, rate float64) *customers {
@@ -58,8 +58,8 @@ func newCustomers(base, host string, rate float64) *customers {
 	}
 }
 
-// served tells whether the Ingress leads to every service: a controller takes a
-// moment to see a new one.
+// served reports whether the Ingress routes to every service. A controller needs
+// a moment to pick up a new Ingress.
 func (c *customers) served(ctx context.Context) (bool, error) {
 	for path, status := range map[string]int{"/api/login/": http.StatusMethodNotAllowed, "/api/menu/": http.StatusOK, "/api/order/branch/": http.StatusOK} {
 		if _, err := c.must(ctx, http.MethodGet, path, "", status); err != nil {
@@ -127,8 +127,8 @@ func (c *customers) must(ctx context.Context, method, path, form string, status 
 	return a.body, err
 }
 
-// shop lets the customers come until ctx ends, and waits until the last one has
-// gone: every order that was begun is acknowledged by then, or given up.
+// shop starts customers until ctx ends, and waits for the last one. Every started
+// order is then acknowledged or abandoned.
 func (c *customers) shop(ctx context.Context) *books {
 	c.mu.Lock()
 	c.books = &books{failures: map[string]int{}, acknowledged: map[string]bool{}}
@@ -148,7 +148,7 @@ func (c *customers) shop(ctx context.Context) *books {
 	}
 }
 
-// visit is what one customer does: most look at the menu, some order, few log in.
+// visit acts as one customer: most read the menu or order, few log in.
 func (c *customers) visit(ctx context.Context, i int) {
 	member := rand.IntN(members)
 	switch {
@@ -168,7 +168,7 @@ func (c *customers) visit(ctx context.Context, i int) {
 	}
 }
 
-// order places one order, with one key and as often as it takes.
+// order places one order, and retries it with the same key until it succeeds.
 func (c *customers) order(ctx context.Context, token string) {
 	line := fmt.Sprintf(`{"pizza_id":%q,"quantity":%d}`, c.pizzas[rand.IntN(len(c.pizzas))], 1+rand.IntN(3))
 	body := fmt.Sprintf(`{"branchId":%q,"lines":[%s]}`, c.branch, line)
@@ -199,7 +199,8 @@ func (c *customers) order(ctx context.Context, token string) {
 	}
 }
 
-// tryOrder places one order outside of the books' rates, and returns the status.
+// tryOrder places one extra order, not counted as a request, and returns the
+// status.
 func (c *customers) tryOrder(ctx context.Context) int {
 	body := fmt.Sprintf(`{"branchId":%q,"lines":[{"pizza_id":%q,"quantity":1}]}`, c.branch, c.pizzas[0])
 	a, err := c.send(ctx, http.MethodPost, "/api/order/", "application/json", body, c.tokens[0], "")
@@ -225,7 +226,7 @@ func (c *customers) try(ctx context.Context, method, path, token, key string, st
 	return a
 }
 
-// note writes one request into the books.
+// note records one request in the books.
 func (c *customers) note(what string, a answer, err error, status int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -238,7 +239,7 @@ func (c *customers) note(what string, a answer, err error, status int) {
 	}
 }
 
-// cause leaves out what differs from one request to the next.
+// cause returns the part of an error that is the same for similar requests.
 func cause(err error) string {
 	var u *url.Error
 	if errors.As(err, &u) {

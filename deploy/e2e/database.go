@@ -20,18 +20,18 @@ import (
 	"example.com/pizza/pkg/testkit/pgserver"
 )
 
-// maxConnections is what the server offers and the charts are told.
+// maxConnections is the limit of the server, and the value for the charts.
 const maxConnections = 200
 
-// connections are the limits of the roles: just what the charts say that the pods
-// may come to need, menu when it is scaled.
+// connections returns the roles' limits: exactly the maximum that the charts
+// compute for the pods, with menu scaled up.
 func connections() *migrations.Connections {
 	return &migrations.Connections{Login: 24, Menu: 48, Order: 52}
 }
 
 // database is a PostgreSQL server on this machine, outside of the cluster. It
-// listens on the machine itself alone; a door on the address that pods see leads
-// to it, so that it needs no other configuration for them.
+// listens only on loopback. A proxy (door) on the address that pods see forwards
+// to it, so that the server needs no special configuration.
 type database struct {
 	dir       string
 	port      int
@@ -40,8 +40,8 @@ type database struct {
 	passwords migrations.Passwords
 }
 
-// startDatabase starts the server, with the roles of the services and the limits
-// of their connections, where there are any.
+// startDatabase starts the server with the services' roles and their connection
+// limits, if any.
 func startDatabase(ctx context.Context, dir, host string, limits *migrations.Connections, log io.Writer) (*database, error) {
 	d := &database{dir: dir, passwords: migrations.Passwords{Migrator: rand.Text(), Login: rand.Text(), Menu: rand.Text(), Order: rand.Text()}}
 	if err := d.start(ctx, log); err != nil {
@@ -81,10 +81,10 @@ func (d *database) start(ctx context.Context, log io.Writer) (err error) {
 	return err
 }
 
-// url is the superuser's address of the database.
+// url returns the superuser's address of the database.
 func (d *database) url() string { return d.server.URL("pizza") }
 
-// stop ends the server, and keeps what it has logged.
+// stop stops the server and copies its log.
 func (d *database) stop(log string) error {
 	var err error
 	if d.door != nil {
@@ -95,7 +95,7 @@ func (d *database) stop(log string) error {
 	return errors.Join(err, readErr, os.WriteFile(log, said, 0o600))
 }
 
-// orders returns the ids of all orders whose member begins with prefix.
+// orders returns the ids of all orders whose member id starts with prefix.
 func (d *database) orders(ctx context.Context, prefix string) (map[string]bool, error) {
 	conn, err := pgurl.Connect(ctx, d.url())
 	if err != nil {
@@ -113,7 +113,7 @@ func (d *database) orders(ctx context.Context, prefix string) (map[string]bool, 
 	return all, errors.Join(err, conn.Close(ctx))
 }
 
-// door passes connections on to another address.
+// door forwards connections to another address.
 type door struct {
 	listener net.Listener
 	to       string
@@ -127,7 +127,7 @@ func openDoor(ctx context.Context, address, to string) (*door, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for pods (E2E_HOST): %w", err)
 	}
-	ctx = context.WithoutCancel(ctx) // it is open until close
+	ctx = context.WithoutCancel(ctx) // runs until close
 	d := &door{listener: l, to: to, conns: map[net.Conn]bool{}}
 	d.open.Go(func() {
 		for {
@@ -146,7 +146,7 @@ func (d *door) port() int { return d.listener.Addr().(*net.TCPAddr).Port }
 func (d *door) pass(ctx context.Context, in net.Conn) {
 	out, err := new(net.Dialer).DialContext(ctx, "tcp", d.to)
 	if err != nil {
-		_ = in.Close() // the server is away: so is the door
+		_ = in.Close() // the server is down
 		return
 	}
 	d.mu.Lock()

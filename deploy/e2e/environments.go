@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// environment is one of those that a change passes through, with a database of its own.
+// environment is a delivery stage with its own database.
 type environment struct {
 	cluster
 	name      string
-	host      string // by which the Ingress knows it
+	host      string // Host header for the Ingress
 	database  *database
-	customers *customers // once they have come
+	customers *customers // nil until regulars
 }
 
 func (w *walk) environment(ctx context.Context, name string, folder string) (*environment, error) {
@@ -25,8 +25,8 @@ func (w *walk) environment(ctx context.Context, name string, folder string) (*en
 	return e, err
 }
 
-// prepare makes what is there before the first sync: the namespace with its Secrets,
-// which outside of dev no values hold.
+// prepare creates the prerequisites of the first sync: the namespace and its
+// Secrets, which are in no values outside of dev.
 func (e *environment) prepare(ctx context.Context, key string) error {
 	if err := e.makeNamespace(ctx); err != nil {
 		return err
@@ -50,14 +50,14 @@ func (e *environment) prepare(ctx context.Context, key string) error {
 	return nil
 }
 
-// ours marks the namespaces of a walk: what is not, is somebody's.
+// ours labels the namespaces of a walk. Others must not be touched.
 const ours = "pizza.example.com/of"
 
 func (c cluster) makeNamespace(ctx context.Context) error {
 	return c.apply(ctx, fmt.Sprintf(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":%q,"labels":{%q:"gitops"}}}`, c.namespace, ours))
 }
 
-// dropNamespace takes the namespace away, if it is of a walk.
+// dropNamespace deletes the namespace if it belongs to a walk.
 func (c cluster) dropNamespace(ctx context.Context) error {
 	out, err := c.kubectl(ctx, "get", "namespace", c.namespace, "--ignore-not-found", "-o", "json")
 	if err != nil || out == "" {
@@ -72,7 +72,7 @@ func (c cluster) dropNamespace(ctx context.Context) error {
 	if n.Metadata.Labels[ours] != "gitops" {
 		return fmt.Errorf("there is a namespace %s on this cluster, which is not of an earlier walk: nothing was touched", c.namespace)
 	}
-	// A hook that has failed waits for Argo CD to look at it once more, which is not there any more.
+	// A failed hook has a finalizer that only Argo CD removes, which has stopped.
 	jobs, err := c.kubectl(ctx, "get", "jobs", "-o", "name")
 	for job := range strings.FieldsSeq(jobs) {
 		_, patchErr := c.kubectl(ctx, "patch", job, "--type=merge", "-p", `{"metadata":{"finalizers":null}}`)
@@ -82,8 +82,8 @@ func (c cluster) dropNamespace(ctx context.Context) error {
 	return errors.Join(err, deleteErr)
 }
 
-// values are those by which the cluster of a walk differs from what the repository
-// says of an environment: where the database is, and how little there is of it all.
+// values returns the settings of an environment that differ from the repository:
+// the address of the database, and smaller limits.
 func (w *walk) values(e *environment) map[string]any {
 	type object = map[string]any
 	service := func(name string, pool int) object {
@@ -99,11 +99,11 @@ func (w *walk) values(e *environment) map[string]any {
 			"image": object{"registry": w.builder.evidence.Registry},
 			"postgresql": object{
 				"host": w.settings.Host, "port": e.database.door.port(), "maxConnections": maxConnections,
-				"sslmode": "prefer", "ca": object{"configMap": ""}, // the walk's database has no certificate
+				"sslmode": "prefer", "ca": object{"configMap": ""}, // the test database has no certificate
 			},
 			"jwt":           object{"existingSecret": "jwt-keys"},
 			"networkPolicy": networkPolicy(w.settings),
-			"imagePolicy":   object{"enabled": false}, // there is no Kyverno; make check STEPS=policy tries it
+			"imagePolicy":   object{"enabled": false}, // there is no Kyverno; make check STEPS=policy tests it
 			"monitoring":    object{"serviceMonitor": object{"enabled": false}, "prometheusRule": object{"enabled": false}},
 		},
 		"login": service("login", 3), "menu": service("menu", 3), "order": order,

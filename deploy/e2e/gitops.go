@@ -16,7 +16,7 @@ import (
 	"example.com/pizza/deploy/delivery"
 )
 
-// walk follows changes from their commit to prod, as Argo CD brings them there.
+// walk follows changes from the commit to prod, deployed by Argo CD.
 //
 //	developer ─▶ commit ─▶ images ─▶ images.yaml ─▶ Argo CD ─▶ dev ─▶ stg ─▶ prod ◀─ customers
 type walk struct {
@@ -31,7 +31,7 @@ type walk struct {
 	steps        []step
 }
 
-// step is a line of the table.
+// step is a row of the table.
 type step struct {
 	What    string  `json:"step"`
 	Seen    string  `json:"seen"`
@@ -39,7 +39,7 @@ type step struct {
 	Error   string  `json:"error,omitempty"`
 }
 
-// step does one thing, which says what was seen.
+// step runs and records one step. do returns what it observed.
 func (w *walk) step(what string, do func() (string, error)) error {
 	_, _ = fmt.Fprintf(w.stderr, "%s %s\n", time.Now().Format(time.TimeOnly), what)
 	logged(w.log, "--- %s", what)
@@ -116,7 +116,7 @@ func (w *walk) run(ctx context.Context) (err error) {
 	return err
 }
 
-// clean takes everything away that a walk leaves, but for the API of Argo CD.
+// clean deletes everything that a walk leaves, except the CRDs.
 func (w *walk) clean(ctx context.Context) error {
 	var all []error
 	for _, namespace := range []string{"argocd", "pizza-dev", "pizza-stg", "pizza-prod"} {
@@ -125,7 +125,7 @@ func (w *walk) clean(ctx context.Context) error {
 	return errors.Join(all...)
 }
 
-// running compares the pods with what the repository says should run, and says it.
+// running waits until the pods match the repository, and describes them.
 func (w *walk) running(ctx context.Context, environment string) (string, error) {
 	var seen []string
 	err := wait(ctx, "the pods of "+environment, 2*time.Minute, func(ctx context.Context) (bool, error) {
@@ -161,10 +161,10 @@ func (w *walk) running(ctx context.Context, environment string) (string, error) 
 	return strings.Join(seen, ", "), err
 }
 
-// short is enough of a digest to tell it from others.
+// short returns the start of a digest, enough to identify it.
 func short(digest string) string { return strings.TrimPrefix(digest, "sha256:")[:8] }
 
-// unchanged tells whether the pods of before still serve.
+// unchanged returns an error unless all pods in before are still ready.
 func (e *environment) unchanged(ctx context.Context, before []pod) error {
 	after, err := e.pods(ctx, "")
 	if err != nil {
@@ -178,7 +178,7 @@ func (e *environment) unchanged(ctx context.Context, before []pod) error {
 	return nil
 }
 
-// stepTable is for people.
+// stepTable prints the steps for people.
 func stepTable(w io.Writer, steps []step) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(t, "STEP\tSECONDS\tSEEN")

@@ -26,7 +26,7 @@ func main() {
 	}
 }
 
-// outcome is a line of the table.
+// outcome is a row of the table.
 type outcome struct {
 	Scenario     string         `json:"scenario"`
 	Requests     int            `json:"requests"`
@@ -66,7 +66,7 @@ type experiment struct {
 	*system
 	stderr   io.Writer
 	outcomes []outcome
-	stored   map[string]bool // orders that were there before the scenario
+	stored   map[string]bool // orders from before the scenario
 }
 
 func (e *experiment) say(format string, args ...any) {
@@ -156,13 +156,13 @@ func (e *experiment) installFresh(ctx context.Context) error {
 	return wait(ctx, "answers through the Ingress", time.Minute, e.customers.served)
 }
 
-// clean takes everything away that a run leaves.
+// clean deletes everything that a run leaves in the cluster.
 func (e *experiment) clean(ctx context.Context) error {
 	_, err := e.kubectl(ctx, "delete", "namespace", e.namespace, e.namespace+monitoring, "--ignore-not-found", "--timeout=120s")
 	return err
 }
 
-// suffer lets customers shop while a scenario happens, and settles the books.
+// suffer runs a scenario while customers shop, and reconciles the orders.
 func (e *experiment) suffer(ctx context.Context, s scenario) error {
 	e.say("%s", s.name)
 	start := time.Now()
@@ -214,7 +214,7 @@ func (e *experiment) restartsByPod(ctx context.Context) (map[string]int, error) 
 	return n, err
 }
 
-// settle compares what customers were told with what is there.
+// settle compares the acknowledged orders with the stored ones.
 func (e *experiment) settle(ctx context.Context, s scenario, b *books, before map[string]int) (outcome, error) {
 	o := outcome{Scenario: s.name, Requests: b.requests, Why: b.failures, Tolerated: s.tolerated, Acknowledged: len(b.acknowledged)}
 	for _, n := range b.failures {
@@ -251,7 +251,7 @@ func (e *experiment) settle(ctx context.Context, s scenario, b *books, before ma
 	return o, nil
 }
 
-// judge says what no scenario may do, and what this one may not.
+// judge returns an error if the outcome breaks a rule for all scenarios or for s.
 func (o outcome) judge(s scenario) error {
 	var bad []error
 	if o.Lost > 0 || o.Double > 0 {
@@ -270,7 +270,7 @@ func (o outcome) judge(s scenario) error {
 	return errors.Join(bad...)
 }
 
-// policies tries what only some pods may reach.
+// policies checks which pods can reach restricted addresses.
 func (e *experiment) policies(ctx context.Context) error {
 	db := fmt.Sprintf("%s:%d", e.settings.Host, e.database.door.port())
 	asService := func(name string) map[string]string {
@@ -335,7 +335,7 @@ func (e *experiment) uninstall(ctx context.Context) error {
 	return err
 }
 
-// table is for people.
+// table prints the outcomes for people.
 func table(w io.Writer, outcomes []outcome) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(t, "SCENARIO\tREQUESTS\tFAILURES\tRESTARTS\tACKNOWLEDGED\tSTORED\tDOUBLE\tLOST\tSECONDS\t")

@@ -34,7 +34,7 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// What no scenario may do fails it, and what it may does not.
+// Forbidden effects fail a scenario, tolerated ones do not.
 func TestJudge(t *testing.T) {
 	t.Parallel()
 	fine := outcome{Requests: 10, Acknowledged: 3, Stored: 3}
@@ -68,8 +68,8 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// A customer sends an order with one key until it is acknowledged, and notes every
-// time that it was not.
+// A customer retries an order with the same key until it is acknowledged, and
+// records every failure.
 func TestCustomersInsist(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -83,7 +83,7 @@ func TestCustomersInsist(t *testing.T) {
 			return
 		}
 		w.WriteHeader(http.StatusCreated)
-		_, _ = w.Write([]byte(`{"order_id":"` + key + `"}`)) // a client that is gone shows below
+		_, _ = w.Write([]byte(`{"order_id":"` + key + `"}`)) // a lost client shows below
 	}))
 	defer shop.Close()
 	c := newCustomers(shop.URL, host, 1)
@@ -122,7 +122,7 @@ upgrade   7         0         0         0             0       0       0     0   
 	}
 }
 
-// A door that is closed ends what goes through it.
+// Closing a door closes its connections.
 func TestDoor(t *testing.T) {
 	t.Parallel()
 	behind := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))

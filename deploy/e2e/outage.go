@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// seeOutage asks through the Ingress, until a moment, what customers get while the
-// database is away: the menu, and for all else a 503 of the service itself, which
-// says when to try again. It returns the first answer that is another one.
+// seeOutage checks through the Ingress, until the given time, the responses while
+// the database is down: the menu, and for all else the service's own 503 with
+// Retry-After. It returns an error for the first other response.
 func (c *customers) seeOutage(ctx context.Context, until time.Time, every time.Duration) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -54,8 +54,8 @@ func (c *customers) lookDuringOutage(ctx context.Context, member int) error {
 	return nil
 }
 
-// ownUnavailable checks that an answer is a service's own 503, and not that of a
-// load balancer which has no pod left.
+// ownUnavailable checks that a response is a service's own 503, and not one from a
+// load balancer without ready pods.
 func ownUnavailable(a answer) error {
 	var p struct {
 		Detail  string

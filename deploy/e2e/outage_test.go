@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// What a load balancer says for itself is told from what the services say.
+// Responses of a load balancer are told apart from those of the services.
 func TestSeeOutage(t *testing.T) {
 	t.Parallel()
 	const own = `{"status":503,"detail":"the database does not answer; try again","trace_id":"4bf92f35"}`
@@ -26,7 +26,7 @@ func TestSeeOutage(t *testing.T) {
 	menu := func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("[]")) }
 	for name, test := range map[string]struct {
 		menu, order, login http.HandlerFunc
-		want               string // in the error; "" for none
+		want               string // in the error; "" means no error
 	}{
 		"as_it_should_be":    {menu, good, good, ""},
 		"menu_gone":          {good, good, good, "GET /api/menu/"},

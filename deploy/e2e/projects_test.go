@@ -17,7 +17,7 @@ import (
 // helm is built by the targets of the Makefile that run these tests.
 const helm = "../../.local/bin/helm"
 
-// documents splits a file of several YAML documents.
+// documents parses a file with several YAML documents.
 func documents[T any](t *testing.T, text []byte) (all []T) {
 	t.Helper()
 	for document := range bytes.SplitSeq(text, []byte("\n---")) {
@@ -30,8 +30,8 @@ func documents[T any](t *testing.T, text []byte) (all []T) {
 	return all
 }
 
-// rendered are the kinds that the umbrella renders in any scenario and environment, as
-// group/Kind. What is for `helm test` alone, Argo CD leaves out.
+// rendered returns the kinds that the umbrella chart renders in any scenario and
+// environment, as group/Kind. Argo CD skips objects for `helm test`.
 func rendered(t *testing.T) map[string]bool {
 	t.Helper()
 	charts := filepath.Join(t.TempDir(), "helm")
@@ -79,15 +79,15 @@ func rendered(t *testing.T) map[string]bool {
 	return kinds
 }
 
-// A project that allows less than the charts render stops a sync; one that allows
-// more gives rights that nobody needs.
+// A project that allows less than the charts render blocks a sync. One that
+// allows more violates least privilege.
 func TestProjects(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../argocd/projects.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, text, _ = bytes.Cut(text, []byte("\n---")) // what comes before is for people
+	_, text, _ = bytes.Cut(text, []byte("\n---")) // only comments come before it
 	type kinds []struct{ Group, Kind, Name string }
 	projects := documents[struct {
 		Metadata struct{ Name string }

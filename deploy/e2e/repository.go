@@ -12,8 +12,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// repository is a copy of this repository for one walk: the source of truth that
-// Argo CD reads, and a checkout beside it in which developers work.
+// repository is a copy of this repository for one walk: a bare repository that
+// Argo CD reads, and a developer's checkout.
 type repository struct {
 	cluster  // runs git
 	bare     string
@@ -28,7 +28,7 @@ func (r repository) git(ctx context.Context, args ...string) (string, error) {
 	return strings.TrimSpace(out), err
 }
 
-// clone makes both from the newest commit of root.
+// clone creates both from the newest commit of root.
 func (r repository) clone(ctx context.Context, root string) error {
 	for _, folder := range []string{r.bare, r.checkout} {
 		if err := os.RemoveAll(folder); err != nil {
@@ -48,7 +48,7 @@ func (r repository) clone(ctx context.Context, root string) error {
 	return err
 }
 
-// push commits all changes, and returns the commit.
+// push commits and pushes all changes, and returns the commit.
 func (r repository) push(ctx context.Context, message string) (string, error) {
 	for _, args := range [][]string{{"add", "--all"}, {"commit", "--quiet", "--message", message}, {"push", "--quiet", "origin", "main"}} {
 		if _, err := r.git(ctx, args...); err != nil {
@@ -83,7 +83,7 @@ func (r repository) merge(environment string, settings map[string]any) error {
 	return os.WriteFile(path, text, 0o600)
 }
 
-// overlay is what Helm does with the second of two values files.
+// overlay merges values like Helm merges a second values file.
 func overlay(values, more map[string]any) {
 	for key, value := range maps.All(more) {
 		into, isMap := values[key].(map[string]any)
@@ -95,12 +95,12 @@ func overlay(values, more map[string]any) {
 	}
 }
 
-// add makes a file.
+// add creates a file.
 func (r repository) add(path, text string) error {
 	return os.WriteFile(filepath.Join(r.checkout, path), []byte(text), 0o600)
 }
 
-// edit replaces a text that is in a file once.
+// edit replaces a text that must occur exactly once in a file.
 func (r repository) edit(path, was, is string) error {
 	path = filepath.Join(r.checkout, path)
 	text, err := os.ReadFile(path)

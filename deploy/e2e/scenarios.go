@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// scenario is one thing that happens to the system while customers use it.
+// scenario is a disturbance of the system while customers use it.
 type scenario struct {
 	name    string
 	disturb func(context.Context, *system) error
-	// tolerated is why requests may fail; "" when none may.
+	// tolerated is the reason why requests may fail, or "" if none may.
 	tolerated string
-	restarts  int // of containers, that belong to it
+	restarts  int // expected container restarts
 }
 
 func scenarios() []scenario {
@@ -36,7 +36,7 @@ func scenarios() []scenario {
 
 const networkPolicies = "network policies"
 
-// names are those that E2E_ONLY may have.
+// names returns the valid names in E2E_ONLY.
 func names() []string {
 	var all []string
 	for _, s := range scenarios() {
@@ -70,8 +70,8 @@ func rolloutRestart(ctx context.Context, s *system) error {
 	return s.rolledOut(ctx)
 }
 
-// evict takes the pods away as a drain of their node would: one after the other,
-// as the disruption budgets allow.
+// evict evicts the pods one by one within the disruption budgets, like a node
+// drain.
 func evict(ctx context.Context, s *system) error {
 	pods, err := s.pods(ctx, "")
 	if err != nil {
@@ -79,7 +79,7 @@ func evict(ctx context.Context, s *system) error {
 	}
 	for _, p := range pods {
 		if p.Metadata.DeletionTimestamp != nil {
-			continue // of the scenario before
+			continue // from the previous scenario
 		}
 		name := p.Metadata.Name
 		eviction := fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":%q,"namespace":%q}}`, name, s.namespace)
@@ -94,8 +94,7 @@ func evict(ctx context.Context, s *system) error {
 	return s.allReady(ctx, time.Minute)
 }
 
-// scale makes menu work until there are more pods of it, and lets it rest until
-// there are as few as before.
+// scale loads menu until it scales up, and then waits until it has scaled down.
 func scale(ctx context.Context, s *system) error {
 	err := s.install(ctx, tagAfter, "--set", "menu.autoscaling.enabled=true", "--set", "menu.autoscaling.minReplicas=2", "--set", "menu.autoscaling.maxReplicas=4",
 		"--set", "menu.autoscaling.targetCPU=60", "--set", "menu.autoscaling.targetMemory=0",
@@ -118,7 +117,7 @@ func scale(ctx context.Context, s *system) error {
 	for range 8 {
 		go func() {
 			for crowd.Err() == nil {
-				_, _ = s.customers.send(crowd, http.MethodGet, "/api/menu/?q=chicken", "", "", "", "") // whether it works, the others tell
+				_, _ = s.customers.send(crowd, http.MethodGet, "/api/menu/?q=chicken", "", "", "", "") // load only; others check responses
 			}
 		}()
 	}
@@ -140,7 +139,7 @@ func scale(ctx context.Context, s *system) error {
 	return s.install(ctx, tagAfter)
 }
 
-// rotate replaces the key that signs tokens, in the order that the handbook gives.
+// rotate replaces the token signing key, in the order from the handbook.
 func rotate(ctx context.Context, s *system) error {
 	next := rand.Text() + rand.Text()
 	for _, keys := range [][2]string{{s.key, next}, {next, s.key}} {
@@ -152,7 +151,7 @@ func rotate(ctx context.Context, s *system) error {
 			return err
 		}
 		since := time.Now()
-		// The kubelet brings a mounted Secret up to date when it next looks at the pod: now.
+		// A change of the pod makes the kubelet update the mounted Secret now.
 		if _, err := s.kubectl(ctx, "annotate", "pods", "-l", "app.kubernetes.io/component=service", "--overwrite", "e2e/looked-at="+since.Format("150405")); err != nil {
 			return err
 		}
@@ -176,11 +175,11 @@ func rotate(ctx context.Context, s *system) error {
 	return nil
 }
 
-// podUser is who the containers run as: on a node that is this machine, others may
-// have processes of the same name.
+// podUser is the user id of the containers. If the node is this machine, other
+// users can have processes with the same name.
 const podUser = "65532"
 
-// kill ends one process of each service, as running out of memory does.
+// kill kills one process of each service, like an out-of-memory kill.
 func kill(ctx context.Context, s *system) error {
 	for _, service := range services() {
 		command := append(strings.Fields(s.settings.NodeExec), "pkill", "-9", "-n", "-u", podUser, "-x", service)
@@ -205,8 +204,8 @@ func kill(ctx context.Context, s *system) error {
 	return nil
 }
 
-// withoutMenu looks at orders alone: they go on from prices in memory, are refused
-// when those are too old, and go on when menu is back.
+// withoutMenu checks only orders. They continue with cached prices, are rejected
+// when those are too old, and recover when menu is back.
 func withoutMenu(ctx context.Context, s *system) error {
 	if _, err := s.kubectl(ctx, "scale", "deploy/menu-deploy", "--replicas=0"); err != nil {
 		return err
@@ -245,16 +244,16 @@ func withoutMenu(ctx context.Context, s *system) error {
 	return wait(ctx, "orders again", 30*time.Second, orders(http.StatusCreated))
 }
 
-// withoutDatabase stops the database for longer than it takes Kubernetes to notice a
-// pod that is not ready. The pods stay ready: customers see the menu, and are told
-// by the services themselves to try again.
+// withoutDatabase stops the database for longer than Kubernetes needs to detect
+// an unready pod. The pods must stay ready: customers see the menu, and the
+// services themselves ask them to retry.
 func withoutDatabase(ctx context.Context, s *system) error {
 	const away, every = time.Minute, 5 * time.Second
 	if err := s.database.server.Stop(); err != nil {
 		return err
 	}
 	back := time.Now().Add(away)
-	// Ready within a second means ready at this moment: nothing may have become unready.
+	// Ready within a second means that no pod became unready.
 	err := errors.Join(s.customers.seeOutage(ctx, back, every), s.allReady(ctx, time.Second))
 	if err := errors.Join(err, s.database.start(context.WithoutCancel(ctx), s.log)); err != nil {
 		return err
@@ -271,8 +270,8 @@ func withoutDatabase(ctx context.Context, s *system) error {
 	})
 }
 
-// brokenMigration upgrades to what cannot be applied: the upgrade stops before any
-// pod is touched, and says why.
+// brokenMigration upgrades with a migration that fails. The upgrade must stop
+// before it changes a pod, and the log must show the reason.
 func brokenMigration(ctx context.Context, s *system) error {
 	before, err := s.pods(ctx, "")
 	if err != nil {
@@ -305,5 +304,5 @@ func brokenMigration(ctx context.Context, s *system) error {
 	if err := s.rolledOut(ctx); err != nil {
 		return err
 	}
-	return s.install(ctx, tagAfter) // with the migration fixed, which takes the failed one away
+	return s.install(ctx, tagAfter) // with the migration fixed, which removes the failed job
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Settings say which cluster it is. Each has a default for one on this machine.
+// Settings describe the cluster. The defaults suit a cluster on this machine.
 type Settings struct {
 	Namespace        string        `env:"E2E_NAMESPACE" envDefault:"pizza-e2e" doc:"Namespace to install into; made, and deleted at the end"`
 	Ingress          string        `env:"E2E_INGRESS" envDefault:"http://localhost" doc:"Address of the Ingress controller as this machine sees it"`
@@ -31,7 +31,7 @@ func (s Settings) only() []string {
 	return strings.Split(s.Only, ",")
 }
 
-// Validate reports settings that cannot work.
+// Validate returns an error for invalid settings.
 func (s Settings) Validate() error {
 	var bad []error
 	if u, err := url.Parse(s.Ingress); err != nil || u.Host == "" {

@@ -12,7 +12,7 @@ import (
 	"example.com/pizza/deploy/delivery"
 )
 
-// story is what happens: each step waits until it is seen.
+// story runs the steps in order. Each one waits until its effect is visible.
 func (w *walk) story(ctx context.Context) error {
 	for _, s := range []struct {
 		what string
@@ -45,8 +45,8 @@ func (w *walk) story(ctx context.Context) error {
 	return nil
 }
 
-// first makes the repository say of every environment that it runs its newest commit
-// on this cluster.
+// first sets every environment in the repository to the newest commit, with the
+// settings of this cluster.
 func (w *walk) first(ctx context.Context) (string, error) {
 	if err := w.repository.clone(ctx, w.root); err != nil {
 		return "", err
@@ -64,7 +64,7 @@ func (w *walk) first(ctx context.Context) (string, error) {
 	return "", w.push(ctx, "Settings of this cluster, and its first images")
 }
 
-// push makes a commit the newest, and has Argo CD see it, as a webhook does.
+// push commits and pushes everything, and records the commit as the newest.
 func (w *walk) push(ctx context.Context, message string) (err error) {
 	w.commit, err = w.repository.push(ctx, message)
 	return err
@@ -79,7 +79,7 @@ func (w *walk) install(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
-	if err := w.windows(ctx, "[]"); err != nil { // it may be dinner time now
+	if err := w.windows(ctx, "[]"); err != nil { // the window may be closed now
 		return "", err
 	}
 	var names []string
@@ -99,7 +99,8 @@ func (w *walk) install(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%d Applications", len(names)), err
 }
 
-// until says what was seen when an environment has come to the newest commit.
+// until waits until an environment runs the newest commit, and describes its
+// pods.
 func (w *walk) until(ctx context.Context, environment string) (string, error) {
 	if err := w.argocd.refresh(ctx); err != nil {
 		return "", err
@@ -130,7 +131,7 @@ func (w *walk) firstOfProd(ctx context.Context) (string, error) {
 	return w.until(ctx, "prod")
 }
 
-// sync brings prod to the newest commit by hand.
+// sync manually syncs prod to the newest commit.
 func (w *walk) sync(ctx context.Context) error {
 	all, err := w.argocd.applications(ctx, "prod")
 	for _, p := range all {
@@ -139,7 +140,7 @@ func (w *walk) sync(ctx context.Context) error {
 	return err
 }
 
-// drift is what should not have been done by hand.
+// drift makes manual changes in dev, which Argo CD must revert.
 func (w *walk) drift(ctx context.Context) (string, error) {
 	dev := w.environments["dev"]
 	if _, err := dev.kubectl(ctx, "scale", "deploy/order-deploy", "--replicas=3"); err != nil {
@@ -154,7 +155,8 @@ func (w *walk) drift(ctx context.Context) (string, error) {
 	})
 }
 
-// autoscaled: the Deployments of stg say nothing of a number of pods; the autoscaler does.
+// autoscaled checks that Argo CD ignores the autoscaler's changes: the
+// Deployments of stg do not set replicas.
 func (w *walk) autoscaled(ctx context.Context) (string, error) {
 	if err := w.argocd.refresh(ctx); err != nil {
 		return "", err
@@ -169,7 +171,7 @@ func (w *walk) autoscaled(ctx context.Context) (string, error) {
 	return out + " pods, and Synced", err
 }
 
-// change is a developer's day: a change, what the release workflow makes of it, and dev.
+// change takes a change from the commit through the release workflow to dev.
 func (w *walk) change(ctx context.Context) (string, error) {
 	dev := w.environments["dev"]
 	before, err := dev.pods(ctx, "")
@@ -190,7 +192,7 @@ func (w *walk) change(ctx context.Context) (string, error) {
 	return seen, dev.unchanged(ctx, others)
 }
 
-// publish commits a change, builds its images, and has dev run them.
+// publish commits a change, builds its images, and sets them in dev.
 func (w *walk) publish(ctx context.Context, message string) error {
 	if err := w.push(ctx, message); err != nil {
 		return err
@@ -204,7 +206,7 @@ func (w *walk) publish(ctx context.Context, message string) error {
 	return w.push(ctx, "dev: "+message)
 }
 
-// refused runs a command of delivery that must be refused.
+// refused runs a delivery command that must be rejected.
 func (w *walk) refused(ctx context.Context, why string, args ...string) error {
 	out, err := w.builder.delivery(ctx, args...)
 	if err == nil || !strings.Contains(err.Error(), why) {
@@ -219,8 +221,8 @@ func (w *walk) tooEarly(ctx context.Context) (string, error) {
 		w.refused(ctx, "would skip stg", "promote", "-from", "dev", "-to", "prod"))
 }
 
-// promote takes order from one environment to the next, when Argo CD has said that it
-// serves there.
+// promote promotes order to the next environment after Argo CD has reported its
+// deployment.
 func (w *walk) promote(ctx context.Context, from, to string) error {
 	if err := w.argocd.notified(ctx, "deployed order in "+from+" at "+w.commit); err != nil {
 		return err
@@ -261,7 +263,7 @@ func (w *walk) toProd(ctx context.Context) (string, error) {
 	return p.Metadata.Name + " " + p.Status.Sync.Status, errors.Join(err, prod.unchanged(ctx, before))
 }
 
-// window closes prod now, asks for a sync, and opens it again.
+// window closes prod's sync window and requests a sync, which must wait.
 func (w *walk) window(ctx context.Context) (string, error) {
 	before, err := w.environments["prod"].pods(ctx, "")
 	if err != nil {
@@ -288,13 +290,13 @@ func (w *walk) window(ctx context.Context) (string, error) {
 	return p.Status.OperationState.Message, w.environments["prod"].unchanged(ctx, before)
 }
 
-// windows replaces the times at which prod may change.
+// windows replaces the sync windows of prod.
 func (w *walk) windows(ctx context.Context, windows string) error {
 	_, err := w.argocd.kubectl(ctx, "patch", "appproject", "pizza-prod", "--type=merge", "-p", `{"spec":{"syncWindows":`+windows+`}}`)
 	return err
 }
 
-// inProd opens the window while customers order, who notice nothing.
+// inProd opens the window while customers order. No request may fail.
 func (w *walk) inProd(ctx context.Context) (string, error) {
 	return w.amongCustomers(ctx, "prod", false, func(ctx context.Context) (string, error) {
 		if err := w.windows(ctx, "[]"); err != nil {
@@ -304,7 +306,7 @@ func (w *walk) inProd(ctx context.Context) (string, error) {
 	})
 }
 
-// badMigration is a release that must go nowhere: its migration cannot be applied.
+// badMigration publishes a release whose migration fails, so that no pod changes.
 func (w *walk) badMigration(ctx context.Context) (string, error) {
 	dev := w.environments["dev"]
 	before, err := dev.pods(ctx, "")

@@ -26,23 +26,23 @@ const (
 	tagBefore = "e2e-1"
 	tagAfter  = "e2e-2"
 	registry  = "registry.example.com/pizza"
-	maxStale  = "20s" // of the prices that orders go on with
+	maxStale  = "20s" // maximum age of cached prices for orders
 
-	monitoring = "-monitoring" // what the namespace of Prometheus is called, after that of the services
+	monitoring = "-monitoring" // suffix of the namespace of Prometheus
 )
 
-// system is the installed release, with what is outside of the cluster.
+// system is the installed release and its parts outside of the cluster.
 type system struct {
 	cluster
 	settings  Settings
 	root      string // the repository
-	work      string // folder for what is made on the way
+	work      string // folder for intermediate files
 	database  *database
 	customers *customers
-	key       string // that signs tokens
+	key       string // signs tokens
 }
 
-// loadImages gives the images to the nodes under both tags.
+// loadImages loads the images onto the nodes under both tags.
 func (s *system) loadImages(ctx context.Context) error {
 	work, ctx := errgroup.WithContext(ctx)
 	for _, spec := range image.Specs() {
@@ -67,7 +67,8 @@ func (s *system) loadImages(ctx context.Context) error {
 	return work.Wait()
 }
 
-// image is the one that is there, or one built for nodes like this machine.
+// image returns the existing image, or builds one for this machine's
+// architecture.
 func (s *system) image(ctx context.Context, spec image.Spec) (v1.ImageIndex, error) {
 	archive := filepath.Join(s.settings.Images, spec.Name+".tar")
 	if _, err := os.Stat(archive); err == nil && s.settings.Images != "" {
@@ -81,7 +82,7 @@ func (s *system) image(ctx context.Context, spec image.Spec) (v1.ImageIndex, err
 	return image.Build(ctx, s.root, spec, revision, []v1.Platform{{OS: "linux", Architecture: runtime.GOARCH}})
 }
 
-// values are those by which this cluster differs from the environment dev.
+// values returns the chart values that differ from the environment dev.
 func (s *system) values() map[string]any {
 	type object = map[string]any
 	service := func(password string, config object) object {
@@ -90,8 +91,8 @@ func (s *system) values() map[string]any {
 			"secrets": object{"values": object{"DB_PASSWORD": password}},
 		}
 	}
-	// The node may be a laptop that does all of this at once: orders wait rather than
-	// being refused for it.
+	// The node can be a busy laptop: orders wait for capacity instead of being
+	// rejected.
 	order := service(s.database.passwords.Order, object{"QUOTE_MAX_STALE": maxStale, "ORDER_RATE_PER_MEMBER": "off", "ORDER_READ_RATE_PER_MEMBER": "off", "ORDER_QUEUE_WAIT": "5s"})
 	order["database"] = object{"maxConnections": 10}
 	p := s.database.passwords
@@ -99,10 +100,10 @@ func (s *system) values() map[string]any {
 		"global": object{
 			"image":         object{"registry": registry},
 			"postgresql":    object{"host": s.settings.Host, "port": s.database.door.port(), "maxConnections": maxConnections},
-			"jwt":           object{"existingSecret": "jwt-keys"}, // which is changed without an upgrade
+			"jwt":           object{"existingSecret": "jwt-keys"}, // changed without an upgrade
 			"networkPolicy": networkPolicy(s.settings),
 		},
-		// Few members, from one address, do as much as many would.
+		// A few members from one address send the load of many.
 		"login":     service(p.Login, object{"LOGIN_RATE_PER_ACCOUNT": "off", "LOGIN_RATE_PER_ACCOUNT_AND_ADDRESS": "off"}),
 		"menu":      service(p.Menu, object{}),
 		"order":     order,
@@ -111,12 +112,12 @@ func (s *system) values() map[string]any {
 	}
 }
 
-// small is what a pod gets on a node that may be a laptop.
+// small returns pod resources that fit a laptop.
 func small() map[string]any {
 	return map[string]any{"requests": map[string]any{"cpu": "50m", "memory": "64Mi"}, "limits": map[string]any{"cpu": "1", "memory": "256Mi"}}
 }
 
-// networkPolicy says where what pods may reach is on this cluster.
+// networkPolicy returns the locations of the allowed peers on this cluster.
 func networkPolicy(s Settings) map[string]any {
 	type object = map[string]any
 	namespace := func(name string) object {
@@ -131,8 +132,8 @@ func networkPolicy(s Settings) map[string]any {
 	}
 }
 
-// install installs or upgrades the release and waits until it is there. more are
-// further arguments for helm.
+// install installs or upgrades the release and waits for the rollout. more are
+// extra arguments for helm.
 func (s *system) install(ctx context.Context, tag string, more ...string) error {
 	values, err := json.Marshal(s.values())
 	if err != nil {
@@ -152,7 +153,7 @@ func (s *system) install(ctx context.Context, tag string, more ...string) error 
 	return s.rolledOut(ctx)
 }
 
-// prepare makes the namespace and the Secret that is there before the release.
+// prepare creates the namespace and the Secret that the release expects.
 func (s *system) prepare(ctx context.Context) error {
 	for _, chart := range []string{"login", "menu", "order", "pizza"} {
 		if _, err := s.helm(ctx, "dependency", "build", filepath.Join(s.root, "helm", chart)); err != nil {
@@ -165,7 +166,7 @@ func (s *system) prepare(ctx context.Context) error {
 	return s.apply(ctx, fmt.Sprintf(`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"jwt-keys"},"stringData":{"current":%q,"previous":""}}`, s.key))
 }
 
-// allReady waits until every pod serves.
+// allReady waits until every pod is ready and each service has at least two.
 func (s *system) allReady(ctx context.Context, limit time.Duration) error {
 	return wait(ctx, "every pod ready", limit, func(ctx context.Context) (bool, error) {
 		pods, err := s.pods(ctx, "")
@@ -187,7 +188,7 @@ func (s *system) allReady(ctx context.Context, limit time.Duration) error {
 	})
 }
 
-// leftovers are the objects in the namespace that were not there before.
+// leftovers returns the objects that the release left in the namespace.
 func (s *system) leftovers(ctx context.Context) (string, error) {
 	out, err := s.kubectl(ctx, "get", "-o", "name",
 		"all,configmaps,secrets,serviceaccounts,ingresses,networkpolicies,poddisruptionbudgets,horizontalpodautoscalers,roles,rolebindings")
@@ -202,7 +203,7 @@ func (s *system) leftovers(ctx context.Context) (string, error) {
 	return strings.Join(left, " "), err
 }
 
-// hostAddress is the address of the node, if it is one of this machine.
+// hostAddress returns the node's address if it belongs to this machine.
 func (c cluster) hostAddress(ctx context.Context) (string, error) {
 	out, err := c.kubectl(ctx, "get", "nodes", "-o", `jsonpath={.items[*].status.addresses[?(@.type=="InternalIP")].address}`)
 	if err != nil {
@@ -222,8 +223,8 @@ func (c cluster) hostAddress(ctx context.Context) (string, error) {
 	return "", errors.New("the node is another machine: E2E_HOST must say at which address pods reach this one")
 }
 
-// reach runs a pod with some labels that tries addresses, and returns which of them
-// it reached.
+// reach runs pods with the given labels that try addresses, and returns which
+// addresses were reached.
 func (c cluster) reach(ctx context.Context, name string, labels map[string]string, addresses ...string) (map[string]bool, error) {
 	reached := map[string]bool{}
 	for i, address := range addresses {
@@ -257,5 +258,5 @@ func (c cluster) reach(ctx context.Context, name string, labels map[string]strin
 	return reached, nil
 }
 
-// logged writes to the log that a run leaves for whoever looks why it failed.
+// logged writes to the log of the run, for debugging.
 func logged(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }

@@ -10,7 +10,7 @@ import (
 	"example.com/pizza/deploy/images/image"
 )
 
-// An image that is there is run as it is; it is not built once more.
+// An existing image is used unchanged and not rebuilt.
 func TestReadyImage(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()

@@ -13,7 +13,7 @@ import (
 	"example.com/pizza/deploy/observability/dashboard"
 )
 
-// known returns all metrics that a query may read: told by somebody, or recorded by a rule.
+// known returns all metrics that a query may read: exposed or recorded by a rule.
 func known(t *testing.T) map[string]observability.Metric {
 	t.Helper()
 	metrics := observability.Exposed()
@@ -37,8 +37,8 @@ func known(t *testing.T) map[string]observability.Metric {
 	return metrics
 }
 
-// mustRead checks that Prometheus takes a query, and that it reads only metrics that are
-// there, by labels that they have.
+// mustRead checks that a query is valid, and that it reads only existing metrics
+// and labels.
 func mustRead(t *testing.T, what, query string, there map[string]observability.Metric) {
 	t.Helper()
 	reads, err := observability.Reads(query)
@@ -61,7 +61,7 @@ func mustRead(t *testing.T, what, query string, there map[string]observability.M
 	}
 }
 
-// Rules read only what is there. (What they are evaluated to, promtool tests.)
+// Rules read only existing metrics. Their results are tested by promtool.
 func TestRulesReadWhatIsThere(t *testing.T) {
 	t.Parallel()
 	there := known(t)
@@ -78,8 +78,8 @@ func TestRulesReadWhatIsThere(t *testing.T) {
 	}
 }
 
-// Each query of each dashboard is one that Prometheus takes, and reads only what is
-// there; the files are what the source says.
+// Each dashboard query is valid and reads only existing metrics, and the files
+// match the source.
 func TestDashboards(t *testing.T) {
 	t.Parallel()
 	there := known(t)
@@ -112,7 +112,7 @@ func TestDashboards(t *testing.T) {
 	}
 }
 
-// A panel that shows one service reads what this service tells.
+// A panel for one service reads metrics of that service.
 func TestDashboardsAskTheRightService(t *testing.T) {
 	t.Parallel()
 	exposed := observability.Exposed()

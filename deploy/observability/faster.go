@@ -8,12 +8,12 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// Shortest is the least time that Faster leaves: a few scrapes of a test.
+// Shortest is the minimum window that Faster produces: a few scrapes in a test.
 const Shortest = 2 * time.Second
 
-// Faster returns rules that mean the same in a shorter time, for tests: all
-// windows and what is compared to seconds are divided by factor, but not below
-// Shortest; so is for, without a bound. Rates, ratios and counts stay as they are.
+// Faster returns equivalent rules with shorter times, for tests. Windows and
+// thresholds in seconds are divided by factor, with Shortest as the minimum. The
+// for clause is divided without a minimum. Rates, ratios and counts stay the same.
 func Faster(f RuleFile, factor int) (RuleFile, error) {
 	var fast RuleFile
 	for _, g := range f.Groups {
@@ -26,7 +26,7 @@ func Faster(f RuleFile, factor int) (RuleFile, error) {
 			}
 			r.Expr = expr
 			if r.For != "" {
-				// Prometheus knows days and weeks, but no rule waits that long.
+				// ParseDuration lacks Prometheus's days and weeks, but no rule uses them.
 				d, err := time.ParseDuration(r.For)
 				if err != nil {
 					return RuleFile{}, fmt.Errorf("%s: %w", r.Alert, err)
@@ -64,8 +64,8 @@ func fasterExpr(query string, factor int) (string, error) {
 	return expr.String(), nil
 }
 
-// inSeconds tells whether an expression is a time: some gauge of seconds, or the
-// most or least of several.
+// inSeconds reports whether an expression is in seconds: a gauge in seconds, or
+// an aggregate of one.
 func inSeconds(e parser.Expr) bool {
 	if a, ok := e.(*parser.AggregateExpr); ok {
 		e = a.Expr

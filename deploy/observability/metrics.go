@@ -11,12 +11,12 @@ var table string
 
 // Metric is a series that rules and dashboards may read.
 type Metric struct {
-	ToldBy string   // services, separated by commas, or what else tells it
-	Labels []string // of its own; nil is not known, because it is not ours
+	ToldBy string   // services, separated by commas, or another source
+	Labels []string // own labels; nil if unknown, for foreign metrics
 }
 
-// Exposed returns the metrics of the services by name, as metrics.md has them; the
-// classic series of a histogram are in it one by one.
+// Exposed returns the services' metrics in metrics.md by name. A histogram is
+// replaced by its classic series.
 func Exposed() map[string]Metric {
 	row := regexp.MustCompile("(?m)^\\| `(\\w+)` \\| (\\w+) \\| (.*?) \\| (.+?) \\|")
 	exposed := map[string]Metric{}
@@ -38,7 +38,8 @@ func Exposed() map[string]Metric {
 	return exposed
 }
 
-// Foreign returns the other metrics that rules and dashboards read, with who tells them.
+// Foreign returns the other metrics that rules and dashboards read, with their
+// sources.
 func Foreign() map[string]Metric {
 	foreign := map[string]Metric{}
 	for who, names := range map[string][]string{

@@ -7,13 +7,13 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// Read is a metric that a query reads, and the labels that it selects by.
+// Read is a metric that a query reads, and the labels in its selector.
 type Read struct {
 	Metric string
 	Labels []string
 }
 
-// Reads returns what a query reads, or why Prometheus would refuse the query.
+// Reads returns the metrics that a query reads, or an error if it is invalid.
 func Reads(query string) ([]Read, error) {
 	expr, err := parser.NewParser(parser.Options{}).ParseExpr(query)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Rule is a rule of Prometheus: it records a series, or alerts.
+// Rule is a Prometheus recording or alerting rule.
 type Rule struct {
 	Record      string            `json:"record,omitempty"`
 	Alert       string            `json:"alert,omitempty"`
@@ -18,19 +18,19 @@ type Rule struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
-// Group is rules that are evaluated one after the other.
+// Group is a group of rules that are evaluated in sequence.
 type Group struct {
 	Name     string `json:"name"`
 	Interval string `json:"interval,omitempty"`
 	Rules    []Rule `json:"rules"`
 }
 
-// RuleFile is a file of rules, as Prometheus reads it.
+// RuleFile is a Prometheus rule file.
 type RuleFile struct {
 	Groups []Group `json:"groups"`
 }
 
-// ReadRules reads the files of rules in a folder, by their names.
+// ReadRules reads the rule files in a folder, keyed by file name.
 func ReadRules(folder string) (map[string]RuleFile, error) {
 	paths, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
 	if err != nil {

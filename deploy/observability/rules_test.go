@@ -15,8 +15,7 @@ import (
 	"example.com/pizza/deploy/observability/tool"
 )
 
-// runbooks is where runbook_url points to. Charts may put another address before
-// the file names.
+// runbooks is the base of runbook_url. Charts may replace it.
 const runbooks = "https://example.com/pizza/deploy/observability/runbooks/"
 
 // alerts returns all alerts by name.
@@ -46,7 +45,7 @@ func alerts(t *testing.T) map[string]observability.Rule {
 	return found
 }
 
-// Each alert says how bad it is, what is the matter, and where to read on.
+// Each alert has a severity, a description and a runbook.
 func TestAlerts(t *testing.T) {
 	t.Parallel()
 	for name, a := range alerts(t) {
@@ -64,7 +63,7 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// Each alert has a page with the same parts, and each page an alert.
+// Each alert has a runbook with the same sections, and each runbook an alert.
 func TestRunbooks(t *testing.T) {
 	t.Parallel()
 	known := alerts(t)
@@ -98,7 +97,7 @@ func TestRunbooks(t *testing.T) {
 	}
 }
 
-// tests is what a file of unit tests says about alerts.
+// tests is the alert part of a unit test file.
 type tests struct {
 	Tests []struct {
 		AlertRuleTest []struct {
@@ -108,8 +107,8 @@ type tests struct {
 	} `json:"tests"`
 }
 
-// The rules are valid, and Prometheus evaluates them as their unit tests say,
-// which make every alert fire and stay quiet.
+// The rules are valid and pass their unit tests, which cover each alert firing
+// and staying quiet.
 func TestRules(t *testing.T) {
 	t.Parallel()
 	promtool, err := tool.Build(t.Context(), "promtool", t.Output())
@@ -154,7 +153,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// The page of the objectives and the rules have the same numbers.
+// slo.md and the rules have the same numbers.
 func TestObjectives(t *testing.T) {
 	t.Parallel()
 	files, err := observability.ReadRules("rules")
@@ -196,7 +195,7 @@ func TestObjectives(t *testing.T) {
 	}
 }
 
-// The chart ships the same files: it can read only what is in its folder.
+// The chart has identical copies, because it can read only its own folder.
 func TestChart(t *testing.T) {
 	t.Parallel()
 	chart := filepath.Join("..", "..", "helm", "pizza", "files")

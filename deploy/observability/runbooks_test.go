@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// queries returns the SQL of the runbooks by their names.
+// queries returns the SQL in the runbooks by runbook name.
 func queries(t *testing.T) map[string][]string {
 	t.Helper()
 	files, err := filepath.Glob("runbooks/*.md")
@@ -46,7 +46,8 @@ func connect(t *testing.T, dsn string) *pgx.Conn {
 	return conn
 }
 
-// TestRunbookQueriesRun: every statement of the runbooks runs on the schema as it is.
+// TestRunbookQueriesRun checks that every statement in the runbooks runs on the
+// current schema.
 func TestRunbookQueriesRun(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, migrationstest.New(t).URL(""))
@@ -59,9 +60,9 @@ func TestRunbookQueriesRun(t *testing.T) {
 	}
 }
 
-// TestRunbooksFindTheBlocker: a person has opened a transaction and left; an
-// order waits. The runbooks' query names the person first, as what the order
-// waits for, and the advice that they give lets the order go on.
+// TestRunbooksFindTheBlocker blocks an order with an abandoned transaction. The
+// runbooks' query must list that session first, as the one that blocks the order.
+// The advice in the runbooks must unblock the order.
 func TestRunbooksFindTheBlocker(t *testing.T) {
 	t.Parallel()
 	for name, statements := range queries(t) {
@@ -111,8 +112,8 @@ func TestRunbooksFindTheBlocker(t *testing.T) {
 	}
 }
 
-// oldest returns which of the sessions the statement lists, in its order, and for
-// which sessions each waits.
+// oldest returns which of the sessions the statement lists, in order, and the
+// sessions that block each one.
 func oldest(t *testing.T, conn *pgx.Conn, sql string, sessions ...uint32) (pids []uint32, waits map[uint32][]uint32) {
 	t.Helper()
 	rows, err := conn.Query(t.Context(), sql)

@@ -7,8 +7,8 @@ import (
 	"net"
 )
 
-// Addresses are where a service listens. The stack chooses them, so that it
-// needs to learn nothing from a service's log, whatever LOG_LEVEL is.
+// Addresses are where a service listens. The stack chooses them, so that it does
+// not have to parse a service's log, which depends on LOG_LEVEL.
 type Addresses struct {
 	Public   string // host:port of the API and the health probes
 	Internal string // host:port of /int and /log-level
@@ -25,8 +25,8 @@ func (a *Addresses) each(do func(*string) error) error {
 	return nil
 }
 
-// freeAddresses returns addresses that nobody has. All ports are taken before
-// the first is given back, so that they differ.
+// freeAddresses returns unused addresses. It holds all ports before it releases
+// the first, so that they differ.
 func freeAddresses(ctx context.Context) (Addresses, error) {
 	var a Addresses
 	var taken []net.Listener
@@ -45,7 +45,7 @@ func freeAddresses(ctx context.Context) (Addresses, error) {
 	return a, err
 }
 
-// taken reports whether another program has one of the ports.
+// taken reports whether another program uses one of the ports.
 func (a *Addresses) taken(ctx context.Context) bool {
 	return a.each(func(address *string) error {
 		l, err := new(net.ListenConfig).Listen(ctx, "tcp", *address)
@@ -56,7 +56,7 @@ func (a *Addresses) taken(ctx context.Context) bool {
 	}) != nil
 }
 
-// settings returns the variables by which a service takes the addresses.
+// settings returns the variables that give a service its addresses.
 func (a *Addresses) settings() []string {
 	return []string{"HTTP_ADDR=" + a.Public, "INTERNAL_ADDR=" + a.Internal, "METRICS_ADDR=" + a.Metrics}
 }

@@ -17,9 +17,9 @@ import (
 
 const databaseName = "pizza"
 
-// startDatabase brings the database to where the services can work: the server,
-// the database, the roles, the schema, the menu and a demo member. All of it is
-// also right, and quick, when it is there already.
+// startDatabase prepares the database for the services: the server, the
+// database, the roles, the schema, the menu and a demo member. Every step is
+// idempotent, and quick when there is nothing to do.
 func (s *Stack) startDatabase(ctx context.Context) error {
 	start := time.Now()
 	address, err := s.databaseServer(ctx)
@@ -57,8 +57,8 @@ func (s *Stack) startDatabase(ctx context.Context) error {
 	return nil
 }
 
-// databaseServer returns the superuser's address of the server: the one that
-// the user names, or our own, which is started here.
+// databaseServer returns the superuser's address of the server. Unless the user
+// names a server, it starts one.
 func (s *Stack) databaseServer(ctx context.Context) (*url.URL, error) {
 	if s.options.DatabaseURL != "" {
 		return parseDatabaseURL(s.options.DatabaseURL)
@@ -75,8 +75,8 @@ func (s *Stack) databaseServer(ctx context.Context) (*url.URL, error) {
 	return url.Parse(server.URL("postgres"))
 }
 
-// parseDatabaseURL checks what the user has given in DATABASE_URL. Errors do
-// not repeat it: it holds a password.
+// parseDatabaseURL parses the user's DATABASE_URL. Errors do not quote it,
+// because it contains a password.
 func parseDatabaseURL(dsn string) (*url.URL, error) {
 	u, err := url.Parse(dsn)
 	if err != nil || u.Hostname() == "" || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
@@ -92,8 +92,8 @@ func parseDatabaseURL(dsn string) (*url.URL, error) {
 	return u, nil
 }
 
-// createDatabase makes the database if it is not there. It is UTF-8 whatever
-// the server's default is.
+// createDatabase creates the database unless it exists. The encoding is UTF-8,
+// regardless of the server's default.
 func createDatabase(ctx context.Context, dsn string) error {
 	conn, err := pgurl.Connect(ctx, dsn)
 	if err != nil {
@@ -108,8 +108,8 @@ func createDatabase(ctx context.Context, dsn string) error {
 	return err
 }
 
-// passwords returns the roles' passwords. A server that knew others is set to
-// these when the roles are applied.
+// passwords returns the roles' passwords. Applying the roles replaces any other
+// passwords on the server.
 func (s *Stack) passwords() (migrations.Passwords, error) {
 	secrets := s.dir.Secrets()
 	var p migrations.Passwords
@@ -122,7 +122,7 @@ func (s *Stack) passwords() (migrations.Passwords, error) {
 	return p, nil
 }
 
-// databaseSettings returns the variables by which a role's service connects.
+// databaseSettings returns the variables with which a service connects as role.
 func (s *Stack) databaseSettings(role string) ([]string, error) {
 	password, err := s.dir.Secrets().Get("db_" + role)
 	if err != nil {

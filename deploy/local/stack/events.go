@@ -19,7 +19,7 @@ import (
 	"example.com/pizza/pkg/testkit/natsserver"
 )
 
-// startEvents starts a NATS server, if events are to go by one.
+// startEvents starts a NATS server if Options.NATS is set.
 func (s *Stack) startEvents() error {
 	if !s.options.NATS {
 		return nil
@@ -34,7 +34,7 @@ func (s *Stack) startEvents() error {
 	return nil
 }
 
-// eventSettings returns the variables by which a service finds the transport.
+// eventSettings returns the variables that configure a service's transport.
 func (s *Stack) eventSettings() []string {
 	if s.nats != nil {
 		return []string{"EVENTS_URL=" + s.nats.URL()}
@@ -43,7 +43,7 @@ func (s *Stack) eventSettings() []string {
 }
 
 // openKitchen prints tickets until the stack stops. The kitchen belongs to no
-// service, so it has no role of its own: it works as the superuser here.
+// service and has no role, so it connects as the superuser.
 func (s *Stack) openKitchen(ctx context.Context) error {
 	c, err := config.Load[connect.Config](s.eventSettings())
 	if err != nil {

@@ -16,25 +16,25 @@ import (
 	"example.com/pizza/deploy/local/internal/process"
 )
 
-// environment is what log lines and spans call this stack.
+// environment names this stack in log lines and spans.
 const environment = "local"
 
 var serviceNames = []string{"login", "menu", "order"}
 
 const (
-	// readyTimeout bounds the wait for a started service. A cold laptop under a
-	// build needs a few seconds.
+	// readyTimeout bounds the wait for a started service. A cold laptop that is
+	// also building needs a few seconds.
 	readyTimeout = time.Minute
 	readyPoll    = 20 * time.Millisecond
-	// portTries is how often a service is started at other ports when another
-	// program takes one between the choice and its use.
+	// portTries limits the attempts to start a service on new ports when another
+	// program takes a port between choice and use.
 	portTries = 5
 )
 
-// DiedError says that a service ended though nobody stopped it.
+// DiedError reports that a service exited without being stopped.
 type DiedError struct {
 	Service string
-	Err     error    // how it ended; nil is exit status 0
+	Err     error    // how it exited; nil means status 0
 	Tail    []string // its last log lines, oldest first
 }
 
@@ -51,7 +51,7 @@ func (e *DiedError) how() string {
 
 func (e *DiedError) Unwrap() error { return e.Err }
 
-// build builds the services, all in one go build, which shares the work.
+// build builds all services in one go build, which shares the work.
 func (s *Stack) build(ctx context.Context) error {
 	start := time.Now()
 	if err := os.MkdirAll(s.options.BinDir, 0o755); err != nil {
@@ -79,7 +79,7 @@ func (s *Stack) build(ctx context.Context) error {
 	return nil
 }
 
-// startServices is the wiring of the system: who gets which setting.
+// startServices starts each service with the settings that it needs.
 func (s *Stack) startServices(ctx context.Context) error {
 	start := time.Now()
 	jwtSecret, err := s.dir.Secrets().Get("jwt_secret")
@@ -118,14 +118,14 @@ func (s *Stack) startService(ctx context.Context, name string, settings ...strin
 	return service, nil
 }
 
-// Replica starts one more process of a service, with the same settings at
-// addresses of its own. The gateway does not route to it.
+// Replica starts another process of a service, with the same settings but its
+// own addresses. The gateway does not route to it.
 func (s *Stack) Replica(ctx context.Context, name string) (*Service, error) {
 	return s.launch(ctx, name, s.Service(name).spec.Env)
 }
 
-// launch starts one process of a service at free ports, waits until it is ready
-// to serve, and keeps it running.
+// launch starts one process of a service on free ports, waits until it is
+// ready, and keeps it running.
 func (s *Stack) launch(ctx context.Context, name string, environ []string) (*Service, error) {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
@@ -155,15 +155,15 @@ func (s *Stack) launch(ctx context.Context, name string, environ []string) (*Ser
 	}
 }
 
-// environ returns the whole environment of a service. What the user has set
-// (LOG_LEVEL=debug make run) passes through, except what would let a service
-// reach the database in another way than by its own role.
+// environ returns the complete environment of a service. Variables set by the
+// user (LOG_LEVEL=debug make run) pass through, except those that would let a
+// service connect to the database as another role.
 func (s *Stack) environ(name string, settings []string) ([]string, error) {
-	// What suits a laptop, unless the user says otherwise.
+	// Defaults for a laptop; the user's environment overrides them.
 	demonstration := []string{
 		"CORS_ALLOWED_ORIGINS=*",
-		// All are one client here, and load tests are a few members: the limits show
-		// themselves in the headers, and refuse nobody.
+		// All requests come from one client here, and load tests use few members.
+		// The limits appear in the headers but reject nothing.
 		"LOGIN_RATE_PER_ACCOUNT=10000/s", "LOGIN_RATE_PER_ACCOUNT_AND_ADDRESS=10000/s", "LOGIN_RATE_PER_ADDRESS=10000/s",
 		"REGISTER_RATE_PER_ACCOUNT=10000/s", "REGISTER_RATE_PER_ADDRESS=10000/s",
 		"ORDER_RATE_PER_MEMBER=10000/s", "ORDER_READ_RATE_PER_MEMBER=10000/s",
@@ -177,13 +177,13 @@ func (s *Stack) environ(name string, settings []string) ([]string, error) {
 	}
 	environ = append(environ,
 		"ENVIRONMENT="+environment,
-		"SHUTDOWN_DELAY=0s",                   // no load balancer has to notice
-		"TRUSTED_PROXIES=127.0.0.0/8,::1/128", // the gateway, which says who its client is
+		"SHUTDOWN_DELAY=0s",                   // no load balancer to wait for
+		"TRUSTED_PROXIES=127.0.0.0/8,::1/128", // the gateway, which forwards the client's address
 	)
 	return slices.Concat(environ, database, s.eventSettings(), settings), nil
 }
 
-// waitReady asks the service until it is ready to serve.
+// waitReady polls the service until it is ready.
 func (s *Service) waitReady(ctx context.Context) error {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	tick := time.NewTicker(readyPoll)
@@ -221,5 +221,5 @@ func (s *Service) ready(ctx context.Context, client *http.Client) error {
 	return nil
 }
 
-// seconds returns the time since start for a person.
+// seconds formats the time since start for display.
 func seconds(start time.Time) string { return fmt.Sprintf("%.1f s", time.Since(start).Seconds()) }

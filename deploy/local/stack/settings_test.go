@@ -38,7 +38,8 @@ func TestParseDatabaseURL(t *testing.T) {
 	}
 }
 
-// TestFreeAddresses: the ports differ, are free, and are known to be taken when they are.
+// TestFreeAddresses checks that the ports differ and are free, and that taken
+// detects a port in use.
 func TestFreeAddresses(t *testing.T) {
 	t.Parallel()
 	a, err := freeAddresses(t.Context())
@@ -55,7 +56,8 @@ func TestFreeAddresses(t *testing.T) {
 	}
 }
 
-// TestEnviron: a service gets its own role and nothing that leads around it.
+// TestEnviron checks that a service gets its own role and nothing that bypasses
+// it.
 func TestEnviron(t *testing.T) {
 	for _, v := range []string{"PGHOST", "PGPASSWORD", "DATABASE_URL", "TEST_DATABASE_URL", "LOG_LEVEL"} {
 		t.Setenv(v, "from-outside")

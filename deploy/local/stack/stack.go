@@ -1,14 +1,17 @@
 // Package stack starts the whole system on this machine, with nothing but Go:
-// a PostgreSQL server, the three services as processes of their own, and a
-// gateway that routes to them as the Ingress of the cluster does.
+// a PostgreSQL server, the three services as separate processes, and a gateway
+// that routes to them as the Ingress of the cluster does.
 //
-// Start goes through it in order: take the data folder and the port, so that a
-// conflict is told at once; the database (server, roles, migrations, seed) and,
-// at the same time, the build of the services, and NATS if events go by it; the
-// kitchen, which prints a ticket for each order; then the services, menu before
-// order, each on free ports that the stack chooses; then the gateway is
-// told where they are. A service that ends by itself is started again after a
-// pause, as in a cluster. Stop goes back the same way.
+// Start works in order:
+//   - the data folder and the port, so that a conflict is reported at once
+//   - in parallel, the database (server, roles, migrations, seed), the build of
+//     the services, and NATS if it carries the events
+//   - the kitchen, which prints a ticket for each order
+//   - the services, menu before order, each on free ports that the stack
+//     chooses and registers with the gateway
+//
+// A service that exits unexpectedly is restarted after a pause, as in a cluster.
+// Stop works in reverse order.
 //
 // The end-to-end test starts the same stack on random ports.
 package stack
@@ -37,25 +40,25 @@ import (
 	"example.com/pizza/pkg/testkit/pgserver"
 )
 
-// gatewayGrace is how long requests in flight keep the gateway from stopping.
+// gatewayGrace bounds how long the gateway waits for requests in flight.
 const gatewayGrace = 5 * time.Second
 
-// Options say where the stack lives. Only Root and DataDir must be set.
+// Options configure the stack. Only Root and DataDir are required.
 type Options struct {
 	Root         string                            // the repository
-	DataDir      string                            // what outlives a run: database, built programs, secrets
+	DataDir      string                            // kept between runs: database, built programs, secrets
 	BinDir       string                            // built services; empty is DataDir/bin
-	Host         string                            // address of the gateway; empty is this machine alone
-	Port         int                               // port of the gateway; 0 takes a free one
+	Host         string                            // address of the gateway; empty means loopback only
+	Port         int                               // port of the gateway; 0 chooses a free one
 	DatabaseURL  string                            // an existing server, as its superuser; empty starts one
-	NATS         bool                              // start a NATS server, and have it carry the events
-	EventsURL    string                            // existing NATS servers; empty is PostgreSQL
+	NATS         bool                              // start a NATS server to carry the events
+	EventsURL    string                            // existing NATS servers; empty means PostgreSQL
 	BuildFlags   []string                          // for go build, such as -race
-	RestartAfter time.Duration                     // pause before a service that ended by itself is started again; 0 is DefaultRestartAfter
-	Environ      []string                          // further environment of the services, as NAME=value
-	Progress     io.Writer                         // what happens during the start; nil is nowhere
-	Tickets      io.Writer                         // what the kitchen prints for each placed order; nil is nowhere
-	Line         func(service string, line []byte) // each line of the logs, for several goroutines; nil is nowhere
+	RestartAfter time.Duration                     // pause before an exited service is restarted; 0 means DefaultRestartAfter
+	Environ      []string                          // extra environment of the services, as NAME=value
+	Progress     io.Writer                         // progress of the start; nil discards it
+	Tickets      io.Writer                         // what the kitchen prints for each placed order; nil discards it
+	Line         func(service string, line []byte) // called for each log line, concurrently; nil discards it
 }
 
 // Stack is a running system.
@@ -66,7 +69,7 @@ type Stack struct {
 	gateway   *gateway.Gateway
 	web       *http.Server
 	server    *pgserver.Server   // nil with DatabaseURL
-	nats      *natsserver.Server // nil unless it was asked for
+	nats      *natsserver.Server // nil unless Options.NATS
 	database  *url.URL           // the database pizza, as its superuser
 	services  []*Service
 	keeping   context.Context // ends with Stop
@@ -77,9 +80,9 @@ type Stack struct {
 	failed    chan error
 }
 
-// Start starts the system and returns when it serves. When it cannot, or ctx
-// ends first, everything that was started is stopped again. It fails with
-// datadir.ErrInUse or a *listen.TakenError when another program is in the way.
+// Start starts the system and returns when it serves. If it fails, or ctx ends
+// first, it stops everything that it started. The error is datadir.ErrInUse or a
+// *listen.TakenError if another program holds the data folder or the port.
 func Start(ctx context.Context, o Options) (*Stack, error) {
 	if o.Progress == nil {
 		o.Progress = io.Discard
@@ -143,8 +146,8 @@ func (s *Stack) serve() {
 	}
 }
 
-// fail reports that a part ended though nobody stopped it. The first counts:
-// what follows is most often its consequence.
+// fail reports that a component exited without being stopped. Only the first
+// failure counts: later ones are usually its consequence.
 func (s *Stack) fail(err error) {
 	if s.stopping.Load() {
 		return
@@ -155,13 +158,13 @@ func (s *Stack) fail(err error) {
 	}
 }
 
-// Failed gives the reason when a part of the system that is not started again
-// ends by itself: the database or the gateway. The rest goes on until Stop.
+// Failed delivers the error when a component that is not restarted exits: the
+// database or the gateway. The others keep running until Stop.
 func (s *Stack) Failed() <-chan error { return s.failed }
 
-// Stop stops the system in order: no more requests, then the services, then the
-// database. When ctx ends, services that are still there are killed. The error
-// tells which service did not end well, unless it had ended before.
+// Stop stops the system in order: the gateway, the services, the database. When
+// ctx ends, services that still run are killed. The error names each service that
+// failed to stop cleanly, except those that had already exited.
 func (s *Stack) Stop(ctx context.Context) error {
 	s.stopping.Store(true)
 	s.letGo()
@@ -172,7 +175,7 @@ func (s *Stack) Stop(ctx context.Context) error {
 	}
 	for _, service := range slices.Backward(s.services) {
 		select {
-		case <-service.Process().Done(): // told before
+		case <-service.Process().Done(): // already reported
 		default:
 			errs = append(errs, service.Process().Stop(ctx))
 		}
@@ -195,7 +198,7 @@ func (s *Stack) stopGateway(ctx context.Context) error {
 	defer s.gateway.Close()
 	ctx, cancel := context.WithTimeout(ctx, gatewayGrace)
 	defer cancel()
-	if err := s.web.Shutdown(ctx); err != nil { // a slow client does not keep the system
+	if err := s.web.Shutdown(ctx); err != nil { // a slow client must not keep the system running
 		if err := s.web.Close(); err != nil {
 			return fmt.Errorf("stop the gateway: %w", err)
 		}
@@ -203,7 +206,7 @@ func (s *Stack) stopGateway(ctx context.Context) error {
 	return nil
 }
 
-// URL returns the address of the gateway, without a last slash.
+// URL returns the address of the gateway, without a trailing slash.
 func (s *Stack) URL() string {
 	host := s.options.Host
 	switch host {
@@ -232,19 +235,20 @@ func (s *Stack) AdminDSN() string { return s.database.String() }
 // SecretsFile returns the file of the stack's secrets.
 func (s *Stack) SecretsFile() string { return s.dir.Secrets().File() }
 
-// OwnDatabase reports whether the stack has started the database server itself.
+// OwnDatabase reports whether the stack started the database server.
 func (s *Stack) OwnDatabase() bool { return s.server != nil }
 
 func (s *Stack) progress(format string, args ...any) {
-	_, _ = fmt.Fprintf(s.options.Progress, format+"\n", args...) // the start goes on even if nobody watches
+	_, _ = fmt.Fprintf(s.options.Progress, format+"\n", args...) // a lost progress line does not stop the start
 }
 
-// logger returns a log among those of the services.
+// logger returns a logger that writes among the services' logs.
 func logger(o Options, name string) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(lineWriter{o.Line, name}, nil))
 }
 
-// lineWriter hands each record of a log to the reader of all logs. slog writes one record, with its line end, at a time.
+// lineWriter passes each log record to Options.Line. slog writes one record at
+// a time, with its newline.
 type lineWriter struct {
 	line func(service string, line []byte)
 	name string

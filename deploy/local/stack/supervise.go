@@ -8,8 +8,8 @@ import (
 	"example.com/pizza/deploy/local/internal/process"
 )
 
-// DefaultRestartAfter is how long a service that ended by itself stays away: long
-// enough to see how the others get along without it.
+// DefaultRestartAfter is the pause before an exited service is restarted: long
+// enough to see how the others behave without it.
 const DefaultRestartAfter = 20 * time.Second
 
 // Service is a service that is kept running.
@@ -22,8 +22,8 @@ type Service struct {
 	process *process.Process
 }
 
-// Process returns the process of the service: the last one, if it has ended and
-// is to be started again.
+// Process returns the current process of the service, or the last one while the
+// service waits for its restart.
 func (s *Service) Process() *process.Process {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,8 +47,8 @@ func (s *Service) died() *DiedError {
 	return &DiedError{Service: s.Name, Err: p.Err(), Tail: p.Tail()}
 }
 
-// keep starts a service again whenever it ends by itself, at the addresses where
-// the others know it, until ctx ends.
+// keep restarts a service whenever it exits, until ctx ends. The addresses stay
+// the same, because the other services know them.
 func (s *Stack) keep(ctx context.Context, service *Service) {
 	pause := time.NewTimer(0)
 	defer pause.Stop()

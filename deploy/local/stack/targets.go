@@ -7,18 +7,18 @@ import (
 	"path/filepath"
 )
 
-// TargetsFile is the file in the data folder that tells a Prometheus what to
-// scrape (file_sd_configs): each process, with its service as the job.
+// TargetsFile is the file in the data folder that lists the scrape targets for
+// Prometheus (file_sd_configs): each process, with its service as the job.
 const TargetsFile = "targets.json"
 
-// targets are processes with the same labels, as Prometheus reads them.
+// targets is a group of processes with the same labels, in Prometheus's format.
 type targets struct {
 	Targets []string          `json:"targets"`
 	Labels  map[string]string `json:"labels"`
 }
 
-// writeTargets writes the file anew. It is replaced at once, so that no reader
-// sees half of it.
+// writeTargets replaces the targets file atomically, so that no reader sees
+// half of it.
 func (s *Stack) writeTargets() error {
 	groups := make([]targets, 0, len(s.services))
 	for _, service := range s.services {

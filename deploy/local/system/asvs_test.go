@@ -9,15 +9,15 @@ import (
 	"testing"
 )
 
-// TestThreatModel holds docs/threat-model.md to the tests: whatever test it names
-// is there, and its table has every requirement of level 1 once.
+// TestThreatModel checks that every test named in docs/threat-model.md exists, and
+// that its table lists every level 1 requirement once.
 func TestThreatModel(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(root(t), "docs", "threat-model.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A cell names a folder, and one test or several in it.
+	// A cell names a folder and one or more tests in it.
 	tested := regexp.MustCompile("\\| `([^`]+)` ((?:`(?:Test|Fuzz)[^`]+`(?:, )?)+) \\|")
 	one := regexp.MustCompile("`((?:Test|Fuzz)[^/`]+)/?([^`]*)`")
 	cells := tested.FindAllStringSubmatch(string(text), -1)

@@ -8,18 +8,18 @@ import (
 )
 
 const (
-	maxBody = 64 << 10 // bytes, of the services
+	maxBody = 64 << 10 // bytes; the services' limit
 	sql     = `'); DROP TABLE orders; SELECT pg_sleep(9); --`
 )
 
-// testBadInput: whatever comes is answered 4xx with the field named, and
+// testBadInput checks that bad input gets a 4xx that names the field, and that
 // nothing is written.
 func (s *system) testBadInput(t *testing.T) {
 	token := s.member(t, "careful")
 	db := s.database(t)
 	const count = `SELECT (SELECT count(*) FROM member) * 1000000 + (SELECT count(*) FROM orders) * 1000 + (SELECT count(*) FROM order_detail)`
 	before := scalar[int64](t, db, count)
-	t.Run("all", func(t *testing.T) { // returns when its parallel tests have ended
+	t.Run("all", func(t *testing.T) { // waits for its parallel subtests
 		t.Run("bodies", func(t *testing.T) { t.Parallel(); s.testBadBodies(t, token) })
 		t.Run("register", func(t *testing.T) { t.Parallel(); s.testBadRegister(t) })
 		t.Run("log in", func(t *testing.T) { t.Parallel(); s.testBadLogin(t) })
@@ -32,7 +32,7 @@ func (s *system) testBadInput(t *testing.T) {
 	}
 }
 
-// testBadBodies sends to every operation with a body what is no request at all.
+// testBadBodies sends malformed bodies to every operation that takes a body.
 func (s *system) testBadBodies(t *testing.T, token string) {
 	type body struct {
 		media, text string
@@ -148,7 +148,7 @@ func (s *system) testBadLookUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := s.postJSON(t, "/menu/get_pizza_id/", "", tc.body)
-			if tc.status == 0 { // refused as too long, or as unknown: both are true
+			if tc.status == 0 { // rejected as too long or as unknown: both are correct
 				if a.status != http.StatusBadRequest && a.status != http.StatusNotFound {
 					t.Errorf("answer %d %s", a.status, a.body)
 				}
@@ -214,7 +214,7 @@ func (s *system) testBadOrder(t *testing.T, token string) {
 			t.Parallel()
 			a := s.postJSON(t, "/order/", token, tc.body)
 			if name == "an expected_total of 1e999" && a.status == http.StatusConflict {
-				return // a number like any other, and not the price
+				return // a valid number that differs from the price
 			}
 			a.wantProblem(t, http.StatusBadRequest, tc.fields...)
 		})

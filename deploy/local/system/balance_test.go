@@ -13,34 +13,34 @@ import (
 	"example.com/pizza/pkg/money"
 )
 
-// acknowledged is a line of the log that the clients keep: an order that was
-// answered with 201, under the key it was sent with.
+// acknowledged is an entry in the clients' log: an order that was answered with
+// 201, and its idempotency key.
 type acknowledged struct{ key, orderID string }
 
-// stored is an order as the tables have it.
+// stored is an order in the database.
 type stored struct {
 	total money.Amount
 	lines []money.Amount // quantity times unit price
 }
 
-// books are what the three sides say of the same orders.
+// books are the records of the same orders by clients, tables and events.
 type books struct {
 	acknowledged []acknowledged
 	stored       map[string]stored          // by order id
-	announced    map[string]map[string]bool // by order id, the ids of its events
+	announced    map[string]map[string]bool // event ids by order id
 }
 
-// balance is what comes out when the books are held against each other.
+// balance is the result of the reconciliation.
 type balance struct {
 	Acknowledged int
 	Stored       int
 	Announced    int
-	Wrong        []string // each says what, and of which order
+	Wrong        []string // each names the problem and the order
 }
 
-// settle walks the log of acknowledged answers against the tables and the
-// events. Every key has one order, every order was acknowledged, is stored,
-// adds up, and was announced by one event, of which copies do not matter.
+// settle reconciles the acknowledged orders with the tables and the events.
+// Every key has one order. Every order was acknowledged, is stored, adds up, and
+// was announced by one event, possibly redelivered.
 func (b books) settle() balance {
 	out := balance{Stored: len(b.stored), Announced: len(b.announced)}
 	wrong := func(format string, args ...any) { out.Wrong = append(out.Wrong, fmt.Sprintf(format, args...)) }
@@ -83,15 +83,15 @@ func (b books) settle() balance {
 	return out
 }
 
-// outcome is a row of the table that is printed in the end.
+// outcome is a row of the final report.
 type outcome struct {
 	fault  string
-	strike string // what was done, and how often
-	tries  int64  // requests that the clients sent
+	strike string // what was injected, and how often
+	tries  int64  // requests sent
 	balance
 }
 
-// count returns how many of the wrongs are of a kind.
+// count returns the number of problems of a kind.
 func (o outcome) count(kind string) (n int) {
 	for _, w := range o.Wrong {
 		if strings.HasPrefix(w, kind+": ") {
@@ -111,11 +111,11 @@ func report(outcomes []outcome) string {
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", o.fault, o.strike, o.tries,
 			o.Acknowledged, o.Stored, o.Announced, duplicated, lost, len(o.Wrong)-duplicated-lost)
 	}
-	_ = table.Flush() // a strings.Builder takes everything
+	_ = table.Flush() // a strings.Builder never fails
 	return b.String()
 }
 
-// TestSettle: each thing that may go wrong is seen, and named.
+// TestSettle checks that every kind of problem is detected and named.
 func TestSettle(t *testing.T) {
 	t.Parallel()
 	five := money.MustParse("5")

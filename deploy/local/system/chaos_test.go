@@ -29,9 +29,9 @@ import (
 	"example.com/pizza/pkg/testkit/pgserver"
 )
 
-// TestChaos takes one part of the running system after the other away while
-// clients order at two replicas, and settles the books after each. CHAOS is how
-// many times the rounds of the short form are run (make chaos).
+// TestChaos injects one fault after another while clients order at two replicas,
+// and reconciles the orders after each. CHAOS multiplies the rounds of the short
+// form (make chaos).
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	times := 1
@@ -66,20 +66,20 @@ func TestChaos(t *testing.T) {
 	_, _ = fmt.Fprintf(t.Output(), "\n%s\n", report(outcomes))
 }
 
-// chaos is a system with two replicas of order, on a database server and maybe a
-// broker that can be taken away, and a consumer of what it announces.
+// chaos is a system with two replicas of order, a stoppable database server and
+// optionally a stoppable broker, and a consumer of its events.
 type chaos struct {
 	*system
-	whole    *testing.T // the test around the faults: what is started again lives as long
+	whole    *testing.T // the test around the faults, which owns restarted servers
 	replicas []*stack.Service
 	pizzas   []string
 	server   *pgserver.Server
 	data     string
 	port     int
-	broker   *broker // nil: PostgreSQL carries the events
+	broker   *broker // nil if PostgreSQL carries the events
 
 	mu        sync.Mutex
-	announced map[string]map[string]map[string]bool // by member, by order, the ids of its events
+	announced map[string]map[string]map[string]bool // event ids by member and order
 }
 
 func startChaos(t *testing.T, b *broker) *chaos {
@@ -114,7 +114,7 @@ func startChaos(t *testing.T, b *broker) *chaos {
 	return s
 }
 
-// consume notes every announced order, until the test ends.
+// consume records every announced order until the test ends.
 func (s *chaos) consume(t *testing.T, eventsURL string) {
 	t.Helper()
 	pool, err := pgxpool.New(t.Context(), s.AdminDSN())
@@ -127,7 +127,7 @@ func (s *chaos) consume(t *testing.T, eventsURL string) {
 		t.Fatal(err)
 	}
 	consumer := events.Defaults()
-	consumer.HandlerTimeout = 2 * time.Second // what is cut off comes again soon
+	consumer.HandlerTimeout = 2 * time.Second // interrupted deliveries are repeated soon
 	from, closeTransport, err := connect.Transport(c, consumer, "books", pool, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), noop.NewTracerProvider())
 	if err != nil {
 		t.Fatal(err)
@@ -165,13 +165,13 @@ func (s *chaos) note(_ context.Context, e events.Event) error {
 	return nil
 }
 
-// suffer lets clients order while a fault strikes, and settles the books.
+// suffer injects a fault while clients order, and then reconciles the orders.
 func (s *chaos) suffer(t *testing.T, fault string, rounds int, strike func(t *testing.T, l *load, rounds int)) outcome {
 	member := "chaos-" + strconv.FormatUint(rand.Uint64(), 36)
 	l := s.order(t, member)
 	l.waitFor(t, clients)
 	strike(t, l, rounds)
-	l.waitFor(t, clients) // it works again
+	l.waitFor(t, clients) // the system has recovered
 	l.finish()
 	for _, b := range l.bad {
 		t.Error(b)
@@ -186,12 +186,11 @@ func (s *chaos) suffer(t *testing.T, fault string, rounds int, strike func(t *te
 	return out
 }
 
-// patience is how long the last events may take; what has not come by then is
-// lost.
+// patience is the maximum time for the last events. Later ones count as lost.
 const patience = 2 * time.Minute
 
-// books returns what each side says of a member's orders, when nothing is on its
-// way any more.
+// books returns each side's record of a member's orders, once nothing is in
+// flight.
 func (s *chaos) books(t *testing.T, member string, l *load) books {
 	t.Helper()
 	b := books{acknowledged: l.log, stored: map[string]stored{}, announced: map[string]map[string]bool{}}
@@ -234,7 +233,8 @@ func (s *chaos) books(t *testing.T, member string, l *load) books {
 	return b
 }
 
-// killOrder kills a replica at a random moment, also between commit and publish.
+// killOrder kills a replica at random moments, including between commit and
+// publish.
 func (s *chaos) killOrder(t *testing.T, l *load, rounds int) {
 	for range rounds {
 		l.waitFor(t, 1+rand.Int64N(2*clients))
@@ -242,7 +242,7 @@ func (s *chaos) killOrder(t *testing.T, l *load, rounds int) {
 	}
 }
 
-// killMenu leaves the orders to the prices that are remembered.
+// killMenu kills menu, so that orders use cached prices.
 func (s *chaos) killMenu(t *testing.T, l *load, rounds int) {
 	for range rounds {
 		s.kill(t, s.Service("menu"))
@@ -250,8 +250,8 @@ func (s *chaos) killMenu(t *testing.T, l *load, rounds int) {
 	}
 }
 
-// silenceMenu stops the menu process, which keeps its connections: orders go on at
-// prices that are remembered.
+// silenceMenu suspends the menu process, which keeps its connections. Orders
+// continue at cached prices.
 func (s *chaos) silenceMenu(t *testing.T, l *load, rounds int) {
 	menu := s.Service("menu").Process()
 	signal := func(to syscall.Signal) {
@@ -261,7 +261,7 @@ func (s *chaos) silenceMenu(t *testing.T, l *load, rounds int) {
 	}
 	defer signal(syscall.SIGCONT)
 	for range rounds {
-		for s.withoutMenu(t) > 0 { // from the last time, or the fault before
+		for s.withoutMenu(t) > 0 { // from the last round or the previous fault
 			wait(t)
 		}
 		signal(syscall.SIGSTOP)
@@ -274,7 +274,7 @@ func (s *chaos) silenceMenu(t *testing.T, l *load, rounds int) {
 	}
 }
 
-// withoutMenu returns how many replicas price from memory because they must.
+// withoutMenu returns the number of replicas that fall back to cached prices.
 func (s *chaos) withoutMenu(t *testing.T) (n int) {
 	t.Helper()
 	for _, replica := range s.replicas {
@@ -284,7 +284,7 @@ func (s *chaos) withoutMenu(t *testing.T) (n int) {
 	return n
 }
 
-// kill kills a process, and returns when it is gone. It is started again.
+// kill kills a process and waits for its exit. The stack restarts it.
 func (s *chaos) kill(t *testing.T, service *stack.Service) {
 	t.Helper()
 	p := service.Process()
@@ -294,7 +294,7 @@ func (s *chaos) kill(t *testing.T, service *stack.Service) {
 	<-p.Done()
 }
 
-// cutConnections ends every connection of the services to the database.
+// cutConnections terminates the database connections of order and menu.
 func (s *chaos) cutConnections(t *testing.T, l *load, rounds int) {
 	conn := s.database(t)
 	for range rounds {
@@ -305,13 +305,13 @@ func (s *chaos) cutConnections(t *testing.T, l *load, rounds int) {
 	}
 }
 
-// restartDatabase stops the server and starts it again.
+// restartDatabase stops and restarts the server.
 func (s *chaos) restartDatabase(t *testing.T, l *load, rounds int) {
 	for range rounds {
 		if err := s.server.Stop(); err != nil {
 			t.Fatal(err)
 		}
-		for seen := l.tries.Load(); l.tries.Load() < seen+clients; { // some meet it while it is away
+		for seen := l.tries.Load(); l.tries.Load() < seen+clients; { // some requests arrive during the outage
 			wait(t)
 		}
 		s.server = startServer(s.whole, s.data, s.port)
@@ -319,11 +319,12 @@ func (s *chaos) restartDatabase(t *testing.T, l *load, rounds int) {
 	}
 }
 
-// changePrices gives all pizzas one price, and another one each round, past the
-// menu service. An order has the prices of one moment: all its lines the same.
+// changePrices bypasses the menu service and gives all pizzas the same price,
+// different in each round. An order uses the prices of one moment, so all its
+// lines have the same price.
 func (s *chaos) changePrices(t *testing.T, l *load, rounds int) {
 	conn := s.database(t)
-	price := func(n int) string { return fmt.Sprintf("%d.50", 100+n) } // no pizza of the menu costs as much
+	price := func(n int) string { return fmt.Sprintf("%d.50", 100+n) } // above every price on the menu
 	for n := range rounds {
 		if _, err := conn.Exec(t.Context(), "UPDATE pizza SET price = $1::text::float8", price(n)); err != nil {
 			t.Fatal(err)
@@ -332,7 +333,7 @@ func (s *chaos) changePrices(t *testing.T, l *load, rounds int) {
 	}
 	last := price(rounds - 1)
 	for scalar[int](t, conn, "SELECT count(*) FROM order_detail WHERE unit_price = $1::text::numeric", last) == 0 {
-		wait(t) // the last price arrives as well
+		wait(t) // the last price must arrive too
 	}
 	mixed := scalar[int](t, conn, `
 		SELECT count(*) FROM (
@@ -343,7 +344,7 @@ func (s *chaos) changePrices(t *testing.T, l *load, rounds int) {
 	}
 }
 
-// broker is a NATS server that can be stopped and started at one address.
+// broker is a NATS server that can be restarted at the same address.
 type broker struct {
 	dir    string
 	port   int
@@ -360,7 +361,7 @@ func (b *broker) start(t *testing.T) {
 	b.server, b.port = server, server.Port()
 }
 
-// restartBroker shows that orders do not depend on who is told of them.
+// restartBroker shows that orders do not depend on the delivery of events.
 func (s *chaos) restartBroker(t *testing.T, l *load, rounds int) {
 	for range rounds {
 		s.broker.server.Stop()

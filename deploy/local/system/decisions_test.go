@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// page is the form of a decision; a page that is longer than onePage is not read.
+// page is the required form of a decision. Nobody reads more than onePage.
 var page = regexp.MustCompile(`^# (\d{4})\. (.+)\n
 - Status: (accepted|superseded by \[\d{4}\]\([^)]+\))
 - Date: \d{4}-\d\d-\d\d
@@ -21,8 +21,8 @@ var page = regexp.MustCompile(`^# (\d{4})\. (.+)\n
 
 const onePage = 50 // lines
 
-// TestDecisions holds the pages of docs/decisions to their form and their
-// index. TestDocuments holds them to the tests that they name.
+// TestDecisions checks the pages of docs/decisions against their form and their
+// index. TestDocuments checks that the tests that they name exist.
 func TestDecisions(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(root(t), "docs", "decisions")

@@ -1,11 +1,11 @@
-// Package system holds the tests of the whole local system. They start the system just as
-// `make run` does, services built and run as processes of their own on a real
-// PostgreSQL, and use it through the gateway as a client would. Every answer is
-// also held against the OpenAPI documents that the services serve.
+// Package system tests the whole local system. The tests start it as `make run`
+// does: services are built and run as separate processes, on a real PostgreSQL.
+// They use it through the gateway like a client, and check every response
+// against the OpenAPI documents that the services serve.
 //
-// TestSystem walks the flow and then throws at it all that may come from
-// outside. TestSecurity attacks it. TestOutage takes its database away, and stops
-// it with an order in flight. TestMakeRun is the command line: start, conflicts, stop, kill, clean.
-// TestChaos takes away whatever can be taken away while clients order, and then
-// settles the books: what was acknowledged, stored and announced.
+// TestSystem walks the flow and then sends all kinds of bad input. TestSecurity
+// attacks the system. TestOutage stops its database, and stops the system with an
+// order in flight. TestMakeRun covers the command line: start, conflicts, stop,
+// kill, clean. TestChaos stops every component in turn while clients order, and
+// then reconciles acknowledged, stored and announced orders.
 package system

@@ -14,8 +14,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestDocuments holds what people read to the repository: links lead somewhere,
-// and what is to be made can be made.
+// TestDocuments checks the Markdown files against the repository: links have
+// targets, and every make target exists.
 func TestDocuments(t *testing.T) {
 	t.Parallel()
 	makefile, err := os.ReadFile(filepath.Join(root(t), "Makefile"))
@@ -52,8 +52,8 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
-// targets returns what a document says to make: in code, since in prose one may
-// make anything.
+// targets returns the make targets in the code of a document. In prose, "make"
+// is also an ordinary verb.
 func targets(text string) (targets []string) {
 	code := regexp.MustCompile("(?ms)^```.*?^```|`[^`\n]+`").FindAllString(text, -1)
 	for _, c := range code {
@@ -64,7 +64,7 @@ func targets(text string) (targets []string) {
 	return targets
 }
 
-// TestOwners holds .github/CODEOWNERS to the folders that there are.
+// TestOwners checks .github/CODEOWNERS against the existing folders.
 func TestOwners(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(root(t), ".github", "CODEOWNERS"))
@@ -91,7 +91,7 @@ func TestOwners(t *testing.T) {
 	}
 }
 
-// TestForms reads the forms of issues as GitHub does, as far as can be told here.
+// TestForms checks the issue forms as GitHub does, as far as possible offline.
 func TestForms(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"bug", "feature"} {
@@ -128,7 +128,7 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// read reads a YAML file that has no fields but those of into.
+// read reads a YAML file that must not have fields unknown to into.
 func read(file string, into any) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -137,12 +137,12 @@ func read(file string, into any) error {
 	return yaml.UnmarshalStrict(text, into)
 }
 
-// link is a link of Markdown: [text](target#anchor).
+// link is a Markdown link: [text](target#anchor).
 var link = regexp.MustCompile("\\[(`?)([^]]+?)`?\\]\\(([^)#]*)#?([^)]*)\\)")
 
-// deadLinks returns the links of a document in the repository that lead nowhere.
-// [`name`](file) leads somewhere if the file has that name, or is called so; the
-// name of a test, if the test is there.
+// deadLinks returns an error for each broken link of a document in the
+// repository. For [`name`](file), the text or the path of the file must contain
+// name. If name is a test, the file must define it.
 func deadLinks(file, text string) (dead []error) {
 	for _, l := range link.FindAllStringSubmatch(text, -1) {
 		code, name, target, anchor := l[1] != "", l[2], l[3], l[4]
@@ -167,7 +167,7 @@ func deadLinks(file, text string) (dead []error) {
 		if regexp.MustCompile(`^(?:Test|Fuzz)\w+$`).MatchString(name) {
 			name = "\nfunc " + name + "("
 		} else if filepath.Ext(path) == ".go" {
-			name = name[strings.LastIndex(name, ".")+1:] // of events.Inbox, the file has Inbox
+			name = name[strings.LastIndex(name, ".")+1:] // for events.Inbox, the file contains Inbox
 		}
 		if code && !strings.Contains(string(content), name) && !strings.Contains(filepath.ToSlash(path), strings.TrimSuffix(name, "/")) {
 			dead = append(dead, fmt.Errorf("%s has no %s", path, strings.TrimSpace(name)))
@@ -176,7 +176,7 @@ func deadLinks(file, text string) (dead []error) {
 	return dead
 }
 
-// hasHeading looks for the heading that GitHub gives this anchor.
+// hasHeading reports whether a heading of text has this anchor on GitHub.
 func hasHeading(text, anchor string) bool {
 	for _, heading := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(text, -1) {
 		slug := regexp.MustCompile(`[^\p{L}\p{N}_ -]`).ReplaceAllString(strings.ToLower(heading[1]), "")

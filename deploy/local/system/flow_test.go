@@ -17,8 +17,8 @@ import (
 	"example.com/pizza/migrations"
 )
 
-// TestSystem runs against one stack. The flow comes first, on its own, so that
-// what it counts is its own.
+// TestSystem runs against one stack. The flow runs first and alone, so that
+// other tests do not affect its counts.
 func TestSystem(t *testing.T) {
 	t.Parallel()
 	s := start(t, stack.Options{})
@@ -53,7 +53,7 @@ type orderLine struct {
 	UnitPrice float64 `json:"unit_price"`
 }
 
-// testFlow is a customer's whole way, in its order.
+// testFlow walks through a customer's whole journey, in order.
 func (s *system) testFlow(t *testing.T) {
 	branch := s.branch(t)
 	var token, other, firstOrder, secondOrder string
@@ -218,7 +218,7 @@ func (s *system) testFlow(t *testing.T) {
 		}
 	})
 	step("log out", func(t *testing.T) {
-		for _, bearer := range []string{token, token, "", "no-token"} { // the second time, and without one, too
+		for _, bearer := range []string{token, token, "", "no-token"} { // also a second time, and without a valid token
 			a := s.send(t, request{method: http.MethodGet, path: "/login/logout/", token: bearer}).want(t, http.StatusOK)
 			if got := decode[object](t, a); got["status"] != "logged out" {
 				t.Errorf("answer %s", a.body)
@@ -254,7 +254,7 @@ func (s *system) testFlow(t *testing.T) {
 	})
 }
 
-// verify asks the login service about a token on its internal port.
+// verify verifies a token on the login service's internal port.
 func (s *system) verify(t *testing.T, token string) answer {
 	t.Helper()
 	return s.sendTo(t, "http://"+s.Service("login").Internal, request{
@@ -316,7 +316,7 @@ func (s *system) testMenu(t *testing.T) {
 	})
 }
 
-// checkToken looks into a JSON Web Token (RFC 7519) as contract promises it.
+// checkToken checks a JSON Web Token (RFC 7519) against the contract.
 func checkToken(t *testing.T, token, memberID string, expiresIn int) {
 	t.Helper()
 	parts := strings.Split(token, ".")
@@ -356,8 +356,8 @@ func forge(t *testing.T, token, header string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + parts[1] + "."
 }
 
-// checkShopTime checks the text form, and that it is the shop's time and not
-// UTC: nine hours apart.
+// checkShopTime checks the format, and that the time is the shop's and not UTC,
+// which differs by nine hours.
 func checkShopTime(t *testing.T, text string) {
 	t.Helper()
 	seoul, err := time.LoadLocation("Asia/Seoul")

@@ -8,15 +8,15 @@ import (
 	"testing"
 )
 
-// TestHooks commits to a repository in which make hooks was run: a change that make
-// pre-commit refuses is not committed.
+// TestHooks commits to a repository where make hooks was run. A change that make
+// pre-commit rejects is not committed.
 func TestHooks(t *testing.T) {
 	t.Parallel()
 	format := "package kit\n\nimport \"fmt\"\n\n// Say says it.\nfunc Say() { fmt.Printf(\"%d\\n\", WHAT) }\n"
 	for name, c := range map[string]struct {
 		file, staged string
-		afterwards   string // in the working tree, not staged; as it is staged where empty
-		refused      string // why; "" if it is committed
+		afterwards   string // unstaged content of the working tree; empty means as staged
+		refused      string // the reason; "" if committed
 	}{
 		"text":                {file: "notes.txt", staged: "=======\nTitle\n=======\n"},
 		"conflict_marker":     {file: "notes.md", staged: "a\n" + strings.Repeat("<", 7) + " HEAD\nb\n", refused: "conflict markers"},
@@ -106,7 +106,7 @@ func TestHooks(t *testing.T) {
 	})
 }
 
-// repository is a small one with our Makefile and hooks, and a module.
+// repository is a small repository with our Makefile and hooks, and a module.
 type repository struct {
 	t      *testing.T
 	folder string
@@ -135,13 +135,13 @@ func (r repository) write(file, text string) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		r.t.Fatal(err)
 	}
-	if err := os.WriteFile(path, []byte(text), 0o755); err != nil { // scripts are among them
+	if err := os.WriteFile(path, []byte(text), 0o755); err != nil { // some are scripts
 		r.t.Fatal(err)
 	}
 }
 
-// run starts a command without what git and make may have told this process about
-// another repository.
+// run runs a command without the environment variables in which git and make
+// describe another repository.
 func (r repository) run(name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(r.t.Context(), name, args...)
 	cmd.Dir = r.folder

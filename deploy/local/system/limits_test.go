@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// testLimits: what is unusual and still right must work all the way.
+// testLimits checks that unusual but valid input works end to end.
 func (s *system) testLimits(t *testing.T) {
 	branch := s.branch(t)
 	order := func(t *testing.T, token string) {

@@ -19,12 +19,11 @@ import (
 	"example.com/pizza/deploy/local/stack"
 )
 
-// clients is how many people order at the same time.
+// clients is the number of concurrent clients.
 const clients = 6
 
-// load is clients that order without a pause, each with a key per order, and
-// that send an order again until it is acknowledged: whatever they hear or do
-// not hear in between.
+// load is a set of clients that order continuously, with a key per order. They
+// retry an order until it is acknowledged, regardless of errors.
 type load struct {
 	replicas []*stack.Service
 	web      *http.Client
@@ -39,10 +38,10 @@ type load struct {
 
 	mu  sync.Mutex
 	log []acknowledged
-	bad []string // answers that nothing excuses
+	bad []string // unexpected responses
 }
 
-// order lets the clients begin. They go on until finish.
+// order starts the clients. They run until finish.
 func (s *chaos) order(t *testing.T, member string) *load {
 	t.Helper()
 	l := &load{
@@ -61,14 +60,14 @@ func (s *chaos) order(t *testing.T, member string) *load {
 	return l
 }
 
-// finish lets every client end what it has begun.
+// finish lets every client complete its current order, and stops it.
 func (l *load) finish() {
 	l.enough.Store(true)
 	l.done.Wait()
 }
 
-// waitFor waits until so many more orders are acknowledged: the system works,
-// or works again.
+// waitFor waits until that many more orders are acknowledged, which shows that
+// the system works.
 func (l *load) waitFor(t *testing.T, more int64) {
 	t.Helper()
 	for goal := l.placed.Load() + more; l.placed.Load() < goal; {
@@ -76,7 +75,7 @@ func (l *load) waitFor(t *testing.T, more int64) {
 	}
 }
 
-// orderOne sends one order until it is acknowledged, and now and then once more.
+// orderOne retries one order until it is acknowledged, and sometimes repeats it.
 func (l *load) orderOne(ctx context.Context) {
 	key := uuid.NewString()
 	lines := make([]object, 1+rand.N(3))
@@ -106,12 +105,13 @@ func (l *load) orderOne(ctx context.Context) {
 	}
 }
 
-// untilAcknowledged returns the body of a 201; nil if the test ends before.
+// untilAcknowledged returns the body of the 201 response. It returns nil if the
+// test ends first or the response is unexpected.
 func (l *load) untilAcknowledged(ctx context.Context, key string, body []byte) []byte {
 	for ctx.Err() == nil {
 		status, answer, err := l.try(ctx, key, body)
 		switch {
-		case err != nil: // cut off, or nobody there
+		case err != nil: // connection lost or refused
 		case status == http.StatusCreated:
 			var o struct {
 				OrderID string `json:"order_id"`
@@ -128,7 +128,7 @@ func (l *load) untilAcknowledged(ctx context.Context, key string, body []byte) [
 			l.complain("%d: %s", status, answer)
 			return nil
 		}
-		select { // much sooner than Retry-After asks: this is no polite client
+		select { // deliberately sooner than Retry-After
 		case <-time.After(time.Millisecond + rand.N(20*time.Millisecond)):
 		case <-ctx.Done():
 		}

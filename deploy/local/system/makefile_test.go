@@ -15,9 +15,9 @@ var outside = []string{
 	"PORT", "PULL", "RANGE", "REGISTRY", "REVISION", "SERVICE", "STAGED", "STEPS", "TAG", "TO", "VULN",
 }
 
-// TestMakefileQuotes checks that a repository can be in a folder with a space in its
-// name, and that no value of a user becomes part of the Makefile: make would run a
-// $(shell) in it.
+// TestMakefileQuotes checks that the path of the repository may contain a space.
+// It also checks that make never expands a user's value, because make would run
+// a $(shell) in it.
 func TestMakefileQuotes(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(root(t), "Makefile"))
@@ -53,7 +53,7 @@ func TestMakefileQuotes(t *testing.T) {
 	}
 }
 
-// TestMakeHelp checks that the list of targets fits a terminal, and stays short.
+// TestMakeHelp checks that the list of targets fits a terminal and is short.
 func TestMakeHelp(t *testing.T) {
 	t.Parallel()
 	command := exec.CommandContext(t.Context(), "make", "--no-print-directory", "help")

@@ -17,8 +17,8 @@ import (
 	"testing"
 )
 
-// TestMakeRun drives the command line as `make run` and a person at the
-// terminal do. Its steps follow each other on one data folder.
+// TestMakeRun drives the command line like `make run` and a user at the
+// terminal. Its steps run in sequence on one data folder.
 func TestMakeRun(t *testing.T) {
 	t.Parallel()
 	local := buildLocal(t)
@@ -58,7 +58,7 @@ func TestMakeRun(t *testing.T) {
 		if err := first.cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		for _, c := range connections { // the death of the service ends the connection
+		for _, c := range connections { // ends when the service dies
 			if _, err := c.Read(make([]byte, 1)); err == nil {
 				t.Error("a service still answers")
 			}
@@ -68,8 +68,8 @@ func TestMakeRun(t *testing.T) {
 		}
 	})
 
-	// What people have in their environment: settings for other databases, and a
-	// log in which no service says that it listens.
+	// A typical user environment: settings for other databases, and a log level
+	// that hides the services' "listening" lines.
 	odd := local
 	odd.environ = []string{
 		"LOG_LEVEL=error", "PGSERVICE=work", "PGHOST=192.0.2.1", "PGOPTIONS=-c search_path=elsewhere", "PGSSLROOTCERT=/nowhere", "PGTZ=Mars/Base",
@@ -141,7 +141,7 @@ func TestMakeRun(t *testing.T) {
 // program is the built command.
 type program struct {
 	path    string
-	environ []string // beside this process's
+	environ []string // in addition to this process's
 	umask   string
 }
 
@@ -162,7 +162,7 @@ func (p program) command(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// fail runs a command that must fail, and returns what it says.
+// fail runs a command that must fail, and returns its output.
 func (p program) fail(t *testing.T, args ...string) string {
 	t.Helper()
 	out, err := p.command(t, args...).CombinedOutput()
@@ -173,10 +173,10 @@ func (p program) fail(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-// running is a started `local run` whose guide was read.
+// running is a started `local run` that has printed its guide.
 type running struct {
 	cmd      *exec.Cmd
-	output   bytes.Buffer // all that was read
+	output   bytes.Buffer // all output read so far
 	lines    *bufio.Reader
 	url      string
 	database string
@@ -252,7 +252,7 @@ func (r *running) waitForAll(t *testing.T, pattern *regexp.Regexp, n int) {
 	}
 }
 
-// end reads the rest of the output and returns how the command ended.
+// end reads the rest of the output and returns the command's exit error.
 func (r *running) end(t *testing.T) error {
 	t.Helper()
 	if _, err := r.output.ReadFrom(r.lines); err != nil {
@@ -288,7 +288,7 @@ func (r *running) connect(t *testing.T) []net.Conn {
 	return connections
 }
 
-// shell runs a script as a person would who pastes it, and returns its output.
+// shell runs a script as if pasted into a shell, and returns its output.
 func (r *running) shell(t *testing.T, script string) string {
 	t.Helper()
 	if _, err := exec.LookPath("curl"); err != nil {
@@ -316,7 +316,7 @@ func (r *running) testGuide(t *testing.T) {
 	}
 }
 
-// testCommands pastes the lines of the guide into a shell.
+// testCommands runs the guide's commands in a shell.
 func (r *running) testCommands(t *testing.T) {
 	var answers []string
 	for line := range strings.Lines(r.shell(t, strings.Join(r.commands, "\n")+"\n")) {
@@ -324,7 +324,7 @@ func (r *running) testCommands(t *testing.T) {
 			answers = append(answers, line)
 		}
 	}
-	want := []string{ // in their order: a part of each answer
+	want := []string{ // part of each response, in order
 		`"member_id":"kim"`,
 		`"pizza_id":"bbq_ckn_l"`,
 		`{"pizza_id":"bbq_ckn_l"}`,
@@ -333,7 +333,7 @@ func (r *running) testCommands(t *testing.T) {
 		`"total_price":58.5`,
 		`"pizza_id":"veggie_veg_m"`,
 		`"status":"logged out"`,
-		`"status":401`, // the orders once more
+		`"status":401`, // the orders again, after the logout
 	}
 	if len(answers) != len(want) {
 		t.Fatalf("%d answers, want %d:\n%s", len(answers), len(want), strings.Join(answers, "\n"))
@@ -354,7 +354,7 @@ func hostOf(t *testing.T, address string) string {
 	return m[1]
 }
 
-// child returns the id of the child process of that name (proc(5)).
+// child returns the id of the child process with that name (proc(5)).
 func child(t *testing.T, parent int, name string) int {
 	t.Helper()
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
@@ -364,7 +364,7 @@ func child(t *testing.T, parent int, name string) int {
 	for _, path := range stats {
 		b, err := os.ReadFile(path)
 		if err != nil {
-			continue // it has ended
+			continue // it has exited
 		}
 		var pid, ppid int
 		var state string

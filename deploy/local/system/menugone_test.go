@@ -10,13 +10,13 @@ import (
 	"example.com/pizza/deploy/local/stack"
 )
 
-// Menu is killed and stays away: the breaker opens, and orders are still placed,
-// at the prices that were known.
+// Menu is killed and stays down. The breaker opens, and orders are still placed
+// at cached prices.
 func TestOrdersWithoutMenu(t *testing.T) {
 	t.Parallel()
 	s := start(t, stack.Options{
 		RestartAfter: time.Hour,
-		// One call without an answer is a verdict.
+		// A single failed call opens the breaker.
 		Environ: []string{"BREAKER_FAILURE_RATIO=0.001", "BREAKER_MIN_REQUESTS=1", "BREAKER_OPEN_FOR=1h"},
 	})
 	token := s.member(t, "hungry")
@@ -38,7 +38,7 @@ func TestOrdersWithoutMenu(t *testing.T) {
 	}
 	s.logs.wait(t, "order", "circuit breaker changed")
 	s.logs.wait(t, "order", "menu does not answer")
-	for { // until prices are no longer fresh
+	for { // until the prices are stale
 		place()
 		a := s.sendTo(t, "http://"+s.Service("order").Internal, request{method: http.MethodGet, path: "/metrics"}).want(t, http.StatusOK)
 		if strings.Contains(string(a.body), "order_quote_cache_stale 1\n") {

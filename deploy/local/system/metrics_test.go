@@ -32,12 +32,13 @@ import (
 	"example.com/pizza/pkg/testkit/telemetrytest"
 )
 
-// consumers is who consumes events in the table of metrics; no service of ours does.
+// consumers names event consumers in the table of metrics. None of our services
+// consumes events.
 const consumers = "consumers"
 
-// TestMetrics holds the table of metrics to what the services tell after a
-// customer's whole way, with everything on that has metrics. It writes the table
-// anew with UPDATE_METRICS=1.
+// TestMetrics compares the table of metrics with the services' metrics after a
+// customer's whole journey, with every feature that has metrics enabled.
+// UPDATE_METRICS=1 rewrites the table.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	traces, cache := telemetrytest.Start(t), miniredis.RunT(t)
@@ -73,8 +74,8 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// consume takes all orders as another service would, and returns the numbers of
-// that after the first one, which it takes twice.
+// consume consumes orders like another service. It handles the first order
+// twice, and returns the consumer's metrics after that.
 func (s *system) consume(t *testing.T) []*dto.MetricFamily {
 	t.Helper()
 	pool, err := pgxpool.New(t.Context(), s.AdminDSN())
@@ -113,8 +114,7 @@ func (s *system) consume(t *testing.T) []*dto.MetricFamily {
 	return families
 }
 
-// scrape asks a service for its metrics as a Prometheus does that takes native
-// histograms.
+// scrape scrapes a service like a Prometheus that accepts native histograms.
 func (s *system) scrape(t *testing.T, service *stack.Service) []*dto.MetricFamily {
 	t.Helper()
 	a := s.sendTo(t, "http://"+service.Internal, request{method: http.MethodGet, path: "/metrics", unchecked: true, header: map[string]string{
@@ -133,8 +133,8 @@ func (s *system) scrape(t *testing.T, service *stack.Service) []*dto.MetricFamil
 	}
 }
 
-// ofRuntime tells the metrics of the Go runtime and of the process, which
-// client_golang documents.
+// ofRuntime reports whether a metric is one of the Go runtime or the process.
+// client_golang documents those.
 func ofRuntime(name string) bool {
 	return strings.HasPrefix(name, "go_") || strings.HasPrefix(name, "process_")
 }
@@ -204,7 +204,7 @@ func mustBeWellNamed(t *testing.T, told map[string][]*dto.MetricFamily) {
 	}
 }
 
-// mustBeNative checks that every histogram is a native one too.
+// mustBeNative checks that every histogram is also a native histogram.
 func mustBeNative(t *testing.T, told map[string][]*dto.MetricFamily) {
 	t.Helper()
 	for service, families := range told {
@@ -218,8 +218,8 @@ func mustBeNative(t *testing.T, told map[string][]*dto.MetricFamily) {
 	}
 }
 
-// mustLeadToTraces checks that the duration of placing an order has an exemplar,
-// whose trace is in the log of the service and at the collector.
+// mustLeadToTraces checks that the order duration has an exemplar. Its trace must
+// be in the service's log and at the collector.
 func (s *system) mustLeadToTraces(t *testing.T, families []*dto.MetricFamily, to *telemetrytest.Receiver) {
 	t.Helper()
 	var traces []string

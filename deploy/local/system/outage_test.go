@@ -21,8 +21,8 @@ import (
 
 const poll = 10 * time.Millisecond
 
-// TestOutage runs against a stack on a server that is given by DATABASE_URL, so
-// that the test can take it away.
+// TestOutage runs a stack on an external server (DATABASE_URL), so that the test
+// can stop it.
 func TestOutage(t *testing.T) {
 	t.Parallel()
 	data := folder(t)
@@ -36,8 +36,8 @@ func TestOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := start(t, stack.Options{
-		DatabaseURL: address.String(), RestartAfter: time.Hour, // what is stopped stays away
-		Environ: []string{"DB_STATEMENT_TIMEOUT=60s", "REQUEST_TIMEOUT=60s", "SHUTDOWN_TIMEOUT=60s"}, // the test holds an order, for as long as it takes
+		DatabaseURL: address.String(), RestartAfter: time.Hour, // stopped services stay down
+		Environ: []string{"DB_STATEMENT_TIMEOUT=60s", "REQUEST_TIMEOUT=60s", "SHUTDOWN_TIMEOUT=60s"}, // the test delays an order for an arbitrary time
 	})
 	token := s.member(t, "patient")
 	restart := func() { startServer(t, data, port) }
@@ -45,8 +45,8 @@ func TestOutage(t *testing.T) {
 	t.Run("SIGTERM with an order in flight", func(t *testing.T) { s.testOrderInFlight(t, token) })
 }
 
-// startServer starts a PostgreSQL server that lives until the end of the
-// outermost test, or until it is stopped.
+// startServer starts a PostgreSQL server that runs until t ends or it is
+// stopped.
 func startServer(t *testing.T, data string, port int) *pgserver.Server {
 	t.Helper()
 	server, err := pgserver.Start(t.Context(), pgserver.Options{DataDir: data + "/postgres", Port: port, Log: t.Output()})
@@ -85,8 +85,7 @@ func (s *system) testDatabaseGone(t *testing.T, token string, server *pgserver.S
 		default:
 		}
 	})
-	// When the load balancer has noticed all that it will, the answers are still the
-	// services' own.
+	// After the load balancer's readiness checks, the services must still answer.
 	t.Run("every call that needs it is still 503", func(t *testing.T) {
 		select {
 		case <-time.After(gateway.UnreadyAfter):
@@ -112,7 +111,7 @@ func (s *system) testDatabaseGone(t *testing.T, token string, server *pgserver.S
 	})
 }
 
-// wantNoDatabase asks through the gateway what clients get without the database.
+// wantNoDatabase checks the responses that clients get without the database.
 func (s *system) wantNoDatabase(t *testing.T, token, order string) {
 	t.Helper()
 	for _, r := range []request{
@@ -128,17 +127,17 @@ func (s *system) wantNoDatabase(t *testing.T, token, order string) {
 			t.Errorf("%s: Retry-After %q, detail %q", a.name(), a.header.Get("Retry-After"), p.Detail)
 		}
 	}
-	// The menu is shown as it was a moment ago.
+	// The menu is served from the cache.
 	if got := len(decode[[]object](t, s.get(t, "/menu/").want(t, http.StatusOK))); got != 96 {
 		t.Errorf("the menu has %d pizzas, want 96", got)
 	}
 	s.postJSON(t, "/menu/get_pizza_id/", "", `{"pizza_nm":"The Hawaiian Pizza","size":"M"}`).want(t, http.StatusOK)
-	// What needs no database is decided as ever.
+	// Checks that need no database still work.
 	s.postJSON(t, "/login/", "", `{}`).wantProblem(t, http.StatusBadRequest)
 	s.send(t, request{method: http.MethodGet, path: "/order/myorder/", token: "x"}).wantProblem(t, http.StatusUnauthorized)
 }
 
-// again sends a request until it is no longer answered 503.
+// again repeats a request until the status is not 503.
 func (s *system) again(t *testing.T, r request) answer {
 	t.Helper()
 	for {
@@ -149,7 +148,7 @@ func (s *system) again(t *testing.T, r request) answer {
 	}
 }
 
-// wait passes a moment of a loop that waits for a state.
+// wait pauses between two checks of a polling loop.
 func wait(t *testing.T) {
 	t.Helper()
 	select {
@@ -159,8 +158,8 @@ func wait(t *testing.T) {
 	}
 }
 
-// testOrderInFlight holds an order inside its transaction, by a lock on the
-// branch that it refers to, while the service is told to stop.
+// testOrderInFlight blocks an order inside its transaction, by a lock on its
+// branch, while the service is told to stop.
 func (s *system) testOrderInFlight(t *testing.T, token string) {
 	const branch = migrations.DemoBranch
 	holder, watcher := s.database(t), s.database(t)

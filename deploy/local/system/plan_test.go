@@ -13,11 +13,11 @@ import (
 	"testing"
 )
 
-// points is how many points the test plan of the design document has.
+// points is the number of points in the design document's test plan.
 const points = 32
 
-// TestPlan holds the table of the test plan in docs/testing.md to the tests: each
-// point has a row, and the test that it names is there.
+// TestPlan checks the test plan in docs/testing.md against the tests: each point
+// has a row, and the test in it exists.
 func TestPlan(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile(filepath.Join(root(t), "docs", "testing.md"))
@@ -41,8 +41,8 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// findTest looks in the tests of a folder for a function, and in it for the
-// name of the subtest.
+// findTest returns an error unless a test of the folder has that name and contains
+// the subtest's name.
 func findTest(folder, test, subtest string) error {
 	files, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
 	if err != nil {

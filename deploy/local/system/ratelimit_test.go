@@ -7,8 +7,8 @@ import (
 	"example.com/pizza/deploy/local/stack"
 )
 
-// The login service believes the gateway, and the gateway nobody: who claims to be
-// ever another client is limited as the one that it is.
+// The login service trusts the gateway, and the gateway trusts no client: a
+// client that claims changing addresses is limited by its real one.
 func TestClaimedAddressesAreLimited(t *testing.T) {
 	t.Parallel()
 	s := start(t, stack.Options{Environ: []string{"LOGIN_RATE_PER_ADDRESS=2/h"}})
@@ -22,7 +22,7 @@ func TestClaimedAddressesAreLimited(t *testing.T) {
 			t.Errorf("try %d has no RateLimit: %v", i, a.header)
 		}
 	}
-	// The one before the gateway is another client: nothing is counted for it yet.
+	// The address in front of the gateway is another client, not counted so far.
 	s.sendTo(t, "http://"+s.Service("login").Public, request{
 		method: http.MethodPost, path: "/login/", media: mediaJSON, body: `{"id":"nobody","pw":"wrong"}`,
 		header: map[string]string{"X-Forwarded-For": "203.0.113.9"},

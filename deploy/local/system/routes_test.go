@@ -10,7 +10,7 @@ import (
 	"example.com/pizza/pkg/testkit/edgetest"
 )
 
-// testRoutes: which paths answer, in which spellings, to which methods.
+// testRoutes checks which paths exist, in which spellings, for which methods.
 func (s *system) testRoutes(t *testing.T) {
 	t.Run("every path, bare and under /api, with and without its last slash", func(t *testing.T) {
 		t.Parallel()
@@ -41,7 +41,7 @@ func (s *system) testRoutes(t *testing.T) {
 		} {
 			for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
 				a := s.send(t, request{method: method, path: path, media: mediaJSON, body: `{}`})
-				if path == "/" { // the front page leads to the API page
+				if path == "/" { // redirects to the API page
 					a.want(t, map[bool]int{true: http.StatusFound, false: http.StatusMethodNotAllowed}[method == http.MethodGet])
 					continue
 				}
@@ -86,7 +86,7 @@ func (s *system) testRoutes(t *testing.T) {
 					continue
 				}
 				a := s.send(t, request{method: method, path: path, media: mediaJSON, body: `{}`})
-				if slices.Contains([]string{"PROPFIND", "BREW", "TRACE"}, method) { // unknown to the router: the path may as well not be there
+				if slices.Contains([]string{"PROPFIND", "BREW", "TRACE"}, method) { // unknown to the router, which may answer 404
 					if a.status != http.StatusNotFound && a.status != http.StatusMethodNotAllowed {
 						t.Errorf("%s %s: answer %d", method, path, a.status)
 					}
@@ -107,7 +107,7 @@ func (s *system) testRoutes(t *testing.T) {
 			if !strings.Contains(page, `"`+path+`"`) {
 				t.Errorf("the API page does not show %s", path)
 			}
-			// To the documents themselves, the path looks like that of an order.
+			// In the documents, this path matches the path of an order.
 			a := s.send(t, request{method: http.MethodGet, path: path, unchecked: true}).want(t, http.StatusOK)
 			document := decode[struct {
 				OpenAPI string

@@ -21,8 +21,8 @@ import (
 	"example.com/pizza/pkg/testkit/edgetest"
 )
 
-// TestSecurity attacks a running system: what packages prove of their part, holds
-// when the parts are put together.
+// TestSecurity attacks a running system, to check that the guarantees of the
+// single packages hold when they are combined.
 func TestSecurity(t *testing.T) {
 	t.Parallel()
 	s := start(t, stack.Options{Environ: []string{"CORS_ALLOWED_ORIGINS=https://pizza.example"}})
@@ -58,7 +58,7 @@ func (v victim) lines(t *testing.T) string {
 	return js(t, object{"branchId": v.branch, "lines": []object{{"pizza_id": "hawaiian_m", "quantity": 1}}})
 }
 
-// protected returns a request to each operation that asks for a token.
+// protected returns a request to each operation that requires a token.
 func (v victim) protected(t *testing.T) []request {
 	t.Helper()
 	return []request{
@@ -69,8 +69,8 @@ func (v victim) protected(t *testing.T) []request {
 	}
 }
 
-// The attacker knows everything but the key; and with the key, what a careless
-// verifier would take.
+// testForgedTokens forges tokens without the key, and with the key those that a
+// careless verifier would accept.
 func (s *system) testForgedTokens(t *testing.T, v victim) {
 	text, err := os.ReadFile(filepath.Join(s.folder, "secrets.json"))
 	if err != nil {
@@ -102,7 +102,7 @@ func (s *system) testForgedTokens(t *testing.T, v victim) {
 	}
 	key := secrets["jwt_secret"]
 	now := time.Now().Unix()
-	s.send(t, request{method: http.MethodGet, path: "/order/myorder/", token: signed(key, hs256, nil)}).want(t, http.StatusOK) // what the others differ from
+	s.send(t, request{method: http.MethodGet, path: "/order/myorder/", token: signed(key, hs256, nil)}).want(t, http.StatusOK) // the valid baseline
 	for name, forged := range map[string]string{
 		"none":               forge(t, v.token, `{"alg":"none","typ":"JWT"}`),
 		"no_signature":       parts[0] + "." + parts[1] + ".",
@@ -130,7 +130,7 @@ func (s *system) testForgedTokens(t *testing.T, v victim) {
 	}
 }
 
-// Who says to be somebody in a header, as only a gateway may, is nobody.
+// testClaimedIdentity checks that identity headers from clients are ignored.
 func (s *system) testClaimedIdentity(t *testing.T, v victim) {
 	claims := map[string]string{"X-User-Id": v.id, "X-Member-Id": v.id, "X-Forwarded-User": v.id, "X-Auth-Request-User": v.id, "Remote-User": v.id}
 	for _, base := range []string{s.URL(), "http://" + s.Service("order").Public} {
@@ -146,7 +146,8 @@ func (s *system) testClaimedIdentity(t *testing.T, v victim) {
 	}
 }
 
-// What is not of a member is not there, alike for what exists and what does not.
+// testOrdersOfOthers checks that another member's order is answered exactly like
+// one that does not exist.
 func (s *system) testOrdersOfOthers(t *testing.T, v victim) {
 	thief := s.member(t, "thief")
 	see := func(path string) problem.Problem {
@@ -168,7 +169,7 @@ func (s *system) testOrdersOfOthers(t *testing.T, v victim) {
 	}
 }
 
-// Once the logout is answered, no service takes the token any more.
+// testStolenToken checks that no service accepts a token after the logout.
 func (s *system) testStolenToken(t *testing.T) {
 	token := s.member(t, "robbed")
 	v := victim{branch: s.branch(t), order: "none"}
@@ -180,7 +181,8 @@ func (s *system) testStolenToken(t *testing.T) {
 	s.verify(t, token).want(t, http.StatusUnauthorized)
 }
 
-// A member is no operator, also for who has got as far as the internal port.
+// testOperatorsOnly checks that a member's token is no operator token, even on
+// the internal port.
 func (s *system) testOperatorsOnly(t *testing.T, v victim) {
 	for service, r := range map[string]request{
 		"login": {method: http.MethodPost, path: "/int/auth/revoke", media: mediaJSON, body: js(t, object{"member_id": v.id})},
@@ -199,8 +201,9 @@ func (s *system) testOperatorsOnly(t *testing.T, v victim) {
 	s.send(t, request{method: http.MethodGet, path: "/order/myorder/", token: v.token}).want(t, http.StatusOK)
 }
 
-// An id that is nobody's and a wrong password are one answer, after the same time:
-// by the medians of many tries in turn, as a ratio.
+// testNobodyIsToldApart checks that an unknown id and a wrong password get the
+// same response after the same time. It compares the medians of alternating
+// tries.
 func (s *system) testNobodyIsToldApart(t *testing.T, v victim) {
 	const tries = 31
 	ids := []string{v.id, "nobody-has-this-id"}
@@ -217,8 +220,8 @@ func (s *system) testNobodyIsToldApart(t *testing.T, v victim) {
 		t.Errorf("two answers: %q", details)
 	}
 	median := func(id string) float64 { slices.Sort(times[id]); return float64(times[id][tries/2]) }
-	// Without the work of a hash for an unknown id it is less than 0.1; other tests
-	// on the same machine make it uneven.
+	// Without hashing for an unknown id, the ratio is below 0.1. Other tests on the
+	// same machine add noise.
 	ratio := median(ids[1]) / median(ids[0])
 	t.Logf("unknown id / wrong password: %.2f", ratio)
 	if ratio < 0.5 || ratio > 2 {
@@ -226,8 +229,8 @@ func (s *system) testNobodyIsToldApart(t *testing.T, v victim) {
 	}
 }
 
-// Whatever two readers might disagree about, ends the connection: what stands
-// behind it is not answered.
+// testSmuggledRequests checks that an ambiguous request ends the connection, so
+// that the request behind it is not answered.
 func (s *system) testSmuggledRequests(t *testing.T) {
 	const behind = "GET /menu/types/ HTTP/1.1\r\nHost: x\r\n\r\n"
 	for name, head := range map[string]string{
@@ -251,7 +254,7 @@ func (s *system) testSmuggledRequests(t *testing.T) {
 	}
 }
 
-// doors returns every address that clients or an Ingress come to.
+// doors returns every address that clients or an Ingress connect to.
 func (s *system) doors(t *testing.T) []string {
 	t.Helper()
 	gateway, err := url.Parse(s.URL())
@@ -265,7 +268,7 @@ func (s *system) doors(t *testing.T) []string {
 	return doors
 }
 
-// Many who never end their requests take nothing from who does.
+// testSlowClients checks that many unfinished requests do not affect others.
 func (s *system) testSlowClients(t *testing.T, v victim) {
 	for _, door := range s.doors(t) {
 		for range 100 {
@@ -273,7 +276,7 @@ func (s *system) testSlowClients(t *testing.T, v victim) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() { _ = conn.Close() }) // the service may have been first
+			t.Cleanup(func() { _ = conn.Close() }) // the service may have closed it first
 			if _, err := conn.Write([]byte("POST /order/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\nX-A:")); err != nil {
 				t.Fatal(err)
 			}
@@ -284,7 +287,7 @@ func (s *system) testSlowClients(t *testing.T, v victim) {
 	s.login(t, v.id, password)
 }
 
-// No page of a site that is not in the configuration reads an answer.
+// testOtherOrigins checks that only configured origins can read responses.
 func (s *system) testOtherOrigins(t *testing.T) {
 	const ours = "https://pizza.example"
 	for _, origin := range []string{ours, "https://evil.example", "null", ours + ".evil.example", "http://pizza.example"} {
@@ -300,8 +303,8 @@ func (s *system) testOtherOrigins(t *testing.T) {
 	}
 }
 
-// What a client makes up as the id of its trace does not get into an answer or a
-// log unless it is one.
+// testMadeUpTraces checks that an invalid trace id from a client does not get
+// into a response or a log.
 func (s *system) testMadeUpTraces(t *testing.T) {
 	for _, made := range []string{"x", `00-"}{"level":"ERROR"}-1-01`, "00-00000000000000000000000000000000-0000000000000000-01", strings.Repeat("a", 2000)} {
 		a := s.send(t, request{

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// testSmoke: what `helm test` runs in a cluster.
+// testSmoke runs the smoke test that `helm test` runs in a cluster.
 func (s *system) testSmoke(t *testing.T) {
 	order := filepath.Join(s.folder, "bin", "order")
 	run := func(environ []string, args ...string) (string, error) {

@@ -26,7 +26,7 @@ import (
 	"example.com/pizza/pkg/testkit/logtest"
 )
 
-// startTimeout bounds a start with its build; stopTimeout the stop.
+// startTimeout includes the build.
 const (
 	startTimeout = 5 * time.Minute
 	stopTimeout  = 30 * time.Second
@@ -35,13 +35,13 @@ const (
 // system is a running stack and a client of it.
 type system struct {
 	*stack.Stack
-	client *http.Client // holds every answer against the documents
+	client *http.Client // checks every response against the documents
 	plain  *http.Client // does not
 	logs   *logs
-	folder string // of its data
+	folder string // the data folder
 }
 
-// start starts the stack on free ports with a folder of its own.
+// start starts the stack on free ports with its own folder.
 func start(t *testing.T, o stack.Options) *system {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
@@ -49,7 +49,7 @@ func start(t *testing.T, o stack.Options) *system {
 	l := newLogs()
 	o.Root, o.DataDir = root(t), folder(t)
 	o.Progress, o.Line = t.Output(), l.line
-	o.Environ = append([]string{"LOG_LEVEL=debug"}, o.Environ...) // what nobody reads by default must hold no secret either
+	o.Environ = append([]string{"LOG_LEVEL=debug"}, o.Environ...) // debug logs must not contain secrets either
 	t.Cleanup(func() { l.mustKeepSecrets(t, o.DataDir) })
 	s, err := stack.Start(ctx, o)
 	if err != nil {
@@ -77,7 +77,7 @@ func start(t *testing.T, o stack.Options) *system {
 	return running
 }
 
-// noRedirect: the API never redirects, so a redirect is an answer to look at.
+// noRedirect returns redirects as they are, because the API never redirects.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // root returns the folder of the repository.
@@ -90,8 +90,8 @@ func root(t *testing.T) string {
 	return dir
 }
 
-// folder returns a temporary folder into which other users may look: when root
-// runs the tests, PostgreSQL runs under another user.
+// folder returns a temporary folder that other users can read: when root runs
+// the tests, PostgreSQL runs as another user.
 func folder(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pizza-e2e-") //nolint:usetesting // t.TempDir is inside a folder that is closed to others
@@ -109,7 +109,7 @@ func folder(t *testing.T) string {
 	return dir
 }
 
-// request is one call. The zero value of each field leaves it out.
+// request is one call. Zero fields are left out.
 type request struct {
 	method string
 	path   string
@@ -117,12 +117,12 @@ type request struct {
 	header map[string]string
 	media  string // Content-Type
 	body   string
-	// unchecked: not held against the documents. A list in a form is JSON text,
-	// which OpenAPI 3.0 has no words for.
+	// unchecked skips the check against the documents. A list in a form is JSON
+	// text, which OpenAPI 3.0 cannot describe.
 	unchecked bool
 }
 
-// answer is what came back.
+// answer is the response to a request.
 type answer struct {
 	request request
 	status  int
@@ -130,8 +130,7 @@ type answer struct {
 	body    []byte
 }
 
-// send sends a request through the gateway. No input whatever may be answered
-// with a 500.
+// send sends a request through the gateway. No input may cause a 500.
 func (s *system) send(t *testing.T, r request) answer {
 	t.Helper()
 	return s.sendTo(t, s.URL(), r)
@@ -149,7 +148,7 @@ func (s *system) sendTo(t *testing.T, base string, r request) answer {
 	return a
 }
 
-// try is send for other goroutines than the test's.
+// try is like sendTo, for goroutines other than the test's.
 func (s *system) try(ctx context.Context, base string, r request) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, r.method, base+r.path, strings.NewReader(r.body))
 	if err != nil {
@@ -208,7 +207,7 @@ func (a answer) name() string {
 	return a.request.method + " " + path
 }
 
-// want stops the test unless the status is the one given.
+// want stops the test unless the response has the given status.
 func (a answer) want(t *testing.T, status int) answer {
 	t.Helper()
 	if a.status != status {
@@ -217,8 +216,8 @@ func (a answer) want(t *testing.T, status int) answer {
 	return a
 }
 
-// wantProblem stops the test unless the answer is a problem document of that
-// status, and names each of the fields.
+// wantProblem stops the test unless the response is a problem document with the
+// given status. If fields are given, the document must name exactly those.
 func (a answer) wantProblem(t *testing.T, status int, fields ...string) problem.Problem {
 	t.Helper()
 	a.want(t, status)
@@ -278,8 +277,8 @@ func (s *system) login(t *testing.T, id, pw string) string {
 	return decode[struct{ Token string }](t, a).Token
 }
 
-// branch returns the id of a branch to order at. It waits while order is not ready
-// yet, after an earlier fault.
+// branch returns the id of a branch to order at. It waits if order is not ready
+// after an earlier fault.
 func (s *system) branch(t *testing.T) string {
 	t.Helper()
 	a := s.get(t, "/order/branch/")
@@ -310,7 +309,7 @@ func (s *system) database(t *testing.T) *pgx.Conn {
 	return conn
 }
 
-// scalar returns the one value of a query.
+// scalar returns the single value of a query.
 func scalar[T any](t *testing.T, conn *pgx.Conn, query string, args ...any) T {
 	t.Helper()
 	var v T
@@ -320,7 +319,7 @@ func scalar[T any](t *testing.T, conn *pgx.Conn, query string, args ...any) T {
 	return v
 }
 
-// logs keeps what the services log, and tells who waits for a line.
+// logs keeps the services' log lines and notifies waiters.
 type logs struct {
 	mu    sync.Mutex
 	lines []string
@@ -334,12 +333,12 @@ func (l *logs) line(service string, line []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lines = append(l.lines, service+" "+string(line))
-	_, _ = fmt.Fprintf(&l.heard, "%s %s\n", service, bytes.TrimSpace(line)) // into memory, which does not fail
+	_, _ = fmt.Fprintf(&l.heard, "%s %s\n", service, bytes.TrimSpace(line)) // writes to memory never fail
 	close(l.more)
 	l.more = make(chan struct{})
 }
 
-// wait returns when a line of the service with that message is there.
+// wait waits until the service has logged msg.
 func (l *logs) wait(t *testing.T, service, msg string) {
 	t.Helper()
 	for seen := 0; ; {
@@ -360,8 +359,8 @@ func (l *logs) wait(t *testing.T, service, msg string) {
 	}
 }
 
-// mustKeepSecrets fails the test where the logs hold a secret: of those that the
-// stack made for itself in its folder, or that the test has sent.
+// mustKeepSecrets fails the test if the logs contain a secret: one that the stack
+// generated in its folder, or one that the test sent.
 func (l *logs) mustKeepSecrets(t *testing.T, folder string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(folder, "secrets.json"))
@@ -384,7 +383,7 @@ func (l *logs) mustKeepSecrets(t *testing.T, folder string) {
 	}
 }
 
-// dump shows the last lines.
+// dump logs the last lines.
 func (l *logs) dump(t *testing.T) {
 	t.Helper()
 	l.mu.Lock()

@@ -2,7 +2,7 @@ package dashboard
 
 import "fmt"
 
-// members are the requests of members and services; probes and scrapes are none.
+// members selects the requests of members and services, not probes and scrapes.
 const members = `route!~"/healthz|/livez|/metrics"`
 
 // All returns the dashboards.
@@ -10,17 +10,17 @@ func All() []Dashboard {
 	return []Dashboard{overview(), login(), menu(), order(), postgresql(), business()}
 }
 
-// of selects the series of a service; more may begin with a comma.
+// of returns the selector of a service. more is empty or starts with a comma.
 func of(job, more string) string {
 	return fmt.Sprintf(`{namespace="$namespace", job="%s"%s}`, job, more)
 }
 
-// per is a rate per second, summed by labels.
+// per returns a rate per second, summed by labels.
 func per(labels, selected string) string {
 	return fmt.Sprintf(`sum by (%s) (rate(%s[$__rate_interval]))`, labels, selected)
 }
 
-// quantile is one of a histogram, by labels.
+// quantile returns a quantile of a histogram by labels.
 func quantile(q, labels, histogram, selected string) string {
 	if labels != "" {
 		labels = ", " + labels
@@ -57,7 +57,7 @@ func overview() Dashboard {
 	return d
 }
 
-// latency shows how long requests take. Its points are traces.
+// latency shows the request duration. Its points link to traces.
 func latency(job, labels string) Panel {
 	legend := ""
 	if labels != "" {
@@ -70,7 +70,8 @@ func latency(job, labels string) Panel {
 	return p
 }
 
-// service is what every service shows: its routes, its process, and its own rows in between.
+// service returns a service's dashboard: the common rows (requests, process) with its
+// own rows in between.
 func service(job string, own ...Row) Dashboard {
 	d := Dashboard{Name: job, Title: job}
 	d.Rows = append(d.Rows, Row{"Requests", []Panel{
@@ -92,7 +93,7 @@ func service(job string, own ...Row) Dashboard {
 	return d
 }
 
-// admission is a gate that only so many pass at the same time.
+// admission shows a gate that limits concurrency.
 func admission(title, job, gate string) Row {
 	return Row{title, []Panel{
 		{Title: "Let in and refused", Unit: "reqps", Queries: []Query{
@@ -117,7 +118,7 @@ func tokens(job string) Row {
 	}}
 }
 
-// events is the outbox of a service.
+// events shows the outbox of a service.
 func events(job string) Row {
 	return Row{"Events", []Panel{
 		{Title: "Outbox", Unit: "short", Queries: []Query{
@@ -129,7 +130,7 @@ func events(job string) Row {
 	}}
 }
 
-// limits are the rate limits of a service.
+// limits shows the rate limits of a service.
 func limits(job string) Row {
 	return Row{"Rate limits", []Panel{
 		{Title: "Refused (429)", Unit: "reqps", Queries: []Query{{per("route, limit", "rate_limit_requests_total"+of(job, `, outcome="refused"`)), "{{route}} by {{limit}}"}}},

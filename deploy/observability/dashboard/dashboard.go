@@ -1,9 +1,9 @@
-// Package dashboard is the source of the dashboards: what they show, in few
-// words, and how that is written as Grafana's JSON. All returns the dashboards;
-// cmd/dashboards writes them into the folder dashboards, which Grafana reads.
+// Package dashboard is the source of the dashboards: compact definitions, and
+// their conversion to Grafana's JSON. All returns the dashboards. cmd/dashboards
+// writes them into the folder dashboards, which Grafana reads.
 //
-// A dashboard is rows of panels, and a panel is queries with a unit. Everything
-// else (grid, colours, variables) is the same for all, and decided here.
+// A dashboard consists of rows of panels, and a panel of queries with a unit. The
+// rest (grid, colors, variables) is the same for all dashboards, and set here.
 package dashboard
 
 import (
@@ -12,14 +12,14 @@ import (
 	"strings"
 )
 
-// Dashboard is a page of Grafana.
+// Dashboard is a Grafana dashboard.
 type Dashboard struct {
-	Name  string // of its file, and after "pizza-" its uid
+	Name  string // file name, and uid after "pizza-"
 	Title string
 	Rows  []Row
 }
 
-// Row is a line of panels of the same width, under a title.
+// Row is a titled row of panels of equal width.
 type Row struct {
 	Title  string
 	Panels []Panel
@@ -28,14 +28,14 @@ type Row struct {
 // Panel is a graph or a number.
 type Panel struct {
 	Title   string
-	About   string // what to make of it; shown behind an (i)
-	Kind    string // graph unless stat or table
-	Unit    string // of Grafana: reqps, s, percentunit, short, bytes …
+	About   string // explanation, shown behind an (i)
+	Kind    string // stat or table; empty means graph
+	Unit    string // Grafana's: reqps, s, percentunit, short, bytes …
 	Stacked bool
 	Queries []Query
 }
 
-// Query is a query and what its series are called.
+// Query is a query and the legend of its series.
 type Query struct {
 	Expr   string
 	Legend string // such as {{job}}
@@ -47,7 +47,7 @@ type object = map[string]any
 // width is the number of columns in Grafana's grid.
 const width = 24
 
-// JSON returns the dashboard as Grafana imports it, the same bytes each time.
+// JSON returns the dashboard for import into Grafana. The output is deterministic.
 func (d Dashboard) JSON() ([]byte, error) {
 	var panels []object
 	id, y := 0, 0
@@ -85,7 +85,7 @@ func grid(x, y, w, h int) object { return object{"x": x, "y": y, "w": w, "h": h}
 
 func source() object { return object{"type": "prometheus", "uid": "${datasource}"} }
 
-// variables are the data source and the namespace, of which there is one per environment.
+// variables returns the data source and the namespace, one per environment.
 func variables() []object {
 	return []object{
 		{"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus", "hide": 0},
@@ -97,7 +97,7 @@ func variables() []object {
 	}
 }
 
-// rollouts marks the moments at which another version began to run.
+// rollouts returns the annotation that marks the start of another version.
 func rollouts() object {
 	return object{
 		"name": "Roll-outs", "enable": true, "datasource": source(), "iconColor": "blue", "expr": Rollouts, "step": "60s",
@@ -105,7 +105,7 @@ func rollouts() object {
 	}
 }
 
-// Rollouts is the query of what is marked on all graphs.
+// Rollouts is the query for the annotation on all graphs.
 const Rollouts = `sum by (job, version) (build_info{namespace="$namespace"}) unless sum by (job, version) (build_info{namespace="$namespace"} offset 2m)`
 
 func (p Panel) json(id int, pos object) object {
@@ -131,7 +131,7 @@ func (p Panel) json(id int, pos object) object {
 		o["type"] = "stat"
 		o["options"] = object{"reduceOptions": object{"calcs": []string{"lastNotNull"}}, "textMode": "auto", "graphMode": "none"}
 		delete(defaults, "min")
-		if p.Unit == "percentunit" { // of the error budget: how it stands to the policy
+		if p.Unit == "percentunit" { // error budget: thresholds of the policy
 			defaults["thresholds"] = object{"mode": "absolute", "steps": []object{
 				{"color": "red", "value": nil}, {"color": "orange", "value": 0}, {"color": "yellow", "value": 0.25}, {"color": "green", "value": 0.5},
 			}}
@@ -152,8 +152,8 @@ func (p Panel) json(id int, pos object) object {
 	return o
 }
 
-// Fill replaces the variables of Grafana in a query, as Grafana does: the namespace,
-// and the least window that a rate needs.
+// Fill replaces Grafana's variables in a query: the namespace, and the minimum
+// window of a rate.
 func Fill(query, namespace, window string) string {
 	return strings.NewReplacer("$__rate_interval", window, "$namespace", namespace).Replace(query)
 }

@@ -7,15 +7,16 @@ import (
 	"testing"
 )
 
-// TestAlerts causes what alerts are about, sees them fire, and sees them end when it is over.
+// TestAlerts injects faults, and checks that the alerts fire and then end with the
+// fault.
 func TestAlerts(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	// What goes on all the time: somebody orders, and somebody reads the menu.
+	// Background load: one client orders, one reads the menu.
 	s.clients(t, 1, s.order)
 	s.clients(t, 1, func(ctx context.Context) { s.send(ctx, http.MethodGet, "/menu/", nil, nil) })
 
-	// cause takes something away until each alert has fired; back is how it is given back.
+	// cause injects a fault until each alert has fired. back reverts the fault.
 	cause := func(name string, do func(t *testing.T) (back func()), alerts ...string) {
 		t.Run(name, func(t *testing.T) {
 			s.await(t, true, alerts...)
@@ -45,7 +46,7 @@ func TestAlerts(t *testing.T) {
 		}
 	}, "OrdersRefused order")
 
-	// Orders and reads leave each other connections, but each request looks its token up.
+	// Orders and reads leave connections for each other, but all look up their token.
 	cause("somebody locks the revoked tokens", func(t *testing.T) func() {
 		conn := s.connect(t)
 		exec(t, conn, "BEGIN; LOCK TABLE revoked_token IN ACCESS EXCLUSIVE MODE")
@@ -59,7 +60,7 @@ func TestAlerts(t *testing.T) {
 	cause("orders are slow", func(t *testing.T) func() {
 		conn := s.connect(t)
 		return s.clients(t, 1, func(ctx context.Context) {
-			_, _ = conn.Exec(ctx, "BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(0.7); COMMIT") // the alert tells whether it worked
+			_, _ = conn.Exec(ctx, "BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(0.7); COMMIT") // the alert shows whether it worked
 		})
 	}, "ErrorBudgetBurnsFast order latency")
 

@@ -1,7 +1,8 @@
-// Package live holds the test that makes alerts happen: a real Prometheus scrapes
-// the real system, as make observe has it, while one part after the other is taken
-// away. After that no panel of a dashboard is empty. The rules are those of ../rules, in a shorter time (observability.Faster).
+// Package live tests the alerts end to end. A real Prometheus scrapes the real
+// system, as in make observe, while the test injects one fault after another.
+// Afterwards no dashboard panel may be empty. The rules are those of ../rules with
+// shorter times (observability.Faster).
 //
-// What needs a cluster (autoscalers, Jobs, certificates, postgres_exporter) cannot be
-// caused here; promtool alone tests those rules.
+// Alerts that need a cluster (autoscalers, Jobs, certificates, postgres_exporter)
+// cannot be triggered here. Only promtool tests those rules.
 package live

@@ -9,8 +9,8 @@ import (
 	"example.com/pizza/deploy/observability/dashboard"
 )
 
-// testPanels asks Prometheus what every dashboard asks. After all that was done to the
-// system, nothing is empty but what others tell, and what did not happen.
+// testPanels runs every dashboard query. After all faults, only queries for foreign
+// metrics and for events that did not occur may be empty.
 func (s *system) testPanels(t *testing.T) {
 	foreign := observability.Foreign()
 	for _, d := range dashboard.All() {

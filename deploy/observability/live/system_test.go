@@ -28,15 +28,16 @@ import (
 
 const (
 	factor   = 1200                   // an hour of the rules is 3 s here
-	scrape   = 250 * time.Millisecond // and 15 s are this
+	scrape   = 250 * time.Millisecond // in place of 15 s
 	password = "a-good-password"
-	patience = 3 * time.Minute // for an alert, on a machine with other work
+	patience = 3 * time.Minute // for an alert, on a busy machine
 )
 
 // object is JSON to be sent.
 type object map[string]any
 
-// system is a running stack on a server that can be taken away, watched by Prometheus.
+// system is a running stack with a stoppable database server, monitored by
+// Prometheus.
 type system struct {
 	*stack.Stack
 	watch    *prometheus.Server
@@ -47,7 +48,7 @@ type system struct {
 	token    string
 }
 
-// previousKeys is the file of JWT_SECRET_PREVIOUS_FILE, which begins empty.
+// previousKeys returns the path in JWT_SECRET_PREVIOUS_FILE. The file starts empty.
 func (s *system) previousKeys() string { return filepath.Join(s.folder, "previous-keys") }
 
 func start(t *testing.T) *system {
@@ -102,7 +103,7 @@ func start(t *testing.T) *system {
 	return s
 }
 
-// folder is one that the account that runs PostgreSQL reaches.
+// folder returns a temporary folder that PostgreSQL's account can access.
 func folder(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pizza-live-") //nolint:usetesting // t.TempDir is inside a folder that is closed to others
@@ -127,7 +128,7 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// startDatabase starts the server, also again after it was stopped.
+// startDatabase starts or restarts the server.
 func (s *system) startDatabase(t *testing.T, port int) {
 	t.Helper()
 	server, err := pgserver.Start(context.WithoutCancel(t.Context()), pgserver.Options{DataDir: filepath.Join(s.folder, "database"), Port: port, Log: t.Output()})
@@ -148,7 +149,7 @@ func (s *system) startDatabase(t *testing.T, port int) {
 	})
 }
 
-// stopDatabase stops it until the function that it returns is called.
+// stopDatabase stops the server until again is called.
 func (s *system) stopDatabase(t *testing.T) (again func()) {
 	t.Helper()
 	port, err := strconv.Atoi(s.database.Port())
@@ -161,7 +162,7 @@ func (s *system) stopDatabase(t *testing.T) (again func()) {
 	return func() { s.startDatabase(t, port) }
 }
 
-// fasterRules writes the rules for a shorter time, and returns the pattern of their names.
+// fasterRules writes the rules with shorter times, and returns their file pattern.
 func (s *system) fasterRules(t *testing.T, from string) string {
 	t.Helper()
 	files, err := observability.ReadRules(from)
@@ -186,7 +187,7 @@ func (s *system) fasterRules(t *testing.T, from string) string {
 	return filepath.Join(to, "*.yaml")
 }
 
-// connect opens a session of the superuser.
+// connect connects as the superuser.
 func (s *system) connect(t *testing.T) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), s.AdminDSN())
@@ -197,7 +198,7 @@ func (s *system) connect(t *testing.T) *pgx.Conn {
 	return conn
 }
 
-// exec runs a statement as the superuser, and tells whether it worked.
+// exec runs a statement, and fails the test on an error.
 func exec(t *testing.T, conn *pgx.Conn, sql string) {
 	t.Helper()
 	if _, err := conn.Exec(t.Context(), sql); err != nil {
@@ -205,7 +206,8 @@ func exec(t *testing.T, conn *pgx.Conn, sql string) {
 	}
 }
 
-// post sends JSON. What becomes of it is for Prometheus to tell; into is filled where an answer is wanted.
+// post sends JSON, and decodes the response unless into is nil. Errors are ignored:
+// Prometheus observes the effects.
 func (s *system) post(ctx context.Context, path string, body object, into any) {
 	b, err := json.Marshal(body)
 	if err != nil {
@@ -228,21 +230,21 @@ func (s *system) send(ctx context.Context, method, path string, body []byte, int
 	defer func() { _ = r.Body.Close() }()
 	b, err := io.ReadAll(r.Body)
 	if err == nil && into != nil {
-		_ = json.Unmarshal(b, into) // an answer that is no JSON leaves it empty
+		_ = json.Unmarshal(b, into) // a response that is not JSON leaves it empty
 	}
 }
 
-// order places one.
+// order places one order.
 func (s *system) order(ctx context.Context) {
 	s.post(ctx, "/order/", object{"branchId": "BRANCH001", "lines": []object{{"pizza_id": "hawaiian_s", "quantity": 1}}}, nil)
 }
 
-// clients do something again and again, so many at a time, until the function that is returned is called.
+// clients runs n concurrent clients that repeat do until stop is called.
 func (s *system) clients(t *testing.T, n int, do func(context.Context)) (stop func()) {
 	t.Helper()
 	var enough atomic.Bool
 	var done sync.WaitGroup
-	pace := time.NewTicker(5 * time.Millisecond) // they share the machine with what they test
+	pace := time.NewTicker(5 * time.Millisecond) // the clients share the machine with the system
 	for range n {
 		done.Go(func() {
 			for !enough.Load() {
@@ -260,8 +262,8 @@ func (s *system) clients(t *testing.T, n int, do func(context.Context)) (stop fu
 	return once
 }
 
-// firing returns the names of the alerts that fire, with their services: "ServiceDown menu",
-// and those of objectives with theirs too: "ErrorBudgetBurnsFast order latency".
+// firing returns the firing alerts with their services, such as "ServiceDown menu".
+// SLO alerts include the objective: "ErrorBudgetBurnsFast order latency".
 func (s *system) firing(t *testing.T) map[string]bool {
 	t.Helper()
 	alerts, err := s.watch.Alerts(t.Context())
@@ -282,8 +284,7 @@ func (s *system) firing(t *testing.T) map[string]bool {
 	return names
 }
 
-// await waits until each of the alerts has fired, or, if they are to be quiet, until
-// none of them fires any more.
+// await waits until each of the alerts has fired or, if quiet, until none fires.
 func (s *system) await(t *testing.T, quiet bool, alerts ...string) {
 	t.Helper()
 	deadline := time.NewTimer(patience)

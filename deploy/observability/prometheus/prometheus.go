@@ -1,7 +1,7 @@
-// Package prometheus runs a Prometheus against the local stack, and asks it.
+// Package prometheus runs and queries a Prometheus for the local stack.
 //
-// The stack writes down what is to be scraped (stack.TargetsFile); Start adds
-// rules, and keeps the data in a folder.
+// The stack writes the scrape targets (stack.TargetsFile). Start adds rules, and
+// keeps the data in a folder.
 package prometheus
 
 import (
@@ -22,20 +22,20 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Options say how to run it. All must be set but Log.
+// Options configure Start. All fields except Log are required.
 type Options struct {
-	Program string        // the path of prometheus
-	Folder  string        // for its configuration and data; made if it is not there
-	Targets string        // file of what to scrape, as file_sd_configs reads it; it may be written later
-	Rules   string        // pattern of the files of rules, an absolute path
-	Every   time.Duration // pause between scrapes, and between evaluations
-	Address string        // host:port to listen on; a port of 0 picks a free one
-	Log     io.Writer     // what it says; nil is nowhere
+	Program string        // path of the prometheus binary
+	Folder  string        // for configuration and data; created if missing
+	Targets string        // file_sd_configs file with the scrape targets; may be written later
+	Rules   string        // absolute pattern of the rule files
+	Every   time.Duration // scrape and evaluation interval
+	Address string        // host:port to listen on; port 0 chooses a free one
+	Log     io.Writer     // its output; nil discards it
 }
 
 // Server is a running Prometheus.
 type Server struct {
-	URL     string // without a last slash
+	URL     string // without a trailing slash
 	process *exec.Cmd
 	ended   chan struct{}
 	client  *http.Client
@@ -44,7 +44,7 @@ type Server struct {
 // object keeps the configuration below readable.
 type object = map[string]any
 
-// Start starts it, and returns when it is ready.
+// Start starts a Prometheus and waits until it is ready.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	if err := os.MkdirAll(o.Folder, 0o755); err != nil {
 		return nil, err
@@ -72,12 +72,12 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		"--config.file="+file, "--storage.tsdb.path="+filepath.Join(o.Folder, "data"), "--storage.tsdb.retention.time=28d",
 		"--enable-feature=exemplar-storage", "--web.listen-address="+address, "--log.level=warn")
 	s.process.Stdout, s.process.Stderr = o.Log, o.Log
-	s.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for who runs it, who then stops it
+	s.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C reaches only the parent, which calls Stop
 	if err := s.process.Start(); err != nil {
 		return nil, err
 	}
 	go func() {
-		_ = s.process.Wait() // that it ended is all that is to be known; why, it has said
+		_ = s.process.Wait() // Prometheus has logged the reason
 		close(s.ended)
 	}()
 	if err := s.waitReady(ctx); err != nil {
@@ -86,7 +86,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
-// free replaces a port of 0 by a free one.
+// free replaces port 0 with a free port.
 func free(ctx context.Context, address string) (string, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -114,10 +114,10 @@ func (s *Server) waitReady(ctx context.Context) error {
 	}
 }
 
-// Ended is closed when it has ended, by Stop or by itself.
+// Ended is closed when the process has exited, after Stop or unexpectedly.
 func (s *Server) Ended() <-chan struct{} { return s.ended }
 
-// Stop ends it in order.
+// Stop shuts the process down gracefully.
 func (s *Server) Stop() error {
 	select {
 	case <-s.ended:
@@ -132,7 +132,7 @@ func (s *Server) Stop() error {
 	return nil
 }
 
-// Alert is an alert that is pending or fires.
+// Alert is a pending or firing alert.
 type Alert struct {
 	Labels      map[string]string `json:"labels"`
 	Annotations map[string]string `json:"annotations"`
@@ -140,7 +140,7 @@ type Alert struct {
 	ActiveAt    time.Time         `json:"activeAt"`
 }
 
-// Alerts returns what is pending or fires now.
+// Alerts returns the pending and firing alerts.
 func (s *Server) Alerts(ctx context.Context) ([]Alert, error) {
 	var a struct {
 		Alerts []Alert `json:"alerts"`
@@ -164,7 +164,7 @@ func (s *Server) ask(ctx context.Context, path string, into any) error {
 	return json.Unmarshal(answer.Data, into)
 }
 
-// get decodes a JSON answer. Prometheus explains errors in it too.
+// get decodes a JSON response. Prometheus also reports errors as JSON.
 func (s *Server) get(ctx context.Context, path string, into any) error {
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+path, nil)
 	if err != nil {

@@ -9,19 +9,19 @@ import (
 	"time"
 )
 
-// Series is a series of a query over a time.
+// Series is a series in the result of a range query.
 type Series struct {
 	Labels map[string]string `json:"metric"`
 	Values []Value           `json:"values"`
 }
 
-// Value is a value at a moment.
+// Value is a sample.
 type Value struct {
 	At    time.Time
 	Value float64
 }
 
-// UnmarshalJSON reads a moment in seconds since 1970, and the value as text.
+// UnmarshalJSON parses a Unix time in seconds and a value as text.
 func (v *Value) UnmarshalJSON(b []byte) error {
 	var seconds float64
 	var text string
@@ -36,7 +36,7 @@ func (v *Value) UnmarshalJSON(b []byte) error {
 
 func moment(seconds float64) time.Time { return time.UnixMilli(int64(math.Round(1000 * seconds))) }
 
-// Range asks for the values of a query between two moments.
+// Range runs a range query.
 func (s *Server) Range(ctx context.Context, query string, from, to time.Time, step time.Duration) ([]Series, error) {
 	var r struct {
 		Result []Series `json:"result"`
@@ -47,14 +47,14 @@ func (s *Server) Range(ctx context.Context, query string, from, to time.Time, st
 	return r.Result, err
 }
 
-// Exemplar is one observation that a histogram remembers.
+// Exemplar is one observation of a histogram.
 type Exemplar struct {
 	Labels map[string]string // such as trace_id
 	Value  float64
 	At     time.Time
 }
 
-// Exemplars asks for those of the histograms in a query.
+// Exemplars returns the exemplars of the histograms in a query.
 func (s *Server) Exemplars(ctx context.Context, query string, from, to time.Time) ([]Exemplar, error) {
 	var series []struct {
 		Exemplars []struct {

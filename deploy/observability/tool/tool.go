@@ -1,6 +1,6 @@
-// Package tool builds Prometheus and promtool, of the version that the module in
-// tools/prometheus is pinned to. Only service discovery by files is built in: the others
-// are for clusters, and most of the program.
+// Package tool builds Prometheus and promtool at the version pinned in
+// tools/prometheus. It includes only file-based service discovery: the other kinds
+// are for clusters, and make up most of the program.
 package tool
 
 import (
@@ -13,8 +13,8 @@ import (
 	"path/filepath"
 )
 
-// Build builds a tool, unless that was done before, and returns its path below
-// .local/bin of the repository. Building takes minutes; it is announced to log.
+// Build builds a tool unless it is current, and returns its path in .local/bin of
+// the repository. A build takes minutes and is announced in log.
 func Build(ctx context.Context, name string, log io.Writer) (string, error) {
 	root, err := Root()
 	if err != nil {
@@ -36,7 +36,8 @@ func Build(ctx context.Context, name string, log io.Writer) (string, error) {
 	return path, nil
 }
 
-// current reports whether a program is there and no older than what pins its version.
+// current reports whether a program exists and is no older than its go.mod and
+// go.sum.
 func current(path, module string) bool {
 	built, err := os.Stat(path)
 	if err != nil {
@@ -50,7 +51,7 @@ func current(path, module string) bool {
 	return true
 }
 
-// Root returns the folder of the repository that the working folder is in.
+// Root returns the root of the repository that contains the working folder.
 func Root() (string, error) {
 	folder, err := os.Getwd()
 	if err != nil {

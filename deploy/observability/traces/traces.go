@@ -1,6 +1,6 @@
-// Package traces takes spans by OTLP over HTTP (http/protobuf, the default of the
-// services) and keeps the latest traces in memory, for someone to look at. It is no
-// more than a developer's machine needs; a cluster has a real one.
+// Package traces receives spans by OTLP over HTTP (http/protobuf, the services'
+// default) and keeps the latest traces in memory. It is meant for a developer's
+// machine; a cluster has a real backend.
 package traces
 
 import (
@@ -18,10 +18,10 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Kept is how many traces are kept; the oldest goes first.
+// Kept is the maximum number of traces. The oldest is evicted first.
 const Kept = 1000
 
-// largest is the most bytes of one request: many times what a service sends.
+// largest is the size limit of a request in bytes, far above what services send.
 const largest = 16 << 20
 
 // Span is one step of a trace.
@@ -31,20 +31,20 @@ type Span struct {
 	Name       string
 	Begin, End time.Time
 	Failed     bool
-	Told       []string // its attributes, and what happened in it, as text
-	Links      []string // traces that it is linked to
+	Told       []string // its attributes and events as text
+	Links      []string // ids of linked traces
 }
 
-// Trace is the spans that have come of one trace, by their beginning.
+// Trace is the received spans of a trace, sorted by start time.
 type Trace struct {
 	ID    string
 	Spans []Span
 }
 
-// Begin is when its first span began.
+// Begin returns the start time of the first span.
 func (t Trace) Begin() time.Time { return t.Spans[0].Begin }
 
-// Took is the time from its first beginning to its last end.
+// Took returns the time from the first start to the last end.
 func (t Trace) Took() time.Duration {
 	end := t.Spans[0].End
 	for _, s := range t.Spans {
@@ -55,19 +55,20 @@ func (t Trace) Took() time.Duration {
 	return end.Sub(t.Begin())
 }
 
-// Failed tells whether one of its spans has failed.
+// Failed reports whether one of the spans failed.
 func (t Trace) Failed() bool {
 	return slices.ContainsFunc(t.Spans, func(s Span) bool { return s.Failed })
 }
 
-// Store keeps traces. The zero value is empty and ready; it may be used by several goroutines.
+// Store keeps traces. The zero value is ready to use, and it is safe for
+// concurrent use.
 type Store struct {
 	mu     sync.Mutex
 	traces map[string][]Span
-	order  []string // of arrival
+	order  []string // in order of arrival
 }
 
-// Trace returns a trace by its id, in the order in which its spans began.
+// Trace returns a trace by its id.
 func (s *Store) Trace(id string) (Trace, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +76,7 @@ func (s *Store) Trace(id string) (Trace, bool) {
 	return Trace{ID: id, Spans: slices.Clone(spans)}, ok
 }
 
-// Latest returns the latest traces, the newest first.
+// Latest returns the traces, newest first.
 func (s *Store) Latest() []Trace {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,7 +87,7 @@ func (s *Store) Latest() []Trace {
 	return latest
 }
 
-// ServeHTTP takes spans, as OTLP/HTTP says: POST /v1/traces.
+// ServeHTTP receives spans as specified by OTLP/HTTP: POST /v1/traces.
 func (s *Store) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, q.Body, largest))
 	var sent collector.ExportTraceServiceRequest
@@ -107,7 +108,7 @@ func (s *Store) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 			}
 		}
 	}
-	w.Header().Set("Content-Type", "application/x-protobuf") // and nothing in it: all were taken
+	w.Header().Set("Content-Type", "application/x-protobuf") // an empty body means that all were accepted
 }
 
 func (s *Store) add(trace string, span Span) {
@@ -141,7 +142,7 @@ func read(s *otlp.Span, service string) Span {
 }
 
 func moment(nanoseconds uint64) time.Time {
-	return time.Unix(0, int64(nanoseconds)) // it fits until the year 2262
+	return time.Unix(0, int64(nanoseconds)) // fits until 2262
 }
 
 func texts(attributes []*common.KeyValue) []string {

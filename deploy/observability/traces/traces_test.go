@@ -17,7 +17,7 @@ import (
 	"example.com/pizza/deploy/observability/traces"
 )
 
-// What the exporter of the services sends is kept, and found by its trace.
+// Spans from the services' exporter are stored and found by trace id.
 func TestStore(t *testing.T) {
 	t.Parallel()
 	var store traces.Store

@@ -15,7 +15,7 @@ import (
 	"example.com/pizza/deploy/observability/prometheus"
 )
 
-// What a graph shows, and how large it is drawn.
+// Time span, resolution and size of a graph.
 const (
 	span   = 15 * time.Minute
 	points = 180
@@ -31,12 +31,12 @@ type plot struct {
 	Traces []dot
 }
 
-// line is a series, as points of an SVG.
+// line is a series as SVG points.
 type line struct {
 	Name, Colour, Points, Last string
 }
 
-// dot is a request that a histogram remembers.
+// dot is a request in a histogram's exemplars.
 type dot struct {
 	X, Y  float64
 	Trace string
@@ -45,7 +45,7 @@ type dot struct {
 
 var colours = []string{"#3274d9", "#e0752d", "#56a64b", "#a352cc", "#e02f44", "#c4a200", "#1f9e9e", "#8f5d3c"}
 
-// plot asks for the values of a panel up to now.
+// plot queries the values of a panel up to now.
 func (v *Viewer) plot(ctx context.Context, p dashboard.Panel, now time.Time) (plot, error) {
 	shown := plot{Panel: p}
 	from, step := now.Add(-span), span/points
@@ -60,7 +60,7 @@ func (v *Viewer) plot(ctx context.Context, p dashboard.Panel, now time.Time) (pl
 		}
 		for _, s := range found {
 			if p.Kind == "table" && len(s.Values) > 0 && s.Values[len(s.Values)-1].At.Before(now.Add(-time.Minute)) {
-				continue // it is over
+				continue // the series has ended
 			}
 			series, names = append(series, s), append(names, name(q.Legend, s.Labels))
 		}
@@ -101,7 +101,8 @@ func (v *Viewer) plot(ctx context.Context, p dashboard.Panel, now time.Time) (pl
 
 var placeholder = regexp.MustCompile(`{{(\w+)}}`)
 
-// name fills a legend as Grafana does; without one it tells all labels.
+// name fills a legend like Grafana. Without a legend, it returns the values of all
+// identifying labels.
 func name(legend string, labels map[string]string) string {
 	if legend != "" {
 		return placeholder.ReplaceAllStringFunc(legend, func(p string) string { return labels[p[2:len(p)-2]] })
@@ -115,7 +116,7 @@ func name(legend string, labels map[string]string) string {
 	return strings.Join(all, " ")
 }
 
-// number writes a value in its unit.
+// number formats a value in its unit.
 func number(v float64, unit string) string {
 	switch unit {
 	case "percentunit":

@@ -1,10 +1,11 @@
-// Package viewer shows alerts, dashboards and traces in a browser, for machines that
-// have no Grafana: pages without a script, from the same source as Grafana's JSON.
+// Package viewer shows alerts, dashboards and traces in a browser, for machines
+// without Grafana. The pages have no scripts. Their source is that of Grafana's
+// JSON.
 //
-//	/                   alerts that fire, dashboards, the latest traces that failed
-//	/dashboards/{name}  graphs of the last quarter of an hour; a point on one is a trace
+//	/                   firing alerts, dashboards, the latest failed traces
+//	/dashboards/{name}  graphs of the last 15 minutes; each point links to a trace
 //	/traces, /traces/{id}
-//	/runbooks/{page}    what an alert leads to
+//	/runbooks/{page}    the runbook of an alert
 package viewer
 
 import (
@@ -32,8 +33,8 @@ type Viewer struct {
 	Prometheus *prometheus.Server
 	Traces     *traces.Store
 	Folder     string // deploy/observability, for the runbooks
-	Namespace  string // whose graphs are shown
-	Hint       string // what to do so that traces come
+	Namespace  string // namespace in the graphs
+	Hint       string // how to enable traces
 }
 
 // Handler returns the routes.
@@ -52,7 +53,7 @@ func (v *Viewer) Handler() http.Handler {
 
 var errNotFound = errors.New("there is no such page; a trace goes when there are newer ones")
 
-// page shows a template with what is found for it.
+// page renders a template with the data that find returns.
 func (v *Viewer) page(name string, find func(*http.Request) (any, error)) http.HandlerFunc {
 	t := template.Must(template.New("").Funcs(template.FuncMap{
 		"clock": func(t time.Time) string { return t.Format("15:04:05.000") },
@@ -71,7 +72,7 @@ func (v *Viewer) page(name string, find func(*http.Request) (any, error)) http.H
 			http.Error(w, err.Error(), http.StatusBadGateway)
 		default:
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
-			_, _ = b.WriteTo(w) // whoever has gone needs no page
+			_, _ = b.WriteTo(w) // fails only if the client has gone
 		}
 	}
 }
@@ -97,7 +98,7 @@ func (v *Viewer) traces(*http.Request) (any, error) {
 type step struct {
 	traces.Span
 	Depth       int
-	Left, Width float64 // in percent of the trace
+	Left, Width float64 // percent of the trace
 }
 
 func (v *Viewer) trace(q *http.Request) (any, error) {

@@ -19,8 +19,8 @@ import (
 	"example.com/pizza/deploy/observability/viewer"
 )
 
-// Every page is served, with what a real Prometheus (which has nothing to scrape but
-// evaluates every query) and the traces have for it.
+// Every page is served with data from the traces and a real Prometheus, which has
+// no targets but evaluates every query.
 func TestPages(t *testing.T) {
 	t.Parallel()
 	program, err := tool.Build(t.Context(), "prometheus", t.Output())
@@ -72,7 +72,7 @@ func TestPages(t *testing.T) {
 
 const traceID = "000102030405060708090a0b0c0d0e0f"
 
-// failedTrace returns a store with one trace of two spans, of which the second failed.
+// failedTrace returns a store with one trace of two spans. The second one failed.
 func failedTrace(t *testing.T) *traces.Store {
 	t.Helper()
 	id := make([]byte, 16)

@@ -11,10 +11,10 @@ import (
 	"example.com/pizza/deploy/local/internal/datadir"
 )
 
-// clean forgets the data in the named folder. Without a name, that is the data
-// in .local, and what was built in .local and measured in coverage as well.
-// Whatever else is in .local stays, above all the data of other systems there;
-// and nothing is deleted while one of these runs.
+// clean deletes the data in the named folder. The default is .local, together
+// with the build results in it and the coverage folder. Other files in .local
+// stay, above all the data of other systems. Nothing is deleted while one of
+// these systems runs.
 func clean(args []string, getenv func(string) string, stdout io.Writer) error {
 	flags := newFlags("local clean")
 	data := flags.String("data", getenv("DATA"), "folder of the data (default .local in the repository, with all that was built)")
@@ -75,7 +75,7 @@ func forget(root, data string, stdout io.Writer) error {
 	return tellOfRest(local, stdout)
 }
 
-// tellOfRest says what is still in .local.
+// tellOfRest lists what is still in .local.
 func tellOfRest(local string, stdout io.Writer) error {
 	folders, err := datadir.Find(local)
 	if err != nil {
@@ -106,8 +106,7 @@ func tellOfRest(local string, stdout io.Writer) error {
 	return nil
 }
 
-// repository returns the folder with the workspace file: the current one, or
-// one above it.
+// repository returns the current folder or the nearest parent with a go.work.
 func repository() (string, error) {
 	start, err := os.Getwd()
 	if err != nil {
@@ -123,5 +122,5 @@ func repository() (string, error) {
 	}
 }
 
-// dataDir returns the folder for the data.
+// dataDir returns the data folder, by default .local in the repository.
 func dataDir(root, data string) string { return or(data, filepath.Join(root, ".local")) }

@@ -12,8 +12,8 @@ import (
 	"example.com/pizza/deploy/local/internal/datadir"
 )
 
-// workplace is a repository with builds, two data folders in .local and one elsewhere,
-// and files that are somebody's own.
+// workplace is a repository with builds, two data folders in .local, one
+// elsewhere, and unrelated user files.
 type workplace struct{ root, first, second, elsewhere string }
 
 func newWorkplace(t *testing.T) workplace {
@@ -54,14 +54,14 @@ func write(t *testing.T, path string) {
 	}
 }
 
-// clean cleans and returns what it says.
+// clean runs the cleanup and returns its output.
 func (w workplace) clean(data string) (string, error) {
 	var out strings.Builder
 	err := forget(w.root, data, &out)
 	return out.String(), err
 }
 
-// check checks which of the paths are there.
+// check checks that all paths exist, or that none does.
 func check(t *testing.T, there bool, folder string, paths ...string) {
 	t.Helper()
 	for _, path := range paths {
@@ -73,7 +73,8 @@ func check(t *testing.T, there bool, folder string, paths ...string) {
 
 var dataFiles = []string{"lock", "secrets.json", "postgres", "nats", "bin/login", "prometheus", "targets.json"}
 
-// TestCleanRefusesWhileAnySystemRuns: below .local, whichever folder is named.
+// TestCleanRefusesWhileAnySystemRuns covers systems below .local, with every
+// folder as the argument.
 func TestCleanRefusesWhileAnySystemRuns(t *testing.T) {
 	t.Parallel()
 	for name, use := range map[string]func(workplace) (folder, file string){
@@ -104,7 +105,7 @@ func TestCleanRefusesWhileAnySystemRuns(t *testing.T) {
 	}
 }
 
-// TestCleanRefusesWhileTheNamedRuns: also outside of .local.
+// TestCleanRefusesWhileTheNamedRuns covers a folder outside of .local.
 func TestCleanRefusesWhileTheNamedRuns(t *testing.T) {
 	t.Parallel()
 	w := newWorkplace(t)
@@ -122,8 +123,8 @@ func TestCleanRefusesWhileTheNamedRuns(t *testing.T) {
 	}
 }
 
-// TestCleanDeletesWhatWasNamed: nothing else, and above all no files that the
-// stack does not know.
+// TestCleanDeletesWhatWasNamed checks that nothing else is deleted, above all no
+// files that the stack did not create.
 func TestCleanDeletesWhatWasNamed(t *testing.T) {
 	t.Parallel()
 	t.Run("nothing named", func(t *testing.T) {

@@ -33,10 +33,10 @@ services read, such as LOG_LEVEL.
 Exit status: 0 stopped, 1 failed, 2 wrong usage.
 `
 
-// usageError is a command line that cannot be understood.
+// usageError is an invalid command line.
 type usageError struct{ error }
 
-// parse reads flags; nothing else may be on the command line.
+// parse parses flags and rejects other arguments.
 func parse(flags *flag.FlagSet, args []string) error {
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -61,7 +61,7 @@ func main() {
 	}
 }
 
-// run is the program without the process around it.
+// run is main without process state, for tests.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
 	if len(args) == 0 {
 		args = []string{"help"}

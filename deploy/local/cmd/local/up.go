@@ -29,10 +29,10 @@ import (
 
 const (
 	defaultPort = "8000"
-	stopTimeout = 15 * time.Second // for requests in flight; a second Ctrl-C waits no longer
+	stopTimeout = 15 * time.Second // for requests in flight; a second Ctrl-C ends the wait
 )
 
-// up runs the stack until a signal, or until a part of it ends by itself.
+// up runs the stack until a signal arrives or a component fails.
 func up(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
 	flags := newFlags("local run")
 	port := flags.String("port", or(getenv("PORT"), defaultPort), "port of the gateway; 0 takes a free one")
@@ -63,13 +63,13 @@ func up(ctx context.Context, args []string, getenv func(string) string, stdout i
 	if err != nil {
 		return err
 	}
-	// `make` has built this program into .local, under whatever umask.
+	// make built this program into .local, possibly under a strict umask.
 	if err := pgserver.LetIn(filepath.Join(root, ".local")); err != nil {
 		return err
 	}
 
-	// A closed terminal or pipe is seen at the next write, not by a signal that
-	// ends us before everything is stopped.
+	// A closed terminal or pipe shows at the next write. Its signal would end this
+	// program before everything is stopped.
 	signal.Ignore(syscall.SIGPIPE)
 	interrupted, forced, stop := signals(ctx)
 	defer stop()
@@ -111,15 +111,14 @@ func up(ctx context.Context, args []string, getenv func(string) string, stdout i
 	return ended
 }
 
-// say shows a line of our own. Nobody may be there to read it any more, which is
-// an error that run ignores.
+// say prints a message. It fails when the reader is gone, which run ignores.
 func say(out io.Writer, format string, args ...any) error {
 	_, err := fmt.Fprintf(out, format+"\n", args...)
 	return err
 }
 
-// hostOf returns the address or name that --host gives. An IPv6 address may be
-// in brackets, as in a URL.
+// hostOf returns the address or name in --host. An IPv6 address may be in
+// brackets, as in a URL.
 func hostOf(host string) (string, error) {
 	inner := host
 	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
@@ -135,21 +134,21 @@ func hostOf(host string) (string, error) {
 	return inner, nil
 }
 
-// newFlags returns a flag set that leaves it to main to show an error.
+// newFlags returns a flag set that prints nothing: main prints the errors.
 func newFlags(name string) *flag.FlagSet {
 	f := flag.NewFlagSet(name, flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	return f
 }
 
-// signals returns a context that ends at the first signal to stop, and one that
-// ends at a later Ctrl-C. The Ctrl-C after that has its usual effect.
+// signals returns a context that ends at the first termination signal, and one
+// that ends at a later Ctrl-C. The Ctrl-C after that has its usual effect.
 func signals(ctx context.Context) (interrupted, forced context.Context, stop func()) {
 	interrupted, interrupt := context.WithCancel(ctx)
 	forced, force := context.WithCancel(ctx)
 	c := make(chan os.Signal, 2)
 	signal.Notify(c, os.Interrupt, syscall.SIGTERM)
-	if !signal.Ignored(syscall.SIGHUP) { // it is under nohup
+	if !signal.Ignored(syscall.SIGHUP) { // ignored under nohup
 		signal.Notify(c, syscall.SIGHUP)
 	}
 	done := make(chan struct{})
@@ -166,9 +165,10 @@ func signals(ctx context.Context) (interrupted, forced context.Context, stop fun
 	}
 }
 
-// watch calls interrupt at the first signal of c, force at a later Ctrl-C, and reports
-// true, or false once done is closed. Only Ctrl-C insists, because one request to stop may
-// send SIGTERM or SIGHUP twice: to the process group, and from make to its children.
+// watch calls interrupt at the first signal and force at a later Ctrl-C. It
+// reports whether it called force before done was closed. Only Ctrl-C forces:
+// SIGTERM and SIGHUP can arrive twice for one request, through the process group
+// and from make.
 func watch(c <-chan os.Signal, done <-chan struct{}, interrupt, force func()) bool {
 	interrupted := false
 	for {
@@ -186,7 +186,7 @@ func watch(c <-chan os.Signal, done <-chan struct{}, interrupt, force func()) bo
 	}
 }
 
-// explain adds to an error what the user can do about it.
+// explain adds advice for the user to an error.
 func explain(err error) error {
 	const other = "make run PORT=8080"
 	var taken *listen.TakenError
@@ -208,7 +208,7 @@ func information(s *stack.Stack, start time.Time, bold bool) guide.Info {
 		URL: s.URL(), Database: s.AdminDSN(), Secrets: s.SecretsFile(), DemoID: migrations.DemoMember, DemoPW: migrations.DemoPassword, Branch: migrations.DemoBranch,
 		TookToRun: fmt.Sprintf("%.1f s", time.Since(start).Seconds()), Bold: bold,
 	}
-	if !s.OwnDatabase() { // that password is not ours to show
+	if !s.OwnDatabase() { // the password is the user's
 		if u, err := url.Parse(i.Database); err == nil {
 			i.Database = u.Redacted()
 		}

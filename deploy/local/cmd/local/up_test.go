@@ -15,7 +15,7 @@ import (
 	"example.com/pizza/deploy/local/stack"
 )
 
-// TestExplain: every failure that a user can fix says how.
+// TestExplain checks that every failure that a user can fix says how.
 func TestExplain(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -49,7 +49,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// TestSignals: the first Ctrl-C asks, the second insists.
+// TestSignals checks that the first Ctrl-C interrupts and the second forces.
 func TestSignals(t *testing.T) {
 	interrupted, forced, stop := signals(t.Context())
 	defer stop()
@@ -64,7 +64,8 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// TestWatch: a SIGTERM or SIGHUP that arrives twice does not insist, and Ctrl-C does.
+// TestWatch checks that a repeated SIGTERM or SIGHUP does not force, but Ctrl-C
+// does.
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	c, done := make(chan os.Signal), make(chan struct{}) // unbuffered: each signal is handled before the next is sent
@@ -129,7 +130,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestHost: an address is taken as it is written in a URL, too.
+// TestHost checks that hostOf also accepts the URL form of an address.
 func TestHost(t *testing.T) {
 	t.Parallel()
 	for host, want := range map[string]string{

@@ -1,10 +1,10 @@
-// Package console shows the services' logs to a person.
+// Package console renders the services' logs for people.
 //
-// Services write one JSON object per line. On a terminal each becomes one line
-// to read: time, service, level, message, and the other values as key=value,
-// errors in colour. What is no JSON, such as the trace of a panic, is shown as
-// it is. Lines are held back until Release, so that the table of addresses
-// comes first and is not torn apart.
+// Services write one JSON object per line. On a terminal each becomes one
+// readable line: time, service, level, message, and the other values as
+// key=value, errors in color. Lines that are not JSON, such as a panic trace,
+// are shown unchanged. Lines are held back until Release, so that the table of
+// addresses comes first and stays in one piece.
 package console
 
 import (
@@ -14,10 +14,10 @@ import (
 	"sync"
 )
 
-// Options say how lines look.
+// Options control how lines look.
 type Options struct {
-	JSON  bool // pass lines through as they came
-	Color bool // use the colours of a terminal
+	JSON  bool // pass lines through unchanged
+	Color bool // use terminal colors
 }
 
 // Console writes lines of several services to one writer.
@@ -36,7 +36,7 @@ func New(out io.Writer, o Options) *Console {
 	return &Console{options: o, out: out, held: new(bytes.Buffer), broken: make(chan struct{})}
 }
 
-// Line shows one line of a service.
+// Line prints one log line of a service.
 func (c *Console) Line(service string, line []byte) {
 	var b []byte
 	if c.options.JSON {
@@ -50,29 +50,29 @@ func (c *Console) Line(service string, line []byte) {
 		c.held.Write(b)
 		return
 	}
-	_, _ = c.write(b) // Broken tells
+	_, _ = c.write(b) // Broken reports the failure
 }
 
-// Release shows what was held back, and from now on every line at once.
+// Release prints the held lines. Later lines are printed immediately.
 func (c *Console) Release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.held == nil {
 		return
 	}
-	_, _ = c.write(c.held.Bytes()) // Broken tells
+	_, _ = c.write(c.held.Bytes()) // Broken reports the failure
 	c.held = nil
 }
 
-// Write shows a message of our own as it is, never held back.
+// Write prints a message of the stack itself unchanged, and never holds it back.
 func (c *Console) Write(b []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.write(b)
 }
 
-// Broken is closed when the output takes no more: the terminal was closed, or
-// the reader of a pipe went away.
+// Broken is closed when the output fails: the terminal was closed, or the reader
+// of a pipe has gone.
 func (c *Console) Broken() <-chan struct{} { return c.broken }
 
 func (c *Console) write(b []byte) (int, error) {

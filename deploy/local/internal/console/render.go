@@ -12,7 +12,7 @@ import (
 	"unicode"
 )
 
-// ANSI colours (ECMA-48, SGR).
+// ANSI colors (ECMA-48, SGR).
 const (
 	reset  = "\x1b[0m"
 	bold   = "\x1b[1m"
@@ -22,16 +22,16 @@ const (
 	cyan   = "\x1b[36m"
 )
 
-// nameWidth lines the services up; "gateway" is the longest.
+// nameWidth aligns the service names; "gateway" is the longest.
 const nameWidth = 7
 
-// left out: the column beside says it, or it is the same on every line
+// silent lists keys that repeat another column, or are the same on every line.
 var silent = map[string]bool{"service": true, "version": true, "env": true, "span_id": true}
 
-// pair is one value of a log line, in the order in which it was written.
+// pair is one key and value of a log line.
 type pair struct{ key, value string }
 
-// Text returns lines of a service's log to read, without colours.
+// Text renders lines of a service's log as readable text, without colors.
 func Text(service string, lines []string) string {
 	var b strings.Builder
 	for _, l := range lines {
@@ -40,7 +40,7 @@ func Text(service string, lines []string) string {
 	return b.String()
 }
 
-// render returns one line to read for one line of a service's log.
+// render returns one line of a service's log as readable text.
 func render(service string, line []byte, color bool) []byte {
 	paint := func(style, s string) string {
 		if !color || style == "" {
@@ -50,7 +50,7 @@ func render(service string, line []byte, color bool) []byte {
 	}
 	name := paint(cyan, fmt.Sprintf("%-*s", nameWidth, service))
 	pairs, err := parse(line)
-	if err != nil { // the runtime's own words: a panic, a fatal error
+	if err != nil { // output of the Go runtime: a panic or a fatal error
 		return fmt.Appendf(nil, "%12s %s %s %s\n", "", name, paint(red, "  |  "), Clean(string(line)))
 	}
 	var at, level, msg string
@@ -83,7 +83,7 @@ func render(service string, line []byte, color bool) []byte {
 		paint(style, msg), rest.String())
 }
 
-// parse reads a JSON object; values inside values get names with dots.
+// parse parses a JSON object. Keys of nested objects are joined with dots.
 func parse(line []byte) ([]pair, error) {
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.UseNumber()
@@ -135,7 +135,7 @@ func members(d *json.Decoder, prefix string, pairs []pair) ([]pair, error) {
 	return pairs, nil
 }
 
-// clock shortens a time to the hour, which is what changes while one watches.
+// clock returns the local time of day without the date.
 func clock(s string) string {
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {
@@ -144,7 +144,7 @@ func clock(s string) string {
 	return t.Local().Format("15:04:05.000")
 }
 
-// quote puts quotation marks around a value that would not read as one word.
+// quote quotes a value that would not read as one word.
 func quote(s string) string {
 	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r == ' ' || r == '"' || r == '=' || !unicode.IsPrint(r) }) {
 		return strconv.Quote(s)
@@ -152,8 +152,8 @@ func quote(s string) string {
 	return s
 }
 
-// Clean escapes what would move the cursor or change the terminal: a log line
-// may repeat what a stranger has sent.
+// Clean escapes terminal control characters: a log line can contain input from
+// an attacker.
 func Clean(s string) string {
 	s = strings.ToValidUTF8(s, string(unicode.ReplacementChar))
 	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) && r != '\t' }) {

@@ -1,6 +1,6 @@
-// Package datadir is the folder where the local stack keeps what outlives a
-// run: the database, the built programs and the secrets. Only one process at a
-// time uses it.
+// Package datadir manages the folder for what the local stack keeps between
+// runs: the database, the built programs and the secrets. Only one process uses
+// it at a time.
 package datadir
 
 import (
@@ -16,7 +16,7 @@ import (
 	"example.com/pizza/pkg/testkit/pgserver"
 )
 
-// ErrInUse says that another process uses the folder.
+// ErrInUse means that another process uses the folder.
 var ErrInUse = errors.New("in use")
 
 const (
@@ -24,8 +24,8 @@ const (
 	secretsFile = "secrets.json"
 )
 
-// Folders inside: the database's files, the events in NATS, and what the
-// Prometheus of make observe has measured.
+// Subfolders: the database's files, the events in NATS, and the metrics of make
+// observe's Prometheus.
 const (
 	Database = "postgres"
 	Events   = "nats"
@@ -39,9 +39,9 @@ type Dir struct {
 	secrets *Secrets
 }
 
-// Open makes the folder if it is not there and locks it. The lock goes with the
-// process, however that ends. The error is ErrInUse, with the other process's
-// id, when the folder is locked already.
+// Open creates the folder if necessary and locks it. The lock is released when
+// the process ends, for any reason. If the folder is already locked, the error is
+// ErrInUse with the other process's id.
 func Open(path string) (*Dir, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -68,7 +68,7 @@ func Open(path string) (*Dir, error) {
 	return &Dir{path: path, lock: lock, secrets: secrets}, nil
 }
 
-// holder names the process that has the lock, if it says who it is.
+// holder names the process that holds the lock, if its id is in the lock file.
 func holder(path string) string {
 	b, err := os.ReadFile(filepath.Join(path, lockFile))
 	pid := strings.TrimSpace(string(b))
@@ -78,16 +78,16 @@ func holder(path string) string {
 	return " by process " + pid
 }
 
-// Path returns the path of a file or folder in the folder.
+// Path returns a path in the data folder.
 func (d *Dir) Path(elements ...string) string {
 	return filepath.Join(append([]string{d.path}, elements...)...)
 }
 
-// Secrets returns the secrets that are kept here.
+// Secrets returns the secrets in the folder.
 func (d *Dir) Secrets() *Secrets { return d.secrets }
 
-// Delete deletes what the stack keeps here and, if nothing else is in it, the
-// folder. It unlocks what is left, as Close does.
+// Delete deletes the stack's files and, if nothing else is in it, the folder.
+// It then releases the lock, as Close does.
 func (d *Dir) Delete() error {
 	errs := []error{pgserver.Remove(d.Path(Database))}
 	for _, name := range Contents() {
@@ -101,11 +101,11 @@ func (d *Dir) Delete() error {
 	if err := os.Remove(d.Path(lockFile)); err != nil {
 		return errors.Join(fmt.Errorf("forget the data: %w", err), d.Close())
 	}
-	_ = os.Remove(d.path) // it stays if somebody else's files are in it
+	_ = os.Remove(d.path) // fails, as intended, if it holds other files
 	return d.Close()
 }
 
-// Close lets another process use the folder.
+// Close releases the lock.
 func (d *Dir) Close() error {
 	if err := d.lock.Unlock(); err != nil {
 		return fmt.Errorf("unlock the data folder: %w", err)

@@ -11,11 +11,11 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// depth is how far below a folder Find looks for data folders.
+// depth limits how deep Find searches below a folder.
 const depth = 5
 
-// Find returns the data folders in a folder and below it: those that Open has
-// locked before, in use or not. Below what may not be read there are none.
+// Find returns the data folders at and below root: those that Open has ever
+// locked, in use or not. It skips folders that it may not read.
 func Find(root string) ([]string, error) {
 	root, err := filepath.Abs(root)
 	if err != nil {
@@ -54,14 +54,14 @@ func find(folder string, depth int) ([]string, error) {
 	return found, nil
 }
 
-// Contents returns the names of what the stack, and make observe, keep in a data
-// folder.
+// Contents returns the names of the files and folders that the stack and make
+// observe keep in a data folder.
 func Contents() []string {
 	return []string{Database, Events, Metrics, "bin", "targets.json", "targets.json.new", secretsFile, secretsFile + ".new"}
 }
 
-// Check fails with ErrInUse if a process uses the data folder: a stack, or a
-// Prometheus that watches it.
+// Check returns ErrInUse if a process uses the data folder: a stack, or a
+// Prometheus that monitors it.
 func Check(path string) error {
 	for _, use := range []struct{ file, what string }{
 		{lockFile, "the stack still runs, stop it first"},
@@ -88,7 +88,8 @@ func Running(path string) (bool, error) {
 	return is, nil
 }
 
-// locked reports whether a process has a lock. A file that is not there is none.
+// locked reports whether a process holds the lock on file. A missing file is not
+// locked.
 func locked(file string) (bool, error) {
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 		return false, nil

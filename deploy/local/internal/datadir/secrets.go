@@ -9,9 +9,9 @@ import (
 	"os"
 )
 
-// Secrets are random values that stay the same from one run to the next. They
-// protect nothing but this machine's own test data, and still are never in the
-// repository, in a command line or in a log.
+// Secrets are random values that stay the same between runs. They protect only
+// this machine's test data, but still never appear in the repository, on a
+// command line or in a log.
 type Secrets struct {
 	path   string
 	values map[string]string
@@ -35,8 +35,8 @@ func openSecrets(path string) (*Secrets, error) {
 // File returns the file that holds the secrets: a JSON object, readable by its owner.
 func (s *Secrets) File() string { return s.path }
 
-// Get returns the secret of that name, and makes it if there is none: 52
-// characters with 260 random bits.
+// Get returns the named secret, and creates it if there is none: 52 characters
+// with 260 random bits.
 func (s *Secrets) Get(name string) (string, error) {
 	if v := s.values[name]; v != "" {
 		return v, nil
@@ -49,7 +49,7 @@ func (s *Secrets) Get(name string) (string, error) {
 	return s.values[name], nil
 }
 
-// save replaces the file in one step, readable by its owner alone.
+// save replaces the file atomically. Only its owner can read it.
 func (s *Secrets) save() error {
 	b, err := json.MarshalIndent(s.values, "", "  ")
 	if err != nil {

@@ -17,19 +17,20 @@ import (
 
 const docsPath = "/docs"
 
-// pagePolicy lets a browser load from this host alone, so that the page works
-// without the internet and tells nobody that it is open. Swagger UI needs its
-// inline script and styles, and images in data: URLs.
+// pagePolicy lets a browser load only from this host, so that the page works
+// offline and contacts no third party. Swagger UI needs its inline script and
+// styles, and images in data: URLs.
 const pagePolicy = "default-src 'none'; connect-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; " +
 	"img-src 'self' data:; font-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// isPage tells the paths of the API page, and "/", which leads to it.
+// isPage reports whether path belongs to the API page or is "/", which redirects
+// to it.
 func isPage(path string) bool {
 	return path == "/" || path == docsPath || strings.HasPrefix(path, docsPath+"/")
 }
 
-// pages returns Swagger UI over the documents of all services; a menu at the
-// top chooses one. Its files are in the binary.
+// pages returns Swagger UI for the documents of all services, with a menu to
+// choose one. Its files are embedded in the binary.
 func pages(services []string) http.Handler {
 	type document struct {
 		Name string `json:"name"`
@@ -50,15 +51,15 @@ func pages(services []string) http.Handler {
 		SettingsUI: map[string]string{
 			"url":                  "undefined",
 			"urls":                 string(urls),
-			"persistAuthorization": "true", // the token survives a change of the document
+			"persistAuthorization": "true", // keeps the token when the user switches documents
 			"tryItOutEnabled":      "true",
 		},
 		AppendHead: template.HTML(`<meta name="viewport" content="width=device-width, initial-scale=1">`),
 	})
 }
 
-// isFile reports whether a path of the page has content. The library would answer
-// in plain text where there is none.
+// isFile reports whether path is a file of the page. For other paths the library
+// would answer in plain text.
 func isFile(path string) bool {
 	name := strings.TrimPrefix(strings.TrimPrefix(path, docsPath), "/")
 	if name == "" {
@@ -88,6 +89,6 @@ func (g *Gateway) page(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	edge.Protect(h)
 	h.Set("Content-Security-Policy", pagePolicy)
-	h.Set("Cache-Control", "no-cache") // it changes with the binary
+	h.Set("Cache-Control", "no-cache") // content changes with the binary
 	g.pages.ServeHTTP(w, r)
 }

@@ -1,14 +1,14 @@
-// Package gateway is the front door of the local stack. It routes by path just
-// as the Ingress of the cluster does, so that what works here works there.
+// Package gateway is the entry point of the local stack. It routes by path
+// exactly as the Ingress of the cluster does.
 //
-// A request for /login, /menu or /order, bare or under /api, goes unchanged to
-// the public port of that service: same path, same Host, with X-Forwarded-*
-// added. The prefix is matched by whole path elements (Ingress pathType
-// Prefix): /menux is not /menu. Everything else, health probes and /int
-// included, is 404. Only the API page (/docs) is the gateway's own.
+// A request for /login, /menu or /order, with or without an /api prefix, goes
+// unchanged to the public port of that service: same path, same Host, with
+// X-Forwarded-* added. The prefix matches whole path elements (Ingress pathType
+// Prefix): /menux does not match /menu. The gateway itself serves only the API
+// page (/docs). Everything else, including health probes and /int, is 404.
 //
-// Like a Service of the cluster, the gateway passes requests only to a backend
-// that is ready; see Watch.
+// Like a Kubernetes Service, the gateway sends requests only to ready backends;
+// see Watch.
 package gateway
 
 import (
@@ -31,10 +31,11 @@ import (
 	"example.com/pizza/pkg/problem"
 )
 
-// retryAfter is what a caller is told while a service is away.
+// retryAfter is the Retry-After value while a service is unavailable.
 const retryAfter = 2 * time.Second
 
-// Gateway is an http.Handler. A service without a ready backend is 503.
+// Gateway is an http.Handler. It answers 503 for a service without a ready
+// backend.
 type Gateway struct {
 	backends map[string]*backend
 	proxy    *httputil.ReverseProxy
@@ -42,7 +43,7 @@ type Gateway struct {
 	log      *slog.Logger
 }
 
-// New returns a gateway to the named services, none of which has a backend yet.
+// New returns a gateway for the named services. They have no backends yet.
 func New(log *slog.Logger, services ...string) *Gateway {
 	g := &Gateway{backends: map[string]*backend{}, pages: pages(services), log: log}
 	for _, name := range services {
@@ -51,22 +52,22 @@ func New(log *slog.Logger, services ...string) *Gateway {
 	g.proxy = &httputil.ReverseProxy{
 		Rewrite:       rewrite,
 		Transport:     transport(),
-		FlushInterval: -1, // what a service has sent, the client sees at once
+		FlushInterval: -1, // flush every write to the client immediately
 		ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		ErrorHandler:  g.unreachable,
 	}
 	return g
 }
 
-// SetBackend sends the requests of a service to host:port from now on. The
-// backend must be ready.
+// SetBackend routes the requests for a service to addr (host:port). The backend
+// must be ready.
 func (g *Gateway) SetBackend(service, addr string) {
 	b := g.backends[service]
 	b.address.Store(&url.URL{Scheme: "http", Host: addr})
 	b.ready.Store(true)
 }
 
-// Close ends the idle connections to the services.
+// Close closes the idle connections to the services.
 func (g *Gateway) Close() {
 	if t, ok := g.proxy.Transport.(*http.Transport); ok {
 		t.CloseIdleConnections()
@@ -96,9 +97,9 @@ func (g *Gateway) route(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// service returns the service that a URL belongs to by its first path element,
-// after /api if that comes first. It is "" for a path that two readers could
-// take for two different ones.
+// service returns the service name in a URL: the first path element after an
+// optional /api. It returns "" for an ambiguous path, which two parsers could
+// read differently.
 func service(u *url.URL) string {
 	if !edge.Plain(u) {
 		return ""
@@ -110,44 +111,43 @@ func service(u *url.URL) string {
 	return elements[1]
 }
 
-// rewrite sets where a request goes. The proxy has already dropped what the
-// client claimed in Forwarded and X-Forwarded-*; who the client is, it may not
-// claim either.
+// rewrite sets the destination of a request. The proxy has already removed the
+// client's Forwarded and X-Forwarded-*; edge.Strip removes identity headers.
 func rewrite(r *httputil.ProxyRequest) {
 	address, ok := r.In.Context().Value(backendKey{}).(*url.URL)
 	if !ok {
-		return // the transport refuses a URL without a host
+		return // the transport rejects a URL without a host
 	}
 	r.Out.URL.Scheme, r.Out.URL.Host = address.Scheme, address.Host
 	r.Out.Host = r.In.Host
-	r.Out.URL.RawQuery = r.In.URL.RawQuery // the service judges a query that does not parse, not the proxy
+	r.Out.URL.RawQuery = r.In.URL.RawQuery // an invalid query is for the service to reject, not for the proxy to clean
 	edge.Strip(r.Out.Header)
 	r.SetXForwarded()
 }
 
-// transport leaves a request as it is: no proxy of the environment, and no
-// compression that the client has not asked for.
+// transport returns a transport that leaves requests unchanged: no proxy from
+// the environment, and no compression that the client did not request.
 func transport() *http.Transport {
 	return &http.Transport{
 		MaxIdleConnsPerHost: 64,
-		IdleConnTimeout:     30 * time.Second, // below that of the services: a connection is never reused while they close it
+		IdleConnTimeout:     30 * time.Second, // below the services', so that no closing connection is reused
 		DisableCompression:  true,
 	}
 }
 
-// unreachable answers when a service does not.
+// unreachable answers for a service that does not respond.
 func (g *Gateway) unreachable(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(r.Context().Err(), context.Canceled) {
-		panic(http.ErrAbortHandler) // the client went away; to return would tell it 200, should it still read
+		panic(http.ErrAbortHandler) // the client has gone; returning would send 200 if it still reads
 	}
 	name := service(r.URL)
 	g.log.WarnContext(r.Context(), "service does not answer", "backend", name, "method", r.Method, "error", err.Error())
 	g.answer(r.Context(), w, fault.Wrap(err, fault.Unavailable, "the "+name+" service does not answer").Retry(retryAfter))
 }
 
-// answer answers with an error of the gateway itself. Any page can read it: it
-// says nothing of a member, and a page that cannot read it takes a service that
-// is starting for a network that is down.
+// answer sends one of the gateway's own errors, readable from any origin. It
+// contains no member data, and a page that cannot read it would mistake a
+// starting service for a network failure.
 func (g *Gateway) answer(ctx context.Context, w http.ResponseWriter, err error) {
 	edge.Protect(w.Header())
 	w.Header().Set("Access-Control-Allow-Origin", "*")
@@ -157,15 +157,15 @@ func (g *Gateway) answer(ctx context.Context, w http.ResponseWriter, err error) 
 	}
 }
 
-// traced returns r with the caller's trace in its context, or with a new one:
-// the gateway's own answers carry a trace_id as all others do.
+// traced returns r with the caller's trace or a new one in its context, so that
+// the gateway's own answers also carry a trace_id.
 func traced(r *http.Request) *http.Request {
 	ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
 	if trace.SpanContextFromContext(ctx).IsValid() {
 		return r.WithContext(ctx)
 	}
 	var c trace.SpanContextConfig
-	_, _ = rand.Read(c.TraceID[:]) // never fails: crypto/rand ends the process instead
+	_, _ = rand.Read(c.TraceID[:]) // never fails: crypto/rand crashes the process instead
 	_, _ = rand.Read(c.SpanID[:])
 	return r.WithContext(trace.ContextWithSpanContext(ctx, trace.NewSpanContext(c)))
 }

@@ -26,8 +26,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// newGateway serves a gateway whose services all are h, with the name of the
-// service in the header X-Service.
+// newGateway serves a gateway with h as the backend of every service. The header
+// X-Service names the service.
 func newGateway(t *testing.T, h http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	g := New(slog.New(slog.DiscardHandler), "login", "menu", "order")
@@ -52,7 +52,7 @@ func serve(t *testing.T, g *Gateway) *httptest.Server {
 	return s
 }
 
-// do sends a request whose target is written to the wire as it is given.
+// do sends a request with the target unchanged on the wire.
 func do(t *testing.T, s *httptest.Server, method, target string) *http.Response {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.Listener.Addr().String())
@@ -147,8 +147,8 @@ func TestNotRouted(t *testing.T) {
 	}
 }
 
-// TestDisguised: no way of writing a path leads inside, nor to a service as
-// anything but what the gateway took it for.
+// TestDisguised checks that no spelling of a path reaches an internal endpoint,
+// and that services parse a path as the gateway does.
 func TestDisguised(t *testing.T) {
 	t.Parallel()
 	s := newGateway(t, func(w http.ResponseWriter, r *http.Request) {
@@ -169,8 +169,8 @@ func TestDisguised(t *testing.T) {
 	}
 }
 
-// TestSmuggling: what follows a request whose end is in doubt is not answered,
-// and what the service sees has one end.
+// TestSmuggling checks that data after a request with an ambiguous end is not
+// answered, and that the service sees an unambiguous request.
 func TestSmuggling(t *testing.T) {
 	t.Parallel()
 	const second = "GET /menu/smuggled/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -213,8 +213,8 @@ func TestSmuggling(t *testing.T) {
 	}
 }
 
-// TestClientGone: a caller that is gone before a service has answered is told
-// nothing, and above all not that all is well.
+// TestClientGone checks that a client that leaves before the service answers gets
+// no response, above all no 200.
 func TestClientGone(t *testing.T) {
 	t.Parallel()
 	s := newGateway(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
@@ -223,7 +223,8 @@ func TestClientGone(t *testing.T) {
 	}
 }
 
-// TestForward: what a service sees of a request, and the client of its answer.
+// TestForward checks what the service sees of a request and the client of its
+// response.
 func TestForward(t *testing.T) {
 	t.Parallel()
 	seen := make(chan *http.Request, 1)
@@ -276,8 +277,8 @@ func TestForward(t *testing.T) {
 	}
 }
 
-// TestStream: the first part of an answer arrives while the service still
-// works on the second.
+// TestStream checks that the first part of a response arrives while the service
+// still works on the second.
 func TestStream(t *testing.T) {
 	t.Parallel()
 	read := make(chan struct{})
@@ -300,7 +301,7 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// A page on another origin can read the errors of the gateway itself, too.
+// A page on another origin can also read the gateway's own errors.
 func TestOwnErrorsArePagesToRead(t *testing.T) {
 	t.Parallel()
 	s := serve(t, New(slog.New(slog.DiscardHandler), "menu"))
@@ -349,8 +350,8 @@ func TestServiceAway(t *testing.T) {
 	})
 }
 
-// TestShutdown: a request in flight is waited for; a connection on which
-// nothing was asked is not.
+// TestShutdown checks that shutdown waits for a request in flight, but not for
+// a connection without a request.
 func TestShutdown(t *testing.T) {
 	t.Parallel()
 	asked, release := make(chan struct{}), make(chan struct{})

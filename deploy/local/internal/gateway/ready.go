@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// The readiness probe of the charts (helm/pizza-lib), so that clients see here
-// what they would see in a cluster.
+// The values match the readiness probe of the charts (helm/pizza-lib), so that
+// clients see the same behavior as in a cluster.
 const (
 	probePeriod      = 2 * time.Second
 	probeTimeout     = time.Second
 	failureThreshold = 2
 )
 
-// UnreadyAfter is the longest time until a backend that is not ready gets no more
+// UnreadyAfter is the maximum time until an unready backend gets no more
 // requests.
 const UnreadyAfter = failureThreshold * (probePeriod + probeTimeout)
 
@@ -28,11 +28,11 @@ type backend struct {
 	address atomic.Pointer[url.URL] // nil before it has started
 	ready   atomic.Bool
 
-	failures int // probes in a row; of Watch alone
+	failures int // consecutive failed probes; used only by Watch
 }
 
-// Watch probes the backends until ctx ends. A backend that fails the threshold of
-// probes in a row gets no more requests until a probe succeeds.
+// Watch probes the backends until ctx ends. A backend that fails
+// failureThreshold consecutive probes gets no requests until a probe succeeds.
 func (g *Gateway) Watch(ctx context.Context) {
 	client := &http.Client{Timeout: probeTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
 	var watching sync.WaitGroup
@@ -58,7 +58,7 @@ func (g *Gateway) check(ctx context.Context, client *http.Client, b *backend) {
 		return
 	}
 	err := probe(ctx, client, address)
-	if ctx.Err() != nil || b.address.Load() != address { // another process has taken its place
+	if ctx.Err() != nil || b.address.Load() != address { // another process has replaced it
 		b.failures = 0
 		return
 	}
@@ -75,7 +75,7 @@ func (g *Gateway) check(ctx context.Context, client *http.Client, b *backend) {
 	}
 }
 
-// probe asks a backend whether it is ready.
+// probe fails unless the backend is ready.
 func probe(ctx context.Context, client *http.Client, address *url.URL) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address.JoinPath("/healthz").String(), nil)
 	if err != nil {
@@ -88,7 +88,7 @@ func probe(ctx context.Context, client *http.Client, address *url.URL) error {
 	if err := resp.Body.Close(); err != nil {
 		return fmt.Errorf("readiness probe: %w", err)
 	}
-	// Kubernetes takes any status from 200 to 399 for success.
+	// Kubernetes accepts any status from 200 to 399 as success.
 	if resp.StatusCode < http.StatusOK || resp.StatusCode >= http.StatusBadRequest {
 		return fmt.Errorf("readiness probe: status %d", resp.StatusCode)
 	}

@@ -65,7 +65,7 @@ func TestUnreadyBackendGetsNoRequests(t *testing.T) {
 	served("when it has gone", false)
 }
 
-// The gateway probes as the charts do.
+// The gateway's probe settings match the charts.
 func TestProbesAsTheCharts(t *testing.T) {
 	t.Parallel()
 	chart, err := os.ReadFile("../../../../helm/pizza-lib/templates/_deployment.tpl")

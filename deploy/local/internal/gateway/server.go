@@ -10,12 +10,12 @@ import (
 	"example.com/pizza/pkg/edge"
 )
 
-// Server returns an HTTP server for the gateway. It sets no time-out for whole
-// requests: the services do.
+// Server returns an HTTP server for the gateway. It sets no timeout for whole
+// requests, because the services do.
 func (g *Gateway) Server() *http.Server {
 	s := &http.Server{
 		Handler:           g,
-		ReadHeaderTimeout: 5 * time.Second, // as the services
+		ReadHeaderTimeout: 5 * time.Second, // same as the services
 		MaxHeaderBytes:    edge.MaxHeader,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
@@ -26,8 +26,8 @@ func (g *Gateway) Server() *http.Server {
 	return s
 }
 
-// silent are the connections on which nothing was asked yet. Browsers open
-// such in advance, and Shutdown would wait five seconds for each.
+// silent tracks connections without a request so far. Browsers open these in
+// advance, and Shutdown would wait five seconds for each.
 type silent struct {
 	mu    sync.Mutex
 	conns map[net.Conn]struct{}
@@ -47,6 +47,6 @@ func (s *silent) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
-		_ = c.Close() // it is of no use to anyone
+		_ = c.Close() // best effort
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"example.com/pizza/pkg/testkit/contract"
 )
 
-// TestContract: the printed lines ask for nothing else than what the web client
-// does, which every service is held to, and find the token in the answer.
+// TestContract checks that the printed commands send only requests from the web
+// client's contract, and find the token in the response.
 func TestContract(t *testing.T) {
 	t.Parallel()
 	var web []*contract.Contract

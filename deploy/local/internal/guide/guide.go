@@ -1,5 +1,5 @@
-// Package guide is what `make run` says when the stack is up: where everything
-// is, who can log in, and command lines that walk the whole flow.
+// Package guide writes the text that `make run` shows when the stack is up: the
+// addresses, the demo login, and commands for the whole flow.
 package guide
 
 import (
@@ -9,10 +9,10 @@ import (
 	"text/tabwriter"
 )
 
-// Service is where one service is reached without the gateway.
+// Service holds the direct addresses of one service, without the gateway.
 type Service struct{ Name, Public, Internal, Metrics string }
 
-// Info is what the guide needs to know.
+// Info is the data for the guide.
 type Info struct {
 	URL       string // the gateway
 	Services  []Service
@@ -58,10 +58,10 @@ func Write(w io.Writer, i Info) error {
 	return nil
 }
 
-// Commands returns the lines that walk the whole flow, for any POSIX shell with
-// curl and sed. They show both what the service accepts: forms and JSON.
-// Pasted a second time, only the registration is refused: the id is taken.
-// There are no comments between them: an interactive zsh would run those.
+// Commands returns commands for the whole flow, for any POSIX shell with curl
+// and sed. They show both accepted formats, forms and JSON. When pasted a second
+// time, only the registration fails, because the id is taken. There are no
+// comments between them, because an interactive zsh would run those.
 func Commands(i Info) []string {
 	const curl = `curl -sS -w '\n' "$API`
 	return []string{

@@ -41,8 +41,8 @@ The pizza stack is up after 4.2 s.
 	}
 }
 
-// TestCommands: the lines stand one for one in the text, and none would do
-// harm in a shell that knows no comments.
+// TestCommands checks that the guide contains every command verbatim, and that
+// none does harm in a shell without comments.
 func TestCommands(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder

@@ -10,7 +10,8 @@ import (
 	"example.com/pizza/pkg/testkit/contract"
 )
 
-// TestContract: of what is written down for order, the kitchen prints a ticket.
+// TestContract checks that the kitchen prints a ticket for the message in its
+// contract with order.
 func TestContract(t *testing.T) {
 	t.Parallel()
 	c, err := contract.Read("../../../../services/order/api/consumers/kitchen.yaml")

@@ -1,12 +1,11 @@
-// Package kitchen prints a ticket for each order that is placed: an example of
-// a consumer of order.created.
+// Package kitchen prints a ticket for each placed order. It is an example of a
+// consumer of order.created.
 //
-// Being a consumer takes three things: a durable name, so that orders placed
-// while the kitchen was closed are there when it opens; a handler that returns
-// an error when it could not do its work, so that the event comes again; and a
-// memory of event ids, because an event can come twice. Here the memory is the
-// process's, which is good enough for paper. What writes to a database uses
-// events.Inbox instead.
+// A consumer needs three things: a durable name, so that it receives the orders
+// placed while it was down; a handler that returns an error on failure, so that
+// the event is redelivered; and a memory of event ids, because delivery is at
+// least once. In-process memory is good enough for paper tickets. Consumers
+// that write to a database use events.Inbox instead.
 package kitchen
 
 import (
@@ -21,10 +20,10 @@ import (
 	"example.com/pizza/pkg/events"
 )
 
-// consumer is the kitchen's durable name.
+// consumer is the kitchen's durable consumer name.
 const consumer = "kitchen"
 
-// remembered is how many event ids the kitchen knows.
+// remembered is the number of event ids that the kitchen keeps.
 const remembered = 1000
 
 // Kitchen prints tickets.
@@ -35,7 +34,7 @@ type Kitchen struct {
 	order []string // of known, oldest first
 }
 
-// New returns a kitchen that prints on out.
+// New returns a kitchen that prints to out.
 func New(out io.Writer) *Kitchen { return &Kitchen{out: out, known: map[string]bool{}} }
 
 // Run prints the tickets of all orders until ctx ends.
@@ -43,8 +42,8 @@ func (k *Kitchen) Run(ctx context.Context, from events.Transport) error {
 	return from.Subscribe(ctx, consumer, []string{"order.created"}, k.Take)
 }
 
-// placed is what the kitchen needs to know of an order. The whole message is in
-// the order service's AsyncAPI document.
+// placed is the part of order.created that the kitchen needs. The full message
+// is in the order service's AsyncAPI document.
 type placed struct {
 	OrderID string `json:"order_id"`
 	Branch  string `json:"bran_id"`
@@ -54,7 +53,7 @@ type placed struct {
 	} `json:"lines"`
 }
 
-// Take prints the ticket of one order, unless it did so before.
+// Take prints the ticket of one order, unless it was already printed.
 func (k *Kitchen) Take(_ context.Context, e events.Event) error {
 	var o placed
 	if err := json.Unmarshal(e.Data, &o); err != nil {
@@ -81,8 +80,8 @@ func (k *Kitchen) remember(id string) {
 	k.order = append(k.order, id)
 }
 
-// ticket returns the text of a ticket. Whoever can publish an event chooses what
-// is in it, so no text of it reaches the terminal or the printer unescaped.
+// ticket returns the text of a ticket. Publishers control the text in an event,
+// so it is escaped before it reaches the terminal or the printer.
 func ticket(o placed) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "kitchen %s  order %s\n", console.Clean(o.Branch), console.Clean(o.OrderID))

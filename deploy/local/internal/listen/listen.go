@@ -1,4 +1,5 @@
-// Package listen takes the port of the local stack, or tells who has it.
+// Package listen opens the port of the local stack, or names the program that
+// holds it.
 package listen
 
 import (
@@ -10,14 +11,14 @@ import (
 	"syscall"
 )
 
-// attempts bounds the search for a port that is free on both loopback addresses.
+// attempts limits the search for a port that is free on both loopback addresses.
 const attempts = 10
 
-// TakenError says that a port is not free.
+// TakenError reports that a port is in use.
 type TakenError struct {
-	Host  string // the address on which it is taken
+	Host  string // the address on which it is in use
 	Port  int
-	Owner string // the program and its process id, or "" when that cannot be known
+	Owner string // the program and its process id, or "" if unknown
 }
 
 func (e *TakenError) Error() string {
@@ -32,10 +33,10 @@ func (e *TakenError) Error() string {
 	return fmt.Sprintf("port %d is taken%s by %s", e.Port, where, owner)
 }
 
-// Open listens on a port of host. An empty host means this machine alone, by
-// both of its loopback addresses, because "localhost" may be either; one that
-// the machine does not have is left out. Port 0 takes a free one. The error is
-// a *TakenError when another program has the port.
+// Open listens on a port of host. An empty host means both loopback addresses,
+// because "localhost" can be either; one that the machine lacks is left out.
+// Port 0 chooses a free port. The error is a *TakenError if another program has
+// the port.
 func Open(ctx context.Context, host string, port int) ([]net.Listener, error) {
 	if host != "" {
 		l, err := open(ctx, host, port)
@@ -48,7 +49,7 @@ func Open(ctx context.Context, host string, port int) ([]net.Listener, error) {
 		listeners, err := loopback(ctx, port)
 		var taken *TakenError
 		if port == 0 && i < attempts && errors.As(err, &taken) {
-			continue // free on one address and taken on the other
+			continue // free on one address, in use on the other
 		}
 		return listeners, err
 	}

@@ -31,9 +31,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestOwnerIsTheOther: a port that another program has on one address only is
-// not said to be taken by us, who have just taken the other address, or by a
-// third, who has it on an address that is in nobody's way.
+// TestOwnerIsTheOther checks the owner of a port that another program holds on
+// one address. It must not be this process, which has just taken the other
+// address, or a third program on an address that does not conflict.
 func TestOwnerIsTheOther(t *testing.T) {
 	t.Parallel()
 	for host, addresses := range map[string][]string{
@@ -82,7 +82,7 @@ func TestOwnerIsTheOther(t *testing.T) {
 					t.Fatalf("Open() = %v, want *TakenError", err)
 				}
 				if third != nil && (host == "0.0.0.0" || host == "::") {
-					return // either is in the way
+					return // both conflict
 				}
 				if want := fmt.Sprintf("(process %d)", cmd.Process.Pid); runtime.GOOS == "linux" && !strings.Contains(taken.Owner, want) {
 					t.Errorf("owner %q, want %q", taken.Owner, want)

@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// owner names the process that keeps us from listening on a TCP port of host, by
-// proc(5): the socket's inode is in /proc/net/tcp, and a link to it among the
-// process's open files. Those of other users are hidden, except from root.
+// owner names the process that blocks a TCP port of host. It uses proc(5): the
+// socket's inode is in /proc/net/tcp, and a link to it is among the process's
+// open files. Only root sees the open files of other users.
 func owner(host string, port int) string {
 	inode := listeningInode(host, port)
 	if inode == "" {
@@ -37,8 +37,8 @@ func owner(host string, port int) string {
 	return ""
 }
 
-// listeningInode returns the inode of the socket that listens on the port at an
-// address that excludes host.
+// listeningInode returns the inode of the socket that listens on port, at an
+// address that conflicts with host.
 func listeningInode(host string, port int) string {
 	const listening = "0A"
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
@@ -60,8 +60,9 @@ func listeningInode(host string, port int) string {
 	return ""
 }
 
-// parseAddress reads "0100007F:1F90": the address in words of four bytes, each in
-// the machine's order, which is little-endian wherever this runs, and the port.
+// parseAddress parses an address such as "0100007F:1F90". The IP address is in
+// four-byte words in the machine's byte order, little-endian on all supported
+// platforms. The port follows.
 func parseAddress(text string) (netip.AddrPort, bool) {
 	address, port, _ := strings.Cut(text, ":")
 	b, err := hex.DecodeString(address)
@@ -76,9 +77,9 @@ func parseAddress(text string) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(ip, uint16(number)), ok && err == nil
 }
 
-// excludes reports whether nobody can listen on host while somebody listens on
-// taken. The unspecified IPv6 address is taken to include IPv4, as it most often
-// does. A host that is a name may be any address.
+// excludes reports whether a listener on taken prevents a listener on host. The
+// unspecified IPv6 address is assumed to include IPv4, which is usual. A host
+// name can be any address.
 func excludes(taken netip.Addr, host string) bool {
 	wanted, err := netip.ParseAddr(host)
 	if err != nil {

@@ -4,7 +4,7 @@ package listen
 
 import "fmt"
 
-// owner has no portable way to know; it says what shows it.
+// owner names a command that shows the owner, as there is no portable lookup.
 func owner(_ string, port int) string {
 	return fmt.Sprintf("another program (lsof -i :%d shows which)", port)
 }

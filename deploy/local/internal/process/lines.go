@@ -9,10 +9,10 @@ import (
 
 const (
 	tailLines = 20
-	maxLine   = 64 << 10 // bytes; what is longer arrives in pieces
+	maxLine   = 64 << 10 // bytes; longer lines arrive in pieces
 )
 
-// lines is the io.Writer that cuts a child's output into lines.
+// lines is an io.Writer that splits a child's output into lines.
 type lines struct {
 	emit    func(line []byte)
 	partial []byte
@@ -21,7 +21,7 @@ type lines struct {
 	tail []string // the newest tailLines lines
 }
 
-// Write never fails: a child must not stop because nobody reads.
+// Write never fails: a child must not stop for lack of a reader.
 func (l *lines) Write(p []byte) (int, error) {
 	l.partial = append(l.partial, p...)
 	for {
@@ -34,13 +34,13 @@ func (l *lines) Write(p []byte) (int, error) {
 			l.line(l.partial)
 			l.partial = nil
 		default:
-			l.partial = bytes.Clone(l.partial) // let go of what was read
+			l.partial = bytes.Clone(l.partial) // release the lines already emitted
 			return len(p), nil
 		}
 	}
 }
 
-// flush hands on a last line that has no end.
+// flush emits a last line without a newline.
 func (l *lines) flush() {
 	if len(l.partial) > 0 {
 		l.line(l.partial)

@@ -1,9 +1,9 @@
 // Package process runs a program as a child that cannot outlive its parent.
 //
-// Output of the child, standard output and standard error alike, arrives line
-// by line at Spec.Line; the last lines are kept, so that a report of a death
-// can quote them. The child leads a process group of its own: a Ctrl-C in the
-// terminal reaches the parent alone, which then stops its children in order.
+// Spec.Line receives the child's standard output and standard error line by
+// line. The last lines are kept so that an exit report can quote them. The child
+// leads its own process group: a Ctrl-C in the terminal reaches only the parent,
+// which then stops its children in order.
 package process
 
 import (
@@ -16,17 +16,17 @@ import (
 	"time"
 )
 
-// drain bounds the wait for output after the child has ended. Only a
-// grandchild that still holds the pipe can make it last.
+// drain bounds the wait for output after the child exits. Only a grandchild
+// that still holds the pipe can delay it.
 const drain = 2 * time.Second
 
-// Spec is what to run.
+// Spec describes the program to run.
 type Spec struct {
 	Name string            // for messages
 	Path string            // program file
 	Args []string          // without the program's name
-	Env  []string          // the whole environment; a later entry wins over an earlier one
-	Line func(line []byte) // gets each line without its end; never called twice at a time; must not keep line
+	Env  []string          // the complete environment; later entries win
+	Line func(line []byte) // receives each line without its newline; never called concurrently; must not keep line
 }
 
 // Process is a started child.
@@ -49,8 +49,8 @@ func Start(s Spec) (*Process, error) {
 
 	started := make(chan error)
 	go func() {
-		// Linux ends the child when the *thread* that made it ends, and Go ends
-		// threads as it likes. This goroutine keeps its thread for as long as
+		// Linux kills the child when the *thread* that created it exits, and Go
+		// can end threads at any time. This goroutine holds its thread while
 		// the child lives (https://go.dev/issue/27505).
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
@@ -72,7 +72,7 @@ func Start(s Spec) (*Process, error) {
 // PID returns the child's process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Signal sends sig to the child. A child that has ended is no error.
+// Signal sends sig to the child. It returns nil if the child has exited.
 func (p *Process) Signal(sig os.Signal) error {
 	select {
 	case <-p.done:
@@ -85,18 +85,19 @@ func (p *Process) Signal(sig os.Signal) error {
 	return nil
 }
 
-// Done is closed when the child has ended and all its output has arrived.
+// Done is closed when the child has exited and all its output has arrived.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Err tells, after Done, how the child ended: nil for exit status 0.
+// Err returns the child's exit error, or nil for exit status 0. It is valid only
+// after Done.
 func (p *Process) Err() error { return p.err }
 
 // Tail returns the last lines of output, oldest first.
 func (p *Process) Tail() []string { return p.out.last() }
 
-// Stop asks the child to end with SIGTERM and waits. When ctx ends first, the
-// child is killed, and Stop says so. It returns nil when the child ended with
-// exit status 0, and otherwise how it ended.
+// Stop sends SIGTERM to the child and waits. If ctx ends first, it kills the
+// child and returns an error. Otherwise it returns the child's exit error, or
+// nil for exit status 0.
 func (p *Process) Stop(ctx context.Context) error {
 	if err := p.Signal(syscall.SIGTERM); err != nil {
 		return err

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestParentKilled: nothing lingers when the supervisor gets no chance to stop
-// its children. The child holds a connection, which its death closes.
+// TestParentKilled checks that no child survives a supervisor that is killed.
+// The child holds a connection, which closes when it dies.
 func TestParentKilled(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -18,8 +18,8 @@ import (
 // child is the built test program.
 var child string
 
-// TestMain also plays the supervisor of TestParentKilled: a process whose only
-// work is to run the child.
+// TestMain is also the supervisor of TestParentKilled, a process that only runs
+// the child.
 func TestMain(m *testing.M) {
 	if addr := os.Getenv("TEST_SUPERVISE"); addr != "" {
 		p, err := Start(Spec{Name: "child", Path: os.Getenv("TEST_CHILD"), Args: []string{"connect", addr}})
@@ -50,7 +50,7 @@ func testMain(m *testing.M) int {
 	return code
 }
 
-// start runs the child in the given mode, and returns it with its lines.
+// start runs the child in the given mode, and returns it with its output lines.
 func start(t *testing.T, mode string) (*Process, <-chan string) {
 	t.Helper()
 	out := make(chan string, 200)

@@ -8,9 +8,9 @@ import (
 	"example.com/pizza/deploy/local/stack"
 )
 
-// choose returns the data folder of the system to watch, and what there is to say
-// about the choice. data is the folder that the user has named; without one, it is
-// that of the system that runs in .local or below it.
+// choose returns the data folder of the system to watch, and a note about the
+// choice. data is the folder from the user. The default is the folder of the
+// running system at or below .local.
 func choose(root, data string) (folder, note string, err error) {
 	local := filepath.Join(root, ".local")
 	systems, err := stack.Systems(local)
@@ -47,7 +47,7 @@ func choose(root, data string) (folder, note string, err error) {
 	}
 }
 
-// runningBeside returns the folders of the systems that run, but the one.
+// runningBeside returns the folders of the running systems except one.
 func runningBeside(systems []stack.System, one string) (folders []string) {
 	for _, s := range systems {
 		if s.Running && s.Folder != one {
@@ -57,7 +57,7 @@ func runningBeside(systems []stack.System, one string) (folders []string) {
 	return folders
 }
 
-// named says how to watch the systems in the folders.
+// named returns the commands to watch the systems in the folders.
 func named(folders []string) string {
 	var b strings.Builder
 	for _, folder := range folders {

@@ -1,5 +1,6 @@
-// Command observe watches the system of `make run`: a Prometheus with the rules of
-// this folder scrapes it, spans are taken by OTLP, and both are shown in a browser.
+// Command observe monitors the system of `make run`. A Prometheus with the rules in
+// deploy/observability scrapes it, an OTLP endpoint receives spans, and web pages
+// show both.
 package main
 
 import (
@@ -37,11 +38,10 @@ func main() {
 	os.Exit(1)
 }
 
-// usageError is a command line that cannot be understood; why, and what can be,
-// was printed.
+// usageError is an invalid command line.
 type usageError struct{ error }
 
-// run is the program without the process around it.
+// run is main without process state, for tests.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	root, err := tool.Root()
 	if err != nil {
@@ -81,7 +81,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = server.Stop() }() // it has ended, or is on its way
+	defer func() { _ = server.Stop() }() // it has exited or is exiting
 	store := &traces.Store{}
 	failed := make(chan error, 2)
 	take := http.NewServeMux()
@@ -126,7 +126,7 @@ Ctrl-C stops it.
 	}
 }
 
-// serve serves at an address until the function that it returns is called.
+// serve serves at an address until stop is called.
 func serve(ctx context.Context, address string, handler http.Handler, failed chan<- error) (url string, stop func(), err error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {

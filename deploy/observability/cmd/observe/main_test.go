@@ -15,7 +15,8 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// It tells where its pages are, serves them, and ends when it is told to.
+// TestRun checks that run prints the address of its pages, serves them, and stops
+// when ctx ends.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	ctx, stop := context.WithCancel(t.Context())
@@ -25,7 +26,7 @@ func TestRun(t *testing.T) {
 	go func() {
 		err := run(ctx, []string{"-data", t.TempDir(), "-page", "127.0.0.1:0", "-metrics", "127.0.0.1:0", "-spans", "127.0.0.1:0"}, write)
 		ended <- err
-		_ = write.CloseWithError(io.EOF) // it never fails
+		_ = write.CloseWithError(io.EOF) // never fails
 	}()
 	var page string
 	lines := bufio.NewScanner(read)
@@ -54,7 +55,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestRunRefusesWhatItDoesNotKnow: with exit status 2.
+// TestRunRefusesWhatItDoesNotKnow checks for a usageError, which means exit
+// status 2.
 func TestRunRefusesWhatItDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"-unheard-of"}, {".local/second"}, {"-data", "x", "y"}} {
@@ -64,15 +66,15 @@ func TestRunRefusesWhatItDoesNotKnow(t *testing.T) {
 	}
 }
 
-// TestChoose: what runs is found, and where there is no choice or no system,
-// that is said.
+// TestChoose checks that running systems are found, and that the note or the error
+// explains an ambiguous choice or a missing system.
 func TestChoose(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		running, stopped []string // below the repository
 		data             string
 		want             string   // the folder
-		notes            []string // in what is said
+		notes            []string // parts of the note or the error
 	}{
 		"nothing runs":             {nil, nil, "", ".local", []string{"No system of `make run` runs in", "make observe DATA=FOLDER"}},
 		"nothing runs any more":    {nil, []string{".local", ".local/b"}, "", ".local", []string{"No system of `make run` runs in"}},

@@ -1,5 +1,5 @@
-// Command child is the program that the tests of package process run. Its
-// first argument says how it behaves.
+// Command child is the program that the tests of package process run. Its first
+// argument selects its behavior.
 package main
 
 import (
@@ -14,11 +14,11 @@ import (
 
 func main() {
 	switch os.Args[1] {
-	case "fail": // two lines, the last one without its end, and exit status 3
+	case "fail": // two lines, the last one without a newline, and exit status 3
 		fmt.Println("about to fail")
 		fmt.Fprint(os.Stderr, "because of "+os.Getenv("REASON"))
 		os.Exit(3)
-	case "long": // a line over every buffer, and one after it
+	case "long": // a line longer than every buffer, and one after it
 		fmt.Println(strings.Repeat("x", 200<<10))
 		fmt.Println("end")
 	case "count": // more lines than are kept
@@ -31,7 +31,7 @@ func main() {
 		fmt.Println("ready")
 		<-stop
 		fmt.Println("stopping")
-	case "stubborn": // does not stop when asked to
+	case "stubborn": // ignores SIGTERM
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Println("ready")
 		select {}
