@@ -123,7 +123,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// The client is always the one that the last proxy saw, even if it sends the header.
+// The client is always the one that the last proxy saw, for any header it sends.
 func FuzzGroup(f *testing.F) {
 	for _, s := range []string{"", "1.2.3.4", "10.0.0.1, ", ",,", "fd00::1", "::ffff:10.0.0.1", "[::1]:80", "1.2.3.4:80", "unknown, \"_x\"", "10.0.0.1%eth0", "10.0.0.1:1, [fd00::1]:443", "\"10.0.0.1\""} {
 		f.Add(s)

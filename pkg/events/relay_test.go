@@ -441,7 +441,7 @@ func TestRelayLosesNothing(t *testing.T) {
 	t.Logf("%d events were published %d times through %d breaks", subjects*each, len(got), broken)
 }
 
-// writeRetry writes an event on a connection that may just have been cut.
+// writeRetry retries a write, because its connection may just have been cut.
 func writeRetry(t *testing.T, pool *pgxpool.Pool, subject string, n int) {
 	t.Helper()
 	id := uuid.Must(uuid.NewV7())

@@ -40,8 +40,8 @@ func TestCostRises(t *testing.T) {
 	}
 }
 
-// One text has one hash, from any keyboard. Hashes stored before without
-// normalization still accept the text as it was.
+// One text has one hash, from any keyboard. Values stored before without
+// normalization still accept the original text.
 func TestUnicode(t *testing.T) {
 	t.Parallel()
 	const composed, decomposed = "비밀번호é", "비밀번호e\u0301"

@@ -167,7 +167,7 @@ func TestAddressCounts(t *testing.T) {
 	}
 }
 
-// TestTarget checks that every part of a target may have any characters.
+// TestTarget checks that every part of a target can have any characters.
 func TestTarget(t *testing.T) {
 	t.Parallel()
 	for _, odd := range []string{"plain", "a b", "a+b", "a%20b", "@:/?#[]&=", "½ ü"} {

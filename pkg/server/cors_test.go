@@ -15,8 +15,8 @@ import (
 	"example.com/pizza/pkg/server"
 )
 
-// Only configured origins may call, and none with credentials that the browser adds
-// automatically.
+// Only configured origins are allowed, and none with credentials that the browser
+// adds automatically.
 func TestCORS(t *testing.T) {
 	t.Parallel()
 	one := []string{"https://pizza.example", "http://localhost:5173"}

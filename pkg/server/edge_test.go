@@ -346,7 +346,7 @@ func dial(t *testing.T, addr string) net.Conn {
 	return conn
 }
 
-// Every response tells browsers what they may do with it.
+// Every response has the security headers for browsers.
 func TestEveryAnswerIsProtected(t *testing.T) {
 	t.Parallel()
 	s, _ := start(config())

@@ -147,7 +147,7 @@ func TestOff(t *testing.T) {
 	}
 }
 
-// Long values from callers are truncated.
+// Long values from callers are truncated in spans.
 func TestValuesAreCut(t *testing.T) {
 	t.Parallel()
 	to := telemetrytest.Start(t)

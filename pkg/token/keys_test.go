@@ -88,7 +88,7 @@ func TestConfigRules(t *testing.T) {
 	file, previous := "JWT_SECRET_FILE=", "JWT_SECRET_PREVIOUS_FILE="
 	for name, test := range map[string]struct {
 		environ []string
-		wrong   []string // what the error says; nil for success
+		wrong   []string // in the error; nil for success
 	}{
 		"variable":                    {[]string{"JWT_SECRET=" + good}, nil},
 		"no_key_at_all":               {nil, []string{"JWT_SECRET or JWT_SECRET_FILE is required"}},

@@ -128,7 +128,7 @@ func (s *Service) malformed(t *testing.T, o operation, name string, header []str
 		query = fmt.Sprintf(query, slices.Repeat([]any{name}, strings.Count(query, "%s"))...)
 		s.mustName(t, s.Get(t, o.path+"?"+query, header...), name, query)
 	}
-	// Malformed, but the URL Standard parses it like the other one.
+	// Malformed, but the URL Standard parses it like the well-formed one.
 	for sent, means := range map[string]string{
 		"%": "%25", "a%": "a%25", "%zz": "%25zz", "%4": "%254", "a;b": "a%3Bb", "a;" + name + "=b": "a%3B" + name + "%3Db", "a=b": "a%3Db", "a&x=%ff&x": "a",
 	} {

@@ -34,7 +34,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Contract is what one consumer expects of one provider.
+// Contract has one consumer's expectations of one provider.
 type Contract struct {
 	Consumer     string        `json:"consumer"`
 	Provider     string        `json:"provider"`
@@ -58,7 +58,7 @@ type Interaction struct {
 	between string // consumer and provider, for messages
 }
 
-// Request is what the consumer sends: Body as JSON, or Form as a form.
+// Request is a consumer's request: Body is sent as JSON, or Form as a form.
 type Request struct {
 	Method  string            `json:"method"`
 	Path    string            `json:"path"` // with the query

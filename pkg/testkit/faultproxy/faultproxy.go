@@ -24,7 +24,7 @@ import (
 	"time"
 )
 
-// Fault is what a proxy does to the traffic.
+// Fault is the effect of a proxy on the traffic.
 type Fault string
 
 // The faults, as a client sees them.

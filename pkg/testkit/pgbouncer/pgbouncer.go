@@ -130,7 +130,7 @@ func start(tb testing.TB, program string, target pgconn.Config, o Options) (port
 		close(ended)
 	}()
 	tb.Cleanup(func() {
-		_ = cmd.Process.Kill() // it may have ended
+		_ = cmd.Process.Kill() // it may have exited
 		<-ended
 		if tb.Failed() && log.Len() > 0 {
 			tb.Logf("the log of pgbouncer:\n%s", withoutPassword(&log))

@@ -69,7 +69,7 @@ func (a *account) run(cmd *exec.Cmd) {
 	}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	for _, v := range os.Environ() {
-		// These would change what the programs do (PGDATA, PGPORT, LC_ALL, …).
+		// These would change the programs' behavior (PGDATA, PGPORT, LC_ALL, …).
 		if name, _, _ := strings.Cut(v, "="); !strings.HasPrefix(name, "PG") && !strings.HasPrefix(name, "LC_") && name != "TZ" {
 			cmd.Env = append(cmd.Env, v)
 		}

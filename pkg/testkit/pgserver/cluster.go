@@ -17,7 +17,7 @@ import (
 
 const superuser = "postgres"
 
-// version returns the major version of PostgreSQL that made the cluster, or 0
+// version returns the major version of PostgreSQL that created the cluster, or 0
 // if there is none yet.
 func (f *folder) version() (int, error) {
 	if _, err := os.Lstat(f.in(clusterDir)); errors.Is(err, fs.ErrNotExist) {

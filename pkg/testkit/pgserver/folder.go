@@ -33,7 +33,7 @@ const temporaryPrefix = "pizza-postgres-"
 // folder is a data folder that is locked for this process.
 type folder struct {
 	path      string
-	account   *account // owns what is in the folder, and runs the server
+	account   *account // owns the contents of the folder, and runs the server
 	owner     *lock
 	server    *lock    // nil as soon as the server has it
 	temporary []string // deleted by close

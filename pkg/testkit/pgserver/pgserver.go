@@ -1,6 +1,5 @@
 // Package pgserver starts a real PostgreSQL server on a machine that may have
-// nothing but Go: for local runs, whose data is kept, and for tests, whose data
-// is thrown away.
+// nothing but Go. Local runs keep their data, and tests discard it.
 //
 // Start goes through four steps, one file each:
 //
@@ -40,8 +39,8 @@ type Options struct {
 	// is the file "log" in the data folder.
 	Log io.Writer
 	// CacheDir keeps downloaded programs. Empty means the folder pizza-postgres
-	// in the user's cache folder; for root, whose home no other account can
-	// read, in /var/cache.
+	// in the user's cache folder, or in /var/cache for root, whose home no other
+	// account can read.
 	CacheDir string
 	// Repository is the Maven repository that programs are downloaded from.
 	// Empty means Maven Central.
@@ -49,7 +48,7 @@ type Options struct {
 }
 
 // TestSettings returns settings for a server whose data may be lost: commits do
-// not wait for the disk, and many tests may be connected at once.
+// not wait for the disk, and many tests can be connected at the same time.
 func TestSettings() map[string]string {
 	return map[string]string{
 		"fsync":              "off",
@@ -64,7 +63,7 @@ func TestSettings() map[string]string {
 }
 
 const (
-	// startTime bounds a start, which may include the recovery after a crash.
+	// startTime bounds a start, which can include the recovery after a crash.
 	startTime = time.Minute
 	// portTries is the maximum number of free ports to try, in case other programs
 	// take them first.
@@ -79,9 +78,9 @@ type Server struct {
 	password string
 }
 
-// Start starts a server and returns when it answers. A server that a killed
-// process has left behind on the same folder is stopped first. Canceling ctx
-// ends only the start, not a server that has started.
+// Start starts a server and returns when it accepts connections. A server that a
+// killed process left behind on the same folder is stopped first. Canceling ctx ends
+// only the start, not a server that has started.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = io.Discard

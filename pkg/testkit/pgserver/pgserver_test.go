@@ -206,7 +206,7 @@ func TestStartAfterInterruption(t *testing.T) {
 
 func TestStartInFolderOutOfReach(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "data") // closed to other users
+	dir := filepath.Join(t.TempDir(), "data") // other users cannot enter it
 	want := dir
 	if os.Geteuid() == 0 {
 		want = fallback(dir)

@@ -44,7 +44,7 @@ type process struct {
 	stopErr error
 }
 
-// run starts the server on its port and returns when it answers.
+// run starts the server on its port and returns when it accepts connections.
 func (s *Server) run(ctx context.Context, b binaries, wanted map[string]string) error {
 	f := s.folder
 	log, err := f.file(logFile, os.O_TRUNC)
@@ -91,8 +91,8 @@ func (p *process) launch() error {
 	return <-started
 }
 
-// answers waits until the server answers. If it ends instead, the error has the
-// last lines of its log.
+// answers waits until the server accepts connections. If the server exits instead,
+// the error has the last lines of its log.
 func (s *Server) answers(ctx context.Context) error {
 	config, err := pgurl.Parse(s.URL("postgres"))
 	if err != nil {

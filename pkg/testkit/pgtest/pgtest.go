@@ -2,13 +2,13 @@
 //
 // The server is the one in TEST_DATABASE_URL, which the command withpostgres
 // sets for all packages of a test run, or else one that the test process starts
-// for itself and stops in Main. Databases are made in two steps:
+// for itself and stops in Main. Databases are created in two steps:
 //
 //	Template  builds a database once per server: migrations, seed data
 //	Clone     copies it for one test
 //
-// so that every test has a database to itself, and all tests run in parallel. A
-// package whose tests use this one needs
+// so that every test has its own database, and all tests run in parallel. A package
+// whose tests use pgtest needs
 //
 //	func TestMain(m *testing.M) { pgtest.Main(m) }
 package pgtest
@@ -84,7 +84,7 @@ func Template(tb testing.TB, key string, build func(ctx context.Context, dsn str
 	return name
 }
 
-// Clone copies a database that Template has made and returns the superuser's
+// Clone copies a database that Template has built and returns the superuser's
 // address of the copy. The copy is dropped at the end of the test, even if a client
 // is still connected.
 //

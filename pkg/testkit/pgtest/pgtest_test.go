@@ -16,7 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// asChild makes this program a test process of another kind: see children.
+// asChild is the variable that makes this program a child; see children.
 const asChild = "PGTEST_CHILD"
 
 func TestMain(m *testing.M) {
