@@ -19,8 +19,8 @@ import (
 	"example.com/pizza/pkg/fault"
 )
 
-// gate is a gate under test. The tests of time run in a bubble: nobody waits in
-// truth, and synctest.Wait returns when everybody does.
+// gate is a gate under test. Tests of time run in a bubble: no real time passes, and
+// synctest.Wait returns when all goroutines are blocked.
 type gate struct {
 	*admission.Gate
 	registry *prometheus.Registry
@@ -32,7 +32,7 @@ func newGate(l admission.Limits) gate {
 	return gate{admission.New("oven", l, slog.New(slog.DiscardHandler), registry), registry, l.Wait}
 }
 
-// enter is Enter where there must be room.
+// enter calls Enter, which must succeed.
 func (g gate) enter(t testing.TB) (leave func()) {
 	t.Helper()
 	leave, err := g.Enter(t.Context())
@@ -42,7 +42,7 @@ func (g gate) enter(t testing.TB) (leave func()) {
 	return leave
 }
 
-// mustRefuse checks what somebody is told who was not let in.
+// mustRefuse checks the error of a rejected caller.
 func (g gate) mustRefuse(t testing.TB, err error) {
 	t.Helper()
 	var f *fault.Error
@@ -54,8 +54,8 @@ func (g gate) mustRefuse(t testing.TB, err error) {
 	}
 }
 
-// count reads one number of the gate: a gauge, a counter, or how often a
-// histogram was fed.
+// count returns one number of the gate: a gauge, a counter, or the observations of a
+// histogram.
 func (g gate) count(t testing.TB, name, reason string) int {
 	t.Helper()
 	families, err := g.registry.Gather()
@@ -73,9 +73,8 @@ func (g gate) count(t testing.TB, name, reason string) int {
 	return 0
 }
 
-// A full queue refuses without waiting. Nobody leaves while the test refuses, and
-// the clock of the bubble stands still unless somebody waits for it: so no time
-// at all goes by.
+// A full queue rejects without waiting. No caller leaves meanwhile, and the clock of
+// the bubble stands still unless a goroutine waits for it. So no time passes.
 func TestFullQueueRefusesAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -123,7 +122,7 @@ func TestFirstComeFirstServed(t *testing.T) {
 		for i := range 10 {
 			queued.Go(func() {
 				leave := g.enter(t)
-				served = append(served, i) // one is in work at a time, so no lock
+				served = append(served, i) // one is admitted at a time, so no lock
 				leave()
 			})
 			synctest.Wait()
@@ -136,8 +135,8 @@ func TestFirstComeFirstServed(t *testing.T) {
 	})
 }
 
-// Whoever waits goes after the longest wait, at the own deadline, or when the
-// caller goes away, whichever comes first, and frees the place.
+// A waiting caller leaves after the maximum wait, at its own deadline, or when it is
+// canceled, whichever comes first, and frees its place.
 func TestWaitEnds(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -174,7 +173,7 @@ func TestWaitEnds(t *testing.T) {
 					t.Errorf("%d are counted", n)
 				}
 				var next sync.WaitGroup
-				next.Go(func() { g.enter(t)() }) // in the one place that there is
+				next.Go(func() { g.enter(t)() }) // in the only place
 				synctest.Wait()
 				leave()
 				next.Wait()
@@ -193,8 +192,7 @@ func TestNoQueue(t *testing.T) {
 	g.enter(t)()
 }
 
-// However many come, stay and go away, never more than the limit are in work, and
-// in the end nobody is.
+// The number of admitted callers never exceeds the limit, and is zero in the end.
 func TestNeverMoreThanTheLimit(t *testing.T) {
 	t.Parallel()
 	g := newGate(admission.Limits{Concurrency: 3, Queue: 20, Wait: time.Millisecond})
@@ -232,7 +230,7 @@ func TestNeverMoreThanTheLimit(t *testing.T) {
 	}
 }
 
-// What a refusal costs on the day when nothing moves.
+// BenchmarkRefuse measures a rejection while no caller leaves.
 func BenchmarkRefuse(b *testing.B) {
 	g := newGate(admission.Limits{Concurrency: 1, Wait: time.Second})
 	g.enter(b)
@@ -245,8 +243,8 @@ func BenchmarkRefuse(b *testing.B) {
 	})
 }
 
-// The log has a line when refusing begins and one when it is over, and none for
-// each refusal.
+// The log has a line when rejecting begins and one when it ends, but none for each
+// rejection.
 func TestLogsChanges(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer

@@ -19,12 +19,12 @@ import (
 	"example.com/pizza/pkg/logging"
 )
 
-// envelope is what every line of the log has inside a request.
+// envelope has the fields of every log line inside a request.
 var envelope = []string{"time", "level", "msg", "service", "version", "env", "trace_id", "span_id"}
 
-// Every event that the code can write is in the list, and has exactly the fields
-// that stand there. The methods of Log are all there is to write with, so each is
-// called, also those that are added later.
+// Every event that the code can write is in the list, and has exactly the listed
+// fields. Only the methods of Log write events, so each of them is called, including
+// those that are added later.
 func TestEvents(t *testing.T) {
 	t.Parallel()
 	unwritten := map[string]audit.Event{}
@@ -58,8 +58,8 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// writeAll calls each method of Log, in a request, and returns the lines. The log
-// would write errors alone, and that nothing else gets through shows in them.
+// writeAll calls each method of Log in a request and returns the lines. The log is at
+// level error, so the lines show that audit events bypass the level.
 func writeAll(t *testing.T) []map[string]any {
 	t.Helper()
 	var out bytes.Buffer
@@ -98,7 +98,7 @@ func writeAll(t *testing.T) []map[string]any {
 	return lines
 }
 
-// Of an id that nobody has, the line says only that.
+// For an unknown ID, the line says only that it is unknown.
 func TestLoginFailed(t *testing.T) {
 	t.Parallel()
 	for memberID, want := range map[string]string{"minji": "wrong_password", "": "unknown_id"} {

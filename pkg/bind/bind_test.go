@@ -176,7 +176,7 @@ func TestBindRefuses(t *testing.T) {
 	}
 }
 
-// Generated code takes io.EOF for an optional body that is not there.
+// Generated code takes io.EOF for a missing optional body.
 func TestBindTellsAnEmptyBody(t *testing.T) {
 	t.Parallel()
 	if err := read(asJSON, "", &parcel{}); !errors.Is(err, io.EOF) {
@@ -187,7 +187,7 @@ func TestBindTellsAnEmptyBody(t *testing.T) {
 	}
 }
 
-// A field that has two names is named in errors as its caller did.
+// Errors use the caller's name of a field that has two names.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	refuse := fault.InvalidFields(fault.Field{Field: "name", Message: "is too long"}, fault.Field{Field: "size", Message: "is required"})

@@ -12,7 +12,7 @@ import (
 	"example.com/pizza/pkg/money"
 )
 
-// A query is read as the URL Standard reads it, or refused.
+// A query is parsed as the URL Standard says, or rejected.
 func TestQuery(t *testing.T) {
 	t.Parallel()
 	for query, want := range map[string]string{
@@ -47,7 +47,7 @@ func TestQuery(t *testing.T) {
 	}
 }
 
-// A parameter that is not text has its field, rule and value in the error.
+// The error of a parameter that is not text has its field, rule and value.
 func TestParameter(t *testing.T) {
 	t.Parallel()
 	whole := bind.Whole(1, 500)
@@ -84,7 +84,7 @@ func TestParameter(t *testing.T) {
 	}
 }
 
-// What the generated code says of a parameter is said in our words.
+// Parameter errors of the generated code are translated into our wording.
 func TestParameterFault(t *testing.T) {
 	t.Parallel()
 	for message, want := range map[string]fault.Field{

@@ -39,7 +39,7 @@ func numbered(n int) []string {
 	return fields
 }
 
-// The walk goes on after a bad field, in lists and objects too.
+// The walk continues after a bad field, in lists and objects too.
 func TestEveryBadFieldIsNamed(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -137,7 +137,7 @@ func TestEveryBadFieldIsNamed(t *testing.T) {
 	}
 }
 
-// A body full of mistakes does not make an answer full of them.
+// The number of reported fields is bounded.
 func TestReportIsBounded(t *testing.T) {
 	t.Parallel()
 	body := `{"codes":[` + strings.TrimSuffix(strings.Repeat("1,", 30_000), ",") + `]}`
@@ -147,7 +147,7 @@ func TestReportIsBounded(t *testing.T) {
 	}
 }
 
-// Nor does a name that is as long as the body, or a field that is nested as deep.
+// So is the length of a reported path, for long names and deep nesting.
 func TestReportedPathsAreBounded(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
@@ -161,7 +161,7 @@ func TestReportedPathsAreBounded(t *testing.T) {
 	}
 }
 
-// A type that the walk cannot read is a defect of ours, not of the caller.
+// A type that the walk cannot read is our defect, not the caller's.
 func TestUnknownTypePanics(t *testing.T) {
 	t.Parallel()
 	defer func() {
@@ -174,7 +174,7 @@ func TestUnknownTypePanics(t *testing.T) {
 	}{})
 }
 
-// mustBeClean checks what both dialects promise of what they let through.
+// mustBeClean checks what both dialects guarantee for accepted bodies.
 func mustBeClean(t *testing.T, err error, p parcel) {
 	t.Helper()
 	if err != nil {
@@ -195,15 +195,15 @@ func mustBeClean(t *testing.T, err error, p parcel) {
 	}
 }
 
-// independent reads what FuzzJSON compares with: what encoding/json makes of the
-// same body. It knows neither of surrogates nor of names that are there twice.
+// independent decodes the body with encoding/json, for FuzzJSON to compare with.
+// encoding/json checks neither surrogates nor duplicate names.
 func independent(t *testing.T, body []byte) (p struct {
 	Name  *string          `json:"name"`
 	Codes *json.RawMessage `json:"codes"`
 	City  *string          `json:"city"`
 }) {
 	t.Helper()
-	var fields map[string]json.RawMessage // a struct would take names in any case
+	var fields map[string]json.RawMessage // a struct would ignore the case of names
 	if err := json.Unmarshal(body, &fields); err != nil {
 		t.Fatalf("%q is accepted: %v", body, err)
 	}
@@ -220,16 +220,15 @@ func independent(t *testing.T, body []byte) (p struct {
 	return p
 }
 
-// hasHalf reports half of a surrogate pair in a JSON text, by another way than
-// the parser: pairs are taken out, and an escape of a surrogate that is left is
-// half of one.
+// hasHalf reports whether a JSON text has half of a surrogate pair. Unlike the
+// parser, it removes pairs first: a surrogate escape that is left is half of one.
 func hasHalf(text string) bool {
 	text = regexp.MustCompile(`\\[^u]`).ReplaceAllString(text, "")
 	text = regexp.MustCompile(`(?i)\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}`).ReplaceAllString(text, "")
 	return regexp.MustCompile(`(?i)\\ud[89a-f][0-9a-f]{2}`).MatchString(text)
 }
 
-// What is accepted is valid I-JSON, and says what another reader finds in it.
+// Accepted bodies are valid I-JSON, and another parser reads the same values.
 func FuzzJSON(f *testing.F) {
 	for _, body := range []string{
 		`{"name":"a","weight":2.0,"value":20.75,"lines":[{"item":"x","not":[1]}],"codes":[""],"to":{"next":{}},"signed":false,"city":"서울"}`,
@@ -278,7 +277,7 @@ func FuzzForm(f *testing.F) {
 		var p parcel
 		err := bind.Form([]byte(body), &p)
 		mustBeClean(t, err, p)
-		// net/url reads the same, once it is spared what it does not read.
+		// net/url reads the same, once the parts that it rejects are escaped.
 		escaped := regexp.MustCompile(`%([^0-9a-fA-F]|.?$|[0-9a-fA-F][^0-9a-fA-F])`)
 		spared := strings.ReplaceAll(body, ";", "%3B")
 		for escaped.MatchString(spared) {
@@ -291,8 +290,8 @@ func FuzzForm(f *testing.F) {
 	})
 }
 
-// A query that was read is read the same by net/url, which the generated code
-// asks, and has the parameters of the document alone.
+// net/url, which the generated code uses, reads an accepted query the same way. The
+// query has only parameters of the document.
 func FuzzQuery(f *testing.F) {
 	for _, query := range []string{"q=a", "q=hawaiian%", "q=a;b&size=L", "q=%ff", "q=a&q=b", "q=%zz&x=%ff&x=1", "%71=a", "q=%00", "&=&q", "q=+%2b"} {
 		f.Add(query)

@@ -12,7 +12,7 @@ import (
 	"example.com/pizza/pkg/config"
 )
 
-// group asks for the client of a request from peer with these X-Forwarded-For.
+// group returns the client of a request from peer with these X-Forwarded-For.
 func group(t *testing.T, proxies, peer string, forwarded ...string) string {
 	t.Helper()
 	c, err := config.Load[clientaddr.Config]([]string{"TRUSTED_PROXIES=" + proxies})
@@ -30,7 +30,7 @@ func group(t *testing.T, proxies, peer string, forwarded ...string) string {
 	for _, f := range forwarded {
 		r.Header.Add("X-Forwarded-For", f)
 	}
-	// What other proxies say instead is never read.
+	// Headers of other proxies are never read.
 	r.Header.Set("X-Real-Ip", "6.6.6.6")
 	r.Header.Set("Forwarded", "for=6.6.6.6")
 	e.ServeHTTP(httptest.NewRecorder(), r)
@@ -123,7 +123,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// Whatever a client writes there itself, it is the one that the last proxy saw.
+// The client is always the one that the last proxy saw, for any header it sends.
 func FuzzGroup(f *testing.F) {
 	for _, s := range []string{"", "1.2.3.4", "10.0.0.1, ", ",,", "fd00::1", "::ffff:10.0.0.1", "[::1]:80", "1.2.3.4:80", "unknown, \"_x\"", "10.0.0.1%eth0", "10.0.0.1:1, [fd00::1]:443", "\"10.0.0.1\""} {
 		f.Add(s)

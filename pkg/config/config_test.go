@@ -37,7 +37,7 @@ func TestLoad(t *testing.T) {
 		name    string
 		environ []string
 		want    town
-		wrong   []string // what the error must say; nil for success
+		wrong   []string // in the error; nil for success
 	}{
 		{
 			name:    "ok",

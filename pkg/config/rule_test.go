@@ -69,7 +69,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// The patterns of numbers hold for every number around their bounds.
+// Number patterns are exact for every number around their bounds.
 func TestRuleBoundsAreExact(t *testing.T) {
 	t.Parallel()
 	for n := range 1200 {
@@ -82,7 +82,7 @@ func TestRuleBoundsAreExact(t *testing.T) {
 	}
 }
 
-// A variable that breaks its rule is reported once, and not by what follows.
+// A variable that violates its rule is reported once, without subsequent errors.
 func TestOneProblemPerVariable(t *testing.T) {
 	t.Parallel()
 	_, err := config.Load[town]([]string{"SHOP_NAME=x", "SHOP_OVENS=many", "TOWN_SECRET=x"})

@@ -103,8 +103,7 @@ func TestEncoded(t *testing.T) {
 	}
 }
 
-// A path that is plain stays where it is however a proxy cleans, decodes or
-// merges it.
+// A plain path does not change when a proxy cleans, decodes or merges it.
 func FuzzPlain(f *testing.F) {
 	for _, path := range append(edgetest.Disguises("/int/menu/quote"), "/", "/menu/", "/order/0197") {
 		f.Add(path)

@@ -101,7 +101,7 @@ func TestEventRefuses(t *testing.T) {
 	})
 }
 
-// What can be read can be written, and then stays the same.
+// Every event that can be read can be written, and then stays the same.
 func FuzzEventJSON(f *testing.F) {
 	f.Add([]byte(`{"specversion":"1.0","id":"1","source":"/a","type":"b"}`))
 	f.Add([]byte(`{"specversion":"1.0","id":"1","source":"/a","type":"b","time":"0000-01-01T00:00:00+01:00","data":"<"}`))

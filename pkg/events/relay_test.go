@@ -22,7 +22,7 @@ import (
 	"example.com/pizza/pkg/fault"
 )
 
-// sink is a transport that remembers what was published, and fails as it is told.
+// sink is a transport that records published events, and fails on demand.
 type sink struct {
 	events.Transport // Subscribe is not called
 	mu               sync.Mutex
@@ -77,7 +77,7 @@ func newRelay(pool *pgxpool.Pool, to events.Transport, c events.RelayConfig, reg
 		slog.New(slog.DiscardHandler), registry)
 }
 
-// start runs relays for the time of the test, each as a replica of its own.
+// start runs relays until the test ends, each as a separate replica.
 func start(t *testing.T, pool *pgxpool.Pool, to events.Transport, c events.RelayConfig, replicas int) *prometheus.Registry {
 	t.Helper()
 	var registry *prometheus.Registry
@@ -103,7 +103,7 @@ func write(t *testing.T, db interface {
 	}
 }
 
-// eventually waits until ok holds. How long it takes decides nothing.
+// eventually waits until ok holds. Passing tests do not depend on the time.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(time.Minute)
@@ -140,7 +140,7 @@ func TestRelayPublishes(t *testing.T) {
 	}
 }
 
-// A relay that is woken looks at once; it does not wait for its next poll.
+// A woken relay polls immediately; it does not wait for its next poll.
 func TestRelayWakes(t *testing.T) {
 	t.Parallel()
 	pool := open(t, events.OutboxSchema)
@@ -153,7 +153,7 @@ func TestRelayWakes(t *testing.T) {
 	defer done.Wait()
 	defer cancel()
 	done.Go(func() { r.Run(ctx) })
-	for n := range 3 { // the second one for sure comes after the first look
+	for n := range 3 { // at least the second one comes after the first poll
 		write(t, pool, "a", n)
 		r.Wake()
 		r.Wake()
@@ -161,7 +161,7 @@ func TestRelayWakes(t *testing.T) {
 	}
 }
 
-// Gauges count so many events and no more, however many wait.
+// Gauges count up to a limit, however many events wait.
 func TestMeasurementIsBounded(t *testing.T) {
 	t.Parallel()
 	pool := open(t, events.OutboxSchema+`
@@ -276,8 +276,8 @@ func TestRelayOrder(t *testing.T) {
 	})
 }
 
-// A transport that is away is nobody's fault: nothing is parked however long it
-// takes, and all of it arrives afterwards.
+// While the transport is unavailable, no event is parked, however long that takes.
+// All events arrive afterwards.
 func TestRelayOutlivesTransport(t *testing.T) {
 	t.Parallel()
 	pool := open(t, events.OutboxSchema)
@@ -322,8 +322,8 @@ func TestRelayOutlivesTransport(t *testing.T) {
 	}
 }
 
-// One event that the transport never answers looks like a transport that is
-// away. The others must get through all the same.
+// An event that the transport never answers looks like an unavailable transport.
+// The other events must still be published.
 func TestRelayStepsAround(t *testing.T) {
 	t.Parallel()
 	pool := open(t, events.OutboxSchema+`
@@ -359,9 +359,9 @@ func TestRelayPrunes(t *testing.T) {
 	eventually(t, "pruned to the fresh and the parked one", func() bool { return count(t, pool, "SELECT count(*) FROM outbox") == 2 })
 }
 
-// Between publishing and marking anything may break: the transport's answer is
-// lost, the database connection is cut, the relay is stopped. Every committed
-// row arrives all the same, and each subject's first copies are in order.
+// Anything can break between publishing and marking: the transport's answer is lost,
+// the database connection is cut, the relay is stopped. Every committed row still
+// arrives, and each subject's first copies are in order.
 func TestRelayLosesNothing(t *testing.T) {
 	t.Parallel()
 	const subjects, each, replicas = 20, 15, 3
@@ -397,7 +397,7 @@ func TestRelayLosesNothing(t *testing.T) {
 	defer cancel()
 	for range replicas {
 		all.Go(func() {
-			for ctx.Err() == nil { // a replica that is restarted again and again
+			for ctx.Err() == nil { // a replica that is restarted repeatedly
 				life, end := context.WithTimeout(ctx, rand.N(200*time.Millisecond))
 				newRelay(pool, to, c, prometheus.NewRegistry()).Run(life)
 				end()
@@ -441,7 +441,7 @@ func TestRelayLosesNothing(t *testing.T) {
 	t.Logf("%d events were published %d times through %d breaks", subjects*each, len(got), broken)
 }
 
-// writeRetry writes an event on a connection that may just have been cut.
+// writeRetry retries a write, because its connection may just have been cut.
 func writeRetry(t *testing.T, pool *pgxpool.Pool, subject string, n int) {
 	t.Helper()
 	id := uuid.Must(uuid.NewV7())

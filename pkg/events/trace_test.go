@@ -16,7 +16,7 @@ import (
 	"example.com/pizza/pkg/logging"
 )
 
-// direct hands every event to the consumer twice, as a transport may.
+// direct delivers every event to the consumer twice, as a transport may.
 type direct struct{ sent []events.Event }
 
 func (d *direct) Publish(_ context.Context, e events.Event) error {
@@ -34,8 +34,8 @@ func (d *direct) Subscribe(ctx context.Context, _ string, _ []string, handle eve
 	return nil
 }
 
-// An event stays in the trace of what caused it, through the outbox, the
-// transport and each attempt of a consumer, whose errors are in the spans.
+// An event stays in the trace of its cause, through the outbox, the transport and
+// each attempt of a consumer. The spans have the errors of the attempts.
 func TestEventsAreTraced(t *testing.T) {
 	t.Parallel()
 	recorder := tracetest.NewSpanRecorder()
@@ -104,8 +104,8 @@ func TestEventsAreTraced(t *testing.T) {
 	}
 }
 
-// Where nothing is recorded a consumer still knows the trace, for its log; an
-// event without one is handled too.
+// Without recording, a consumer still knows the trace, for its log. An event without
+// a trace is handled too.
 func TestEventsWithoutRecording(t *testing.T) {
 	t.Parallel()
 	untraced := whole()

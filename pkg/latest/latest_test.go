@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var errAway = errors.New("away")
 
-// menu is a source: version is what it has, took how long it takes to say so.
+// menu is a source that has a version. took is the duration of a read.
 type menu struct {
 	mu      sync.Mutex
 	version int
@@ -73,7 +73,7 @@ type value struct {
 	failed, recovered int
 }
 
-// keep keeps the version of a menu, in time that only the test lets pass.
+// keep keeps the version of a menu, in synthetic time.
 func keep(t *testing.T, m *menu, f func(*value)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -94,7 +94,7 @@ func keep(t *testing.T, m *menu, f func(*value)) {
 	})
 }
 
-// want checks what Get returns, and how long it takes to.
+// want checks the result of Get, and how long it takes.
 func (v *value) want(version int, from latest.From, within time.Duration) {
 	v.t.Helper()
 	began := time.Now()
@@ -109,7 +109,7 @@ func (v *value) want(version int, from latest.From, within time.Duration) {
 	}
 }
 
-// A change is seen about a second later, by reads that load only what is new.
+// A change is seen about a second later, by reads that load only new versions.
 func TestChangeIsSeenWithinAboutASecond(t *testing.T) {
 	m := &menu{version: 1}
 	keep(t, m, func(v *value) {
@@ -131,7 +131,7 @@ func TestChangeIsSeenWithinAboutASecond(t *testing.T) {
 	})
 }
 
-// Newest has what was there before the call, whatever is being read.
+// Newest includes every change before the call, even if a read is running.
 func TestNewestBeginsAfterTheCall(t *testing.T) {
 	m := &menu{version: 1}
 	keep(t, m, func(v *value) {
@@ -151,7 +151,7 @@ func TestNewestBeginsAfterTheCall(t *testing.T) {
 	})
 }
 
-// However many wait, one read is running and at most one more waits.
+// However many callers wait, one read runs and at most one more waits.
 func TestReadsAreShared(t *testing.T) {
 	m := &menu{version: 1, took: 100 * time.Millisecond}
 	keep(t, m, func(v *value) {
@@ -172,8 +172,8 @@ func TestReadsAreShared(t *testing.T) {
 	})
 }
 
-// While the source does not answer, the value serves up to its maximum age, and
-// nobody waits for what is known to be in vain.
+// While the source does not answer, the value is served up to its maximum age. No
+// caller waits for a source that is known to be down.
 func TestSourceAway(t *testing.T) {
 	for name, breakIt := range map[string]func(*menu){
 		"refuses": func(m *menu) { m.err = errAway },
@@ -203,7 +203,7 @@ func TestSourceAway(t *testing.T) {
 					t.Errorf("state %+v", s)
 				}
 				m.set(func() { m.took, m.err = 0, nil })
-				time.Sleep(timeout + latest.Every*2) // the read that hangs ends
+				time.Sleep(timeout + latest.Every*2) // the hanging read ends
 				v.want(2, latest.Memory, 0)
 				if v.failed != 1 || v.recovered != 1 {
 					t.Errorf("told %d times that reads fail, and %d times that they succeed again", v.failed, v.recovered)
@@ -231,8 +231,8 @@ func TestPatience(t *testing.T) {
 	})
 }
 
-// A read that began before a write is not kept after it, and the writer's next
-// read has the write; an outdated value serves nobody.
+// A read that began before a write is not kept after it. The writer's next read
+// includes the write, and an outdated value is never served.
 func TestInvalidate(t *testing.T) {
 	m := &menu{version: 1}
 	keep(t, m, func(v *value) {
@@ -244,7 +244,7 @@ func TestInvalidate(t *testing.T) {
 			time.Sleep(time.Duration(version) * 7 * time.Millisecond)
 			m.set(func() { m.version = version })
 			v.Invalidate(v.t.Context())
-			old.Wait() // what it has read is not kept
+			old.Wait() // its result is not kept
 			v.want(version, latest.Read, 200*time.Millisecond)
 			synctest.Wait()
 			v.want(version, latest.Memory, 0)
@@ -273,7 +273,7 @@ func TestNothingIsKept(t *testing.T) {
 	})
 }
 
-// A call ends with its context, and Close with the reads.
+// A call ends with its context, and Close ends the reads.
 func TestEnds(t *testing.T) {
 	m := &menu{version: 1, took: time.Hour}
 	keep(t, m, func(v *value) {

@@ -14,8 +14,8 @@ import (
 	"example.com/pizza/pkg/logging"
 )
 
-// A line tells who wrote it where, and in a request which trace and span it
-// belongs to.
+// A line has its service, version and environment, and in a request its trace and
+// span.
 func TestLine(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
@@ -47,8 +47,8 @@ func TestLine(t *testing.T) {
 	}
 }
 
-// A log tells more for a while, also through loggers made before, and never less
-// than it was configured to.
+// The level can be lowered for a while, also for existing loggers, but never raised
+// above the configured one.
 func TestLevel(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)

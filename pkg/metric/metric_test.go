@@ -11,8 +11,8 @@ import (
 	"example.com/pizza/pkg/metric"
 )
 
-// What is observed in a request leads to its trace; what is observed outside of
-// one is counted all the same.
+// An observation in a request has an exemplar with its trace. An observation outside
+// of one is counted too.
 func TestObserve(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
@@ -38,7 +38,7 @@ func TestObserve(t *testing.T) {
 	}
 }
 
-// BenchmarkObserve is what one observation costs in a request.
+// BenchmarkObserve measures the cost of one observation in a request.
 func BenchmarkObserve(b *testing.B) {
 	h := prometheus.NewHistogramVec(metric.Native(prometheus.HistogramOpts{
 		Name: "baking_seconds", Help: "Time in the oven.", Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},

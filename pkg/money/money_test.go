@@ -55,7 +55,7 @@ func TestFromFloat(t *testing.T) {
 	}
 }
 
-// The sums that float64 gets wrong.
+// Sums that float64 gets wrong.
 func TestArithmeticIsExact(t *testing.T) {
 	t.Parallel()
 	sum := money.Amount{}
@@ -73,7 +73,7 @@ func TestArithmeticIsExact(t *testing.T) {
 	}
 }
 
-// In JSON an amount is a number: not a text, and with no digits that say nothing.
+// In JSON, an amount is a number, not a string, and has no redundant digits.
 func TestJSON(t *testing.T) {
 	t.Parallel()
 	type price struct {
@@ -125,7 +125,7 @@ func TestMustParsePanicsOnADefect(t *testing.T) {
 	money.MustParse("cheap")
 }
 
-// What is read stays within its bounds, and survives every way out and in.
+// Parsed amounts stay within bounds, and survive every encoding and decoding.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"0", "-0.01", "20.750", ".5", "5.", "99999999.99", "1e999999999", "-.0", "00000000000000000000000000000001"} {
 		f.Add(s)

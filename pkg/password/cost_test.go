@@ -23,7 +23,7 @@ func TestCostRules(t *testing.T) {
 	}
 }
 
-// When the cost rises, hashes of before are outdated; those of a higher one are not.
+// When the cost rises, older hashes are outdated; hashes of a higher cost are not.
 func TestCostRises(t *testing.T) {
 	t.Parallel()
 	stored := Recommended().Hash("password")
@@ -40,8 +40,8 @@ func TestCostRises(t *testing.T) {
 	}
 }
 
-// One text has one hash, from whatever keyboard it comes; what was stored before
-// as it came still opens as it came.
+// One text has one hash, from any keyboard. Values stored before without
+// normalization still accept the original text.
 func TestUnicode(t *testing.T) {
 	t.Parallel()
 	const composed, decomposed = "비밀번호é", "비밀번호e\u0301"

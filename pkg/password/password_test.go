@@ -12,7 +12,7 @@ import (
 
 func verifier() Verifier { return Verifier{Cost: Recommended()} }
 
-// Values as other programs make them.
+// Values from other programs.
 const (
 	// The test vectors of the reference implementation of Argon2.
 	argonLight    = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
@@ -50,7 +50,7 @@ func TestHash(t *testing.T) {
 	}
 }
 
-// The dearest hash that may be configured fits the column too.
+// The most expensive hash that can be configured fits the column too.
 func TestHashFitsTheColumn(t *testing.T) {
 	t.Parallel()
 	h := argon2id{memory: maxMemory, passes: maxPasses, threads: 1, salt: make([]byte, saltLength), key: make([]byte, keyLength)}
@@ -99,7 +99,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// Hashes that cannot be read, many of them made to eat memory or time.
+// unreadable returns invalid hashes, many crafted to exhaust memory or time.
 func unreadable() map[string]string {
 	argon := func(costs string) string {
 		return "$argon2id$v=19$" + costs + "$c29tc2FsdHNhbHQ$c29tZWtleXNvbWVrZXlzb21la2V5"
@@ -150,7 +150,7 @@ func unreadable() map[string]string {
 	}
 }
 
-// Whoever has a copy of the table must not be able to log in with it.
+// A copy of the table must not be enough to log in.
 func TestStoredHashIsNoPassword(t *testing.T) {
 	t.Parallel()
 	for name, stored := range unreadable() {
@@ -171,7 +171,7 @@ func TestStoredHashIsNoPassword(t *testing.T) {
 	}
 }
 
-// What String writes, parse reads.
+// parse reads the output of String.
 func TestPHCStringRoundTrip(t *testing.T) {
 	t.Parallel()
 	bytes := func(r *rand.Rand, least int) []byte {
@@ -196,8 +196,8 @@ func TestPHCStringRoundTrip(t *testing.T) {
 	}
 }
 
-// Whatever the column holds: no panic, no cost over the bounds, and what is
-// read as Argon2id is spelt as String would.
+// No column value causes a panic or a cost over the bounds. A value that is read as
+// Argon2id is the one that String writes.
 func FuzzParse(f *testing.F) {
 	for _, stored := range unreadable() {
 		f.Add(stored)

@@ -32,20 +32,20 @@ func TestPolicy(t *testing.T) {
 		{"", "is required"},
 		{"1234567", short},
 		{"비밀번호비밀번", short},
-		{"e\u0301e\u0301e\u0301e\u0301", short}, // 8 come, 4 are hashed
-		{"ﷺ", short},                            // 1 comes, 18 are hashed
+		{"e\u0301e\u0301e\u0301e\u0301", short}, // 8 sent, 4 hashed
+		{"ﷺ", short},                            // 1 sent, 18 hashed
 		{string([]rune(varied)[:128]), ok},
 		{string([]rune(varied)[:129]), long},
-		{strings.Repeat("\u1107\u1175a", 62) + "xyzw", ok}, // 190 come, 128 are hashed
+		{strings.Repeat("\u1107\u1175a", 62) + "xyzw", ok}, // 190 sent, 128 hashed
 		{strings.Repeat("\ufdfa", 20000), long},
-		// No rule on what it is made of.
+		// No composition rules.
 		{"correct horse", ok},
 		{"krpmvzta", ok},
 		{"83610274", ok},
 		{"떡볶이먹고싶다!", ok},
 		{"🍕🍔🍟🌭🍿🥓🥚🍳", ok},
-		{"mypasswordisaverylongone", ok}, // common words in it are fine: the whole is compared
-		// As everybody would guess.
+		{"mypasswordisaverylongone", ok}, // common words in it are fine: only the whole is compared
+		// Easy to guess.
 		{"password", common},
 		{"PassWord", common},
 		{"ｐａｓｓｗｏｒｄ", common},
@@ -62,7 +62,7 @@ func TestPolicy(t *testing.T) {
 		{"1q2w3e4r", common},
 		{"pizza1234", common},
 		{"비밀번호1234", common},
-		{"qlalfqjsgh1", common}, // the same on the other layout
+		{"qlalfqjsgh1", common}, // the same on the other keyboard layout
 		{"kim-minji", id},
 		{"KIM-Minji", id},
 	} {
@@ -75,7 +75,7 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-// Variants of one trivial idea are refused, on no list, whoever's they are.
+// Variants of trivial passwords are rejected, even if they are on no list.
 func TestGuessablePasswordsAreRefused(t *testing.T) {
 	t.Parallel()
 	p := policy(t, PolicyConfig{MinLength: 8})
@@ -100,8 +100,7 @@ func TestGuessablePasswordsAreRefused(t *testing.T) {
 	}
 }
 
-// Passwords that people choose with some thought are accepted, without any rule on
-// what they are made of.
+// Passwords chosen with some thought are accepted, without composition rules.
 func TestGoodPasswordsAreAccepted(t *testing.T) {
 	t.Parallel()
 	p := policy(t, PolicyConfig{MinLength: 8})
@@ -118,7 +117,7 @@ func TestGoodPasswordsAreAccepted(t *testing.T) {
 	}
 }
 
-// No input is expensive to check, however long it is and whatever it normalizes to.
+// No input is expensive to check, however long it or its normal form is.
 func BenchmarkRule(b *testing.B) {
 	p := policy(b, PolicyConfig{MinLength: 8})
 	for name, password := range map[string]string{
@@ -132,7 +131,7 @@ func BenchmarkRule(b *testing.B) {
 	}
 }
 
-// The list is as its first lines say.
+// The list is as its header says.
 func TestCommonList(t *testing.T) {
 	t.Parallel()
 	c := readCommon(commonText)
@@ -194,7 +193,7 @@ func TestPolicyRules(t *testing.T) {
 	}
 }
 
-// Whatever is typed: no panic, and what is accepted is long enough.
+// No input causes a panic, and accepted passwords are long enough.
 func FuzzPolicy(f *testing.F) {
 	p := policy(f, PolicyConfig{MinLength: 8})
 	for _, password := range []string{"", "password1!", "ﷺ", "\xff\xfe", "12345678", strings.Repeat("e\u0301", 200)} {

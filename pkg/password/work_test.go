@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// table returns the stored forms of a database that took over two systems.
+// table returns the stored forms of a database migrated from two systems.
 func table(tb testing.TB) map[string]string {
 	tb.Helper()
 	return map[string]string{
@@ -31,11 +31,11 @@ func countWork() (Verifier, map[string]uint64) {
 	return Verifier{Cost: Recommended(), Ran: func(r Run) { sum[r.Function] += r.Work }}, sum
 }
 
-// Refusals take the same work for any reason: that, and no clock, is why their
-// duration reveals nothing. Only dearer hashes take their own.
+// Every rejection takes the same work, so that its duration does not reveal the
+// reason. Only more expensive hashes take their own work.
 func TestRefusalsTakeTheSameWork(t *testing.T) {
 	t.Parallel()
-	// A text that is not normalized is tried twice, whatever is stored.
+	// A text that is not normalized is tried twice, for any stored form.
 	for given, times := range map[string]uint64{"wrong": 1, "ｗｒｏｎｇ": 2} {
 		for name, stored := range table(t) {
 			t.Run(name+"_"+given, func(t *testing.T) {
@@ -61,7 +61,7 @@ func TestRefusalsTakeTheSameWork(t *testing.T) {
 	}
 }
 
-// A hash of Django that is dear beside the recommended cost is cheap beside a higher one.
+// A Django hash that exceeds the recommended cost can be below a higher one.
 func TestPaddingScalesWithTheCost(t *testing.T) {
 	t.Parallel()
 	v, sum := countWork()
@@ -71,7 +71,7 @@ func TestPaddingScalesWithTheCost(t *testing.T) {
 	}
 }
 
-// A right password takes the work of its own form.
+// A correct password takes only the work of its stored form.
 func TestRightPasswordTakesItsOwnWork(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -89,8 +89,8 @@ func TestRightPasswordTakesItsOwnWork(t *testing.T) {
 	}
 }
 
-// Padding takes no more memory than a new hash, and the missing work except for a
-// rounding of one KiB per pass.
+// Padding takes no more memory than a new hash. It does the missing work, except for
+// a rounding error of one KiB per pass.
 func TestPaddingIsBounded(t *testing.T) {
 	t.Parallel()
 	for _, cost := range []Cost{Recommended(), {65536, 1}, {65536, 10}, {7168, 5}} {
@@ -117,9 +117,9 @@ func TestKindOf(t *testing.T) {
 	}
 }
 
-// BenchmarkRefusal reports the median time of a refusal by stored form, in turn, so
-// that a busy moment meets all of them. It is no test, since a busy machine must
-// fail none.
+// BenchmarkRefusal reports the median time of a rejection by stored form. The forms
+// take turns, so that load affects all of them. It is not a test, because a busy
+// machine must not fail one.
 func BenchmarkRefusal(b *testing.B) {
 	v := Verifier{Cost: Recommended()}
 	forms := table(b)

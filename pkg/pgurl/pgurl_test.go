@@ -18,8 +18,8 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// hostile has a value for each variable that libpq knows, which breaks every
-// connection or changes what is done on it (PostgreSQL documentation, 34.15).
+// hostile returns a value for each libpq variable that breaks every connection or
+// changes its behavior (PostgreSQL documentation, 34.15).
 func hostile(t *testing.T) map[string]string {
 	t.Helper()
 	return map[string]string{
@@ -36,8 +36,8 @@ func hostile(t *testing.T) map[string]string {
 	}
 }
 
-// TestEnvironmentDoesNotCount: with each of libpq's variables, and with all of
-// them, an address gives the same settings as without any, and they work.
+// TestEnvironmentDoesNotCount checks that libpq's variables, each or all, do not
+// change the settings of an address, and that the settings work.
 func TestEnvironmentDoesNotCount(t *testing.T) {
 	address := pgtest.Empty(t)
 	want, err := pgurl.ParsePool(address)
@@ -76,8 +76,8 @@ func TestEnvironmentDoesNotCount(t *testing.T) {
 	}
 }
 
-// TestHomeDoesNotCount: an address gives the same settings whatever files for
-// libpq there are in the home directory.
+// TestHomeDoesNotCount checks that files for libpq in the home directory do not
+// change the settings of an address.
 func TestHomeDoesNotCount(t *testing.T) {
 	for name, address := range map[string]string{
 		"no password":          "postgres://u@localhost:5432/d",
@@ -116,7 +116,7 @@ func TestHomeDoesNotCount(t *testing.T) {
 	}
 }
 
-// compare compares the settings; of functions, only whether there are any.
+// compare compares the settings; of functions, only whether they are nil.
 func compare(t *testing.T, want, got *pgxpool.Config) {
 	t.Helper()
 	if diff := cmp.Diff(view(&want.ConnConfig.Config), view(&got.ConnConfig.Config)); diff != "" {
@@ -153,7 +153,7 @@ func viewTLS(c *tls.Config) any {
 	return []any{c.ServerName, c.InsecureSkipVerify, c.RootCAs != nil, len(c.Certificates), c.VerifyPeerCertificate != nil, c.NextProtos}
 }
 
-// TestAddressCounts: what an address names is used.
+// TestAddressCounts checks that settings in an address are used.
 func TestAddressCounts(t *testing.T) {
 	t.Parallel()
 	c, err := pgurl.ParsePool("postgres://u:p%20w@h:1/d?sslmode=disable&application_name=oven&passfile=/x&pool_max_conns=3")
@@ -167,7 +167,7 @@ func TestAddressCounts(t *testing.T) {
 	}
 }
 
-// TestTarget: every part of a target arrives, whatever characters are in it.
+// TestTarget checks that every part of a target can have any characters.
 func TestTarget(t *testing.T) {
 	t.Parallel()
 	for _, odd := range []string{"plain", "a b", "a+b", "a%20b", "@:/?#[]&=", "½ ü"} {
@@ -185,7 +185,7 @@ func TestTarget(t *testing.T) {
 	}
 }
 
-// TestErrors: an error says what is wrong, and not the password.
+// TestErrors checks that errors name the problem, and not the password.
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	empty := filepath.Join(t.TempDir(), "empty.crt")

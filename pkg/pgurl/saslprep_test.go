@@ -13,7 +13,7 @@ import (
 	"example.com/pizza/pkg/testkit/pgtest"
 )
 
-// passwords are some of each kind, by what they are.
+// passwords returns examples of each kind, by kind.
 func passwords() map[string]string {
 	return map[string]string{
 		"ascii":                     "correct horse",
@@ -50,9 +50,8 @@ func passwords() map[string]string {
 	}
 }
 
-// A role with any password that CheckPassword allows can log in by this package, as
-// by libpq, whose server has prepared the password here. With one that it does not
-// allow, it really cannot.
+// A role can log in through this package with every password that CheckPassword
+// allows, and with no other. The server prepares the password, as it does for libpq.
 func TestPasswordsArePreparedAsByPostgreSQL(t *testing.T) {
 	t.Parallel()
 	admin, err := pgurl.Connect(t.Context(), pgtest.Empty(t))
@@ -60,7 +59,7 @@ func TestPasswordsArePreparedAsByPostgreSQL(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer admin.Close(t.Context())
-	const role = "saslprep_test" // roles are of the whole server
+	const role = "saslprep_test" // roles belong to the whole server
 	drop := func() {
 		if _, err := admin.Exec(t.Context(), "DROP ROLE IF EXISTS "+role); err != nil {
 			t.Error(err)

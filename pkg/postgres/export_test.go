@@ -1,4 +1,4 @@
 package postgres
 
-// SchemaCheckEvery is SchemaCheck with an interval of the test's choice.
+// SchemaCheckEvery is SchemaCheck with an interval that the test chooses.
 var SchemaCheckEvery = schemaCheck

@@ -34,7 +34,7 @@ func admin(t *testing.T, dsn string, statements ...string) {
 	}
 }
 
-// withRole returns settings of a role of the test's own, which goes with it.
+// withRole returns settings for a new role, which is dropped after the test.
 func withRole(t *testing.T, options string) (postgres.Config, string) {
 	t.Helper()
 	server, role := pgtest.URL(t), "cook_"+strings.ToLower(rand.Text())
@@ -55,7 +55,7 @@ func withRole(t *testing.T, options string) (postgres.Config, string) {
 	return c, dsn
 }
 
-// listen returns the port of a server that does with each connection what serve says.
+// listen returns the port of a server that calls serve for each connection.
 func listen(t *testing.T, serve func(net.Conn)) uint16 {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -76,7 +76,7 @@ func listen(t *testing.T, serve func(net.Conn)) uint16 {
 	return uint16(l.Addr().(*net.TCPAddr).Port)
 }
 
-// mustBe checks what an error means to clients and to operators: its code, and
+// mustBe checks the meaning of an error for clients and operators: its code, and
 // its kind in the metric, counted once.
 func mustBe(t *testing.T, registry *prometheus.Registry, err error, code fault.Code, kind string) {
 	t.Helper()
@@ -99,8 +99,9 @@ func mustBe(t *testing.T, registry *prometheus.Registry, err error, code fault.C
 	}
 }
 
-// A service that gets no connection answers 503, and reports whether the server is
-// away, refuses everybody for now, or refuses this service until an operator acts.
+// A service without a connection answers 503. It reports whether the server is
+// unreachable, rejects all clients for now, or rejects this service until an operator
+// acts.
 func TestFailedConnectionIsUnavailable(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -153,8 +154,8 @@ func TestFailedConnectionIsUnavailable(t *testing.T) {
 	}
 }
 
-// Every state that an operator, or the machine, can put a server into is 503, and
-// counted as a kind that somebody is alerted of; a defect of ours is 500.
+// Every server state that an operator or the machine can cause is a 503, and counted
+// as a kind that has an alert. A defect of ours is a 500.
 func TestFailedStatement(t *testing.T) {
 	t.Parallel()
 	raise := func(state string) []string {
@@ -221,8 +222,8 @@ func TestFailedStatement(t *testing.T) {
 	}
 }
 
-// A session that is bound to what an operator has corrected meanwhile, such as a
-// read-only default, is not used again.
+// A session with a setting that an operator has since corrected, such as a
+// read-only default, is not reused.
 func TestCorrectedServerIsUsedAtOnce(t *testing.T) {
 	t.Parallel()
 	c, dsn := withRole(t, "LOGIN")
@@ -289,8 +290,8 @@ func TestFault(t *testing.T) {
 	}
 }
 
-// pgx ends a batch that fails early twice. It is one operation and one error,
-// with or without a trace.
+// pgx ends a batch twice if it fails early. The batch counts as one operation and
+// one error, with or without a trace.
 func TestFailedBatchIsCountedOnce(t *testing.T) {
 	t.Parallel()
 	for name, queue := range map[string]func(*pgx.Batch){
@@ -314,7 +315,7 @@ func TestFailedBatchIsCountedOnce(t *testing.T) {
 				queue(&b)
 				results := pool.SendBatch(t.Context(), &b)
 				for range b.Len() {
-					_, _ = results.Exec() // the error is that of Close, too
+					_, _ = results.Exec() // Close returns the same error
 				}
 				if err := results.Close(); err == nil {
 					t.Fatal("no error")

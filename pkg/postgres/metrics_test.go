@@ -12,8 +12,8 @@ import (
 	"example.com/pizza/pkg/postgres"
 )
 
-// value returns a number of the pool with all these labels, or of a histogram
-// how often it observed something; -1 where there is none.
+// value returns a metric of the pool with exactly these labels; for a histogram, the
+// number of observations; -1 if there is none.
 func value(t *testing.T, registry *prometheus.Registry, name string, labels map[string]string) float64 {
 	t.Helper()
 	families, err := registry.Gather()
@@ -45,8 +45,8 @@ func read(m *dto.Metric) float64 {
 	}
 }
 
-// A pool tells its connections, who waits for them, what each statement takes,
-// and what goes wrong.
+// A pool reports its connections, the callers that wait for one, the duration of
+// each statement, and errors.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	c := settings(t)
@@ -100,7 +100,7 @@ func TestMetrics(t *testing.T) {
 		"-- name: Bake :exec\nSELECT 1", "-- name: Bake :exec\nSELECT 1", "CREATE TEMP TABLE dough (id int PRIMARY KEY)",
 		"SELECT pg_sleep(5)", "SELECT 1 / 0",
 	} {
-		_, _ = pool.Exec(t.Context(), sql) // those that fail are counted
+		_, _ = pool.Exec(t.Context(), sql) // errors are counted
 	}
 	if _, err := pool.Exec(t.Context(), "DO $$ BEGIN RAISE unique_violation; END $$"); err == nil {
 		t.Error("no error was raised")

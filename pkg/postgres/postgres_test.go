@@ -14,7 +14,7 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// settings returns the configuration that reaches an empty test database.
+// settings returns the configuration for an empty test database.
 func settings(t *testing.T) postgres.Config {
 	t.Helper()
 	c := pgtest.Config(t, pgtest.Empty(t))
@@ -36,7 +36,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestLibpqVariablesDoNotCount: a service connects by its DB_* settings alone.
+// TestLibpqVariablesDoNotCount checks that a service uses only its DB_* settings.
 func TestLibpqVariablesDoNotCount(t *testing.T) {
 	c := settings(t)
 	for name, value := range map[string]string{
@@ -57,7 +57,8 @@ func TestLibpqVariablesDoNotCount(t *testing.T) {
 	}
 }
 
-// TestOpenNamesTheFile: an authority that cannot be read is named, the password is not.
+// TestOpenNamesTheFile checks that the error names an unreadable CA file, and not the
+// password.
 func TestOpenNamesTheFile(t *testing.T) {
 	t.Parallel()
 	c := settings(t)

@@ -31,7 +31,7 @@ func exec(t *testing.T, pool *pgxpool.Pool, sql string) {
 	}
 }
 
-// A schema that is too old makes a pod unready whenever it is seen.
+// A schema that is too old makes a pod unready whenever it is detected.
 func TestSchemaCheck(t *testing.T) {
 	t.Parallel()
 	pool := open(t, settings(t))
@@ -57,8 +57,8 @@ func TestSchemaCheck(t *testing.T) {
 	}
 }
 
-// What fails for all pods at once takes none of them away, and does not hold up
-// the probe.
+// A failure that affects all pods makes none of them unready, and does not delay the
+// probe.
 func TestReadyWhileTheDatabaseIsNotReachable(t *testing.T) {
 	t.Parallel()
 	c := settings(t)

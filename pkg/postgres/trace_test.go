@@ -14,8 +14,8 @@ import (
 	"example.com/pizza/pkg/postgres"
 )
 
-// Within a recorded trace each statement and batch is a span, by its name and
-// without its values, with its error; outside of one there is none.
+// In a recorded trace, each statement and batch is a span with its name and error,
+// but without its values. Outside of a trace there are no spans.
 func TestStatementsAreSpans(t *testing.T) {
 	t.Parallel()
 	pool, err := postgres.Open(t.Context(), settings(t), "oven", prometheus.NewRegistry())

@@ -17,8 +17,8 @@ import (
 	"example.com/pizza/pkg/problem"
 )
 
-// An error must survive the hop: what one service writes, its neighbor reads
-// as the same fault.
+// An error must survive the hop: a fault that one service writes is the same fault
+// in the calling service.
 func TestErrorSurvivesTheHop(t *testing.T) {
 	t.Parallel()
 	secret := errors.New("dial tcp 10.0.0.7:5432: password=hunter2")
@@ -114,7 +114,7 @@ func TestReadForeignAnswer(t *testing.T) {
 	}
 }
 
-// Whatever a neighbor answers, it becomes a fault with the code of its status.
+// Every error response becomes a fault with the code of its status.
 func FuzzRead(f *testing.F) {
 	f.Add(503, "5", `{"detail":"busy","errors":[{"field":"a","message":"b"}]}`)
 	f.Add(400, "-1", `[]`)

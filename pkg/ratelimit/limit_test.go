@@ -21,7 +21,7 @@ import (
 	"example.com/pizza/pkg/redis"
 )
 
-// replica is a process that counts.
+// replica has the counters of one process.
 type replica struct {
 	*Counters
 	registry *prometheus.Registry
@@ -46,7 +46,7 @@ func (r replica) mustCount(t *testing.T, want string, names ...string) {
 	}
 }
 
-// spent returns how many of some tries are allowed.
+// spent returns the number of allowed tries.
 func spent(t *testing.T, l *Limit, who string, tries int) (allowed int) {
 	t.Helper()
 	for range tries {
@@ -89,8 +89,8 @@ rate_limit_requests_total{limit="account",outcome="refused",route="register"} 0
 	}
 }
 
-// Two replicas share the rate by Redis. When that goes, each allows the whole rate
-// alone; when it is back, they share again. Each change is in the log once.
+// Two replicas share the rate through Redis. While Redis is down, each allows the
+// whole rate; afterwards they share it again. Each change is logged once.
 func TestRedisGoesAndComesBack(t *testing.T) {
 	t.Parallel()
 	c := newClock()
@@ -123,7 +123,7 @@ func TestRedisGoesAndComesBack(t *testing.T) {
 			t.Errorf("alone, replica %d allows %d", i, n)
 		}
 	}
-	mustState("1", "1") // asked once, by the first of twenty
+	mustState("1", "1") // only the first of twenty asks
 	c.advance(2 * time.Second)
 	spent(t, limits[0], "jun", 10)
 	spent(t, limits[1], "jun", 10)
@@ -146,7 +146,7 @@ func TestRedisGoesAndComesBack(t *testing.T) {
 	}
 }
 
-// A Redis that has forgotten the script gets it again.
+// If Redis has lost the script, it gets the script again.
 func TestRedisForgetsTheScript(t *testing.T) {
 	t.Parallel()
 	c := newClock()
@@ -163,8 +163,8 @@ func TestRedisForgetsTheScript(t *testing.T) {
 	}
 }
 
-// A Redis that takes connections and says nothing costs one request the time-out,
-// and the others nothing: the clock stands still, so it is not asked again.
+// A Redis that accepts connections but never answers delays one request by the
+// timeout, and no other: the clock stands still, so Redis is not asked again.
 func TestRedisHangs(t *testing.T) {
 	t.Parallel()
 	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -184,7 +184,7 @@ rate_limit_redis_errors_total 1
 `, "rate_limit_redis_errors_total")
 }
 
-// A caller that goes away says nothing about Redis.
+// A canceled request is not a failure of Redis.
 func TestCallerGoesAway(t *testing.T) {
 	t.Parallel()
 	c := newClock()
@@ -201,7 +201,7 @@ func TestCallerGoesAway(t *testing.T) {
 	}
 }
 
-// The headers are on every answer of a handler that spends, good and bad.
+// Every response of a handler that spends has the headers, errors included.
 func TestAnnounce(t *testing.T) {
 	t.Parallel()
 	c := newClock()
@@ -251,9 +251,8 @@ func TestAnnounce(t *testing.T) {
 	}
 }
 
-// The error of a request that several limits refuse names the one with the longest
-// wait, and so does its Retry-After: a client that comes back then is not refused
-// by another one.
+// If several limits reject a request, the error and Retry-After are those of the
+// longest wait. So a client that retries then is not rejected by another limit.
 func TestRefusalNamesTheLongestWait(t *testing.T) {
 	t.Parallel()
 	c := newClock()
@@ -273,8 +272,8 @@ func TestRefusalNamesTheLongestWait(t *testing.T) {
 	}
 }
 
-// A refund returns what its Spend has charged where that was counted, less what
-// has drained since then, so that refunds earn nobody anything.
+// A refund returns the charge of its Spend to the counter that counted it, minus the
+// part that has drained since. So a client cannot gain from refunds.
 func TestRefundOfASpend(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"", "redis"} {

@@ -12,7 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// clock is a time that only the test moves.
+// clock is a clock that only the test advances.
 type clock struct {
 	mu    sync.Mutex
 	now   time.Time
@@ -33,11 +33,11 @@ func (c *clock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 	if c.redis != nil {
 		c.redis.SetTime(c.now)
-		c.redis.FastForward(d) // what is to expire
+		c.redis.FastForward(d) // expires keys
 	}
 }
 
-// counters are all that there are, each with a clock of its own.
+// counters returns all implementations, each with its own clock.
 func counters() map[string]func(t *testing.T) (counter, *clock) {
 	return map[string]func(t *testing.T) (counter, *clock){
 		"memory": func(*testing.T) (counter, *clock) {
@@ -82,8 +82,8 @@ func contract(t *testing.T, r Rate, test func(t *testing.T, l limiter, c *clock)
 	}
 }
 
-// ask checks or spends one more under each key, and returns the decisions as they
-// were before.
+// ask checks or spends one request under each key, and returns the decisions on the
+// state before it.
 func ask(t *testing.T, o op, l limiter, names ...string) []decision {
 	t.Helper()
 	uses := make([]use, len(names))
@@ -107,23 +107,23 @@ func allow(t *testing.T, l limiter, key string) decision {
 	return ask(t, spend, l, key)[0]
 }
 
-// tick is more than any limiter rounds away.
+// tick is more than any limiter's rounding error.
 const tick = 100 * time.Microsecond
 
 func near(a, b time.Duration) bool { return (a - b).Abs() <= tick }
 
-// All at once, and from then on one by one. A decision is that before the request.
+// A full burst, and then one by one. A decision describes the state before it.
 func TestRate(t *testing.T) {
 	contract(t, Rate{Count: 10, Per: time.Minute}, func(t *testing.T, l limiter, c *clock) {
 		for i := range 10 {
-			for _, o := range []op{check, check, spend} { // to check costs nothing
+			for _, o := range []op{check, check, spend} { // a check costs nothing
 				d := ask(t, o, l, "a")[0]
 				if !d.allowed || d.remaining != 10-i || d.retryAfter != 0 || !near(d.resetAfter, time.Duration(i)*6*time.Second) {
 					t.Errorf("request %d is %+v", i+1, d)
 				}
 			}
 		}
-		for _, o := range []op{check, spend, check, spend} { // a refusal costs nothing
+		for _, o := range []op{check, spend, check, spend} { // a rejection costs nothing
 			d := ask(t, o, l, "a")[0]
 			if d.allowed || d.remaining != 0 || !near(d.retryAfter, 6*time.Second) || !near(d.resetAfter, time.Minute) {
 				t.Errorf("one too many is %+v", d)
@@ -165,7 +165,7 @@ func TestOneADay(t *testing.T) {
 	})
 }
 
-// A request that one of its limits refuses costs nothing under the others.
+// A request that one of its limits rejects is not charged to the others.
 func TestAllOrNone(t *testing.T) {
 	contract(t, Rate{Count: 3, Per: time.Hour}, func(t *testing.T, l limiter, _ *clock) {
 		for range 3 {
@@ -189,7 +189,7 @@ func TestAllOrNone(t *testing.T) {
 }
 
 // Parallel requests that share some of their limits never exceed any of them, and
-// spend what there is.
+// use them up.
 func TestAllOrNoneAtTheSameTime(t *testing.T) {
 	contract(t, Rate{Count: 20, Per: time.Hour}, func(t *testing.T, l limiter, _ *clock) {
 		var passed [4]atomic.Int64 // by account
@@ -217,7 +217,7 @@ func TestAllOrNoneAtTheSameTime(t *testing.T) {
 	})
 }
 
-// A refund returns a charge, but nothing that has drained meanwhile.
+// A refund returns a charge, minus the part that has drained since.
 func TestRefund(t *testing.T) {
 	contract(t, Rate{Count: 3, Per: time.Minute}, func(t *testing.T, l limiter, c *clock) {
 		back := func(d time.Duration) {
@@ -247,7 +247,7 @@ func TestRefund(t *testing.T) {
 	})
 }
 
-// Many at the same time are no more than one by one.
+// Concurrent requests get no more than sequential ones.
 func TestAtTheSameTime(t *testing.T) {
 	contract(t, Rate{Count: 50, Per: time.Hour}, func(t *testing.T, l limiter, _ *clock) {
 		var allowed atomic.Int64
@@ -268,9 +268,8 @@ func TestAtTheSameTime(t *testing.T) {
 	})
 }
 
-// Whatever is tried when: in no span of time more is allowed than the burst and
-// what the rate gives in that span; and who waits as long as it was told is
-// allowed.
+// No time span allows more than the burst plus the rate over that span. A client
+// that waits as long as it was told is allowed.
 func TestNeverMoreThanTheRate(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(12) {
@@ -341,8 +340,8 @@ func TestReplicas(t *testing.T) {
 	}
 }
 
-// An attacker that makes up keys fills no memory, and does not free a key under
-// which it is being refused.
+// An attacker that makes up keys cannot exhaust memory, and cannot evict a key that
+// is being rejected.
 func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	c := newClock()

@@ -44,7 +44,7 @@ func TestRateFromConfiguration(t *testing.T) {
 	}
 }
 
-// A rate that is taken can be counted: so many in a time that is within bounds.
+// An accepted rate can be counted: its count and period are within bounds.
 func FuzzRate(f *testing.F) {
 	for _, s := range []string{"10/m", "5/15m", "off", "0", "1/1h30m", "999999999/d", "1/1ns", "+1/s", "1//s"} {
 		f.Add(s)

@@ -31,7 +31,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// A Redis that takes connections and says nothing costs the time-out, no more.
+// A Redis that accepts connections but never answers costs only the timeout.
 func TestSilent(t *testing.T) {
 	t.Parallel()
 	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -48,7 +48,7 @@ func TestSilent(t *testing.T) {
 	if err := client.Ping(context.Background()).Err(); err == nil {
 		t.Error("it has answered")
 	}
-	// The bound is that of go-redis without any settings.
+	// The bound is the default of go-redis.
 	if took := time.Since(began); took > 3*time.Second {
 		t.Errorf("it took %s", took)
 	}

@@ -11,7 +11,7 @@ import (
 	"example.com/pizza/pkg/secret"
 )
 
-// However a configuration is shown, its secrets are not.
+// A configuration never shows its secrets, in any format.
 func TestText(t *testing.T) {
 	t.Parallel()
 	const hidden = "hunter2"
@@ -52,7 +52,7 @@ func TestText(t *testing.T) {
 	}
 }
 
-// What is not set is seen to be not set, and what is, can be used.
+// An unset secret is shown as unset, and a set one can be used.
 func TestEmptyAndUse(t *testing.T) {
 	t.Parallel()
 	if shown := fmt.Sprint(secret.Text("")); shown != "" {

@@ -15,8 +15,8 @@ import (
 	"example.com/pizza/pkg/server"
 )
 
-// Only the pages that the configuration names may call, and none with what a
-// browser would send by itself.
+// Only configured origins are allowed, and none with credentials that the browser
+// adds automatically.
 func TestCORS(t *testing.T) {
 	t.Parallel()
 	one := []string{"https://pizza.example", "http://localhost:5173"}
@@ -67,7 +67,7 @@ func TestCORS(t *testing.T) {
 				}
 			}
 			want := map[string]string{"Access-Control-Allow-Methods": "", "Access-Control-Allow-Headers": "", "Access-Control-Max-Age": ""}
-			if test.want != "" { // what is offered, and not what was asked for
+			if test.want != "" { // the offered values, not the requested ones
 				want = map[string]string{
 					"Access-Control-Allow-Methods": "GET,HEAD,POST", "Access-Control-Max-Age": "600",
 					"Access-Control-Allow-Headers": "Authorization,Content-Type,Idempotency-Key,If-None-Match,Traceparent,Tracestate,Baggage",
@@ -99,8 +99,8 @@ func TestCORS(t *testing.T) {
 	})
 }
 
-// A page can read every error that we answer with: what refuses a request comes
-// behind CORS.
+// A page can read every error response, because CORS runs before every check that
+// rejects requests.
 func TestErrorsArePagesToRead(t *testing.T) {
 	t.Parallel()
 	const origin = "https://pizza.example"

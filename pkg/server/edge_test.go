@@ -24,9 +24,9 @@ import (
 // running is a server with a few routes on real ports.
 type running struct {
 	public, internal string
-	baked            atomic.Int32 // bodies that POST /oven/ has read whole
+	baked            atomic.Int32 // bodies that POST /oven/ read completely
 	smuggled         atomic.Int32 // requests for /smuggled/
-	inside           atomic.Int32 // requests for what is on the internal port
+	inside           atomic.Int32 // requests for paths of the internal port
 	cut              chan error   // why GET /endless/ ended
 }
 
@@ -75,7 +75,7 @@ func run(t *testing.T, c server.Config) *running {
 	return r
 }
 
-// However a path is disguised, the public port has nothing of the internal one.
+// The public port serves no internal path, however the path is disguised.
 func TestNothingInternalFromOutside(t *testing.T) {
 	t.Parallel()
 	c := config()
@@ -101,8 +101,8 @@ func TestNothingInternalFromOutside(t *testing.T) {
 	}
 }
 
-// Where two servers could see the end of a request in two places, either it is
-// refused or the connection ends with it: what follows is never answered.
+// If two servers could disagree about the end of a request, it is rejected or the
+// connection closes after it: the bytes that follow are never answered.
 func TestSmuggling(t *testing.T) {
 	t.Parallel()
 	const second = "GET /smuggled/ HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -191,7 +191,7 @@ func TestSmuggling(t *testing.T) {
 	}
 }
 
-// Request lines that are no HTTP/1.1 with one host and one path.
+// Request lines that are not HTTP/1.1 with one host and one path.
 func TestRequestLines(t *testing.T) {
 	t.Parallel()
 	c := config()
@@ -258,8 +258,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// Clients that hold a connection and do not get on are cut off, and so hold it
-// from nobody else.
+// Clients that stall on a connection are cut off, so that they do not block others.
 func TestSlowClients(t *testing.T) {
 	t.Parallel()
 	c := config()
@@ -283,12 +282,12 @@ func TestSlowClients(t *testing.T) {
 				conns = append(conns, conn)
 			}
 			served := false
-			for !served { // even a quick client may be cut off on a busy machine
+			for !served { // even a fast client can be cut off on a busy machine
 				answers := edgetest.Raw(t, r.public, "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 				served = len(answers) == 1 && answers[0].Status == http.StatusOK
 			}
 			for _, conn := range conns {
-				for _, a := range edgetest.Answers(t, conn) { // up to the end of the connection, by the server
+				for _, a := range edgetest.Answers(t, conn) { // until the server closes the connection
 					if a.Status < 400 {
 						t.Errorf("answer %d to half a request", a.Status)
 					}
@@ -341,13 +340,13 @@ func dial(t *testing.T, addr string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil { // for a server that cuts nothing
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil { // for a server that never closes it
 		t.Fatal(err)
 	}
 	return conn
 }
 
-// Every answer says what a browser may do with it, whatever it is about.
+// Every response has the security headers for browsers.
 func TestEveryAnswerIsProtected(t *testing.T) {
 	t.Parallel()
 	s, _ := start(config())
@@ -362,7 +361,7 @@ func TestEveryAnswerIsProtected(t *testing.T) {
 		status int
 		cache  string
 	}{
-		"answer":    {do(s.Public(), "GET", "/oven/"), 200, "no-cache"}, // the handler knows better
+		"answer":    {do(s.Public(), "GET", "/oven/"), 200, "no-cache"}, // set by the handler
 		"health":    {do(s.Public(), "GET", "/livez"), 200, "no-store"},
 		"not_found": {do(s.Public(), "GET", "/nothing"), 404, "no-store"},
 		"disguised": {do(s.Public(), "GET", "/oven/%2e%2e/"), 404, "no-store"},
@@ -387,8 +386,8 @@ func TestEveryAnswerIsProtected(t *testing.T) {
 	}
 }
 
-// A trace is taken up when the caller names it in the form of the standard, and
-// only then; nothing else of a request finds its way into ids.
+// A caller's trace is continued only if its traceparent is valid. Nothing else in a
+// request affects IDs.
 func TestTraceOfTheCaller(t *testing.T) {
 	t.Parallel()
 	const id, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"

@@ -15,15 +15,15 @@ import (
 
 const adminToken = "an-operators-credential-of-32-bytes"
 
-// operated is config with a credential of operators.
+// operated returns config with an operator's credential.
 func operated() server.Config {
 	c := config()
 	c.Admin.Token = adminToken
 	return c
 }
 
-// The log level is closed without an ADMIN_TOKEN, and refuses callers who do not
-// show it. The log level then stays as it is.
+// The log level cannot be read or changed without an ADMIN_TOKEN in the
+// configuration, or by callers without that token.
 func TestLogLevelIsForOperators(t *testing.T) {
 	t.Parallel()
 	closed, _ := start(config())
@@ -57,8 +57,8 @@ func TestLogLevelIsForOperators(t *testing.T) {
 	}
 }
 
-// Operators have a process tell more for a while, such as why it refuses
-// requests, and see when that ends.
+// Operators can lower a process's log level for a while, for example to see why it
+// rejects requests, and see when that ends.
 func TestLogLevel(t *testing.T) {
 	t.Parallel()
 	s, log := start(operated())

@@ -12,7 +12,7 @@ import (
 	"example.com/pizza/pkg/server"
 )
 
-// TestServiceTakesNoArguments: what would be ignored is refused, with exit status 2.
+// TestServiceTakesNoArguments checks that arguments are rejected with exit status 2.
 func TestServiceTakesNoArguments(t *testing.T) {
 	t.Parallel()
 	const variable = "SERVER_TEST_MAIN"

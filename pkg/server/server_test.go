@@ -113,8 +113,7 @@ func TestRouter(t *testing.T) {
 	}
 }
 
-// Monitoring reaches a port with /metrics and the probes on it, and nothing of
-// what the other ports have.
+// The metrics port serves /metrics and the probes, and nothing of the other ports.
 func TestTheMetricsPortHasNothingElse(t *testing.T) {
 	t.Parallel()
 	s, _ := start(operated())
@@ -139,7 +138,7 @@ func TestTheMetricsPortHasNothingElse(t *testing.T) {
 			}
 		}
 	}
-	for _, h := range []http.Handler{s.Metrics(), s.Internal()} { // 9000 answers as it always has
+	for _, h := range []http.Handler{s.Metrics(), s.Internal()} { // port 9000 still serves them
 		body, err := io.ReadAll(do(h, "GET", "/metrics").Body)
 		if err != nil || !strings.Contains(string(body), "go_goroutines") {
 			t.Errorf("metrics: %v, %.80s", err, body)
@@ -147,8 +146,8 @@ func TestTheMetricsPortHasNothingElse(t *testing.T) {
 	}
 }
 
-// HEAD answers as GET does, without the body, wherever GET changes nothing. Where
-// it does, HEAD is refused and changes nothing.
+// HEAD answers like GET, without the body, if GET changes nothing. Otherwise HEAD is
+// rejected and changes nothing.
 func TestHead(t *testing.T) {
 	t.Parallel()
 	s, _ := start(config())
@@ -197,8 +196,8 @@ func TestHead(t *testing.T) {
 	}
 }
 
-// A header that decides something is refused where it is there twice, on every
-// port, whatever its values are.
+// A repeated header that affects the outcome is rejected on every port, for any
+// values.
 func TestHeadersThatAreRepeated(t *testing.T) {
 	t.Parallel()
 	s, _ := start(operated())
@@ -235,7 +234,7 @@ func TestHeadersThatAreRepeated(t *testing.T) {
 	}
 }
 
-// A compressed body is refused by name before it is read; nothing decodes one.
+// A compressed body is rejected before it is read; nothing decodes one.
 func TestCompressedBodies(t *testing.T) {
 	t.Parallel()
 	s, _ := start(config())
@@ -263,7 +262,7 @@ func TestCompressedBodies(t *testing.T) {
 	}
 }
 
-// Callers make up methods of any length. What is kept of one is bounded.
+// Clients can send methods of any length. Logs and metrics keep a bounded part.
 func TestUnknownMethods(t *testing.T) {
 	t.Parallel()
 	s, log := start(operated())
@@ -378,7 +377,7 @@ func TestRequireToken(t *testing.T) {
 	}
 }
 
-// Whether the check refuses the token or the operation does, the 401 says so.
+// The 401 gives the reason, whether the check or the operation rejects the token.
 func TestWWWAuthenticate(t *testing.T) {
 	t.Parallel()
 	s, _ := start(config())
@@ -440,13 +439,13 @@ func TestServeDocument(t *testing.T) {
 	}
 }
 
-// A stopping server turns unready first, keeps serving, and waits for what is
+// A stopping server first reports not ready, keeps serving, and waits for requests
 // in flight.
 func TestRunStopsGracefully(t *testing.T) {
 	t.Parallel()
 	var out lockedBuffer
 	c := config()
-	c.ShutdownDelay = 2 * time.Second // enough to look at the probes in
+	c.ShutdownDelay = 2 * time.Second // enough to query the probes
 	s := server.New(c, logging.New(logging.Config{}, &out, "test"), health.New(), server.NewRegistry(), noop.NewTracerProvider())
 	entered, release := make(chan struct{}), make(chan struct{})
 	s.Router().GET("/slow", func(c echo.Context) error {
@@ -493,14 +492,14 @@ func TestRunStopsGracefully(t *testing.T) {
 	}
 }
 
-// While a server drains, each answer ends its connection, so that a client that
-// keeps connections open leaves by itself and loses no request.
+// While a server drains, each response closes its connection, so that a client with
+// keep-alive connections leaves without losing a request.
 func TestDrainingEndsConnections(t *testing.T) {
 	t.Parallel()
 	var out lockedBuffer
 	c := config()
 	c.ClientTimeout = time.Minute
-	c.ShutdownDelay = 2 * time.Second // clients need a small part of it, and never decide by it
+	c.ShutdownDelay = 2 * time.Second // clients need a small part of it, and none depends on it
 	s := server.New(c, logging.New(logging.Config{}, &out, "test"), health.New(), server.NewRegistry(), noop.NewTracerProvider())
 	ok := func(c echo.Context) error { return c.NoContent(http.StatusNoContent) }
 	s.Router().POST("/oven/", ok)
@@ -514,8 +513,8 @@ func TestDrainingEndsConnections(t *testing.T) {
 	}
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
 	defer client.CloseIdleConnections()
-	// post sends a request that the transport does not repeat by itself, and reports
-	// whether the answer ends the connection.
+	// post sends a request that the transport does not retry, and reports whether the
+	// response closes the connection.
 	post := func(target string) (ends bool, err error) {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+target, io.NopCloser(strings.NewReader("{}")))
 		if err != nil {

@@ -28,8 +28,8 @@ const (
 	callersSpan  = "b7ad6b7169203331"
 )
 
-// A request is a span by its route, in the caller's trace, which is the one that
-// the log and the answer tell; its error is in it if it is ours.
+// A request is a span named after its route, in the caller's trace. The log and the
+// response have the same trace. The span has the error only if it is ours.
 func TestRequestsAreSpans(t *testing.T) {
 	t.Parallel()
 	to := telemetrytest.Start(t)
@@ -78,9 +78,9 @@ func TestRequestsAreSpans(t *testing.T) {
 	}
 }
 
-// Where nothing is recorded each request still has a trace, the caller's or one
-// of its own. It passes on what another service has decided about recording, and
-// nothing that a caller from outside demands.
+// Without recording, each request still has a trace, the caller's or a new one. The
+// sampling decision of another service is passed on, but not that of an outside
+// caller.
 func TestTraceWithoutRecording(t *testing.T) {
 	t.Parallel()
 	s := server.New(server.Config{RequestTimeout: 1 << 40}, slog.New(slog.DiscardHandler), health.New(), server.NewRegistry(), noop.NewTracerProvider())
@@ -104,7 +104,7 @@ func TestTraceWithoutRecording(t *testing.T) {
 	}
 }
 
-// Of two traceparents none is taken up (W3C Trace Context, section 3.2).
+// Two traceparents are both ignored (W3C Trace Context, section 3.2).
 func TestTwoTraceparents(t *testing.T) {
 	t.Parallel()
 	s, _ := start(config())
@@ -117,8 +117,8 @@ func TestTwoTraceparents(t *testing.T) {
 	}
 }
 
-// The sampled flag of a caller from outside records nothing that the sampler would
-// not record. A calling service's flag is followed.
+// An outside caller's sampled flag does not override the sampler. A calling
+// service's flag is followed.
 func TestOutsidersDoNotDecideWhatIsRecorded(t *testing.T) {
 	t.Parallel()
 	to := telemetrytest.Start(t)
@@ -145,7 +145,7 @@ func TestOutsidersDoNotDecideWhatIsRecorded(t *testing.T) {
 	}
 }
 
-// BenchmarkRequest is what tracing costs a request that does nothing else.
+// BenchmarkRequest measures the cost of tracing for an empty request.
 func BenchmarkRequest(b *testing.B) {
 	for name, provider := range map[string]func(*testing.B) trace.TracerProvider{
 		"off": func(*testing.B) trace.TracerProvider { return telemetry.Off() },

@@ -7,8 +7,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Whatever the sampler is, a caller from outside gets no more recorded than would
-// be recorded without its flag and its choice of a trace id.
+// With every sampler, an outside caller cannot increase recording by its flag or its
+// choice of a trace ID.
 func TestOutsideSampler(t *testing.T) {
 	t.Parallel()
 	const tries = 400
@@ -19,14 +19,14 @@ func TestOutsideSampler(t *testing.T) {
 	}{
 		"always_on":                {1, "all", "all", "all"},
 		"always_off":               {1, "none", "none", "none"},
-		"traceidratio":             {.5, "some", "all", "some"}, // by the trace id, as its standard says
+		"traceidratio":             {.5, "some", "all", "some"}, // by the trace ID, as its standard says
 		"parentbased_always_on":    {1, "all", "all", "none"},
 		"parentbased_always_off":   {1, "none", "all", "none"},
 		"parentbased_traceidratio": {.5, "some", "all", "none"},
 	} {
 		s := Config{Sampler: sampler, SamplerArg: test.ratio}.sampler()
 		count := func(flags trace.TraceFlags, outside bool) string {
-			// The id that every ratio above 0 records.
+			// Every ratio above 0 records this ID.
 			parent := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{0: 1}, SpanID: trace.SpanID{7: 1}, TraceFlags: flags, Remote: true})
 			ctx := trace.ContextWithRemoteSpanContext(t.Context(), parent)
 			if outside {

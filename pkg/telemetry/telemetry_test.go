@@ -44,8 +44,8 @@ func start(t *testing.T, c telemetry.Config, log io.Writer, registry *prometheus
 	return traces
 }
 
-// Whatever the variables of the specification say leads to the collector, and a
-// process that stops has sent its last spans.
+// All variables of the specification lead to the collector, and a stopping process
+// sends its last spans.
 func TestSpansReachTheCollector(t *testing.T) {
 	t.Parallel()
 	to := telemetrytest.Start(t)
@@ -100,7 +100,7 @@ func mustCount(t *testing.T, registry *prometheus.Registry, sent, lost int) {
 	}
 }
 
-// A collector that does not take spans costs them, and one line in the log.
+// Spans that a collector rejects are lost, with one line in the log.
 func TestCollectorThatRefuses(t *testing.T) {
 	t.Parallel()
 	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadRequest) }))
@@ -119,8 +119,8 @@ func TestCollectorThatRefuses(t *testing.T) {
 	}
 }
 
-// Without an endpoint, or where it is switched off, nothing is recorded, and no
-// metric appears but which process this is.
+// Without an endpoint, or if tracing is disabled, nothing is recorded, and
+// build_info is the only metric.
 func TestOff(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]telemetry.Config{
@@ -147,7 +147,7 @@ func TestOff(t *testing.T) {
 	}
 }
 
-// What a caller says is not sent however long it is.
+// Long values from callers are truncated in spans.
 func TestValuesAreCut(t *testing.T) {
 	t.Parallel()
 	to := telemetrytest.Start(t)

@@ -41,8 +41,8 @@ func call(ctx context.Context, t *testing.T, status int) (arrived string) {
 	return arrived
 }
 
-// A call in a recorded trace is a span, which is the parent of what the
-// neighbor does, and failed if the neighbor has.
+// A call in a recorded trace is a span. It is the parent of the spans of the called
+// service, and failed if that failed.
 func TestCallsAreSpans(t *testing.T) {
 	t.Parallel()
 	for status, failed := range map[int]bool{http.StatusOK: false, http.StatusInternalServerError: true} {
@@ -67,7 +67,7 @@ func TestCallsAreSpans(t *testing.T) {
 	}
 }
 
-// A call that is not recorded takes its trace along all the same.
+// A call that is not recorded still propagates its trace.
 func TestCallsWithoutRecording(t *testing.T) {
 	t.Parallel()
 	sc := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{15: 1}, SpanID: trace.SpanID{7: 2}})

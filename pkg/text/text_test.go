@@ -15,8 +15,7 @@ import (
 
 const limit = 10
 
-// An identifier has nothing that cannot be seen, or that looks like something
-// else.
+// An identifier has no character that is invisible or looks like another one.
 func TestIdentifier(t *testing.T) {
 	t.Parallel()
 	const (
@@ -89,7 +88,7 @@ func TestIdentifier(t *testing.T) {
 	}
 }
 
-// A label shows something, and turns no text around it.
+// A label is visible, and does not reverse the text around it.
 func TestLabel(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ in, want, rule string }{
@@ -146,8 +145,8 @@ func TestSpellings(t *testing.T) {
 	}
 }
 
-// The length in bytes is checked before any work that grows with the text: what
-// normalizing it would allocate shows that it was not normalized.
+// The length in bytes is checked before any work that grows with the text: without
+// the allocations of normalizing, it was not normalized.
 func TestLengthComesFirst(t *testing.T) { //nolint:paralleltest // others would allocate meanwhile
 	long := strings.Repeat(norm.NFD.String("각"), 1_000_000)
 	var before, after runtime.MemStats
@@ -161,7 +160,7 @@ func TestLengthComesFirst(t *testing.T) { //nolint:paralleltest // others would 
 	}
 }
 
-// What is accepted is normal, visible, within its length, and accepted again
+// Accepted text is normalized, visible, within its length, and accepted again
 // unchanged.
 func FuzzText(f *testing.F) {
 	for _, s := range []string{"demo", "de\u200bmo", "김민지", norm.NFD.String("김민지"), "dеmo", "👨\u200d👩", "ﷺ", "\xff", " a ", "½", "\u1e9b\u0323"} {

@@ -12,7 +12,7 @@ import (
 	"example.com/pizza/pkg/token"
 )
 
-// secretOf returns a good secret, one for each letter.
+// secretOf returns a valid secret, one for each letter.
 func secretOf(letter string) string { return strings.Repeat(letter, 32) }
 
 func keysOf(signing string, previous ...string) *token.Keys {
@@ -32,8 +32,8 @@ func mustIssue(t *testing.T, k *token.Keys) string {
 	return raw
 }
 
-// A rotation step by step, as seen by a verifier with the keys of before, of
-// now, and of after.
+// A rotation step by step, as seen by a verifier with the previous, current and next
+// keys.
 func TestVerifyWithSeveralKeys(t *testing.T) {
 	t.Parallel()
 	a, b, c := secretOf("a"), secretOf("b"), secretOf("c")
@@ -68,11 +68,11 @@ func TestVerifyWithSeveralKeys(t *testing.T) {
 	}
 }
 
-// goodText are the claims of a good token, which another issuer wrote.
+// goodText has the claims of a valid token from another issuer.
 const goodText = `{"member_id":"minji","jti":"j","iat":1795435200,"exp":1795438800}`
 
-// The configuration of a service that starts: what is wrong is named, and no
-// secret is repeated.
+// Configuration errors of a starting service name the problem, and contain no
+// secret.
 func TestConfigRules(t *testing.T) {
 	t.Parallel()
 	good, other := secretOf("k"), secretOf("m")
@@ -88,7 +88,7 @@ func TestConfigRules(t *testing.T) {
 	file, previous := "JWT_SECRET_FILE=", "JWT_SECRET_PREVIOUS_FILE="
 	for name, test := range map[string]struct {
 		environ []string
-		wrong   []string // what the error says; nil for success
+		wrong   []string // in the error; nil for success
 	}{
 		"variable":                    {[]string{"JWT_SECRET=" + good}, nil},
 		"no_key_at_all":               {nil, []string{"JWT_SECRET or JWT_SECRET_FILE is required"}},

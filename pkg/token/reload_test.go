@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// mounted are keys from a mounted Secret, with their log and their numbers.
+// mounted has the keys of a mounted Secret, with their log and metrics.
 type mounted struct {
 	*token.Reloader
 	registry *prometheus.Registry
@@ -43,7 +43,7 @@ func openVolume(t *testing.T, v tokentest.Volume) mounted {
 	return m
 }
 
-// number returns the value of a metric that has labels of these values.
+// number returns the value of a metric that has these label values.
 func (m mounted) number(t *testing.T, name string, labels ...string) float64 {
 	t.Helper()
 	families, err := m.registry.Gather()
@@ -65,7 +65,7 @@ func (m mounted) number(t *testing.T, name string, labels ...string) float64 {
 	return 0
 }
 
-// lines returns what was logged since the last call, by event.
+// lines returns the log lines since the last call.
 func (m mounted) lines(t *testing.T) []map[string]any {
 	t.Helper()
 	var out []map[string]any
@@ -84,7 +84,7 @@ func (m mounted) accepts(raw string) bool {
 	return err == nil
 }
 
-// A rotation in the order that the handbook gives logs nobody out.
+// A rotation in the order that the handbook gives logs no member out.
 func TestReloadRotates(t *testing.T) {
 	t.Parallel()
 	a, b := secretOf("a"), secretOf("b")
@@ -142,8 +142,8 @@ func TestReloadRotates(t *testing.T) {
 	}
 }
 
-// Files that cannot be used change nothing, are logged once and counted each
-// time; when they can be used again they are.
+// Unusable files change nothing, and are logged once and counted each time. Files
+// that are usable again are used.
 func TestReloadKeepsTheOldKeys(t *testing.T) {
 	t.Parallel()
 	a, b := secretOf("a"), secretOf("b")
@@ -217,8 +217,8 @@ func TestOpenRefusesBadKeys(t *testing.T) {
 	}
 }
 
-// Run takes a change up by itself while others issue and verify, and ends with
-// its context. Every token is good at every moment of a rotation in order.
+// Run applies a change while other goroutines issue and verify, and ends with its
+// context. Every token is always valid during a rotation in order.
 func TestRunWhileKeysAreInUse(t *testing.T) {
 	t.Parallel()
 	a, b := secretOf("a"), secretOf("b")
@@ -248,14 +248,14 @@ func TestRunWhileKeysAreInUse(t *testing.T) {
 	}
 	change(a, b)
 	change(b, a)
-	release() // an old key is removed when its last token has ended
+	release() // an old key is removed when its last token has expired
 	working.Wait()
 	change(b)
 	stop()
 	watching.Wait()
 }
 
-// Without files there is nothing to wait for.
+// Without files, Run returns immediately.
 func TestRunEndsWithoutFiles(t *testing.T) {
 	t.Parallel()
 	r, err := token.Open(token.Config{Secret: secrets.Text(secretOf("a"))}, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), moment)

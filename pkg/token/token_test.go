@@ -24,14 +24,14 @@ import (
 
 const secret = "a-test-secret-of-32-bytes-or-more"
 
-// moment is when the tests happen; whole seconds, as tokens keep no more.
+// moment returns the time of the tests, in whole seconds like times in tokens.
 func moment() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }
 
 func keysAt(now time.Time) *token.Keys {
 	return token.NewKeys(token.Config{Secret: secret}, func() time.Time { return now })
 }
 
-// issue returns a token that is good for an hour.
+// issue returns a token that is valid for an hour.
 func issue(t *testing.T, memberID string) string {
 	t.Helper()
 	raw, err := keysAt(moment()).Issue(memberID, 0, time.Hour)
@@ -41,7 +41,7 @@ func issue(t *testing.T, memberID string) string {
 	return raw
 }
 
-// sign makes a token with a good signature of any header and claims.
+// sign returns a token with a valid signature for any header and claims.
 func sign(header, claims string) string {
 	encode := base64.RawURLEncoding.EncodeToString
 	body := encode([]byte(header)) + "." + encode([]byte(claims))
@@ -76,8 +76,8 @@ func TestIssueAndVerify(t *testing.T) {
 	}
 }
 
-// The generation that a login gives is what a verifier reads; a token without one
-// is of the oldest.
+// A verifier reads the generation that the login issued. A token without one has
+// the oldest.
 func TestGeneration(t *testing.T) {
 	t.Parallel()
 	for _, want := range []int64{0, 1, 1795435200123456} {
@@ -99,7 +99,7 @@ func TestGeneration(t *testing.T) {
 	}
 }
 
-// The wire format is a contract with whoever else verifies.
+// The wire format is a contract with other verifiers.
 func TestIssuedTokenOnTheWire(t *testing.T) {
 	t.Parallel()
 	parts := strings.Split(issue(t, "minji"), ".")
@@ -127,8 +127,8 @@ func TestIssuedTokenOnTheWire(t *testing.T) {
 	}
 }
 
-// The clocks of two machines may differ by Leeway: a token is accepted that much
-// after it expires, and that much before it was issued.
+// The clocks of two machines can differ by Leeway: a token is accepted that long
+// after it expires and that long before it was issued.
 func TestVerifyExpired(t *testing.T) {
 	t.Parallel()
 	raw := issue(t, "minji")
@@ -277,7 +277,7 @@ func TestVerifyRefuses(t *testing.T) {
 	}
 }
 
-// kid returns the name of the key that signed a token.
+// kid returns the ID of the key that signed a token.
 func kid(t *testing.T, raw string) string {
 	t.Helper()
 	text, err := base64.RawURLEncoding.DecodeString(strings.Split(raw, ".")[0])
@@ -291,8 +291,8 @@ func kid(t *testing.T, raw string) string {
 	return header.Kid
 }
 
-// lastBitsSet changes the bits of a token's last character that stand for
-// nothing: 32 bytes of signature leave two.
+// lastBitsSet changes the unused bits of a token's last character: a signature of
+// 32 bytes leaves two.
 func lastBitsSet(t *testing.T, raw string) string {
 	t.Helper()
 	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -340,7 +340,7 @@ func ecdsaKey(t *testing.T) *ecdsa.PrivateKey {
 	return key
 }
 
-// A 401 names an error only if a token was sent and refused (RFC 6750, section 3.1).
+// A 401 names an error only if a token was sent and rejected (RFC 6750, section 3.1).
 func TestChallenge(t *testing.T) {
 	t.Parallel()
 	const plain = `Bearer realm="pizza"`
@@ -400,8 +400,7 @@ func TestContext(t *testing.T) {
 	}
 }
 
-// Whatever a caller sends as a token: no panic, and nobody gets in without a
-// good signature.
+// No token causes a panic, and none is accepted without a valid signature.
 func FuzzVerify(f *testing.F) {
 	good, err := keysAt(moment()).Issue("minji", 0, time.Hour)
 	if err != nil {
@@ -425,8 +424,7 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// Whatever stands in a token that a key of ours has signed: no panic, and only
-// what is whole gets through.
+// No token signed by our keys causes a panic, and only complete ones are accepted.
 func FuzzVerifySigned(f *testing.F) {
 	const claims = `{"member_id":"minji","jti":"j","iat":1795435200,"exp":1795438800}`
 	for _, part := range []string{
@@ -460,7 +458,7 @@ func FuzzVerifySigned(f *testing.F) {
 	})
 }
 
-// signed reports whether the signature of a token is the right one.
+// signed reports whether the signature of a token is valid.
 func signed(raw string) bool {
 	i := strings.LastIndexByte(raw, '.')
 	if i < 0 {

@@ -9,15 +9,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// The files are exchanged between the reading of one and of the other, in the
-// moment in which the old key moves from the first to the second: it is lost at
-// no time.
+// The files are replaced between two reads, while the old key moves from one file to
+// the other. The old key is never lost.
 func TestReloadNeverMixesTwoMoments(t *testing.T) {
 	t.Parallel()
 	a, b := strings.Repeat("a", 32), strings.Repeat("b", 32)
 	before := map[string]string{"signing": a, "previous": b}
 	after := map[string]string{"signing": b, "previous": a}
-	for _, changeAt := range []int{1, 2, 3, 4} { // before the nth file that a look reads
+	for _, changeAt := range []int{1, 2, 3, 4} { // before the nth file that a reload reads
 		now, reads := before, 0
 		read := func(name string) (string, error) {
 			if reads++; reads == changeAt {
@@ -38,7 +37,7 @@ func TestReloadNeverMixesTwoMoments(t *testing.T) {
 	}
 }
 
-// Files that never stand still are no reason to stop, nor to forget a key.
+// Files that keep changing do not stop the reloader, and no key is lost.
 func TestReloadOfFilesThatNeverStandStill(t *testing.T) {
 	t.Parallel()
 	letters := "abcdefghijklmnop"

@@ -12,7 +12,7 @@ func TestConfig(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		environ []string
-		wrong   string // what the error names
+		wrong   string // in the error
 	}{
 		"postgres":       {nil, ""},
 		"nats":           {[]string{"EVENTS_URL=nats://user:secret@a:4222, tls://b:4222", "EVENTS_REPLICAS=3"}, ""},

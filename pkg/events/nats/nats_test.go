@@ -26,7 +26,7 @@ import (
 func TestMain(m *testing.M) {
 	eventstest.Consumer(func(address string) events.Transport {
 		c := eventstest.Config()
-		c.MaxAttempts, c.HandlerTimeout = 1, time.Second // the server waits for the handler's time after each death
+		c.MaxAttempts, c.HandlerTimeout = 1, time.Second // the server waits for the handler timeout after each death
 		to, err := eventsnats.New(address, "killed", 1, c, slog.New(slog.DiscardHandler), events.NewConsumerMetrics(prometheus.NewRegistry()))
 		if err != nil {
 			panic(err)
@@ -72,7 +72,7 @@ func connect(t *testing.T, url string) *eventsnats.Transport {
 	return to
 }
 
-// Interrupt restarts the server on its port and its folder.
+// Interrupt restarts the server with the same port and folder.
 func (b *backend) Interrupt(t *testing.T) {
 	t.Helper()
 	b.server.Stop()
@@ -127,8 +127,8 @@ func TestTransport(t *testing.T) {
 	eventstest.Run(t, func(t *testing.T) eventstest.Backend { return open(t) })
 }
 
-// An event whose consumer dies with the process is set aside. Twice the attempts:
-// the server counts deliveries, those that a restart cuts off included.
+// An event that kills its consumer's process is parked. It takes twice the attempts,
+// because the server also counts deliveries that a restart cuts off.
 func TestEventThatKillsItsConsumer(t *testing.T) {
 	t.Parallel()
 	b := open(t)
@@ -167,7 +167,7 @@ func TestPublish(t *testing.T) {
 	})
 }
 
-// A server that has lost its streams and consumers gets them again.
+// Streams and consumers that the server has lost are recreated.
 func TestServerReplaced(t *testing.T) {
 	t.Parallel()
 	b := open(t)

@@ -2,5 +2,5 @@ package postgres
 
 import "time"
 
-// Reserve changes how long a claimed delivery is left to its instance.
+// Reserve sets how long a claimed delivery is reserved for its instance.
 func (t *Transport) Reserve(d time.Duration) { t.reserved = d }

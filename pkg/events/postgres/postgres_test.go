@@ -86,20 +86,20 @@ func TestTransport(t *testing.T) {
 	eventstest.Run(t, func(t *testing.T) eventstest.Backend { return open(t) })
 }
 
-// An event whose consumer dies with the process is set aside like one whose
-// handler fails, and keeps the later events of its subject waiting until then.
+// An event that kills its consumer's process is parked like one whose handler fails.
+// Until then, the later events of its subject wait.
 func TestEventThatKillsItsConsumer(t *testing.T) {
 	t.Parallel()
 	b := open(t)
 	eventstest.Killed(t, b, b.dsn, eventstest.Config().MaxAttempts, func() {
-		if _, err := b.admin.Exec(t.Context(), "UPDATE event_delivery SET next_attempt_at = now()"); err != nil { // spares the wait
+		if _, err := b.admin.Exec(t.Context(), "UPDATE event_delivery SET next_attempt_at = now()"); err != nil { // skips the backoff
 			t.Error(err)
 		}
 	})
 }
 
-// While an instance handles an event, no other takes it, nor a later one of the
-// subject, however long that lasts.
+// While an instance handles an event, no other takes it or a later one of the
+// subject, however long that takes.
 func TestEventInWorkIsNotTaken(t *testing.T) {
 	t.Parallel()
 	b := open(t)
@@ -135,7 +135,7 @@ func TestEventInWorkIsNotTaken(t *testing.T) {
 	}
 	instance(func(_ context.Context, e events.Event) error { others <- e.ID; return nil })
 	send(2, "a")
-	for n := 3; n < 8; n++ { // each is found by a look that comes after the reservation
+	for n := 3; n < 8; n++ { // each is found by a poll that comes after the reservation
 		send(n, fmt.Sprint("b", n))
 		if id := <-others; id != fmt.Sprint(n) {
 			t.Errorf("beside 1 came %s, want %d", id, n)

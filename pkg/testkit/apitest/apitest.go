@@ -1,10 +1,9 @@
-// Package apitest holds a service to its OpenAPI document.
+// Package apitest checks a service against its OpenAPI document.
 //
-// Transport is an http.RoundTripper for tests: it checks every answer against
-// the document (status, headers, media type, body), and, whenever the service
-// accepted a request, that the document would have accepted it too. A request
-// that the document refuses may only be answered with an error. So neither can
-// drift from the other without a test failing.
+// Transport is an http.RoundTripper for tests. It checks every response against
+// the document (status, headers, media type, body). It also fails the test if the
+// service accepts a request that the document rejects. So neither can drift from
+// the other without a failing test.
 package apitest
 
 import (
@@ -24,16 +23,16 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 )
 
-// Transport checks what passes through it against documents.
+// Transport checks requests and responses against documents.
 type Transport struct {
 	tb      testing.TB
 	routers []routers.Router
 	next    http.RoundTripper
 }
 
-// New returns a transport that holds to the given OpenAPI documents (YAML or
-// JSON) all that passes through next; nil is http.DefaultTransport. It fails tb
-// at once where a document is not valid itself, examples included.
+// New returns a transport that checks all traffic through next against the given
+// OpenAPI documents (YAML or JSON). A nil next means http.DefaultTransport. New
+// fails tb if a document or one of its examples is invalid.
 func New(tb testing.TB, next http.RoundTripper, documents ...[]byte) *Transport {
 	tb.Helper()
 	if next == nil {
@@ -58,8 +57,8 @@ func New(tb testing.TB, next http.RoundTripper, documents ...[]byte) *Transport 
 	return t
 }
 
-// Operation returns what the documents say about a request without a body, or
-// nil where they do not know its path or method.
+// Operation returns the documented operation of a request without a body, or nil
+// if no document has its path and method.
 func (t *Transport) Operation(r *http.Request) *openapi3.Operation {
 	if found := t.input(r, nil); found != nil {
 		return found.Route.Operation
@@ -67,8 +66,8 @@ func (t *Transport) Operation(r *http.Request) *openapi3.Operation {
 	return nil
 }
 
-// RoundTrip sends the request, and fails the test where request or answer break
-// the document.
+// RoundTrip sends the request. It fails the test if the request or the response
+// violates the document.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	body, err := drain(&r.Body)
 	if err != nil {
@@ -100,11 +99,11 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// input finds the operation of a request; nil for a path or method that no
-// document knows.
+// input finds the operation of a request. It returns nil if no document has the
+// path and method.
 func (t *Transport) input(r *http.Request, body []byte) *openapi3filter.RequestValidationInput {
 	if strings.HasSuffix(r.URL.Path, "/openapi.json") {
-		return nil // the document does not describe itself, and may have /{id}/ at this place
+		return nil // not documented, but a documented /{id}/ could match it
 	}
 	for _, path := range spellings(r.URL.Path) {
 		clone := r.Clone(r.Context())
@@ -116,14 +115,14 @@ func (t *Transport) input(r *http.Request, body []byte) *openapi3filter.RequestV
 		}
 		clone.Body = io.NopCloser(bytes.NewReader(body))
 		if clone.Header.Get("Content-Type") == "" {
-			clone.Header.Set("Content-Type", "application/json") // as package bind reads it
+			clone.Header.Set("Content-Type", "application/json") // the default of package bind
 		}
 		if clone.Method == http.MethodHead {
 			clone.Method = http.MethodGet
 		}
 		for _, router := range t.routers {
 			if route, params, err := router.FindRoute(clone); err == nil {
-				for name, escaped := range params { // the schema is about what they stand for
+				for name, escaped := range params { // the schema describes the decoded values
 					if params[name], err = url.PathUnescape(escaped); err != nil {
 						t.tb.Errorf("path parameter %s: %v", name, err)
 					}
@@ -138,12 +137,12 @@ func (t *Transport) input(r *http.Request, body []byte) *openapi3filter.RequestV
 	return nil
 }
 
-// unescaped is a percent-encoded byte, or what net/url refuses and the URL
-// Standard takes for a character.
+// unescaped matches a percent-encoded byte, or a character that net/url rejects
+// and the URL Standard takes literally.
 var unescaped = regexp.MustCompile(`%[0-9A-Fa-f]{2}|%|;`)
 
-// escape writes a form or a query so that net/url reads what the URL Standard
-// reads in it.
+// escape rewrites a form or query so that net/url parses it as the URL Standard
+// does.
 func escape(form string) string {
 	return unescaped.ReplaceAllStringFunc(form, func(s string) string {
 		if len(s) == 1 {
@@ -154,13 +153,13 @@ func escape(form string) string {
 }
 
 // spellings returns the documented forms of a path that is served bare and
-// under /api, with and without the last slash.
+// under /api, with and without a trailing slash.
 func spellings(path string) []string {
 	bare := strings.TrimSuffix(strings.TrimPrefix(path, "/api"), "/")
 	return []string{bare + "/", bare}
 }
 
-// drain reads a body whole and puts a fresh copy in its place.
+// drain reads a whole body and replaces it with a fresh copy.
 func drain(body *io.ReadCloser) ([]byte, error) {
 	if *body == nil || *body == http.NoBody {
 		return nil, nil

@@ -13,14 +13,14 @@ import (
 
 // Messages checks events against an AsyncAPI document.
 type Messages struct {
-	schemas map[string]*jsonschema.Schema // by the name of the message
+	schemas map[string]*jsonschema.Schema // by message name
 }
 
-// documentURL names the document in messages of the checker. The checker takes a relative
-// URL for a file in the current folder, whose name may have characters that URLs escape.
+// documentURL names the document in validation errors. It is absolute, because the
+// compiler takes a relative URL for a file in the current folder, and escapes its name.
 const documentURL = "asyncapi:document"
 
-// NewMessages reads an AsyncAPI document, and checks the examples in it.
+// NewMessages reads an AsyncAPI document and validates its examples.
 func NewMessages(tb testing.TB, document []byte) *Messages {
 	tb.Helper()
 	m, err := readMessages(document)
@@ -56,7 +56,7 @@ func readMessages(document []byte) (*Messages, error) {
 		return nil, err
 	}
 	compiler := jsonschema.NewCompiler()
-	compiler.DefaultDraft(jsonschema.Draft7) // what AsyncAPI's schemas are
+	compiler.DefaultDraft(jsonschema.Draft7) // the draft of AsyncAPI schemas
 	compiler.AssertFormat()
 	if err := compiler.AddResource(documentURL, root); err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func readMessages(document []byte) (*Messages, error) {
 	return m, nil
 }
 
-// Check returns why body is not the message of that name, or nil.
+// Check returns an error unless body is a valid message of that name.
 func (m *Messages) Check(name string, body []byte) error {
 	schema, ok := m.schemas[name]
 	if !ok {

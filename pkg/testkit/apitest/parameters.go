@@ -15,10 +15,10 @@ import (
 )
 
 // Parameters checks that every parameter of a document is generated as text. The
-// generator's own types are a trap: some of them compile and stay empty, others
-// lose digits, and their errors are those of Go. A parameter that is not text has
-// its type in the document, x-go-type: string beside it, and is read by
-// bind.Parameter. generated is the generated interface of the strict server.
+// generator's own types are a trap: some compile and stay empty, others lose
+// digits, and their errors expose Go wording. A parameter of another type has that
+// type in the document, beside x-go-type: string, and is parsed by bind.Parameter.
+// generated is the generated interface of the strict server.
 func Parameters(tb testing.TB, document []byte, generated reflect.Type) {
 	tb.Helper()
 	for _, o := range operations(tb, document) {
@@ -35,7 +35,7 @@ func Parameters(tb testing.TB, document []byte, generated reflect.Type) {
 	}
 }
 
-// checkParameter returns what is wrong with a parameter of a document.
+// checkParameter returns an error for an unsuitable parameter of a document.
 func checkParameter(p *openapi3.Parameter) error {
 	switch {
 	case p.In == openapi3.ParameterInCookie:
@@ -57,7 +57,7 @@ func checkParameter(p *openapi3.Parameter) error {
 	return nil
 }
 
-// checkRequest returns what is wrong with a generated request.
+// checkRequest returns the problems of a generated request.
 func checkRequest(request reflect.Type) (bad []error) {
 	for f := range request.Fields() {
 		switch {
@@ -72,7 +72,7 @@ func checkRequest(request reflect.Type) (bad []error) {
 }
 
 type operation struct {
-	method, path string // the path with examples for its parameters
+	method, path string // path contains example values for its parameters
 	parameters   []*openapi3.Parameter
 }
 
@@ -98,10 +98,10 @@ func operations(tb testing.TB, document []byte) (all []operation) {
 	return all
 }
 
-// MalformedQueries sends what is malformed in every query parameter and every
-// header of every operation that reads: each is refused by its name, or means
-// what the URL Standard says. No answer shows words of the generator or of Go.
-// header holds names and values in turn.
+// MalformedQueries sends malformed values in every query parameter and header of
+// every GET operation. Each is rejected with an error that names the parameter, or
+// parsed as the URL Standard says. No response shows the wording of the generator
+// or of Go. header alternates names and values.
 func (s *Service) MalformedQueries(t *testing.T, document []byte, header ...string) {
 	t.Helper()
 	for _, o := range operations(t, document) {
@@ -128,7 +128,7 @@ func (s *Service) malformed(t *testing.T, o operation, name string, header []str
 		query = fmt.Sprintf(query, slices.Repeat([]any{name}, strings.Count(query, "%s"))...)
 		s.mustName(t, s.Get(t, o.path+"?"+query, header...), name, query)
 	}
-	// Malformed, but the URL Standard has a meaning for it: that of the other one.
+	// Malformed, but the URL Standard parses it like the well-formed one.
 	for sent, means := range map[string]string{
 		"%": "%25", "a%": "a%25", "%zz": "%25zz", "%4": "%254", "a;b": "a%3Bb", "a;" + name + "=b": "a%3B" + name + "%3Db", "a=b": "a%3Db", "a&x=%ff&x": "a",
 	} {
@@ -142,8 +142,8 @@ func (s *Service) malformed(t *testing.T, o operation, name string, header []str
 	}
 }
 
-// twoHeaders sends a header in two lines, which is refused by its name where it is
-// no list.
+// twoHeaders sends a header twice. A header that is not a list must be rejected by
+// name.
 func (s *Service) twoHeaders(t *testing.T, o operation, name string, header []string) {
 	t.Helper()
 	if a := s.Get(t, o.path, append(header, name, "a", name, "b")...); a.Status != http.StatusOK {
@@ -151,7 +151,7 @@ func (s *Service) twoHeaders(t *testing.T, o operation, name string, header []st
 	}
 }
 
-// mustName checks a refusal that names one field.
+// mustName checks that a rejection names only field.
 func (s *Service) mustName(t *testing.T, a Answer, field, sent string) {
 	t.Helper()
 	p := Decode[problem.Problem](t, a, http.StatusBadRequest)
@@ -165,7 +165,7 @@ func (s *Service) mustName(t *testing.T, a Answer, field, sent string) {
 	}
 }
 
-// content is an answer without what differs each time.
+// content returns the response body without its trace ID.
 func content(a Answer) string {
 	var p map[string]any
 	if json.Unmarshal(a.Body, &p) != nil {

@@ -8,8 +8,8 @@ import (
 	"example.com/pizza/pkg/money"
 )
 
-// A parameter that the generator would make something else of than text is
-// refused, in the document and in the generated code.
+// A parameter that is not generated as text is rejected, in the document and in the
+// generated code.
 func TestParametersAreText(t *testing.T) {
 	t.Parallel()
 	const document = `

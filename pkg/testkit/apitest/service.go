@@ -13,15 +13,15 @@ import (
 	"example.com/pizza/pkg/testkit/logtest"
 )
 
-// Service is a service under test: its two ports, and a client that holds it to
-// its document.
+// Service is a service under test: its two ports, and a client that checks it
+// against its document.
 type Service struct {
 	Public, Internal string // base addresses
 	Client           *http.Client
-	Log              *logtest.Recorder // what it logs, which must not hold what Send sends of secrets; nil is not looked at
+	Log              *logtest.Recorder // must not contain secrets that Send sends; nil disables the check
 }
 
-// Handlers are the two ports of a service.
+// Handlers serve the two ports of a service.
 type Handlers interface {
 	Public() http.Handler
 	Internal() http.Handler
@@ -31,7 +31,7 @@ type Handlers interface {
 func Serve(tb testing.TB, s Handlers, document []byte) *Service {
 	tb.Helper()
 	public, internal := httptest.NewServer(s.Public()), httptest.NewServer(s.Internal())
-	transport := &http.Transport{DisableCompression: true} // a test sees what is sent
+	transport := &http.Transport{DisableCompression: true} // tests see the raw response
 	tb.Cleanup(func() {
 		transport.CloseIdleConnections()
 		public.Close()
@@ -43,21 +43,21 @@ func Serve(tb testing.TB, s Handlers, document []byte) *Service {
 	}
 }
 
-// Logging is the service with its log.
+// Logging sets the log and returns the service.
 func (s *Service) Logging(log *logtest.Recorder) *Service {
 	s.Log = log
 	return s
 }
 
-// Answer is what came back.
+// Answer is an HTTP response.
 type Answer struct {
 	Status int
 	Header http.Header
 	Body   []byte
 }
 
-// Send sends a request to the port where its path belongs. header holds names
-// and values in turn.
+// Send sends a request to the port that serves its path. header alternates names
+// and values.
 func (s *Service) Send(ctx context.Context, method, path, body string, header ...string) (a Answer, err error) {
 	base := s.Public
 	if strings.HasPrefix(path, "/int/") || strings.HasPrefix(path, "/api/int/") {
@@ -82,7 +82,7 @@ func (s *Service) Send(ctx context.Context, method, path, body string, header ..
 	return Answer{resp.StatusCode, resp.Header, data}, err
 }
 
-// Call is Send, and fails the test where no answer comes.
+// Call is like Send, but fails the test on an error.
 func (s *Service) Call(tb testing.TB, method, path, body string, header ...string) Answer {
 	tb.Helper()
 	a, err := s.Send(tb.Context(), method, path, body, header...)
@@ -98,7 +98,7 @@ func (s *Service) Get(tb testing.TB, path string, header ...string) Answer {
 	return s.Call(tb, http.MethodGet, path, "", header...)
 }
 
-// Post sends a body of a media type; "" sends no Content-Type.
+// Post sends a body. If contentType is "", it sends no Content-Type.
 func (s *Service) Post(tb testing.TB, path, contentType, body string, header ...string) Answer {
 	tb.Helper()
 	if contentType != "" {
@@ -107,7 +107,7 @@ func (s *Service) Post(tb testing.TB, path, contentType, body string, header ...
 	return s.Call(tb, http.MethodPost, path, body, header...)
 }
 
-// Decode reads the JSON of an answer, which must have the wanted status.
+// Decode decodes the JSON of a response, which must have the given status.
 func Decode[T any](tb testing.TB, a Answer, status int) T {
 	tb.Helper()
 	var v T

@@ -10,8 +10,8 @@ import (
 	"example.com/pizza/pkg/testkit/logtest"
 )
 
-// A service that logs what it is sent is caught, whatever test it is in: Send has
-// told the log what is secret.
+// A service that logs secrets of its requests is caught in every test, because Send
+// registers them with the log.
 func TestSecretsOfRequestsAreKnown(t *testing.T) {
 	t.Parallel()
 	var log logtest.Recorder

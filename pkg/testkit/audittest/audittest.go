@@ -1,4 +1,4 @@
-// Package audittest reads the audit of a service under test.
+// Package audittest reads the audit log of a service under test.
 package audittest
 
 import (
@@ -11,12 +11,12 @@ import (
 	"example.com/pizza/pkg/audit"
 )
 
-// Line is an event as a test expects it: the fields that are not the same in
-// every line. Numbers are float64.
+// Line is an expected event, without the fields that every line has. Numbers are
+// float64.
 type Line map[string]any
 
-// Expect fails the test where the events in a log are not these, in this order.
-// Each must be of a request, and so have its trace_id.
+// Expect fails the test unless the log has exactly these events, in this order.
+// Each must belong to a request, and therefore have a trace_id.
 func Expect(tb testing.TB, log string, want ...Line) {
 	tb.Helper()
 	var got []Line

@@ -1,7 +1,7 @@
-// Package configtest compares what is written about a configuration with the code:
+// Package configtest compares the documentation of a configuration with the code:
 // the tables of a document, each between the lines <!-- config NAME --> and
-// <!-- end -->, and the rules of settings in the schemas of the charts. With
-// UPDATE_DOCS=1, go test writes both.
+// <!-- end -->, and the rules in the chart schemas. With UPDATE_DOCS=1, go test
+// rewrites both.
 package configtest
 
 import (
@@ -21,13 +21,12 @@ import (
 	"example.com/pizza/pkg/secret"
 )
 
-// shared are the packages whose configuration every service has, in the order of
-// their table.
+// shared lists the packages whose settings every service has, in table order.
 var shared = []string{"pkg/server", "pkg/logging", "pkg/telemetry", "pkg/postgres", "pkg/redis", "pkg/events/connect"}
 
 // Tables fails the test if a document's table of a service, or of the settings that
-// it shares with all others, differs from its configuration struct, or if a variable
-// with the name of a secret has a type that prints it.
+// all services share, differs from the configuration struct. It also fails if a
+// variable with the name of a secret has a type that prints it.
 func Tables(tb testing.TB, file, service string, configuration reflect.Type) {
 	tb.Helper()
 	common := make([]config.Variable, 0)
@@ -54,7 +53,7 @@ func Tables(tb testing.TB, file, service string, configuration reflect.Type) {
 	mustHideSecrets(tb, configuration)
 }
 
-// Table is Tables for a program without shared settings.
+// Table is like Tables, for a program without shared settings.
 func Table(tb testing.TB, file, program string, configuration reflect.Type) {
 	tb.Helper()
 	table(tb, file, program, config.Describe(configuration))
@@ -88,8 +87,8 @@ func table(tb testing.TB, file, name string, variables []config.Variable) {
 	current(tb, file, have, want.String(), head+begin+want.String()+"<!-- end -->"+tail)
 }
 
-// Rules fails the test where a file is not the rules of a configuration struct as
-// JSON Schema, by the names of the variables. Secrets are marked as such.
+// Rules fails the test unless the file is the JSON Schema of a configuration
+// struct's rules, keyed by variable name. Secrets are marked write-only.
 func Rules(tb testing.TB, file string, configuration reflect.Type) {
 	tb.Helper()
 	rules := map[string]any{}
@@ -123,7 +122,7 @@ func Rules(tb testing.TB, file string, configuration reflect.Type) {
 	current(tb, file, string(have), string(want), string(want))
 }
 
-// text is the schema of a text that matches all patterns.
+// text returns the schema of a text that matches all patterns.
 func text(patterns []string) map[string]any {
 	schema := map[string]any{"type": "string"}
 	var all []any
@@ -136,7 +135,7 @@ func text(patterns []string) map[string]any {
 	return schema
 }
 
-// current fails the test where have is not want, or writes the file anew.
+// current fails the test if have differs from want, or rewrites the file.
 func current(tb testing.TB, file, have, want, contents string) {
 	tb.Helper()
 	if os.Getenv("UPDATE_DOCS") != "" {
@@ -150,7 +149,7 @@ func current(tb testing.TB, file, have, want, contents string) {
 	}
 }
 
-// mustHideSecrets looks at every variable of a configuration.
+// mustHideSecrets fails the test if a secret is not a secret.Text.
 func mustHideSecrets(tb testing.TB, t reflect.Type) {
 	tb.Helper()
 	for i := range t.NumField() {
@@ -169,8 +168,8 @@ func mustHideSecrets(tb testing.TB, t reflect.Type) {
 	}
 }
 
-// isSecret tells by the end of its name, as operators do, that a variable holds a
-// secret.
+// isSecret reports whether a variable holds a secret, by the suffix of its name, as
+// operators do.
 func isSecret(name string) bool {
 	return slices.ContainsFunc([]string{"PASSWORD", "SECRET", "SECRET_PREVIOUS", "TOKEN"}, func(end string) bool { return strings.HasSuffix(name, end) })
 }

@@ -19,7 +19,7 @@ type leaky struct {
 	Password string `env:"SHOP_PASSWORD" doc:"Known to few"`
 }
 
-// failing is a test that fails, and is not this one.
+// failing collects the failures of a test that is expected to fail.
 type failing struct {
 	testing.TB
 	errors []string
@@ -28,8 +28,7 @@ type failing struct {
 func (f *failing) Helper()                      {}
 func (f *failing) Errorf(text string, _ ...any) { f.errors = append(f.errors, text) }
 
-// A document that differs from the code fails a test, and so does a secret that a log
-// would show.
+// A test fails if a document differs from the code, or if a log would show a secret.
 func TestTable(t *testing.T) {
 	t.Parallel()
 	const good = "| variable | default | meaning |\n|---|---|---|\n| `SHOP_NAME` | **required** | Name over the door |\n| `SHOP_OVENS` | `2` | Number of ovens |\n"

@@ -15,10 +15,10 @@ import (
 	"testing"
 )
 
-// Consume holds a consumer to a contract: for each interaction there is a check,
-// by its name, that has the real client call the provider at url. It fails t for
-// an interaction without a check, and where the client sends anything else than
-// what is written, or nothing.
+// Consume tests a consumer against a contract. checks has one check per
+// interaction, by name, which makes the real client call the provider at url.
+// Consume fails t for an interaction without a check, and if the client does not
+// send the expected request.
 func (c *Contract) Consume(t *testing.T, checks map[string]func(t *testing.T, url string)) {
 	t.Helper()
 	names := map[string]bool{}
@@ -40,7 +40,7 @@ func (c *Contract) Consume(t *testing.T, checks map[string]func(t *testing.T, ur
 	}
 }
 
-// Serve answers as written until the test ends, and returns the address.
+// Serve serves the response until the test ends, and returns the address.
 func (i *Interaction) Serve(t testing.TB) (address string) {
 	t.Helper()
 	var asked atomic.Bool
@@ -52,9 +52,9 @@ func (i *Interaction) Serve(t testing.TB) (address string) {
 	return serve(t, []*Interaction{i}, func() { asked.Store(true) })
 }
 
-// Serve answers for the providers of all these contracts until the test ends, for
-// a consumer that asks one thing after the other. Where the same request is
-// written several times, the first answer is given.
+// Serve stands in for the providers of all these contracts until the test ends, for
+// a consumer that sends one request after the other. If several interactions have
+// the same request, the first response is served.
 func Serve(t testing.TB, contracts ...*Contract) (address string) {
 	t.Helper()
 	var all []*Interaction
@@ -109,11 +109,11 @@ func (r *Response) write(w http.ResponseWriter) {
 		w.Header().Set("Content-Type", "application/json")
 	}
 	w.WriteHeader(r.Status)
-	_ = json.NewEncoder(w).Encode(r.Body) // a client that has gone has asked all the same
+	_ = json.NewEncoder(w).Encode(r.Body) // the request counts even if the client is gone
 }
 
-// compare returns what is different in a request from what is written. Headers
-// that are not written are the client's own business.
+// compare returns an error if a request differs from the contract. Headers that the
+// contract does not list are ignored.
 func (r *Request) compare(got *http.Request, body []byte) error {
 	want, err := url.Parse(r.Path)
 	if err != nil {

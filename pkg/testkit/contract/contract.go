@@ -1,29 +1,28 @@
-// Package contract holds both sides of a call to what the caller expects.
+// Package contract tests both sides of a call against the caller's expectations.
 //
-// A consumer writes down what it sends, and of the answers what it reads, in a
-// file in the provider's folder. From there, the file is used twice:
+// A consumer lists the requests it sends, and the parts of the responses it reads,
+// in a file in the provider's folder. The file is used twice:
 //
-//	Consume   serves the answers to the consumer's real client, which must send
-//	          exactly what is written, and understand what it gets
-//	Provide   sends the requests to the real provider, and looks in its answers
+//	Consume   serves the responses to the consumer's real client, which must send
+//	          exactly the listed requests and understand the responses
+//	Provide   sends the requests to the real provider, and checks its responses
 //	          for everything that the consumer reads
 //
-// So neither can drift from the other without a test failing, and none of the
-// two needs the other to run. Events have the same two sides, Hear and Announce.
+// So neither side can drift without a failing test, and neither needs the other to
+// run. The counterparts for events are Hear and Announce.
 //
-// The answer in a file is an example. Of the real answer, every field of the
-// example is looked for, and must have the same JSON type; further fields are
-// nobody's business. Where this is not enough, or too much, a rule says so:
+// The response in a file is an example. The real response must have every field of
+// the example, with the same JSON type. Other fields are ignored. Rules make this
+// stricter or looser:
 //
 //	exact      the same value
-//	each       a list of any length but 0, each element as the example's only one
-//	           (else: of the same length, each as its counterpart)
+//	each       a non-empty list, each element compared with the example's only one
+//	           (without each: a list of the same length, compared pairwise)
 //	integer, date, time, date-time, uuid
 //	^…$        text that the regular expression matches
 //
-// Rules are found by the path of their field, such as body.lines[].unit_price or
-// headers.ETag. Headers of the answer must be the same; without a rule of
-// theirs, that is exact.
+// Rules are keyed by the path of their field, such as body.lines[].unit_price or
+// headers.ETag. A response header without a rule must match exactly.
 package contract
 
 import (
@@ -35,7 +34,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Contract is what one consumer expects of one provider.
+// Contract has one consumer's expectations of one provider.
 type Contract struct {
 	Consumer     string        `json:"consumer"`
 	Provider     string        `json:"provider"`
@@ -43,14 +42,14 @@ type Contract struct {
 	Events       []Event       `json:"events,omitempty"`
 }
 
-// Interaction is one request, and what is read of its answer.
+// Interaction is one request, and the parts of its response that are read.
 type Interaction struct {
 	Name string `json:"name"`
 
-	// Given is the state that the provider is in, in the words of its tests.
+	// Given is the state of the provider, as its tests name it.
 	Given string `json:"given"`
-	// With are values that only the state knows, such as a token. ${name} stands
-	// for them; here is what they are towards the consumer.
+	// With has values that depend on the state, such as a token. ${name} refers to
+	// them. The values here are those served to the consumer.
 	With map[string]string `json:"with,omitempty"`
 
 	Request  Request  `json:"request"`
@@ -59,7 +58,7 @@ type Interaction struct {
 	between string // consumer and provider, for messages
 }
 
-// Request is what the consumer sends: Body as JSON, or Form as a form.
+// Request is a consumer's request: Body is sent as JSON, or Form as a form.
 type Request struct {
 	Method  string            `json:"method"`
 	Path    string            `json:"path"` // with the query
@@ -68,7 +67,7 @@ type Request struct {
 	Form    map[string]string `json:"form,omitempty"`
 }
 
-// Response is what the consumer reads of the answer.
+// Response is the part of a response that the consumer reads.
 type Response struct {
 	Status  int               `json:"status"`
 	Headers map[string]string `json:"headers,omitempty"`
@@ -76,9 +75,8 @@ type Response struct {
 	Match   map[string]string `json:"match,omitempty"` // rules by path
 }
 
-// Read reads a file. It returns an error for a field that is not known, for an
-// interaction without a name of its own, and for an example that is not as its
-// own rules say.
+// Read reads a file. It returns an error for an unknown field, for an interaction
+// without a unique name, and for an example that violates its own rules.
 func Read(file string) (*Contract, error) {
 	text, err := os.ReadFile(filepath.Clean(file))
 	if err != nil {
@@ -108,7 +106,7 @@ func parse(text []byte) (*Contract, error) {
 	return c, nil
 }
 
-// readable checks all that is written, and that each has a name of its own.
+// readable checks all interactions and events, and that names are unique.
 func (c *Contract) readable() error {
 	between, names := c.Consumer+" → "+c.Provider, map[string]bool{}
 	for n := range c.Interactions {
@@ -139,8 +137,8 @@ func (c *Contract) readable() error {
 	return nil
 }
 
-// readable checks that the example is as its own rules say, and that each rule
-// is about a field of it.
+// readable checks that the example satisfies its own rules, and that each rule
+// applies to one of its fields.
 func (i *Interaction) readable() error {
 	m, err := newMatcher(i.Response.Match)
 	if err != nil {
@@ -156,7 +154,7 @@ func (i *Interaction) failure(problems ...error) error {
 	return failure(i.between, i.Name, problems...)
 }
 
-// failure puts who is concerned before what is wrong. It is nil for nothing.
+// failure adds context to each problem. It returns nil if there is none.
 func failure(between, name string, problems ...error) error {
 	all := make([]error, 0, len(problems))
 	for _, p := range problems {

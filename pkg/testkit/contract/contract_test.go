@@ -37,8 +37,8 @@ func baking(t *testing.T) *Interaction {
 	return &c.Interactions[0]
 }
 
-// TestVerify: what the consumer reads must be there as written, and what it does
-// not read may be anything.
+// TestVerify checks that fields that the consumer reads must match the contract,
+// and that other fields may be anything.
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ from, to, want string }{
@@ -76,8 +76,8 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestVerifyStatusAndHeaders: of an answer with another status, nothing more is
-// said than that.
+// TestVerifyStatusAndHeaders checks that a wrong status is the only problem
+// reported for a response.
 func TestVerifyStatusAndHeaders(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -103,8 +103,8 @@ func TestVerifyStatusAndHeaders(t *testing.T) {
 	}
 }
 
-// TestServe: a consumer that sends what is written gets what is written, and any
-// other request is refused.
+// TestServe checks that a consumer that sends the contract's request gets the
+// contract's response, and that other requests are rejected.
 func TestServe(t *testing.T) {
 	t.Parallel()
 	const path, body = "/bake/?fast=1", `{"sort":"margherita"}`
@@ -142,7 +142,7 @@ func TestServe(t *testing.T) {
 	})
 }
 
-// verdict keeps what a test would fail with.
+// verdict collects the failures of a test.
 type verdict struct {
 	testing.TB
 	said []string
@@ -153,8 +153,8 @@ func (v *verdict) Errorf(format string, args ...any) {
 	v.said = append(v.said, fmt.Sprintf(format, args...))
 }
 
-// TestServeSaysWhatIsNotWritten: a consumer whose requests are others than it
-// wrote down fails, and so does one that asks for nothing.
+// TestServeSaysWhatIsNotWritten checks that a consumer fails if it sends requests
+// that are not in the contract, or none.
 func TestServeSaysWhatIsNotWritten(t *testing.T) {
 	t.Parallel()
 	v := &verdict{TB: t}
@@ -180,7 +180,7 @@ func TestServeSaysWhatIsNotWritten(t *testing.T) {
 	}
 }
 
-// TestReadRefuses: a file that could pass for the wrong reason is refused.
+// TestReadRefuses checks that a file that could pass for the wrong reason is rejected.
 func TestReadRefuses(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ from, to, want string }{
@@ -203,7 +203,7 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
-// TestDocumented: what the document does not promise, nobody may rely on.
+// TestDocumented checks that consumers rely only on documented parts.
 func TestDocumented(t *testing.T) {
 	t.Parallel()
 	const document = `
@@ -256,7 +256,7 @@ func text(err error) string {
 	return err.Error()
 }
 
-// TestEvents: of an event, too, what the consumer reads must be there as written.
+// TestEvents checks that event fields that the consumer reads must match.
 func TestEvents(t *testing.T) {
 	t.Parallel()
 	const written = `

@@ -13,8 +13,8 @@ import (
 	"example.com/pizza/pkg/testkit/apitest"
 )
 
-// documented returns what the consumer relies on, and the OpenAPI document of the
-// provider does not have: what is not written there may change any day.
+// documented returns an error for everything that the consumer relies on and the
+// provider's OpenAPI document lacks: undocumented parts may change at any time.
 func (i *Interaction) documented(t *testing.T, document []byte) error {
 	t.Helper()
 	filled, err := i.fill(i.With)
@@ -51,8 +51,7 @@ func (i *Interaction) documented(t *testing.T, document []byte) error {
 
 type undocumented struct{ problems problems }
 
-// value looks for a value of the example in the schemas of its place, of which it
-// has to be one.
+// value checks that a value of the example matches one of the schemas at its path.
 func (d *undocumented) value(path string, value any, schemas []*openapi3.Schema) {
 	switch value := value.(type) {
 	case map[string]any:
@@ -86,7 +85,7 @@ func (d *undocumented) value(path string, value any, schemas []*openapi3.Schema)
 	}
 }
 
-// parts are a schema and all that it is made of.
+// parts returns a schema and all its component schemas.
 func parts(ref *openapi3.SchemaRef) []*openapi3.Schema {
 	if ref == nil || ref.Value == nil {
 		return nil

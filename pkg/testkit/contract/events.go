@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Event is what a consumer reads of an event that the provider announces.
+// Event is the part of a provider's event that a consumer reads.
 type Event struct {
 	Name  string            `json:"name"`
 	Type  string            `json:"type"`
@@ -19,9 +19,9 @@ type Event struct {
 	between string
 }
 
-// Announce holds a provider to what the contracts in a folder expect of its
-// events. heard has one real event of each type, as JSON. It fails t for a type
-// that is expected and was not heard, and for one that nobody expects.
+// Announce tests a provider's events against the contracts in a folder. heard has
+// one real event of each type, as JSON. Announce fails t for an expected type that
+// was not heard, and for a type that no contract expects.
 func Announce(t *testing.T, folder string, heard map[string][]byte) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
@@ -50,7 +50,7 @@ func Announce(t *testing.T, folder string, heard map[string][]byte) {
 	}
 }
 
-// Verify returns what the consumer would miss in a real event.
+// Verify returns an error for all that the consumer would miss in a real event.
 func (e *Event) Verify(body []byte) error {
 	m, err := newMatcher(e.Match)
 	if err != nil {
@@ -67,8 +67,8 @@ func (e *Event) Verify(body []byte) error {
 	return failure(e.between, e.Name, m.problems...)
 }
 
-// Hear holds a consumer to the events of a contract: for each there is a check, by
-// its name, that gives the event to the real consumer.
+// Hear tests a consumer against the events of a contract. checks has one check per
+// event, by name, which passes the event to the real consumer.
 func (c *Contract) Hear(t *testing.T, checks map[string]func(t *testing.T, body []byte)) {
 	t.Helper()
 	names := map[string]bool{}
@@ -95,7 +95,7 @@ func (c *Contract) Hear(t *testing.T, checks map[string]func(t *testing.T, body 
 	}
 }
 
-// readable checks that the example is as its own rules say.
+// readable checks that the example satisfies its own rules.
 func (e *Event) readable() error {
 	m, err := newMatcher(e.Match)
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"regexp"
 )
 
-// fill returns the interaction with values in their places. Those that are named
-// in With must be there.
+// fill returns the interaction with its placeholders replaced. values must have all
+// names in With.
 func (i *Interaction) fill(values map[string]string) (*Interaction, error) {
 	for name := range i.With {
 		if _, there := values[name]; !there {
@@ -31,7 +31,7 @@ func (i *Interaction) fill(values map[string]string) (*Interaction, error) {
 			unknown = err
 			return found
 		}
-		return escaped[1 : len(escaped)-1] // it stands inside of quotes
+		return escaped[1 : len(escaped)-1] // it is inside quotes
 	})
 	if unknown != nil {
 		return nil, unknown

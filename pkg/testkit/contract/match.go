@@ -11,14 +11,14 @@ import (
 	"strings"
 )
 
-// Names of rules that are no regular expression.
+// Names of rules that are not regular expressions.
 const (
 	exact   = "exact"
 	each    = "each"
 	integer = "integer"
 )
 
-// formats are the rules that are a regular expression with a name.
+// formats returns the rules that are named regular expressions.
 func formats() map[string]string {
 	return map[string]string{
 		"date":      `^\d{4}-\d{2}-\d{2}$`,
@@ -28,7 +28,7 @@ func formats() map[string]string {
 	}
 }
 
-// matcher compares an answer with an example, and keeps what is wrong.
+// matcher compares a response with an example and collects the problems.
 type matcher struct {
 	rules    map[string]string         // exact, each or integer, by path
 	patterns map[string]*regexp.Regexp // by path
@@ -60,8 +60,8 @@ func newMatcher(match map[string]string) (*matcher, error) {
 
 func (m *matcher) wrong(path, format string, args ...any) { m.problems.add(path, format, args...) }
 
-// problems are what is wrong, each with its path in front. What is wrong with many
-// elements of a list is one problem.
+// problems are errors, each with its path in front. The same problem in several
+// elements of a list is kept once.
 type problems []error
 
 func (p *problems) add(path, format string, args ...any) {
@@ -71,7 +71,7 @@ func (p *problems) add(path, format string, args ...any) {
 	}
 }
 
-// unused adds the rules that were about nothing.
+// unused adds a problem for each rule that applied to nothing.
 func (m *matcher) unused() {
 	for _, paths := range []map[string]bool{keys(m.rules), keys(m.patterns)} {
 		for _, path := range slices.Sorted(maps.Keys(paths)) {
@@ -90,7 +90,7 @@ func keys[V any](of map[string]V) map[string]bool {
 	return all
 }
 
-// headers compares the headers of an answer.
+// headers compares the headers of a response.
 func (m *matcher) headers(want map[string]string, got func(name string) []string) {
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		path := "headers." + name
@@ -113,7 +113,7 @@ func (m *matcher) headers(want map[string]string, got func(name string) []string
 	}
 }
 
-// media is a media type without its parameters.
+// media returns a media type without its parameters.
 func media(contentType string) string {
 	m, _, err := mime.ParseMediaType(contentType)
 	if err != nil {
@@ -129,7 +129,7 @@ func (m *matcher) pattern(path string, pattern *regexp.Regexp, got any) {
 	}
 }
 
-// value compares a value of an answer with that of the example.
+// value compares a value of a response with that of the example.
 func (m *matcher) value(path string, want, got any) {
 	if pattern := m.patterns[path]; pattern != nil {
 		m.pattern(path, pattern, got)
@@ -189,7 +189,7 @@ func (m *matcher) list(path string, each bool, want, got []any) {
 	}
 }
 
-// kind is the JSON type of a value.
+// kind returns the JSON type of a value.
 func kind(of any) string {
 	switch of.(type) {
 	case nil:

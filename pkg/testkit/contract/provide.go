@@ -17,15 +17,15 @@ import (
 // Provider is the real provider in some state.
 type Provider struct {
 	*apitest.Service
-	Values map[string]string // what ${name} stands for
+	Values map[string]string // by placeholder name
 }
 
-// State brings the provider into a state.
+// State sets up the provider in a state.
 type State func(t *testing.T) Provider
 
-// Provide holds a provider to all contracts in a folder: by its OpenAPI
-// document, and by its answers in the given states. It fails t for a state that
-// is missing, and for one that nobody needs.
+// Provide tests a provider against all contracts in a folder: its OpenAPI document,
+// and its responses in the given states. It fails t for a missing state, and for a
+// state that no contract needs.
 func Provide(t *testing.T, folder string, document []byte, states map[string]State) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
@@ -63,8 +63,8 @@ func Provide(t *testing.T, folder string, document []byte, states map[string]Sta
 	}
 }
 
-// Verify sends the request to the provider. It returns what the consumer would
-// miss in the answer: who, in which interaction, and which field.
+// Verify sends the request to the provider. It returns an error for all that the
+// consumer would miss in the response. The error names the interaction and field.
 func (i *Interaction) Verify(ctx context.Context, p Provider) error {
 	filled, err := i.fill(p.Values)
 	if err != nil {
@@ -94,7 +94,7 @@ func (i *Interaction) Verify(ctx context.Context, p Provider) error {
 	return i.failure(m.problems...)
 }
 
-// encode returns the body, and the headers as names and values in turn.
+// encode returns the body, and the headers as alternating names and values.
 func (r *Request) encode() (body string, headers []string) {
 	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
 		headers = append(headers, name, r.Headers[name])
@@ -109,7 +109,7 @@ func (r *Request) encode() (body string, headers []string) {
 	case r.Body != nil:
 		var b bytes.Buffer
 		if err := json.NewEncoder(&b).Encode(r.Body); err != nil {
-			panic(err) // it came out of JSON
+			panic(err) // it was decoded from JSON
 		}
 		return b.String(), append(headers, "Content-Type", "application/json")
 	}

@@ -1,4 +1,4 @@
-// Package edgetest writes to HTTP servers what no client library would.
+// Package edgetest sends HTTP requests that no client library would send.
 package edgetest
 
 import (
@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Disguises returns request targets by which one reader or another would come
-// to path, from the outside of a server that has it on another port.
+// Disguises returns request targets that some parser might resolve to path, for a
+// public port of a server that has path on another port.
 func Disguises(path string) []string {
 	name := strings.TrimPrefix(path, "/")
 	first, rest, _ := strings.Cut(name, "/")
@@ -36,11 +36,11 @@ func Disguises(path string) []string {
 		"/"+strings.ToUpper(name), "/"+strings.ToUpper(name[:1])+name[1:], "/api/"+strings.ToUpper(name),
 		"/"+encode(name), "/"+head+encode(last), "/"+encode(name[:1])+name[1:], "/"+first+"%2f"+strings.ReplaceAll(rest, "/", "%2f"),
 		"/"+first+"//"+rest, "/"+first+"/./"+rest, "/"+first+";/"+rest, "/"+first+"./"+rest, "/"+first+"\\"+rest,
-		"/"+strings.ReplaceAll(name, "t", "%EF%BD%94"), // a full-width letter, which some readers fold
+		"/"+strings.ReplaceAll(name, "t", "%EF%BD%94"), // a full-width letter, which some parsers fold
 	)
 }
 
-// encode writes every character but the slash by its number.
+// encode percent-encodes every character except the slash.
 func encode(s string) string {
 	var b strings.Builder
 	for _, c := range []byte(s) {
@@ -53,36 +53,36 @@ func encode(s string) string {
 	return b.String()
 }
 
-// patience bounds a wait for a server that fails to end a connection; it decides
-// no test that passes.
+// patience bounds the wait for a server that fails to close a connection. Passing
+// tests do not depend on it.
 const patience = 30 * time.Second
 
-// Answer is one answer of a server.
+// Answer is one response of a server.
 type Answer struct {
 	Status int
 	Header http.Header
 	Body   string
 }
 
-// Raw writes text to a server as it is given, says that no more will come, and
-// returns all answers up to the end of the connection.
+// Raw writes text to a server unchanged, closes the sending side, and returns all
+// responses until the connection ends.
 func Raw(tb testing.TB, addr, text string) []Answer {
 	tb.Helper()
 	conn := write(tb, addr, text)
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.CloseWrite() // fails where the server has hung up, which is seen below
+		_ = tcp.CloseWrite() // fails if the server has hung up, which Answers notices
 	}
 	return Answers(tb, conn)
 }
 
-// Ending is Raw for a text after which the server is to end the connection by
-// itself. A proxy takes the end of what it reads for a caller that went away.
+// Ending is like Raw, but leaves it to the server to close the connection. A proxy
+// takes a closed sending side for a client that went away.
 func Ending(tb testing.TB, addr, text string) []Answer {
 	tb.Helper()
 	return Answers(tb, write(tb, addr, text))
 }
 
-// write connects to a server, and writes all that it takes.
+// write connects to a server and writes as much of text as it accepts.
 func write(tb testing.TB, addr, text string) net.Conn {
 	tb.Helper()
 	conn, err := (&net.Dialer{}).DialContext(tb.Context(), "tcp", addr)
@@ -98,7 +98,7 @@ func write(tb testing.TB, addr, text string) net.Conn {
 	return conn
 }
 
-// Get asks for a target, written as it is given, and returns the one answer.
+// Get requests a target, sent unchanged, and returns the single response.
 func Get(tb testing.TB, addr, method, target string, header ...string) Answer {
 	tb.Helper()
 	text := method + " " + target + " HTTP/1.1\r\nHost: pizza.test\r\nConnection: close\r\n"
@@ -112,10 +112,10 @@ func Get(tb testing.TB, addr, method, target string, header ...string) Answer {
 	return answers[0]
 }
 
-// Answers reads answers up to the end of a connection, and closes it.
+// Answers reads responses until the connection ends, and closes it.
 func Answers(tb testing.TB, conn net.Conn) []Answer {
 	tb.Helper()
-	defer func() { _ = conn.Close() }() // all that it was for is read by then
+	defer func() { _ = conn.Close() }() // everything is read by then
 	var out []Answer
 	for r := bufio.NewReader(conn); ; {
 		resp, err := http.ReadResponse(r, nil)
@@ -123,7 +123,7 @@ func Answers(tb testing.TB, conn net.Conn) []Answer {
 		if errors.As(err, &away) && away.Timeout() {
 			tb.Fatalf("the server keeps the connection after %d answers", len(out))
 		}
-		if err != nil { // the end, or a reset behind an answer to what was not read
+		if err != nil { // the end, or a reset after a response that left input unread
 			return out
 		}
 		body, err := io.ReadAll(resp.Body)

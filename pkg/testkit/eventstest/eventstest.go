@@ -1,4 +1,4 @@
-// Package eventstest is what every transport of events must do, as a test.
+// Package eventstest is the test suite for event transports.
 package eventstest
 
 import (
@@ -14,22 +14,21 @@ import (
 	"example.com/pizza/pkg/events"
 )
 
-// patience is how long the suite waits for what must happen. It decides nothing
-// in a test that passes.
+// patience bounds each wait of the suite. Passing tests do not depend on it.
 const patience = time.Minute
 
-// Backend is what keeps the events, with nothing in it yet.
+// Backend is an event store that is still empty.
 type Backend interface {
-	// Connect returns the transport as another process would have it.
+	// Connect returns a transport as a separate process would have it.
 	Connect(t *testing.T) events.Transport
-	// Interrupt breaks all that is open between the transports and the events,
-	// as a restart does. Nothing that was kept may be lost.
+	// Interrupt breaks all connections between the transports and the store, as a
+	// restart does. No stored event may be lost.
 	Interrupt(t *testing.T)
-	// Parked returns how many events are set aside for a consumer.
+	// Parked returns the number of events parked for a consumer.
 	Parked(t *testing.T, consumer string) int
 }
 
-// Config is what the transports of a Backend are made with.
+// Config returns the configuration of a Backend's transports.
 func Config() events.Config {
 	return events.Config{
 		MaxAttempts: 3, RetryBase: 5 * time.Millisecond, RetryMax: 50 * time.Millisecond,
@@ -37,8 +36,8 @@ func Config() events.Config {
 	}
 }
 
-// Run holds a transport to the contract of events.Transport. open returns a new
-// Backend each time.
+// Run tests a transport against the contract of events.Transport. open returns a
+// new Backend each time.
 func Run(t *testing.T, open func(t *testing.T) Backend) {
 	for name, test := range map[string]func(*testing.T, Backend){
 		"a consumer gets what is published, of the types it asked for": testTypes,
@@ -69,7 +68,7 @@ func event(subject string, n int) events.Event {
 	}
 }
 
-// publish publishes until the transport has the event, as a relay does.
+// publish retries until the transport accepts each event, as a relay does.
 func publish(t *testing.T, to events.Transport, all ...events.Event) {
 	t.Helper()
 	for _, e := range all {
@@ -92,7 +91,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// log is what consumers have handled, in the order in which they did.
+// log records the events that consumers handled, in order.
 type log struct {
 	mu  sync.Mutex
 	ids []string
@@ -116,8 +115,8 @@ func (l *log) handle(_ context.Context, e events.Event) error {
 	return nil
 }
 
-// wait waits until n different events of a subject were handled and returns
-// them, copies left out.
+// wait waits until n different events of a subject were handled, and returns their
+// IDs without duplicates.
 func (l *log) wait(t *testing.T, subject string, n int) []string {
 	t.Helper()
 	var ids []string
@@ -170,7 +169,7 @@ func testTypes(t *testing.T, b Backend) {
 	publish(t, to, other, want)
 	select {
 	case e := <-got:
-		e.DataType = "" // "application/json" by then, which is the same
+		e.DataType = "" // now "application/json", which means the same
 		if fmt.Sprintf("%+v", e) != fmt.Sprintf("%+v", want) {
 			t.Errorf("got %+v, want %+v", e, want)
 		}
@@ -376,8 +375,8 @@ func testWrong(t *testing.T, b Backend) {
 	}
 }
 
-// Collect subscribes to events of the given types until the test ends, and hands
-// them over one at a time.
+// Collect subscribes to events of the given types until the test ends, and delivers
+// them one at a time.
 func Collect(tb testing.TB, from events.Transport, types ...string) <-chan events.Event {
 	tb.Helper()
 	ctx, stop := context.WithCancel(context.Background())

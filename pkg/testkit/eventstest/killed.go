@@ -18,8 +18,8 @@ import (
 // address is the variable that makes a test binary the consumer of Killed.
 const address = "EVENTSTEST_CONSUME_FROM"
 
-// Consumer runs the consumer of Killed if this process is to be one: TestMain
-// calls it first. It does not return then.
+// Consumer runs the consumer of Killed, and does not return, if this process is to
+// be one. TestMain calls it first.
 func Consumer(connect func(address string) events.Transport) {
 	from := os.Getenv(address)
 	if from == "" {
@@ -31,7 +31,7 @@ func Consumer(connect func(address string) events.Transport) {
 			if err := syscall.Kill(os.Getpid(), syscall.SIGKILL); err != nil {
 				return err
 			}
-			select {} // until it works
+			select {} // until the signal arrives
 		}
 		return nil
 	})
@@ -39,10 +39,10 @@ func Consumer(connect func(address string) events.Transport) {
 	os.Exit(1)
 }
 
-// Killed holds a transport to this: an event that kills the process of its
-// consumer is set aside after so many attempts, and the later events of its
-// subject go on. The consumer is this test binary, see Consumer, which connects
-// to from. died is called after each death.
+// Killed checks that an event that kills its consumer's process is parked after the
+// given attempts, and that later events of its subject are delivered. The consumer
+// is this test binary, connected to from; see Consumer. died is called after each
+// death.
 func Killed(t *testing.T, b Backend, from string, attempts int, died func()) {
 	to := b.Connect(t)
 	publish(t, to, event("a", 0), event("a", 1), event("a", 2))
@@ -60,8 +60,8 @@ func Killed(t *testing.T, b Backend, from string, attempts int, died func()) {
 	}
 }
 
-// live runs a consumer until it dies or, after what stops it, has handled one
-// more event. It returns the ids that it handled.
+// live runs a consumer until it dies, or until it has handled the event after the
+// fatal one. It returns the IDs of the handled events.
 func live(t *testing.T, from string, parked func() bool) (ids []string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -1,19 +1,18 @@
 // Package faultproxy is a test kit: a proxy between a client and a real server
-// that can be told to misbehave, and to be well again, while connections go
-// through it.
+// whose faults can be switched on and off while connections are open.
 //
 //	p, err := faultproxy.Listen("127.0.0.1:9000") // the real server
 //	client → p.Addr() → real server
 //	p.Set(faultproxy.Reset); …; p.Heal()
 //
-// Each connection is a link of two directions. A piece of bytes that arrives is
-// passed on, held, swallowed or answered as the fault of that moment says, so a
-// fault meets the connections that are already there, too. Bytes that were
-// swallowed are gone: their link stays silent after the fault is healed, as a
-// connection to a peer that vanished does.
+// Each connection is a link with two directions. Each chunk that arrives is
+// forwarded, held, dropped or answered, depending on the current fault. So a fault
+// also affects connections that are already open. Dropped bytes are lost: their
+// link stays silent after the fault is healed, like a connection to a peer that
+// vanished.
 //
-// It is small on purpose. Shopify/toxiproxy as a library has no faults of HTTP,
-// does not wait for its goroutines when it stops, and brings a server of its own.
+// It is small on purpose. Shopify/toxiproxy as a library has no HTTP faults, does
+// not wait for its goroutines when it stops, and brings its own server.
 package faultproxy
 
 import (
@@ -25,21 +24,21 @@ import (
 	"time"
 )
 
-// Fault is what a proxy does to the traffic.
+// Fault is the effect of a proxy on the traffic.
 type Fault string
 
 // The faults, as a client sees them.
 const (
 	None        Fault = "none"
-	Latency     Fault = "latency"      // each piece of an answer comes late; see Delay
-	Reset       Fault = "reset"        // connections are reset, new ones at once
-	ServerError Fault = "server_error" // each HTTP request is answered 500, and not passed on
-	HalfOpen    Fault = "half_open"    // requests are taken in, and nothing ever comes back
-	Vanish      Fault = "vanish"       // an answer stops one byte before the end of its first piece, and nothing follows
-	BlackHole   Fault = "black_hole"   // nothing moves, and nobody accepts; what is under way goes on after healing
+	Latency     Fault = "latency"      // each chunk of a response is late; see Delay
+	Reset       Fault = "reset"        // connections are reset, new ones immediately
+	ServerError Fault = "server_error" // each HTTP request is answered with 500, and not forwarded
+	HalfOpen    Fault = "half_open"    // requests are read, and never answered
+	Vanish      Fault = "vanish"       // a response stops one byte before the end of its first chunk, and nothing follows
+	BlackHole   Fault = "black_hole"   // nothing is forwarded or accepted; held bytes go on after healing
 )
 
-// Proxy passes TCP connections on to one server.
+// Proxy forwards TCP connections to one server.
 type Proxy struct {
 	upstream string
 	listener net.Listener
@@ -50,13 +49,13 @@ type Proxy struct {
 	mu      sync.Mutex
 	fault   Fault
 	delay   time.Duration
-	changed chan struct{} // closed when fault or delay change
+	changed chan struct{} // closed when fault or delay changes
 	met     int
 	links   map[*link]struct{}
 }
 
-// Listen starts a proxy on a free port of 127.0.0.1 before the server at
-// upstream (host:port), without a fault.
+// Listen starts a proxy without a fault on a free port of 127.0.0.1, in front of
+// the server at upstream (host:port).
 func Listen(upstream string) (*Proxy, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	var lc net.ListenConfig
@@ -73,10 +72,10 @@ func Listen(upstream string) (*Proxy, error) {
 	return p, nil
 }
 
-// Addr is where the proxy listens, host:port.
+// Addr returns the address of the proxy, host:port.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
-// Close ends the proxy and every connection through it, and waits for both.
+// Close stops the proxy and all its connections, and waits for both.
 func (p *Proxy) Close() error {
 	p.stop()
 	err := p.listener.Close()
@@ -88,13 +87,13 @@ func (p *Proxy) Close() error {
 	return err
 }
 
-// Set makes the proxy misbehave from now on.
+// Set switches the proxy to fault f.
 func (p *Proxy) Set(f Fault) { p.set(f, 0) }
 
-// Delay is Set(Latency), by d.
+// Delay sets Latency, with delay d.
 func (p *Proxy) Delay(d time.Duration) { p.set(Latency, d) }
 
-// Heal is Set(None).
+// Heal sets None.
 func (p *Proxy) Heal() { p.set(None, 0) }
 
 func (p *Proxy) set(f Fault, delay time.Duration) {
@@ -108,15 +107,15 @@ func (p *Proxy) set(f Fault, delay time.Duration) {
 	}
 }
 
-// Met returns how many times the present fault has interfered: a fault that met
-// nobody proves nothing.
+// Met returns how often the current fault has interfered: a fault that affected no
+// traffic proves nothing.
 func (p *Proxy) Met() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.met
 }
 
-// now returns the fault of this moment, and when it is no longer that.
+// now returns the current fault and delay, and a channel closed on change.
 func (p *Proxy) now() (Fault, time.Duration, <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -129,7 +128,7 @@ func (p *Proxy) meet() {
 	p.mu.Unlock()
 }
 
-// each does something to the links that are there.
+// each calls do for every open link.
 func (p *Proxy) each(do func(*link)) {
 	p.mu.Lock()
 	links := make([]*link, 0, len(p.links))
@@ -142,8 +141,8 @@ func (p *Proxy) each(do func(*link)) {
 	}
 }
 
-// await holds the caller while nothing moves, and returns what is to be done
-// then. It returns false when the proxy ends.
+// await blocks during a BlackHole and returns the fault that follows. It returns
+// false when the proxy stops.
 func (p *Proxy) await() (Fault, bool) {
 	f, _, changed := p.now()
 	if f == BlackHole {
@@ -160,7 +159,7 @@ func (p *Proxy) await() (Fault, bool) {
 	return f, p.ctx.Err() == nil
 }
 
-// pause holds an answer for the latency. It returns false when the proxy ends.
+// pause delays a response by the latency. It returns false when the proxy stops.
 func (p *Proxy) pause() bool {
 	f, delay, changed := p.now()
 	if f != Latency {
@@ -184,7 +183,7 @@ func (p *Proxy) accept() {
 		if err != nil {
 			return // Close
 		}
-		// While nothing moves, this one waits here and all others in the
+		// During a BlackHole, this connection waits here and all others in the
 		// backlog of the listener.
 		f, ok := p.await()
 		if !ok {

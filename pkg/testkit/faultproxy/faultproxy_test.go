@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// between returns a proxy before a real server that answers "fine", and a
+// between returns a proxy in front of a real server that answers "fine", and a
 // client that keeps its connections.
 func between(t *testing.T) (*faultproxy.Proxy, *http.Client) {
 	t.Helper()
@@ -40,8 +40,8 @@ func between(t *testing.T) (*faultproxy.Proxy, *http.Client) {
 	return p, &http.Client{Transport: transport}
 }
 
-// post returns the status and the body, or why there is none. head is called
-// when the head of the answer has come.
+// post returns the status and the body, or an error. head is called when the
+// response headers have arrived.
 func post(ctx context.Context, client *http.Client, p *faultproxy.Proxy, head func()) (int, string, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+p.Addr(), strings.NewReader("a question"))
 	if err != nil {
@@ -59,7 +59,7 @@ func post(ctx context.Context, client *http.Client, p *faultproxy.Proxy, head fu
 
 func nothing() {}
 
-// met returns when the present fault has met somebody.
+// met returns when the current fault has interfered.
 func met(p *faultproxy.Proxy) {
 	for p.Met() == 0 {
 		time.Sleep(time.Millisecond)
@@ -73,12 +73,12 @@ func mustBeFine(t *testing.T, client *http.Client, p *faultproxy.Proxy) {
 	}
 }
 
-// Each fault looks to a client as it says, on a connection that was there
-// before as on a new one, and is gone after healing.
+// Each fault looks to a client as documented, on existing and on new connections,
+// and is gone after healing.
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	// A client gives up on silence when the fault has met it, or when the head of
-	// an answer came: nothing else would ever end its wait.
+	// A silent fault never ends the client's wait. So the client gives up when the
+	// fault has interfered, or when the response headers have arrived.
 	const never, whenMet, afterHead = 0, 1, 2
 	gaveUp := func(_ int, err error) bool { return errors.Is(err, context.Canceled) }
 	for fault, test := range map[faultproxy.Fault]struct {
@@ -124,7 +124,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// What is held back, by latency or because nothing moves, is let go by healing.
+// Healing releases bytes that latency or a black hole holds back.
 func TestHealingLetsGo(t *testing.T) {
 	t.Parallel()
 	for name, hold := range map[string]func(*faultproxy.Proxy){
@@ -154,7 +154,7 @@ func TestHealingLetsGo(t *testing.T) {
 	}
 }
 
-// A server that is not there looks like one that resets.
+// A missing server looks like one that resets connections.
 func TestNoServer(t *testing.T) {
 	t.Parallel()
 	p, err := faultproxy.Listen("127.0.0.1:1")

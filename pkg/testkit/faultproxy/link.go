@@ -11,15 +11,15 @@ import (
 	"sync/atomic"
 )
 
-// link is one connection through the proxy. Errors of its connections end it,
-// and are nobody's business: that is what broken connections are for.
+// link is one connection through the proxy. Connection errors end it and are not
+// reported, because the proxy is there to break connections.
 type link struct {
 	proxy          *Proxy
 	client, server *net.TCPConn
-	silent         atomic.Bool // something was swallowed, so nothing may follow
+	silent         atomic.Bool // bytes were dropped, so nothing may follow
 }
 
-// run passes bytes in both directions until one side ends.
+// run forwards bytes in both directions until one side ends.
 func (l *link) run() {
 	defer l.close()
 	var d net.Dialer
@@ -39,8 +39,8 @@ func (l *link) run() {
 	requests.Wait()
 }
 
-// pump hands every piece that arrives to pass, until that returns false. Then
-// the whole link ends; HTTP has no use for half of a connection.
+// pump calls pass for every chunk that arrives, until pass returns false. Then the
+// whole link ends, because HTTP does not use half-closed connections.
 func (l *link) pump(from *net.TCPConn, pass func([]byte) bool) {
 	defer l.close()
 	piece := make([]byte, 32<<10)
@@ -52,7 +52,7 @@ func (l *link) pump(from *net.TCPConn, pass func([]byte) bool) {
 	}
 }
 
-// request passes a piece from client to server.
+// request forwards a chunk from client to server.
 func (l *link) request(piece []byte) bool {
 	fault, ok := l.proxy.await()
 	switch {
@@ -75,7 +75,7 @@ func (l *link) request(piece []byte) bool {
 	return err == nil
 }
 
-// answer passes a piece from server to client.
+// answer forwards a chunk from server to client.
 func (l *link) answer(piece []byte) bool {
 	if !l.proxy.pause() {
 		return false
@@ -100,16 +100,16 @@ func (l *link) answer(piece []byte) bool {
 	return err == nil
 }
 
-// swallow makes the link silent for good.
+// swallow silences the link permanently.
 func (l *link) swallow() bool {
 	l.silent.Store(true)
 	l.proxy.meet()
 	return true
 }
 
-// refuse answers the request that begins with piece, and ends the connection.
-// It reads the whole request first: a connection that is closed over unread
-// bytes is reset, and the answer may be lost with it.
+// refuse answers the request that begins with piece, and ends the connection. It
+// reads the whole request first: closing a connection with unread bytes resets it,
+// which can lose the response.
 func (l *link) refuse(piece []byte) {
 	r, err := http.ReadRequest(bufio.NewReader(io.MultiReader(bytes.NewReader(piece), l.client)))
 	if err != nil {
@@ -136,7 +136,7 @@ func (l *link) reset() {
 	l.close()
 }
 
-// add returns false where the proxy has ended meanwhile.
+// add returns false if the proxy has stopped.
 func (p *Proxy) add(l *link) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

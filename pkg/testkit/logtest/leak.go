@@ -1,11 +1,10 @@
-// Package logtest keeps what a program logs in a test, and fails the test when a
-// secret is in it.
+// Package logtest records the log of a program under test, and fails the test if
+// the log contains a secret.
 //
-// What is secret is known in two ways: by form, for tokens, hashes of passwords
-// and addresses with a password, wherever they come from; and by value, for
-// what a test configures or sends, which Learn and LearnRequest are told. A
-// service under test logs at the level debug, so that the lines which nobody reads
-// by default are looked at too.
+// Secrets are recognized in two ways: by form, for tokens, password hashes and
+// addresses with a password from any source; and by value, for secrets that a test
+// configures or sends, which Learn and LearnRequest add. A service under test logs
+// at level debug, so that lines that are off by default are checked too.
 package logtest
 
 import (
@@ -17,12 +16,12 @@ import (
 	"strings"
 )
 
-// minSecret is the least length, in bytes, of what counts as a secret by its
-// value: a shorter one is a word that stands in other places too.
+// minSecret is the minimum length, in bytes, of a secret that is found by value: a
+// shorter one is a word that also occurs elsewhere.
 const minSecret = 8
 
-// forms returns what is a secret wherever it comes from. None of them holds a
-// secret that was shortened or blanked.
+// forms returns patterns of secrets from any source. None of them matches a secret
+// that was shortened or redacted.
 func forms() map[string]*regexp.Regexp {
 	return map[string]*regexp.Regexp{
 		"a JWT":                      regexp.MustCompile(`eyJ[\w-]{6,}\.[\w-]{6,}\.[\w-]*`),
@@ -33,13 +32,13 @@ func forms() map[string]*regexp.Regexp {
 	}
 }
 
-// Leaks returns what is secret in a log, as a sentence each, which names the line
-// and the form or the beginning of the value.
+// Leaks returns one sentence per leaked secret in a log. It contains the line, and
+// the form or the beginning of the value.
 func Leaks(log string, secrets ...string) []string {
 	var found []string
 	patterns := forms()
 	maps.DeleteFunc(patterns, func(_ string, p *regexp.Regexp) bool { return !p.MatchString(log) })
-	spellings := map[string]string{} // to what is secret; those alone that are there at all: a log may be long
+	spellings := map[string]string{} // to secrets; only those that occur, because a log can be long
 	for _, secret := range secrets {
 		for _, spelling := range []string{secret, quoted(secret), url.QueryEscape(secret), url.PathEscape(secret)} {
 			if len(secret) >= minSecret && strings.Contains(log, spelling) {
@@ -67,7 +66,7 @@ func Leaks(log string, secrets ...string) []string {
 	return found
 }
 
-// quoted is a text as it stands in JSON.
+// quoted returns s as it is written in JSON.
 func quoted(s string) string {
 	text, err := json.Marshal(s)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 
 const jwt = "eyJhbGciOiJIUzI1NiJ9.eyJtZW1iZXJfaWQiOiJtaW5qaSJ9.c2lnbmF0dXJl"
 
-// Each deliberate leak is found, and what is no secret is none.
+// Each deliberate leak is found, without false positives.
 func TestLeaks(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -47,7 +47,7 @@ func TestLeaks(t *testing.T) {
 	}
 }
 
-// failing is a test that fails, and is not this one.
+// failing counts the failures of a test that is expected to fail.
 type failing struct {
 	testing.TB
 	ends   []func()
@@ -59,8 +59,8 @@ func (f *failing) Cleanup(c func()) { f.ends = append(f.ends, c) }
 func (f *failing) Error(...any)     { f.errors++ }
 func (f *failing) Failed() bool     { return f.errors > 0 }
 
-// A test whose service logs a secret fails, even if it looks at no log, and the
-// least level that operators read by default hides none.
+// A test whose service logs a secret fails, even if the test does not read the log.
+// The default log level of operators hides no leak.
 func TestRecorderFailsTheTest(t *testing.T) {
 	t.Parallel()
 	header := http.Header{"Authorization": {"Bearer an-opaque-credential"}}

@@ -14,8 +14,8 @@ import (
 	"example.com/pizza/pkg/logging"
 )
 
-// Recorder is a log that is kept. Its zero value is empty, and fails no test. All
-// methods may be called at the same time.
+// Recorder records a log. Its zero value is empty, and fails no test. All methods
+// are safe for concurrent use.
 type Recorder struct {
 	mu      sync.Mutex
 	text    bytes.Buffer
@@ -24,7 +24,7 @@ type Recorder struct {
 
 // New returns a recorder, and checks at the end of the test that the log contains no
 // secret. The given secrets are those of the configuration. The log of a failed test
-// is shown with -v only, so that the reason of the failure is not buried.
+// is shown only with -v, so that it does not bury the reason for the failure.
 func New(tb testing.TB, secrets ...string) *Recorder {
 	tb.Helper()
 	r := &Recorder{secrets: secrets}
@@ -39,33 +39,33 @@ func New(tb testing.TB, secrets ...string) *Recorder {
 	return r
 }
 
-// Logger returns a service's log of everything, down to debug, into the recorder.
+// Logger returns a service's logger that records everything, including debug.
 func (r *Recorder) Logger(service string) *slog.Logger {
 	return logging.New(logging.Config{Level: slog.LevelDebug}, r, service)
 }
 
-// Write takes lines of a log.
+// Write records log lines.
 func (r *Recorder) Write(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.text.Write(p)
 }
 
-// String is what was written.
+// String returns the log.
 func (r *Recorder) String() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.text.String()
 }
 
-// Leaks returns what is secret in what was written, as the function Leaks does.
+// Leaks returns the leaked secrets, as the function Leaks does.
 func (r *Recorder) Leaks() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return Leaks(r.text.String(), r.secrets...)
 }
 
-// Learn adds values that are secret.
+// Learn adds secret values.
 func (r *Recorder) Learn(secrets ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -76,8 +76,8 @@ func (r *Recorder) Learn(secrets ...string) {
 	}
 }
 
-// LearnRequest adds what is secret in a request: credentials, and the passwords
-// and tokens in a body of JSON or a form.
+// LearnRequest adds the secrets of a request: credentials, and the passwords and
+// tokens in a JSON or form body.
 func (r *Recorder) LearnRequest(header http.Header, body string) {
 	for _, value := range header.Values("Authorization") {
 		_, credential, _ := strings.Cut(value, " ")
@@ -87,7 +87,7 @@ func (r *Recorder) LearnRequest(header http.Header, body string) {
 	if json.Unmarshal([]byte(body), &fields) != nil {
 		form, err := url.ParseQuery(body)
 		if err != nil {
-			return // nothing that anyone can read
+			return // neither JSON nor a form
 		}
 		for name := range form {
 			fields[name] = form.Get(name)
@@ -96,7 +96,7 @@ func (r *Recorder) LearnRequest(header http.Header, body string) {
 	text := func(name string) string { s, _ := fields[name].(string); return s }
 	for _, name := range []string{"pw", "password", "member_pwd", "old_pw", "old_password", "new_pw", "new_password", "token"} {
 		secret := text(name)
-		// Whose password is the id may be named.
+		// The ID may be logged, even if it is the password.
 		if !strings.EqualFold(secret, text("id")) && !strings.EqualFold(secret, text("member_id")) {
 			r.Learn(secret)
 		}

@@ -1,5 +1,5 @@
-// Package natsserver runs a NATS server with JetStream inside the process, for
-// tests and for a system on one machine.
+// Package natsserver runs an in-process NATS server with JetStream, for tests and
+// for single-machine systems.
 package natsserver
 
 import (
@@ -14,7 +14,7 @@ import (
 // startTime bounds the start: JetStream reads its folder first.
 const startTime = 30 * time.Second
 
-// Server is a server that runs.
+// Server is a running server.
 type Server struct{ nats *server.Server }
 
 // Start runs a server on the loopback address that keeps its streams in dir.
@@ -38,13 +38,13 @@ func Start(dir string, port int) (*Server, error) {
 	return &Server{s}, nil
 }
 
-// URL is where clients connect.
+// URL returns the address for clients.
 func (s *Server) URL() string { return s.nats.ClientURL() }
 
-// Port is where the server listens.
+// Port returns the port of the server.
 func (s *Server) Port() int { return s.nats.Addr().(*net.TCPAddr).Port } //nolint:forcetypeassert // it listens on TCP
 
-// Stop ends the server, and returns when everything is on disk.
+// Stop stops the server, and returns when everything is on disk.
 func (s *Server) Stop() {
 	s.nats.Shutdown()
 	s.nats.WaitForShutdown()

@@ -4,9 +4,9 @@
 //	dsn := pgbouncer.Start(t, db.URL("order_svc"), pgbouncer.Options{Servers: 1})
 //	client → dsn → one of few server connections, for a transaction → PostgreSQL
 //
-// PgBouncer is in no Go module, so nothing that `make test` runs may need this
-// package; `make check STEPS=pooler` does. Without the program, a test fails and says
-// how to get it.
+// PgBouncer is not a Go module, so `make test` must not need this package; only
+// `make check STEPS=pooler` does. Without the program, a test fails with a message
+// on how to install it.
 package pgbouncer
 
 import (
@@ -31,31 +31,30 @@ import (
 	"example.com/pizza/pkg/pgurl"
 )
 
-// Options say how PgBouncer pools.
+// Options configure PgBouncer.
 type Options struct {
-	// Servers is how many connections to the server it opens at most.
+	// Servers is the maximum number of connections to the server.
 	Servers int
-	// Mode is its pool_mode; empty is transaction.
+	// Mode is the pool_mode; empty means transaction.
 	Mode string
-	// Ignore are the startup parameters that it drops instead of refusing the
-	// connection; nil is statement_timeout, as the README advises.
+	// Ignore lists startup parameters to drop instead of rejecting the
+	// connection; nil means statement_timeout, as the README advises.
 	Ignore []string
-	// Query is run on each new connection to the server (connect_query).
+	// Query runs on each new connection to the server (connect_query).
 	Query string
-	// Unprepared turns off that it follows prepared statements, which it does
+	// Unprepared turns off support for prepared statements, which PgBouncer has
 	// since 1.21.
 	Unprepared bool
 }
 
-// startTime bounds the start; portTries, how often another port is tried.
+// startTime bounds the start. portTries is the maximum number of ports to try.
 const (
 	startTime = 10 * time.Second
 	portTries = 5
 )
 
-// Start starts a PgBouncer with the user and the database of dsn behind it, and
-// stops it when the test ends. It returns the address: every client is let in, as
-// the user of dsn.
+// Start starts a PgBouncer in front of the database of dsn, and stops it when the
+// test ends. It returns the address. Every client is admitted as the user of dsn.
 func Start(tb testing.TB, dsn string, o Options) string {
 	tb.Helper()
 	program, err := find()
@@ -80,8 +79,7 @@ func Start(tb testing.TB, dsn string, o Options) string {
 	}
 }
 
-// find returns the path of the program, which Debian keeps among those of the
-// administrator.
+// find returns the path of the program, which Debian installs in /usr/sbin.
 func find() (string, error) {
 	for _, name := range []string{"pgbouncer", "/usr/sbin/pgbouncer"} {
 		if path, err := exec.LookPath(name); err == nil {
@@ -91,7 +89,7 @@ func find() (string, error) {
 	return "", fmt.Errorf("there is no pgbouncer here: tools/packages.sh (or apt-get install pgbouncer)")
 }
 
-// FollowsPrepared reports whether the program can follow prepared statements.
+// FollowsPrepared reports whether the program supports prepared statements.
 var FollowsPrepared = sync.OnceValues(func() (bool, error) {
 	program, err := find()
 	if err != nil {
@@ -119,7 +117,7 @@ func start(tb testing.TB, program string, target pgconn.Config, o Options) (port
 	}
 	var log bytes.Buffer
 	cmd := exec.Command(program, file) //nolint:noctx // the end of the test kills it
-	if os.Geteuid() == 0 {             // it refuses root
+	if os.Geteuid() == 0 {             // it does not run as root
 		cmd.Args = append(cmd.Args, "--user="+account())
 	}
 	cmd.Stdout, cmd.Stderr = &log, &log
@@ -128,11 +126,11 @@ func start(tb testing.TB, program string, target pgconn.Config, o Options) (port
 	}
 	ended := make(chan struct{})
 	go func() {
-		_ = cmd.Wait() // it is killed; where it ended by itself, its log says why
+		_ = cmd.Wait() // it is killed; if it exits earlier, its log says why
 		close(ended)
 	}()
 	tb.Cleanup(func() {
-		_ = cmd.Process.Kill() // it may have ended
+		_ = cmd.Process.Kill() // it may have exited
 		<-ended
 		if tb.Failed() && log.Len() > 0 {
 			tb.Logf("the log of pgbouncer:\n%s", withoutPassword(&log))
@@ -213,7 +211,7 @@ func configure(tb testing.TB, target pgconn.Config, o Options, port int) (string
 	return file, nil
 }
 
-// account is who runs it for root.
+// account returns the user that runs it if we are root.
 func account() string {
 	if _, err := user.Lookup("postgres"); err == nil {
 		return "postgres"

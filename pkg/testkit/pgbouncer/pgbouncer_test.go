@@ -31,8 +31,8 @@ func connect(t *testing.T, dsn string) *pgx.Conn {
 	return conn
 }
 
-// TestSettingsLeak: what is set for a session is met by another client, so that
-// a test behind this PgBouncer sees whatever a service leaves on a connection.
+// TestSettingsLeak checks that another client sees session settings, so that a test
+// behind this PgBouncer notices settings that a service leaves on a connection.
 func TestSettingsLeak(t *testing.T) {
 	t.Parallel()
 	dsn := pgbouncer.Start(t, pgtest.Empty(t), pgbouncer.Options{Servers: 1})

@@ -14,18 +14,18 @@ import (
 	"syscall"
 )
 
-// errUnreachable says that the server's account may not enter a folder.
+// errUnreachable means that the server's account cannot enter a folder.
 var errUnreachable = errors.New("out of reach")
 
-// account is the user that runs the server when we are root, which PostgreSQL
-// refuses to run as. nil is the user that we are.
+// account is the user that runs the server if we are root, because PostgreSQL does
+// not run as root. nil means the current user.
 type account struct {
 	name     string
 	uid, gid uint32
 }
 
-// accountFor returns the account that runs a server on a folder. Data that is
-// there already is kept by the user that owns it.
+// accountFor returns the account that runs a server on a folder. Existing data
+// keeps its owner.
 func accountFor(s state) (*account, error) {
 	if me := os.Geteuid(); me != 0 {
 		if s.ours && s.uid != me {
@@ -60,8 +60,8 @@ func accountOf(u *user.User, err error) (*account, error) {
 	return &account{u.Username, uint32(uid), uint32(gid)}, nil
 }
 
-// run makes cmd run as the account, in a process group of its own: a Ctrl-C in
-// the terminal reaches us, and it is us who stops the server, at the right time.
+// run makes cmd run as the account, in a separate process group, so that a Ctrl-C
+// in the terminal reaches only us. We then stop the server at the right time.
 func (a *account) run(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if a != nil {
@@ -69,7 +69,7 @@ func (a *account) run(cmd *exec.Cmd) {
 	}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	for _, v := range os.Environ() {
-		// These would change what the programs do (PGDATA, PGPORT, LC_ALL, …).
+		// These would change the programs' behavior (PGDATA, PGPORT, LC_ALL, …).
 		if name, _, _ := strings.Cut(v, "="); !strings.HasPrefix(name, "PG") && !strings.HasPrefix(name, "LC_") && name != "TZ" {
 			cmd.Env = append(cmd.Env, v)
 		}
@@ -78,7 +78,7 @@ func (a *account) run(cmd *exec.Cmd) {
 	cmd.Env = append(cmd.Env, "LC_ALL=C", "TZ=UTC")
 }
 
-// reach fails with errUnreachable unless the account may enter the folder.
+// reach fails with errUnreachable unless the account can enter the folder.
 func (a *account) reach(ctx context.Context, folder string) error {
 	if a == nil {
 		return nil
@@ -107,8 +107,8 @@ func (a *account) ownFile(f *os.File) error {
 	return f.Chown(int(a.uid), int(a.gid))
 }
 
-// openNoFollow opens a file, private to its owner. It follows no link: the
-// folder is another user's, and we may be root.
+// openNoFollow opens a file, private to its owner. It follows no symlink, because
+// the folder is another user's and we may be root.
 func openNoFollow(path string, flag int) (*os.File, error) {
 	return os.OpenFile(path, flag|syscall.O_NOFOLLOW, 0o600)
 }

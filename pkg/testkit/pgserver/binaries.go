@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// oldest is the oldest major version that is supported.
+// oldest is the oldest supported major version.
 const oldest = 15
 
 // binaries are the programs of one PostgreSQL version.
@@ -57,8 +57,8 @@ func newFinder(a *account, o Options) finder {
 	}
 }
 
-// find returns the programs for data of the given major version, or, if that is
-// 0, the newest that are installed, else downloaded ones.
+// find returns the programs for data of the given major version. If that is 0, it
+// returns the newest installed ones, or else downloaded ones.
 func (f finder) find(ctx context.Context, kept int) (binaries, error) {
 	installed, problems := f.installed(ctx)
 	if kept != 0 {
@@ -93,8 +93,8 @@ func (f finder) match(ctx context.Context, installed []binaries, kept int) (bina
 		"install PostgreSQL %[1]d, or delete the data with `make clean`", kept, newest)
 }
 
-// installed returns what is installed and new enough, the newest first, and why
-// other folders will not do.
+// installed returns the supported installations, newest first, and the reasons why
+// others are unusable.
 func (f finder) installed(ctx context.Context) (found []binaries, problems []error) {
 	var dirs []string
 	for _, glob := range f.globs {
@@ -105,7 +105,7 @@ func (f finder) installed(ctx context.Context) (found []binaries, problems []err
 		dirs = append(dirs, matches...)
 	}
 	for _, dir := range filepath.SplitList(f.searchPath) {
-		// The programs find their libraries and each other from where they really are.
+		// The programs find their libraries and each other relative to their real path.
 		if program, err := filepath.EvalSymlinks(filepath.Join(dir, "initdb")); err == nil {
 			dirs = append(dirs, filepath.Dir(program))
 		}
@@ -129,8 +129,8 @@ func (f finder) installed(ctx context.Context) (found []binaries, problems []err
 	return found, problems
 }
 
-// complete reports whether the folder has the programs that make and run a
-// server; a client package has not.
+// complete reports whether the folder has the programs that create and run a
+// server. A client package lacks them.
 func complete(dir string) bool {
 	for _, program := range []string{"initdb", "postgres"} {
 		if info, err := os.Stat(filepath.Join(dir, program)); err != nil || info.IsDir() || info.Mode()&0o111 == 0 {
@@ -165,7 +165,7 @@ func (f finder) examine(ctx context.Context, dir string) (binaries, error) {
 	return b, nil
 }
 
-// noWayOut is the one error for a machine where no server can be had.
+// noWayOut returns the error for a machine without a usable server.
 func noWayOut(problems []error) error {
 	return fmt.Errorf(`there is no PostgreSQL here. One of these helps:
 	1. set DATABASE_URL (for tests: TEST_DATABASE_URL) to a superuser's address of a server:

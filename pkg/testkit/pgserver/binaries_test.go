@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// program is a postgres that only knows its version.
+// program returns a postgres that only prints its version.
 func program(version string) string {
 	return fmt.Sprintf("#!/bin/sh\necho 'postgres (PostgreSQL) %s'\n", version)
 }
@@ -37,7 +37,7 @@ func testFinder(t *testing.T, root string) finder {
 		searchPath: filepath.Join(root, "path"),
 		account:    account,
 		cacheDir:   filepath.Join(root, "cache"),
-		repository: "http://127.0.0.1:1", // reserved: nobody listens there
+		repository: "http://127.0.0.1:1", // reserved: nothing listens there
 		log:        io.Discard,
 	}
 }
@@ -107,7 +107,7 @@ func TestFindPassesOver(t *testing.T) {
 	tests := map[string]struct {
 		initdb, postgres string
 		mode             os.FileMode
-		reason           string // in the error; none for what is no server at all
+		reason           string // in the error; empty if there is no server at all
 	}{
 		"client package":   {"#!/bin/sh\n", "", 0o755, ""},
 		"not executable":   {"#!/bin/sh\n", program("17.5"), 0o644, ""},
@@ -188,7 +188,7 @@ func TestDownload(t *testing.T) {
 		t.Error("left behind:", left, err)
 	}
 
-	// From now on, it is there: for new data, and for data that it has made.
+	// From now on it is cached, for new data and for its own data.
 	s.Close()
 	for _, kept := range []int{0, downloadMajor} {
 		if got, err := f.find(t.Context(), kept); err != nil || got != want {

@@ -17,7 +17,7 @@ import (
 
 const superuser = "postgres"
 
-// version returns the major version of PostgreSQL that made the cluster, or 0
+// version returns the major version of PostgreSQL that created the cluster, or 0
 // if there is none yet.
 func (f *folder) version() (int, error) {
 	if _, err := os.Lstat(f.in(clusterDir)); errors.Is(err, fs.ErrNotExist) {
@@ -38,8 +38,8 @@ func damaged(path string, err error) error {
 	return fmt.Errorf("the data in %s is damaged, delete it with `make clean`: %w", path, err)
 }
 
-// initialize makes the cluster. It gets its name when it is complete: what an
-// interrupted initdb leaves is never taken for one.
+// initialize creates the cluster. The folder gets its final name last, so that the
+// remains of an interrupted initdb are never taken for a cluster.
 func initialize(ctx context.Context, f *folder, b binaries, durable bool) error {
 	if err := os.RemoveAll(f.in(unfinished)); err != nil {
 		return fmt.Errorf("remove an unfinished cluster: %w", err)
@@ -50,14 +50,14 @@ func initialize(ctx context.Context, f *folder, b binaries, durable bool) error 
 	cmd := exec.CommandContext(ctx, b.path("initdb"),
 		"--pgdata="+f.in(unfinished),
 		"--username="+superuser, "--pwfile="+f.in(passwordFile), "--auth=scram-sha-256",
-		// Sorting and texts are the same on every machine.
+		// Collation and encoding are the same on every machine.
 		"--encoding=UTF8", "--no-locale")
 	if !durable {
 		cmd.Args = append(cmd.Args, "--no-sync")
 	}
 	f.account.run(cmd)
 	cmd.Dir = f.path
-	// Without us, it would go on in a folder that the next start deletes.
+	// Otherwise it could outlive us, in a folder that the next start deletes.
 	endWithParent(cmd.SysProcAttr, syscall.SIGKILL)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -11,7 +11,7 @@ import (
 	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
 )
 
-// downloadVersion is the version that is downloaded. The programs are those of
+// downloadVersion is the version to download. The programs are those of
 // https://github.com/zonkyio/embedded-postgres-binaries, on Maven Central.
 const (
 	downloadVersion = embeddedpostgres.V18
@@ -24,7 +24,7 @@ func (f finder) cache() (string, error) {
 		return filepath.Abs(f.cacheDir)
 	}
 	if f.account != nil {
-		return "/var/cache/pizza-postgres", nil // root's own is closed to the account
+		return "/var/cache/pizza-postgres", nil // the account cannot read root's own
 	}
 	dir, err := os.UserCacheDir()
 	if err != nil {
@@ -52,7 +52,7 @@ func (f finder) download(ctx context.Context) (binaries, error) {
 		return binaries{}, err
 	}
 	if programs := filepath.Join(cache, string(downloadVersion)); f.account != nil && complete(filepath.Join(programs, "bin")) {
-		// They are here, and closed to the account: a strict umask did that.
+		// A strict umask has closed the downloaded programs to the account.
 		if err := errors.Join(LetIn(cache), letRun(programs)); err != nil {
 			return binaries{}, err
 		}
@@ -60,8 +60,8 @@ func (f finder) download(ctx context.Context) (binaries, error) {
 			return b, nil
 		}
 	}
-	// Others may download at the same time: each does so aside, and the first to
-	// be ready wins.
+	// Other processes may download at the same time. Each uses a separate folder, and
+	// the first to finish wins.
 	if err := errors.Join(MakeFolder(cache), LetIn(cache)); err != nil {
 		return binaries{}, fmt.Errorf("folder for downloads: %w", err)
 	}
@@ -69,7 +69,7 @@ func (f finder) download(ctx context.Context) (binaries, error) {
 	if err != nil {
 		return binaries{}, fmt.Errorf("folder for downloads: %w", err)
 	}
-	_, _ = fmt.Fprintf(f.log, "downloading PostgreSQL %s, once, to %s\n", downloadVersion, cache) // a courtesy
+	_, _ = fmt.Fprintf(f.log, "downloading PostgreSQL %s, once, to %s\n", downloadVersion, cache) // best effort
 	fetched := make(chan error, 1)
 	go func() {
 		// The library cannot be interrupted. If we do not wait for it, it goes on
@@ -96,11 +96,11 @@ func (f finder) download(ctx context.Context) (binaries, error) {
 
 // fetch downloads the programs and unpacks them to the folder "programs" in dir.
 //
-// The library does this only on the way to a server of its own, which could not
-// run as root, nor the way that ours does. So it is stopped right after: a data
-// folder whose path ends with a dot is one that os.RemoveAll refuses to delete.
-// The run-time folder, which is made after unpacking and before that, tells how
-// far it came.
+// The library does this only while it starts its own server, which could not run as
+// root or with our settings. The start is made to fail right after unpacking: the
+// library deletes the data folder, and os.RemoveAll rejects a path that ends with a
+// dot. The runtime folder is created in between, so it shows whether unpacking
+// succeeded.
 func fetch(dir, repository string) error {
 	runtime := filepath.Join(dir, "runtime")
 	config := embeddedpostgres.DefaultConfig().
@@ -124,12 +124,12 @@ func fetch(dir, repository string) error {
 	return nil
 }
 
-// publish moves the programs to where they are looked for.
+// publish moves the programs to their place in the cache.
 func publish(aside, cache string) error {
 	target := filepath.Join(cache, string(downloadVersion))
 	err := os.Rename(filepath.Join(aside, "programs"), target)
 	if err != nil && complete(filepath.Join(target, "bin")) {
-		return nil // somebody else was quicker
+		return nil // another process was faster
 	}
 	return err
 }

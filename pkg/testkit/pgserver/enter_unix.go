@@ -14,9 +14,9 @@ import (
 // enterable is the mode of a folder that the server's account must enter.
 const enterable = 0o755
 
-// MakeFolder makes a folder and those above it that are missing. Run by root, it
-// lets every account enter the new ones, whatever the umask is: the server has
-// an account of its own then. Folders that are there already stay as they are.
+// MakeFolder creates a folder and its missing parents. As root, it lets every
+// account enter the new folders regardless of the umask, because the server then
+// has a separate account. Existing folders stay unchanged.
 func MakeFolder(path string) error {
 	if os.Geteuid() != 0 {
 		return os.MkdirAll(path, enterable)
@@ -41,9 +41,8 @@ func MakeFolder(path string) error {
 	return os.Chmod(path, enterable)
 }
 
-// LetIn lets every account enter a folder of root's that an earlier run has made
-// under a strict umask. It does nothing where there is no folder, or root does
-// not run this.
+// LetIn lets every account enter a folder that root created under a strict umask in
+// an earlier run. It does nothing if there is no folder, or if we are not root.
 func LetIn(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) || os.Geteuid() != 0 {
@@ -60,9 +59,9 @@ func LetIn(path string) error {
 }
 
 // letRun lets every account read the files below a folder, and run the programs
-// among them. Nobody but the owner may write.
+// among them. Only the owner may write.
 func letRun(folder string) error {
-	root, err := os.OpenRoot(folder) // no link leads out of it
+	root, err := os.OpenRoot(folder) // no symlink leads out of it
 	if err != nil {
 		return err
 	}

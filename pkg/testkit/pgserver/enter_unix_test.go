@@ -20,8 +20,8 @@ func modeOf(t *testing.T, path string) fs.FileMode {
 	return info.Mode().Perm()
 }
 
-// TestUmaskDoesNotCount: under every umask a server starts on the folder that
-// was asked for, starts again, and its data is closed to all others.
+// TestUmaskDoesNotCount checks that under every umask a server starts and restarts
+// on the requested folder, and that other users cannot access its data.
 func TestUmaskDoesNotCount(t *testing.T) {
 	t.Parallel()
 	for _, umask := range []string{"077", "000", "027"} {
@@ -60,7 +60,7 @@ func TestUmaskDoesNotCount(t *testing.T) {
 	}
 }
 
-// TestLetIn: root's folder that nobody can enter is repaired, and no other.
+// TestLetIn checks that only a closed folder of root is repaired.
 func TestLetIn(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -90,8 +90,8 @@ func TestLetIn(t *testing.T) {
 	}
 }
 
-// TestLetRun: what was unpacked under a strict umask can be run by all, and what
-// was unpacked under a loose one can be changed by the owner alone.
+// TestLetRun checks that all users can run programs unpacked under a strict umask,
+// and that only the owner can change programs unpacked under a loose one.
 func TestLetRun(t *testing.T) {
 	t.Parallel()
 	for name, mode := range map[string][2]fs.FileMode{"strict": {0o700, 0o600}, "loose": {0o777, 0o666}} {
@@ -118,7 +118,7 @@ func TestLetRun(t *testing.T) {
 	}
 }
 
-// TestWhere: data that is in the folder that stands in stays there.
+// TestWhere checks that data in the fallback folder stays there.
 func TestWhere(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {

@@ -12,34 +12,34 @@ import (
 	"time"
 )
 
-// What is in a data folder.
+// Contents of a data folder.
 const (
-	clusterDir   = "cluster"     // what PostgreSQL calls the data directory
-	unfinished   = "cluster.new" // the same while initdb makes it
+	clusterDir   = "cluster"     // PostgreSQL's data directory
+	unfinished   = "cluster.new" // the same, while initdb creates it
 	passwordFile = "password"    // the superuser's
 	logFile      = "log"         // of the server, since its last start
 	ownerLock    = "owner.lock"  // held by the process that starts the server; marks the folder as ours
-	serverLock   = "server.lock" // held by the server, also when that process is gone
+	serverLock   = "server.lock" // held by the server, even after that process is gone
 )
 
-// fallbackRoot is where root keeps the data folders that the server's account
-// cannot reach. Only root can write there, so nobody else can have prepared a
-// folder with a name that is known beforehand.
+// fallbackRoot holds root's replacements for data folders that the server's account
+// cannot reach. Only root can write there, so no other user can plant a folder with
+// a predictable name.
 const fallbackRoot = "/var/lib/pizza-postgres"
 
-// temporaryPrefix is how the names of temporary data folders begin.
+// temporaryPrefix is the name prefix of temporary data folders.
 const temporaryPrefix = "pizza-postgres-"
 
 // folder is a data folder that is locked for this process.
 type folder struct {
 	path      string
-	account   *account // owns what is in the folder, and runs the server
+	account   *account // owns the contents of the folder, and runs the server
 	owner     *lock
 	server    *lock    // nil as soon as the server has it
-	temporary []string // what close deletes
+	temporary []string // deleted by close
 }
 
-// openFolder makes the data folder if it is not there, gives it to the account
+// openFolder creates the data folder if it is missing, gives it to the account
 // that runs the server, and locks it. An empty path means a temporary folder.
 func openFolder(ctx context.Context, path string) (*folder, error) {
 	var f folder
@@ -66,11 +66,11 @@ func openFolder(ctx context.Context, path string) (*folder, error) {
 	return &f, nil
 }
 
-// sweep deletes the temporary folders of processes that were killed: tests, for
-// example, by Ctrl-C. Young ones may not be locked yet. What cannot be deleted
-// is another user's, or in use.
+// sweep deletes the temporary folders of killed processes, such as tests that were
+// interrupted by Ctrl-C. Young folders may not be locked yet. A folder that cannot
+// be deleted is another user's, or in use.
 func sweep(ctx context.Context, root string) {
-	folders, _ := filepath.Glob(filepath.Join(root, temporaryPrefix+"*")) // the pattern is right
+	folders, _ := filepath.Glob(filepath.Join(root, temporaryPrefix+"*")) // the pattern is valid
 	for _, path := range folders {
 		if info, err := os.Lstat(path); err == nil && info.IsDir() && time.Since(info.ModTime()) > time.Hour {
 			_ = remove(ctx, path)
@@ -78,15 +78,15 @@ func sweep(ctx context.Context, root string) {
 	}
 }
 
-// fallback returns the folder that stands in for one that the server's account
-// cannot reach, such as one in /root.
+// fallback returns the folder that replaces one that the server's account cannot
+// reach, such as one in /root.
 func fallback(path string) string {
 	sum := sha256.Sum256([]byte(path))
 	return filepath.Join(fallbackRoot, hex.EncodeToString(sum[:8]))
 }
 
-// where returns the folder that has the data already: that for path, or the one
-// that stands in for it. What stands in is not left when path becomes reachable.
+// where returns the folder that already has the data: path or its fallback. A
+// fallback stays in use even if path becomes reachable.
 func where(path string) string {
 	if os.Geteuid() != 0 {
 		return path
@@ -132,15 +132,15 @@ func (f *folder) open(ctx context.Context, path string) error {
 	return err
 }
 
-// state is what is known of a data folder before it is opened.
+// state describes a data folder before it is opened.
 type state struct {
 	path string
 	ours bool // has been a data folder before
 	uid  int  // of its owner, if it is ours
 }
 
-// inspect tells a data folder from a new one. Any other folder is an error: it
-// must neither be given to another user nor be deleted.
+// inspect distinguishes a data folder from a new one. Any other folder is an error:
+// it must neither be given to another user nor be deleted.
 func inspect(path string) (state, error) {
 	s := state{path: path}
 	entries, err := os.ReadDir(path)
@@ -162,7 +162,7 @@ func inspect(path string) (state, error) {
 	return s, err
 }
 
-// foreign is the error for data that another user has made.
+// foreign returns the error for another user's data.
 func foreign(path string) error {
 	owner := "another user"
 	if uid, err := ownerOf(path); err == nil {
@@ -199,9 +199,9 @@ func (f *folder) close() error {
 	return err
 }
 
-// Remove deletes a data folder, wherever the data really is, and stops a server
-// that a killed process has left behind there. It is an error if the folder is
-// in use or is no data folder, but not if it does not exist.
+// Remove deletes a data folder and its fallback, and stops a server that a killed
+// process left behind there. It returns an error if the folder is in use or is not
+// a data folder, but not if it does not exist.
 func Remove(dataDir string) error {
 	ctx := context.Background() // stopping a server is bounded
 	path, err := filepath.Abs(dataDir)

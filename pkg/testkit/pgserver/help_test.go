@@ -45,7 +45,7 @@ func mustStart(t *testing.T, o Options) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Stop() }) // tests that care stop it themselves
+	t.Cleanup(func() { _ = s.Stop() }) // tests that check the error stop it themselves
 	return s
 }
 
@@ -56,7 +56,7 @@ func mustStop(t *testing.T, s *Server) {
 	}
 }
 
-// query returns the one text that the statement gives.
+// query returns the single text that the statement returns.
 func query(t *testing.T, s *Server, sql string) string {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), s.URL("postgres"))
@@ -75,7 +75,7 @@ func query(t *testing.T, s *Server, sql string) string {
 	return text
 }
 
-// wantError checks that the error says all of it.
+// wantError checks that the error contains all parts.
 func wantError(t *testing.T, err error, parts ...string) {
 	t.Helper()
 	if err == nil {
@@ -88,7 +88,7 @@ func wantError(t *testing.T, err error, parts ...string) {
 	}
 }
 
-// mustWrite writes a file and the folders above it.
+// mustWrite writes a file and creates its parent folders.
 func mustWrite(t *testing.T, path, content string, mode os.FileMode) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -14,18 +14,17 @@ import (
 	"time"
 )
 
-// errLocked says that another process has a lock.
+// errLocked means that another process holds the lock.
 var errLocked = errors.New("locked")
 
-// lock is an exclusive lock on a file. It belongs to the open file: a child that
-// inherits the file holds the lock too, for as long as it or one of its own
-// children lives. So a lock tells for sure whether a server still runs. A
-// process id in a file does not: after a restart of the machine or of a
-// container it may be anybody's.
+// lock is an exclusive lock on an open file. A child that inherits the file holds
+// the lock too, for as long as it or one of its own children lives. So a lock
+// reliably shows whether a server still runs. A process ID in a file does not:
+// after a restart of the machine or container, another process can have it.
 type lock struct{ file *os.File }
 
-// lock locks a file in the folder. If somebody else has the lock, the error is
-// errLocked and says who.
+// lock locks a file in the folder. If another process holds the lock, the error is
+// errLocked and has its ID.
 func (f *folder) lock(name string) (*lock, error) {
 	file, err := f.file(name, 0)
 	if err != nil {
@@ -48,7 +47,7 @@ func (f *folder) lock(name string) (*lock, error) {
 	return l, nil
 }
 
-// holder returns the id of the process that has taken the lock.
+// holder returns the ID of the process that took the lock.
 func (l *lock) holder() string {
 	b, err := io.ReadAll(io.LimitReader(l.file, 20))
 	if err != nil || len(b) == 0 {
@@ -57,8 +56,8 @@ func (l *lock) holder() string {
 	return strings.TrimSpace(string(b))
 }
 
-// release unlocks the file, for all who share the lock. Closing it would not
-// do: a child that is just being made has a copy until it runs its program.
+// release unlocks the file for all holders. Closing it is not enough: a child that
+// is just being forked has a copy until it runs its program.
 func (l *lock) release() error {
 	if l == nil {
 		return nil
@@ -69,9 +68,9 @@ func (l *lock) release() error {
 // handOver leaves the lock to the children that have inherited it.
 func (l *lock) handOver() error { return l.file.Close() }
 
-// stopLeftover takes the server's lock. If a server has it, that server was
-// left behind by a killed process, as a living one would have the owner's lock:
-// it is stopped.
+// stopLeftover takes the server's lock. If a server holds it, that server was left
+// behind by a killed process, because a live process would hold the owner's lock.
+// The server is stopped.
 func (f *folder) stopLeftover(ctx context.Context) error {
 	err := f.lockServer(ctx, 0)
 	for _, attempt := range attempts() {
@@ -113,7 +112,7 @@ func (f *folder) lockServer(ctx context.Context, wait time.Duration) error {
 func (f *folder) signalLeftover(signal syscall.Signal) error {
 	pid, err := f.pid()
 	if err != nil || pid == 0 {
-		return err // 0: it has not written its id yet, or is as good as gone
+		return err // 0: it has not written its ID yet, or is almost gone
 	}
 	if err := syscall.Kill(pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("stop PostgreSQL process %d: %w", pid, err)
@@ -121,9 +120,9 @@ func (f *folder) signalLeftover(signal syscall.Signal) error {
 	return nil
 }
 
-// removeStalePid removes what a killed server has left, because PostgreSQL does
-// not start if the process id in it is now somebody else's. The lock says that
-// no server of ours runs; one that was started by hand is left alone.
+// removeStalePid removes the PID file of a killed server, because PostgreSQL does
+// not start if another process now has that ID. The lock shows that none of our
+// servers runs. A server that was started by hand is left alone.
 func (f *folder) removeStalePid() error {
 	pid, err := f.pid()
 	if err != nil || pid == 0 {
@@ -148,5 +147,5 @@ func (f *folder) pid() (int, error) {
 	if pid, err := strconv.Atoi(strings.TrimSpace(line)); err == nil && pid > 1 {
 		return pid, nil
 	}
-	return 0, nil // cut off by a crash
+	return 0, nil // truncated by a crash
 }

@@ -1,16 +1,15 @@
 // Package pgserver starts a real PostgreSQL server on a machine that may have
-// nothing but Go: for local runs, whose data is kept, and for tests, whose data
-// is thrown away.
+// nothing but Go. Local runs keep their data, and tests discard it.
 //
 // Start goes through four steps, one file each:
 //
-//	folder    where the data is, and that it is ours alone    folder.go, lock_unix.go
-//	account   who runs the server, which refuses root         account_unix.go
+//	folder    the data folder, locked for this process        folder.go, lock_unix.go
+//	account   the user that runs the server, never root       account_unix.go
 //	binaries  the programs: installed, or downloaded          binaries.go, download.go
 //	cluster   initdb, unless the data is there                cluster.go
 //
-// and then runs the server until Stop (server.go). It listens on 127.0.0.1
-// alone and asks for a random password, because on a shared machine every user
+// and then runs the server until Stop (server.go). The server listens only on
+// 127.0.0.1 and requires a random password, because every user of a shared machine
 // can reach that address.
 package pgserver
 
@@ -26,24 +25,22 @@ import (
 	"time"
 )
 
-// Options say how to start a server. The zero value is a temporary server on a
-// free port.
+// Options configure a server. The zero value is a temporary server on a free port.
 type Options struct {
 	// DataDir is the folder that keeps the data from one start to the next. It
-	// is made if it is not there. Empty means a temporary folder, which Stop
-	// deletes.
+	// is created if missing. Empty means a temporary folder, which Stop deletes.
 	DataDir string
 	// Port is the TCP port on 127.0.0.1; 0 picks a free one.
 	Port int
 	// Settings are server settings, for example {"fsync": "off"}. See
 	// https://www.postgresql.org/docs/current/runtime-config.html
 	Settings map[string]string
-	// Log gets one line for every step that takes long. What the server itself
-	// logs is in the file "log" in the data folder. nil means no such lines.
+	// Log gets one line for each slow step; nil discards it. The server's own log
+	// is the file "log" in the data folder.
 	Log io.Writer
 	// CacheDir keeps downloaded programs. Empty means the folder pizza-postgres
-	// in the user's cache folder; for root, whose home no other account can
-	// read, in /var/cache.
+	// in the user's cache folder, or in /var/cache for root, whose home no other
+	// account can read.
 	CacheDir string
 	// Repository is the Maven repository that programs are downloaded from.
 	// Empty means Maven Central.
@@ -51,14 +48,14 @@ type Options struct {
 }
 
 // TestSettings returns settings for a server whose data may be lost: commits do
-// not wait for the disk, and many tests may be connected at once.
+// not wait for the disk, and many tests can be connected at the same time.
 func TestSettings() map[string]string {
 	return map[string]string{
 		"fsync":              "off",
 		"synchronous_commit": "off",
 		"full_page_writes":   "off",
-		// Tests come and go faster than vacuuming pays off, and a vacuum keeps the
-		// template that it works on from being cloned.
+		// Test databases are too short-lived for vacuuming to pay off, and a vacuum
+		// keeps its template from being cloned.
 		"autovacuum":      "off",
 		"max_connections": "300",
 		"shared_buffers":  "128MB",
@@ -66,10 +63,10 @@ func TestSettings() map[string]string {
 }
 
 const (
-	// startTime bounds a start, which may include the recovery after a crash.
+	// startTime bounds a start, which can include the recovery after a crash.
 	startTime = time.Minute
-	// portTries is how often another free port is picked when somebody else was
-	// quicker to use the last one.
+	// portTries is the maximum number of free ports to try, in case other programs
+	// take them first.
 	portTries = 5
 )
 
@@ -81,9 +78,9 @@ type Server struct {
 	password string
 }
 
-// Start starts a server and returns when it answers. A server that a killed
-// process has left behind on the same folder is stopped first. Canceling ctx
-// ends only the start, not a server that has started.
+// Start starts a server and returns when it accepts connections. A server that a
+// killed process left behind on the same folder is stopped first. Canceling ctx ends
+// only the start, not a server that has started.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = io.Discard
@@ -117,7 +114,7 @@ func startIn(ctx context.Context, f *folder, o Options) (*Server, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	if kept == 0 {
-		_, _ = fmt.Fprintf(o.Log, "preparing the data folder of PostgreSQL %s in %s\n", b.version, f.path) // a courtesy
+		_, _ = fmt.Fprintf(o.Log, "preparing the data folder of PostgreSQL %s in %s\n", b.version, f.path) // best effort
 		if err := initialize(ctx, f, b, o.Settings["fsync"] != "off"); err != nil {
 			return nil, err
 		}
@@ -136,7 +133,7 @@ func startIn(ctx context.Context, f *folder, o Options) (*Server, error) {
 		if err = s.run(ctx, b, o.Settings); err == nil {
 			return s, nil
 		}
-		// Between the choice of a free port and its use, others may take it.
+		// Another program can take a free port before the server uses it.
 		if o.Port != 0 || try == portTries || ctx.Err() != nil || !taken(ctx, s.port) {
 			return nil, err
 		}
@@ -155,23 +152,22 @@ func (s *Server) URL(database string) string {
 	return u.String()
 }
 
-// DataDir returns the folder that really holds the data. It is not the one that
-// was asked for when root runs the server and the server's account cannot reach
-// that one.
+// DataDir returns the folder that actually holds the data. It is not the requested
+// one if we are root and the server's account cannot reach that folder.
 func (s *Server) DataDir() string { return s.folder.path }
 
-// Done is closed when the server has ended, be it by Stop or by itself. In the
-// latter case Stop tells why.
+// Done returns a channel that is closed when the server has exited. If the server
+// was not stopped by Stop, Stop returns the reason.
 func (s *Server) Done() <-chan struct{} { return s.process.done }
 
 // Stop ends all sessions, stops the server, waits until it is gone, and deletes
-// temporary data. The error tells of a server that had already ended by
-// itself, with the last lines of its log. Stop may be called again.
+// temporary data. If the server had already exited, the error has the last lines
+// of its log. Stop may be called again.
 func (s *Server) Stop() error {
 	return errors.Join(s.process.stop(), s.folder.close())
 }
 
-// settings returns all the server's settings; those that the caller wants win.
+// settings returns all settings of the server; wanted overrides the defaults.
 func (s *Server) settings(wanted map[string]string) map[string]string {
 	all := map[string]string{
 		// A socket file would need a folder that both users can write to, and a

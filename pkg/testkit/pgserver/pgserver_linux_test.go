@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// After a restart of the machine, the process id of the old server may be
-// anybody's.
+// After a restart of the machine, any process may have the old server's ID.
 func TestStartWithStalePid(t *testing.T) {
 	t.Parallel()
 	o := quick(folderFor(t))
@@ -22,7 +21,7 @@ func TestStartWithStalePid(t *testing.T) {
 	mustWrite(t, pidFile, fmt.Sprintf("%d\n%s\n", other, o.DataDir), 0o600)
 	mustStop(t, mustStart(t, o))
 
-	// A server works in its folder, also if somebody else has started it.
+	// A server works in its folder, even if it was started by other means.
 	foreign := bystander(t, filepath.Join(o.DataDir, clusterDir))
 	mustWrite(t, pidFile, fmt.Sprintf("%d\n%s\n", foreign, o.DataDir), 0o600)
 	_, err := Start(t.Context(), o)
@@ -52,7 +51,7 @@ func bystander(t *testing.T, folder string) (pid int) {
 	return cmd.Process.Pid
 }
 
-// The server ends with the process that has started it, even if that is killed.
+// The server ends with the process that started it, even if that is killed.
 func TestServerEndsWithItsParent(t *testing.T) {
 	t.Parallel()
 	dir := folderFor(t)

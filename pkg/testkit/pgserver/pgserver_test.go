@@ -19,8 +19,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// parentOf is the variable that makes this program start a server on a folder,
-// and then do nothing more.
+// parentOf is the variable that makes this program start a server on a folder and
+// then do nothing.
 const parentOf = "PGSERVER_TEST_PARENT_OF"
 
 func TestMain(m *testing.M) {
@@ -161,8 +161,8 @@ func TestStartAfterCrash(t *testing.T) {
 	}
 }
 
-// A process that is killed does not stop its server. The owner's lock is gone
-// with it, and nothing else.
+// A killed process does not stop its server. Only the owner's lock is gone with the
+// process.
 func TestStartStopsLeftover(t *testing.T) {
 	t.Parallel()
 	o := quick(folderFor(t))
@@ -206,7 +206,7 @@ func TestStartAfterInterruption(t *testing.T) {
 
 func TestStartInFolderOutOfReach(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "data") // closed to other users
+	dir := filepath.Join(t.TempDir(), "data") // other users cannot enter it
 	want := dir
 	if os.Geteuid() == 0 {
 		want = fallback(dir)
@@ -332,7 +332,7 @@ func TestAccount(t *testing.T) {
 		wantError(t, err, "/data", "make clean")
 		return
 	}
-	// Root leaves data with the user that has made it.
+	// Root leaves data with the user that created it.
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// mayWorkIn reports whether the process is a server on the folder: a server
-// changes into it. A process that we may not look at is another user's, and
-// PostgreSQL insists on owning its folder.
+// mayWorkIn reports whether the process is a server on the folder, which is then
+// its working directory. A process that we cannot inspect is another user's, but
+// PostgreSQL must own its folder.
 func mayWorkIn(pid int, folder string) bool {
 	cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
 	if err != nil {
@@ -21,15 +21,14 @@ func mayWorkIn(pid int, folder string) bool {
 	return cwd == folder
 }
 
-// endWithParent has the kernel send the signal to a child when this process is
-// gone, even if it was killed. What counts is the end of the *thread* that
-// starts the child: the caller must keep it, with runtime.LockOSThread, until
-// the child is gone.
+// endWithParent makes the kernel signal a child when this process ends, even if it
+// is killed. The trigger is the end of the *thread* that starts the child. So the
+// caller must keep the thread, with runtime.LockOSThread, until the child is gone.
 func endWithParent(a *syscall.SysProcAttr, signal syscall.Signal) { a.Pdeathsig = signal }
 
-// TemporaryRoot returns the folder for temporary data: in memory, where a
-// database is copied several times quicker than on a disk, if there is plenty
-// of room. A container often has only 64 MB there.
+// TemporaryRoot returns the folder for temporary data. It is in memory if there is
+// enough space, because a database is copied there several times faster than on
+// disk. A container often has only 64 MB there.
 func TemporaryRoot() string {
 	const inMemory, plenty = "/dev/shm", 2 << 30
 	var s syscall.Statfs_t

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// mayWorkIn reports whether the process could be a server on the folder. There
-// is no sure way to tell here.
+// mayWorkIn reports whether the process could be a server on the folder. This
+// platform has no reliable way to tell.
 func mayWorkIn(pid int, _ string) bool { return syscall.Kill(pid, 0) == nil }
 
 // endWithParent does nothing here: a server whose parent was killed lives on

@@ -18,14 +18,14 @@ import (
 	"example.com/pizza/pkg/pgurl"
 )
 
-// attempt is a way to stop a server, and how long that may take.
+// attempt is a signal to stop a server, and how long to wait for it.
 type attempt struct {
 	signal syscall.Signal
 	wait   time.Duration
 }
 
-// attempts returns the ways to stop a server: in order, then at once, which
-// costs it a recovery at the next start, then by force.
+// attempts returns the ways to stop a server: a fast shutdown, then an immediate
+// one, which costs a recovery at the next start, then SIGKILL.
 func attempts() []attempt {
 	return []attempt{
 		{syscall.SIGINT, 20 * time.Second},
@@ -44,14 +44,14 @@ type process struct {
 	stopErr error
 }
 
-// run starts the server on its port and returns when it answers.
+// run starts the server on its port and returns when it accepts connections.
 func (s *Server) run(ctx context.Context, b binaries, wanted map[string]string) error {
 	f := s.folder
 	log, err := f.file(logFile, os.O_TRUNC)
 	if err != nil {
 		return fmt.Errorf("open the server's log: %w", err)
 	}
-	// The server outlives the start, and so ctx.
+	// The server outlives the start, and therefore ctx.
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), b.path("postgres"), "-D", f.in(clusterDir))
 	for name, value := range s.settings(wanted) {
 		cmd.Args = append(cmd.Args, "--"+name+"="+value)
@@ -75,7 +75,7 @@ func (s *Server) run(ctx context.Context, b binaries, wanted map[string]string) 
 }
 
 // launch starts the process. The goroutine that does it keeps its thread until
-// the process is gone, as endWithParent demands.
+// the process is gone, as endWithParent requires.
 func (p *process) launch() error {
 	started := make(chan error)
 	go func() {
@@ -91,8 +91,8 @@ func (p *process) launch() error {
 	return <-started
 }
 
-// answers waits until the server answers. If it ends instead, the error has the
-// last lines of its log.
+// answers waits until the server accepts connections. If the server exits instead,
+// the error has the last lines of its log.
 func (s *Server) answers(ctx context.Context) error {
 	config, err := pgurl.Parse(s.URL("postgres"))
 	if err != nil {
@@ -114,7 +114,7 @@ func (s *Server) answers(ctx context.Context) error {
 	}
 }
 
-// ended says how the process has ended.
+// ended returns how the process has ended.
 func (p *process) ended() error {
 	state := "it has ended"
 	if p.err != nil {

@@ -33,7 +33,7 @@ type template struct {
 func openCluster(ctx context.Context, address string) (*cluster, error) {
 	base, err := url.Parse(address)
 	if err != nil || base.Host == "" {
-		// The address has a password in it, and so has the error.
+		// The error would contain the password in the address.
 		return nil, errors.New("TEST_DATABASE_URL must look like postgres://user:password@host:port/postgres")
 	}
 	base.Path = "/postgres"
@@ -41,7 +41,7 @@ func openCluster(ctx context.Context, address string) (*cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("TEST_DATABASE_URL: %w", err)
 	}
-	// No statement comes twice.
+	// No statement is run twice.
 	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
@@ -59,8 +59,7 @@ func (c *cluster) address(database string) string {
 	return u.String()
 }
 
-// template returns the name of the database for the key, and builds it if it is
-// not there.
+// template returns the name of the database for the key, and builds it if missing.
 func (c *cluster) template(ctx context.Context, key string, build func(context.Context, string) error) (string, error) {
 	sum := sha256.Sum256([]byte(key))
 	name := "tmpl_" + hex.EncodeToString(sum[:8])
@@ -85,12 +84,11 @@ func (c *cluster) template(ctx context.Context, key string, build func(context.C
 	return name, nil
 }
 
-// buildOnce builds a template database unless another process has done so. It
-// gets its name when it is complete; what a killed process leaves unfinished is
-// built anew.
+// buildOnce builds a template database unless another process has done so. The
+// database gets its final name last. The remains of a killed process are rebuilt.
 func (c *cluster) buildOnce(ctx context.Context, name string, lock int64, build func(context.Context, string) error) (err error) {
-	// The lock is the connection's. It is not one of the pool's, so that a build
-	// may itself use databases from here.
+	// The lock belongs to the connection, which is not from the pool, so that build
+	// can use databases of this package itself.
 	conn, err := pgurl.Connect(ctx, c.base.String())
 	if err != nil {
 		return err
@@ -113,8 +111,8 @@ func (c *cluster) buildOnce(ctx context.Context, name string, lock int64, build 
 	if err := build(ctx, c.address(unfinished)); err != nil {
 		return errors.Join(err, c.drop(context.WithoutCancel(ctx), unfinished))
 	}
-	// Nobody can be connected to a template while it is copied, so nobody may
-	// connect from now on. Renaming waits some seconds for the last connections to go.
+	// A template cannot be copied while a client is connected, so no client may
+	// connect from now on. RENAME waits some seconds for the last connections to close.
 	for _, statement := range []string{
 		"ALTER DATABASE " + quote(unfinished) + " ALLOW_CONNECTIONS false",
 		"ALTER DATABASE " + quote(unfinished) + " RENAME TO " + quote(name),
@@ -126,9 +124,9 @@ func (c *cluster) buildOnce(ctx context.Context, name string, lock int64, build 
 	return nil
 }
 
-// create copies a template, which many may do at the same time. Copying files is
-// about twice as quick here as the default, wal_log, which is for servers that
-// must not be slowed down by a checkpoint.
+// create copies a template, and may run concurrently. file_copy is about twice as
+// fast here as the default, wal_log, which is for servers that must not be slowed
+// down by a checkpoint.
 func (c *cluster) create(ctx context.Context, name, template string) error {
 	_, err := c.pool.Exec(ctx, "CREATE DATABASE "+quote(name)+" TEMPLATE "+quote(template)+" ENCODING 'UTF8' STRATEGY file_copy")
 	return err

@@ -13,21 +13,21 @@ import (
 	"example.com/pizza/pkg/testkit/pgbouncer"
 )
 
-// poolerVariable has Config and Environ lead through a PgBouncer in transaction
-// mode, as `make check STEPS=pooler` does: every service that a test starts is behind
-// one. It is on, for a PgBouncer that follows prepared statements if it can, or
-// unprepared.
+// poolerVariable makes Config and Environ connect through a PgBouncer in transaction
+// mode, as `make check STEPS=pooler` does, for every service that a test starts. The
+// value is "on", with prepared statements if PgBouncer supports them, or
+// "unprepared".
 const poolerVariable = "TEST_POOLER"
 
-// poolerConnections are what each PgBouncer opens to the server: fewer than the
-// pool of a service, so that connections go from one client to the next.
+// poolerConnections is the number of server connections of each PgBouncer. It is
+// less than the pool size of a service, so that clients share connections.
 const poolerConnections = 6
 
-// Pooled reports whether Config leads through a PgBouncer.
+// Pooled reports whether Config connects through a PgBouncer.
 func Pooled() bool { return os.Getenv(poolerVariable) != "" }
 
-// Config returns the configuration by which a service reaches a test database:
-// the same as its DB_* variables would give.
+// Config returns a service's configuration for a test database, the same as its
+// DB_* variables would give.
 func Config(tb testing.TB, dsn string) postgres.Config {
 	tb.Helper()
 	if Pooled() {
@@ -36,8 +36,8 @@ func Config(tb testing.TB, dsn string) postgres.Config {
 	return config(tb, dsn)
 }
 
-// Pooler returns the configuration by which a service reaches a test database
-// through a PgBouncer that opens so many connections to the server.
+// Pooler returns a service's configuration for a test database behind a PgBouncer
+// with the given number of server connections.
 func Pooler(tb testing.TB, dsn string, connections int) postgres.Config {
 	tb.Helper()
 	follows, err := pgbouncer.FollowsPrepared()
@@ -70,7 +70,7 @@ func config(tb testing.TB, dsn string) postgres.Config {
 	}
 }
 
-// Environ returns the same as DB_* variables, for a service that is run whole.
+// Environ returns Config as DB_* variables, for a service that is run as a whole.
 func Environ(tb testing.TB, dsn string) []string {
 	tb.Helper()
 	c := Config(tb, dsn)

@@ -2,13 +2,13 @@
 //
 // The server is the one in TEST_DATABASE_URL, which the command withpostgres
 // sets for all packages of a test run, or else one that the test process starts
-// for itself and stops in Main. Databases are made in two steps:
+// for itself and stops in Main. Databases are created in two steps:
 //
 //	Template  builds a database once per server: migrations, seed data
 //	Clone     copies it for one test
 //
-// so that every test has a database to itself, and all tests run in parallel. A
-// package whose tests use this one needs
+// so that every test has its own database, and all tests run in parallel. A package
+// whose tests use pgtest needs
 //
 //	func TestMain(m *testing.M) { pgtest.Main(m) }
 package pgtest
@@ -32,13 +32,13 @@ const dropTime = time.Minute
 
 // Main runs the tests of a package, stops the server if this process has
 // started one, and exits. The tests fail if they leave a goroutine behind: a
-// pool, a listener or a response body that nobody has closed.
+// pool, a listener or a response body that was not closed.
 func Main(m *testing.M) {
 	os.Exit(run(m))
 }
 
 func run(m interface{ Run() int }) int {
-	pgurl.ForgetEnvironment() // also for what the tests themselves open with pgx
+	pgurl.ForgetEnvironment() // also for connections that tests open with pgx
 	ours.begin()
 	status := m.Run()
 	err := ours.end()
@@ -64,11 +64,10 @@ func URL(tb testing.TB) string {
 	return c.address("postgres")
 }
 
-// Template returns the name of a database that build has filled, for Clone. It
-// is built once per server, also if many processes ask for it at the same time;
-// all that ask with the same key get the same database. So the key must change
-// with what build does: it should contain a hash of the migrations, for
-// example. A build that fails or is killed leaves nothing behind.
+// Template returns the name of a database that build has filled, for Clone. The
+// database is built once per server and key, even if many processes ask for it at
+// the same time. So the key must change with build: it should contain a hash of the
+// migrations, for example. A build that fails or is killed leaves nothing behind.
 //
 // build gets the superuser's address of an empty database, and must have closed
 // all its connections when it returns.
@@ -85,19 +84,19 @@ func Template(tb testing.TB, key string, build func(ctx context.Context, dsn str
 	return name
 }
 
-// Clone copies a database that Template has made and returns the superuser's
-// address of the copy. It is dropped at the end of the test, even if somebody
+// Clone copies a database that Template has built and returns the superuser's
+// address of the copy. The copy is dropped at the end of the test, even if a client
 // is still connected.
 //
-// PostgreSQL does not copy what belongs to a database as a whole: GRANT … ON
-// DATABASE and ALTER DATABASE … SET.
+// PostgreSQL does not copy settings of a database as a whole: GRANT … ON DATABASE
+// and ALTER DATABASE … SET.
 func Clone(tb testing.TB, template string) string {
 	tb.Helper()
 	return create(tb, template)
 }
 
-// Empty returns the superuser's address of a new, empty database, which is
-// dropped as Clone's is.
+// Empty returns the superuser's address of a new, empty database, which is dropped
+// at the end of the test.
 func Empty(tb testing.TB) string {
 	tb.Helper()
 	return create(tb, "template0")

@@ -16,7 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// asChild makes this program a test process of another kind: see children.
+// asChild is the variable that makes this program a child; see children.
 const asChild = "PGTEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -39,7 +39,7 @@ func children() map[string]tests {
 			go func() { select {} }()
 			return 0
 		},
-		// says where its server is
+		// prints the address of its server
 		"serves": func() int {
 			c, err := ours.connect(context.Background())
 			if err != nil {
@@ -49,7 +49,7 @@ func children() map[string]tests {
 			fmt.Println(c.address("postgres"), ours.server.DataDir())
 			return 0
 		},
-		// builds a template, and says if it was the one to do so
+		// gets a template, and prints "built" if it built it
 		"builds": func() int {
 			c, err := ours.connect(context.Background())
 			if err == nil {
@@ -198,7 +198,7 @@ func TestTemplateFails(t *testing.T) {
 	if !errors.Is(err, cause) {
 		t.Fatalf("error: %v", err)
 	}
-	// The next one starts from nothing again.
+	// The next build starts from scratch.
 	name, err := c.template(t.Context(), key, func(ctx context.Context, dsn string) error {
 		return execute(ctx, dsn, "CREATE TABLE half ()")
 	})
@@ -263,7 +263,7 @@ func TestEmpty(t *testing.T) {
 	count(t, Empty(t), "pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')", 0)
 }
 
-// newKey returns the key of a template that the server has not seen yet.
+// newKey returns the key of a template that the server does not have yet.
 func newKey() string { return rand.Text() }
 
 func execute(ctx context.Context, dsn, sql string) error {
@@ -275,7 +275,7 @@ func execute(ctx context.Context, dsn, sql string) error {
 	return errors.Join(err, conn.Close(ctx))
 }
 
-// count checks how many rows there are.
+// count checks the number of rows.
 func count(t *testing.T, dsn, from string, want int) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), dsn)

@@ -18,10 +18,10 @@ type plan struct {
 	Plans    []plan
 }
 
-// Bounded runs a statement, takes it back, and fails the test if its plan scans
-// a table of more than 1000 rows, or if it reads more than pages pages. The pages
-// include those that triggers and functions read, whose plans EXPLAIN does not
-// show.
+// Bounded runs a statement and rolls it back. It fails the test if the plan scans a
+// table of more than 1000 rows, or if the statement reads more than pages pages.
+// These include pages that triggers and functions read, whose plans EXPLAIN does
+// not show.
 func Bounded(tb testing.TB, conn *pgx.Conn, pages int, sql string, args ...any) {
 	tb.Helper()
 	tx, err := conn.Begin(tb.Context())
@@ -47,7 +47,7 @@ func Bounded(tb testing.TB, conn *pgx.Conn, pages int, sql string, args ...any) 
 	tb.Logf("%d of %d pages: %.60q", top.Hit+top.Read, pages, sql)
 }
 
-// scanned returns a large table that the plan reads as a whole, or "".
+// scanned returns a large table that the plan scans sequentially, or "".
 func (p plan) scanned() string {
 	if p.Node == "Seq Scan" && p.Rows+p.Removed > 1000 {
 		return p.Relation

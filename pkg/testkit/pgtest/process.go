@@ -10,15 +10,15 @@ import (
 	"example.com/pizza/pkg/testkit/pgserver"
 )
 
-// ours is what the tests of this process share. It is a variable because tests
-// have nothing else in common: they all start from a testing.TB.
+// ours is shared by the tests of this process. It is a global variable because
+// tests have nothing else in common: they all start from a testing.TB.
 var ours process
 
 // process is the server of a test process.
 type process struct {
 	mu      sync.Mutex
 	running bool // between begin and end
-	tried   bool // to connect; a failure is not tried again for each test
+	tried   bool // to connect; a failure is not retried for each test
 	err     error
 	cluster *cluster
 	server  *pgserver.Server // nil with TEST_DATABASE_URL
@@ -30,12 +30,12 @@ func (p *process) begin() {
 	p.running = true
 }
 
-// connect returns the server, which it starts if need be.
+// connect returns the server, and starts it if necessary.
 func (p *process) connect(ctx context.Context) (*cluster, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.running {
-		// Without Main, nobody would stop the server.
+		// Without Main, the server would never be stopped.
 		return nil, errors.New("this package needs func TestMain(m *testing.M) { pgtest.Main(m) }")
 	}
 	if !p.tried {

@@ -1,5 +1,5 @@
 // Package telemetrytest is a collector for tests: a real OTLP receiver, over gRPC
-// and over HTTP, that keeps what it is sent.
+// and HTTP, that keeps all spans.
 package telemetrytest
 
 import (
@@ -29,18 +29,18 @@ type Receiver struct {
 
 	mu      sync.Mutex
 	spans   []Span
-	changed chan struct{} // closed when spans came
+	changed chan struct{} // closed when spans arrive
 }
 
-// Span is what a test wants to know of one.
+// Span is the part of a span that tests check.
 type Span struct {
 	Service    string
 	Name       string
 	Kind       string // server, client, producer, consumer or internal
 	TraceID    string // in hexadecimal digits, as in traceparent
 	SpanID     string
-	ParentID   string   // "" of a root
-	Links      []string // ids of the spans that it is linked to
+	ParentID   string   // "" for a root
+	Links      []string // IDs of linked spans
 	Error      bool
 	Attributes map[string]string // of the span; numbers as text
 	Resource   map[string]string // of the process
@@ -73,7 +73,7 @@ func Start(tb testing.TB) *Receiver {
 	return r
 }
 
-// Await returns all spans as soon as done says that they are all there.
+// Await returns all spans as soon as done returns true.
 func (r *Receiver) Await(tb testing.TB, done func([]Span) bool) []Span {
 	tb.Helper()
 	for {
@@ -91,7 +91,7 @@ func (r *Receiver) Await(tb testing.TB, done func([]Span) bool) []Span {
 	}
 }
 
-// ServeHTTP takes spans as OTLP/HTTP says.
+// ServeHTTP receives spans over OTLP/HTTP.
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	body, err := io.ReadAll(q.Body)
 	var sent collector.ExportTraceServiceRequest
@@ -103,7 +103,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		return
 	}
 	r.take(&sent)
-	w.Header().Set("Content-Type", "application/x-protobuf") // and nothing in it: all were taken
+	w.Header().Set("Content-Type", "application/x-protobuf") // an empty body: all were accepted
 }
 
 type service struct {

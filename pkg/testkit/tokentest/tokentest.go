@@ -1,5 +1,5 @@
-// Package tokentest keeps token keys in files as a mounted Kubernetes Secret
-// does, so that tests change them in the way in which a cluster would.
+// Package tokentest keeps token keys in files as a mounted Kubernetes Secret does,
+// so that tests change them as a cluster would.
 package tokentest
 
 import (
@@ -15,13 +15,13 @@ const (
 	Previous = "previous"
 )
 
-// Volume is a folder with the files Signing and Previous. They are links into
-// ..data, which is a link to a folder with the contents of one moment.
+// Volume is a folder with the files Signing and Previous. They are symlinks into
+// ..data, which is a symlink to a folder with one version of the contents.
 type Volume struct {
 	dir string
 }
 
-// NewVolume mounts a signing key and others that verify.
+// NewVolume mounts a signing key and previous keys.
 func NewVolume(tb testing.TB, signing string, previous ...string) Volume {
 	tb.Helper()
 	v := Volume{dir: tb.TempDir()}
@@ -34,17 +34,17 @@ func NewVolume(tb testing.TB, signing string, previous ...string) Volume {
 	return v
 }
 
-// Path is where a file is found.
+// Path returns the path of a file.
 func (v Volume) Path(name string) string { return filepath.Join(v.dir, name) }
 
-// Set exchanges the contents of both files in one step.
+// Set replaces the contents of both files atomically.
 func (v Volume) Set(tb testing.TB, signing string, previous ...string) {
 	tb.Helper()
 	v.Replace(tb, map[string]string{Signing: signing, Previous: strings.Join(previous, "\n")})
 }
 
-// Replace is Set for any contents; a file without any is no longer there. The
-// steps are those of the kubelet: write a new folder, rename a link to it over
+// Replace is like Set, for any contents. A file without contents is removed. The
+// steps are those of the kubelet: write a new folder, rename a symlink to it over
 // ..data, delete the old folder.
 func (v Volume) Replace(tb testing.TB, files map[string]string) {
 	tb.Helper()

@@ -1,14 +1,13 @@
-// Command withpostgres runs a command with a PostgreSQL server of its own:
+// Command withpostgres runs a command with a separate PostgreSQL server:
 //
 //	withpostgres go test ./...
 //
-// The command finds the superuser's address in TEST_DATABASE_URL; server and
-// data are gone afterwards. If TEST_DATABASE_URL is set already, that server is
-// used. DATABASE_URL is not looked at: tests must never touch the database that
-// somebody works with.
+// The command gets the superuser's address in TEST_DATABASE_URL. Server and data
+// are deleted afterwards. If TEST_DATABASE_URL is already set, that server is used.
+// DATABASE_URL is ignored, because tests must never touch a database in use.
 //
-// The exit status is the command's; 128 and the signal's number if a signal
-// ended it.
+// The exit status is the command's, or 128 plus the signal number if a signal ended
+// it.
 package main
 
 import (
@@ -58,9 +57,9 @@ func start() (*pgserver.Server, error) {
 	return pgserver.Start(ctx, pgserver.Options{Settings: pgserver.TestSettings(), Log: os.Stderr})
 }
 
-// runCommand runs the command, hands signals on to it, and returns its exit
-// status. It is the command that decides what a signal means: the server is
-// there until the command has ended.
+// runCommand runs the command, forwards signals to it, and returns its exit status.
+// The command decides how to handle a signal. The server runs until the command has
+// ended.
 func runCommand(command, env []string, signals <-chan os.Signal) (int, error) {
 	cmd := exec.CommandContext(context.Background(), command[0], command[1:]...)
 	cmd.Env = env

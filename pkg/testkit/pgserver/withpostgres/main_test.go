@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// command returns withpostgres with the arguments, and the given variables only.
+// command returns withpostgres with the arguments and only the given variables.
 func command(t *testing.T, variables []string, arguments ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], arguments...)
@@ -65,7 +65,7 @@ func TestExitStatus(t *testing.T) {
 	}
 }
 
-// The command decides when to end, and has the server until then.
+// The command decides when to end, and the server runs until then.
 func TestServer(t *testing.T) {
 	t.Parallel()
 	const script = `trap 'read line; exit 5' TERM; echo $TEST_DATABASE_URL; while :; do read line; done`
