@@ -71,8 +71,8 @@ func values[T any](t *testing.T, conn *pgx.Conn, sql string, args ...any) []T {
 	return v
 }
 
-// sqlstate returns the code of a refusal, or "" for success. Any other error,
-// such as a broken connection, ends the test.
+// sqlstate returns the code of a server error, or "" for success. Any other
+// error, such as a broken connection, ends the test.
 func sqlstate(t *testing.T, err error) string {
 	t.Helper()
 	if err == nil {
@@ -88,7 +88,7 @@ func sqlstate(t *testing.T, err error) string {
 	return pg.Code
 }
 
-// as returns the DSN of another role.
+// as returns the DSN for another role.
 func as(t *testing.T, dsn, role string) string {
 	t.Helper()
 	u, err := url.Parse(dsn)
@@ -99,14 +99,15 @@ func as(t *testing.T, dsn, role string) string {
 	return u.String()
 }
 
-// oldSystem is a database as the old system leaves it: its own, with its rows.
+// oldSystem is a database that the old system owns and has filled.
 type oldSystem struct{ dsn, monolith string }
 
 func newOldSystem(t *testing.T) oldSystem {
 	t.Helper()
 	dsn := pgtest.Empty(t)
 	admin := connect(t, dsn)
-	// Roles belong to the whole server; other tests may make this one just now.
+	// Roles are shared by the whole server; another test may be creating this
+	// one.
 	exec(t, admin, `DO $$
 		BEGIN
 			CREATE ROLE monolith LOGIN PASSWORD '`+migrationstest.Passwords().Migrator+`';
