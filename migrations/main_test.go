@@ -16,8 +16,8 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// connectAs opens a connection of the order role on which a member is set for
-// good; the service sets it for a transaction.
+// connectAs opens a connection of the order role with a member set for the
+// session; the service sets it per transaction.
 func connectAs(t *testing.T, d *migrationstest.Database, memberID string) *pgx.Conn {
 	t.Helper()
 	conn := connect(t, d.URL("order_svc"))
@@ -43,7 +43,7 @@ func exec(t *testing.T, conn *pgx.Conn, sql string, args ...any) {
 	}
 }
 
-// value returns the one value that a query has.
+// value returns the single value of a query.
 func value[T any](t *testing.T, conn *pgx.Conn, sql string, args ...any) T {
 	t.Helper()
 	rows, err := conn.Query(t.Context(), sql, args...)
