@@ -9,8 +9,8 @@ import (
 	"example.com/pizza/services/order/internal/order"
 )
 
-// The maximum number of lines is in two services and three documents, which share no
-// code: an order that is valid must be one that menu quotes and clients may send.
+// The maximum number of lines is in two services and three documents that share
+// no code. A valid order must be one that menu quotes and clients may send.
 func TestMaxLinesAgree(t *testing.T) {
 	t.Parallel()
 	for file, want := range map[string]struct {
