@@ -34,7 +34,7 @@ func dial(ctx context.Context, c *pgx.ConnConfig) (*pgx.Conn, error) {
 }
 
 // checkDirect fails with errPooler unless conn keeps its session. PostgreSQL
-// tells a client the process id of its session; a pooler sends another number,
+// sends a client the process id of its session; a pooler sends another number,
 // because its clients have no process. Some proxies that preserve sessions do
 // the same, so two more checks follow. The requested settings must hold. Each
 // transaction must run in the same process even while another connection is

@@ -96,7 +96,7 @@ func hostile() []string {
 	}
 }
 
-// Rows younger than an hour stay, whichever age a function is asked to delete.
+// Rows younger than an hour stay, for any age passed to a function.
 func TestFunctionsKeepWhatIsYoung(t *testing.T) {
 	t.Parallel()
 	d := migrationstest.New(t)

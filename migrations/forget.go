@@ -20,8 +20,7 @@ type Forgotten struct {
 //
 // Orders and their events stay, because shops, kitchens and accounting need
 // them, but they belong to nobody. No policy shows a row with an empty
-// member_id, no token contains the empty id, and former_member prevents its
-// registration.
+// member_id, no token has that id, and former_member bars it from registering.
 //
 // Two records name the member for a little longer. The row that revokes its
 // tokens is shortened to the maximum token lifetime, and login deletes it then.

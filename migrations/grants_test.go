@@ -55,8 +55,7 @@ const matrix = `
 // relayed lists the columns of an outbox that its relay writes.
 const relayed = "attempts next_attempt_at last_error sent_at parked_at"
 
-// columns returns the columns that a role may write, where it may not write
-// all.
+// columns returns the columns that a role may write, if not all.
 func columns() map[string]string {
 	return map[string]string{
 		"UPDATE member":          "member_pwd",

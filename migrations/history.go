@@ -18,8 +18,7 @@ import (
 
 // History describes where the past orders are and how to load them.
 type History struct {
-	// Dir holds orders.csv and order_details.csv, each optionally gzipped
-	// (.csv.gz).
+	// Dir holds orders.csv and order_details.csv, gzipped (.csv.gz) or not.
 	Dir string
 	// Zone is the shop's time zone, which applies to all dates and times.
 	Zone *time.Location
@@ -190,8 +189,7 @@ func (h *history) lineReader(prices map[string]money.Amount) func(record) error 
 	}
 }
 
-// there reports whether all orders are in the database. It fails if only some
-// are.
+// there reports whether all orders are stored, and fails if only some are.
 func (h *history) there(ctx context.Context, tx pgx.Tx) (bool, error) {
 	ids := make([]string, len(h.orders))
 	for i, o := range h.orders {

@@ -106,8 +106,7 @@ func newOldSystem(t *testing.T) oldSystem {
 	t.Helper()
 	dsn := pgtest.Empty(t)
 	admin := connect(t, dsn)
-	// Roles are shared by the whole server; another test may be creating this
-	// one.
+	// Roles are shared by the whole server; another test may be creating this one.
 	exec(t, admin, `DO $$
 		BEGIN
 			CREATE ROLE monolith LOGIN PASSWORD '`+migrationstest.Passwords().Migrator+`';

@@ -24,7 +24,7 @@ import (
 type Owner string
 
 // The owners, in the order in which their migrations are applied: order lines
-// refer to pizzas.
+// reference pizzas.
 const (
 	Events Owner = "events"
 	Login  Owner = "login"
@@ -108,9 +108,8 @@ var ErrNothingToUndo = errors.New("no migration is applied")
 var ErrNewerSchema = errors.New("the schema is newer than this program")
 
 // Down rolls back the newest migration of the owner or, if owner is empty, of
-// the last owner that has any. Everything that the migration added is lost,
-// including data. The tables of the old system are dropped only when they are
-// empty.
+// the last owner that has any. The migration's additions are lost, including
+// data. The tables of the old system are dropped only when they are empty.
 func Down(ctx context.Context, dsn string, owner Owner, done ...func(Step)) error {
 	return eachOwner(ctx, dsn, func(providers []provider, db *sql.DB) error {
 		for i := len(providers) - 1; i >= 0; i-- {
@@ -162,8 +161,7 @@ type provider struct {
 	owner Owner
 }
 
-// eachOwner calls do with one provider per owner, all on the same database
-// handle.
+// eachOwner calls do with one provider per owner, on one database handle.
 func eachOwner(ctx context.Context, dsn string, do func([]provider, *sql.DB) error) (err error) {
 	c, err := config(dsn)
 	if err != nil {

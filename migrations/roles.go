@@ -68,8 +68,7 @@ func retry(ctx context.Context, do func() error) error {
 	}
 }
 
-// rolesScript returns statements for one message, which runs as one implicit
-// transaction.
+// rolesScript returns one message, and so one implicit transaction.
 func rolesScript(p Passwords) (string, error) {
 	roles, err := files.ReadFile("sql/access/roles.sql")
 	if err != nil {

@@ -216,8 +216,7 @@ func TestApplyRolesWithoutSuperuser(t *testing.T) {
 	}
 }
 
-// Roles are shared by all databases of a server; preparing several at once
-// works.
+// Roles are shared by all databases of a server; preparing several at once works.
 func TestApplyRolesToManyDatabases(t *testing.T) {
 	t.Parallel()
 	var wg sync.WaitGroup

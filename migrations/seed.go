@@ -26,8 +26,7 @@ const (
 	demoHash = "$argon2id$v=19$m=19456,t=2,p=1$+RKDHWDvsUTju7gc72TECQ$XDTJPyg3dC04WnZtdXdfc7s0YlzS1IgWlf305a+10bU"
 )
 
-// Added is the number of rows that a seed added to a table; existing rows are
-// kept.
+// Added is the number of rows that a seed added to a table.
 type Added struct {
 	Table string
 	Rows  int64

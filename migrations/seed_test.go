@@ -134,16 +134,14 @@ func TestSeedHistory(t *testing.T) {
 		for _, fact := range []string{
 			"SELECT count(*) = 21350 AND sum(total_price) = 817860.05 FROM orders",
 			"SELECT count(*) = 48620 AND sum(quantity) = 49574 AND sum(quantity * unit_price) = 817860.05 FROM order_detail",
-			// Every total is the sum of its lines, and every line has the
-			// menu's price.
+			// Every total is the sum of its lines, at menu prices.
 			`SELECT bool_and(total_price = sum) FROM orders
 			 JOIN (SELECT order_id, sum(quantity * unit_price) FROM order_detail GROUP BY order_id) AS s USING (order_id)`,
 			"SELECT bool_and(unit_price = price::numeric(10,2)) FROM order_detail JOIN pizza USING (pizza_id)",
 			// The lines are numbered as in the file.
 			"SELECT min(order_detail_id) = 1 AND max(order_detail_id) = 48620 FROM order_detail",
 			"SELECT order_id = '2' AND pizza_id = 'five_cheese_l' FROM order_detail WHERE order_detail_id = 3",
-			// date and time are as in the file, and denote the same instant
-			// as created_at.
+			// date and time are those of the file, and agree with created_at.
 			"SELECT date = '2015-01-01' AND time = '11:38:36' FROM orders WHERE order_id = '1'",
 			"SELECT bool_and(to_char(created_at AT TIME ZONE 'Asia/Seoul', 'YYYY-MM-DD HH24:MI:SS') = date || ' ' || time) FROM orders",
 			"SELECT min(date) = '2015-01-01' AND max(date) = '2015-12-31' AND count(DISTINCT date) = 358 FROM orders",

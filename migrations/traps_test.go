@@ -21,8 +21,7 @@ func isDuplicate(err error) bool {
 	return errors.As(err, &pg) && pg.Code == "23505"
 }
 
-// Trap: members with an id of 51 to 100 characters could register, but never
-// order.
+// Trap: ids of 51 to 100 characters could register, but never order.
 func TestLongMemberIDCanOrder(t *testing.T) {
 	t.Parallel()
 	d := migrationstest.New(t)
@@ -132,8 +131,7 @@ func TestIndexes(t *testing.T) {
 	t.Run("what_an_aborted_run_left_is_rebuilt", func(t *testing.T) {
 		t.Parallel()
 		old := newOldSystem(t)
-		// Two types have the same name: the unique index fails and stays,
-		// invalid.
+		// Two types have the same name: the unique index stays, invalid.
 		_, err := connect(t, old.monolith).Exec(t.Context(),
 			"CREATE UNIQUE INDEX CONCURRENTLY pizza_types_pizza_nm_idx ON pizza_types (pizza_nm)")
 		if sqlstate(t, err) != "23505" {

@@ -113,8 +113,7 @@ func ownerNames() string {
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
-// parse accepts flags before and after positional arguments, and returns the
-// latter.
+// parse accepts flags anywhere, and returns the positional arguments.
 func parse(flags *flag.FlagSet, args []string, most int) ([]string, error) {
 	flags.SetOutput(io.Discard)
 	var rest []string

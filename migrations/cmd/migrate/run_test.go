@@ -188,8 +188,7 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// The license requires its notice in all copies, and the image contains a copy
-// of the menu.
+// The license requires its notice in all copies, and the image has the menu.
 func TestLicence(t *testing.T) {
 	t.Parallel()
 	program{}.mustRun(t, []string{"licence"}, "MIT License", "Copyright (c) 2022-2026 Posit Software, PBC", "shall be included in all")

@@ -63,8 +63,7 @@ func TestContractOfGateways(t *testing.T) {
 	}))
 	t.Cleanup(upstream.Close)
 	for name, gateway := range map[string]gateway{"nginx": nginx, "traefik": traefik} {
-		// through sends a request through the gateway, which calls login at
-		// url.
+		// through sends a request through the gateway, with login at url.
 		through := func(t *testing.T, url, authorization string) apitest.Answer {
 			s := apitest.Service{Public: gateway.before(t, url, upstream).URL, Client: upstream.Client()}
 			if authorization == "" {

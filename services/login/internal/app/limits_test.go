@@ -107,7 +107,7 @@ func TestLoginRatePerAccount(t *testing.T) {
 }
 
 // A client has a fixed number of attempts across accounts. The address is the
-// one that the proxy saw, whatever the client claims.
+// one that the proxy saw, not the one that the client claims.
 func TestLoginRatePerAddress(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.New(t)
@@ -218,8 +218,8 @@ func TestRegisterRate(t *testing.T) {
 	status(try("203.0.113.2", "sora"), http.StatusCreated)
 }
 
-// Invalid registrations of a client are limited, whatever is wrong with them,
-// and do not count as registrations. Occasional typing errors lock nobody out.
+// Invalid registrations of a client are limited, regardless of the error, and
+// do not count as registrations. Occasional typing errors lock nobody out.
 func TestInvalidRegistrationsAreLimited(t *testing.T) {
 	t.Parallel()
 	s := limited(t, migrationstest.New(t), limits.Config{RegisterAccount: hourly(1), RegisterAddress: hourly(1)})

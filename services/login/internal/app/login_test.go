@@ -122,8 +122,7 @@ func TestLoginRefuses(t *testing.T) {
 	}
 }
 
-// stored returns passwords as a taken-over database holds them, all
-// "pizza1234".
+// stored returns values of a taken-over database, all for "pizza1234".
 func stored() map[string]string {
 	return map[string]string{
 		"clear_text":     "pizza1234",

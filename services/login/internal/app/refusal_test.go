@@ -43,7 +43,7 @@ func (s *service) metric(t *testing.T, line string) float64 {
 }
 
 // An unknown id cannot be told from a wrong password: the response is the same
-// after the same work, whatever is stored. Only hashes that are costlier than a
+// after the same work, for any stored value. Only hashes that are costlier than a
 // new one take their own work. The test compares not time but the counted work
 // of every key derivation function.
 func TestRefusalsCannotBeToldApart(t *testing.T) {

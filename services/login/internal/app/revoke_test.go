@@ -167,7 +167,7 @@ func TestLogoutOnEveryReplica(t *testing.T) {
 }
 
 // Logins run concurrently with password changes: each token is valid exactly as
-// long as the password it was issued for, whatever the replicas' clocks say.
+// long as the password it was issued for, regardless of the replicas' clocks.
 func TestTokensLiveAsLongAsTheirPassword(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.New(t)

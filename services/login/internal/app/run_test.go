@@ -117,8 +117,7 @@ func TestSchemaVersionExists(t *testing.T) {
 	}
 }
 
-// Without its database the service stays alive, returns 503, and recovers
-// automatically.
+// Without its database the service stays alive, returns 503, and recovers automatically.
 func TestDatabaseGone(t *testing.T) {
 	t.Parallel()
 	options := pgserver.Options{DataDir: dataFolder(t), Settings: pgserver.TestSettings()}

@@ -76,8 +76,7 @@ func TestPasswordsInForms(t *testing.T) {
 	}
 }
 
-// The parameters of the document are text, and malformed ones are rejected by
-// name.
+// The parameters of the document are text, and malformed ones are rejected by name.
 func TestParameters(t *testing.T) {
 	t.Parallel()
 	apitest.Parameters(t, api.Document, reflect.TypeFor[api.StrictServerInterface]())

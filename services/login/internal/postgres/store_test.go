@@ -28,8 +28,7 @@ func open(t *testing.T, dsn string) *pgxpool.Pool {
 	return pool
 }
 
-// newStore returns a store with the role of the service, and a superuser's
-// pool.
+// newStore returns a store with the service's role, and a superuser's pool.
 func newStore(t *testing.T) (*postgres.Store, *pgxpool.Pool) {
 	t.Helper()
 	db := migrationstest.New(t)

@@ -44,8 +44,7 @@ func (s *service) quoted(t *testing.T, id string) (api.QuotedLine, int64) {
 	return q.Lines[0], q.CatalogVersion
 }
 
-// A pizza's life on the menu: every step is visible at once, under a new
-// version.
+// A pizza's life on the menu: every step is visible at once, under a new version.
 func TestChangeCatalog(t *testing.T) {
 	t.Parallel()
 	s := start(t, migrationstest.NewSeeded(t))
@@ -227,8 +226,7 @@ func TestTextsOfTheCatalog(t *testing.T) {
 	if a := s.write(t, "PUT", "/int/menu/pizzas/new_l", `{"pizza_type_id":"`+decomposed+`","size":"불고기","price":1}`); a.Status != http.StatusConflict {
 		t.Errorf("a second size: %d %s", a.Status, a.Body)
 	}
-	// Rows of the old system can still be replaced under their ids; new ids
-	// must be normalized.
+	// Rows of the old system can be replaced under their ids; new ids must be normal.
 	path := "/int/menu/types/" + url.PathEscape(decomposed)
 	if got := apitest.Decode[api.PizzaType](t, s.write(t, "PUT", path, typ(norm.NFD.String("각")+"\u00a0x")), http.StatusOK); got.PizzaNm != "각 x" {
 		t.Errorf("kept as %+q", got.PizzaNm)

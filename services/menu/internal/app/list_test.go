@@ -168,8 +168,7 @@ func TestTakenOverCatalog(t *testing.T) {
 	}
 }
 
-// A client that already has the response does not get it again until it
-// changes.
+// A client that already has the response does not get it again until it changes.
 func TestConditionalGet(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"/menu/", "/api/menu?sort=price", "/menu/types/"} {

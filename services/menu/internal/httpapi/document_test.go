@@ -59,8 +59,7 @@ func FuzzMatches(f *testing.F) {
 	})
 }
 
-// The ETag depends on the bytes: equal documents have equal ETags, others do
-// not.
+// The ETag depends on the bytes: equal documents have equal ETags, others do not.
 func TestDocument(t *testing.T) {
 	t.Parallel()
 	write := func(v any) document {

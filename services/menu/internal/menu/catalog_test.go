@@ -12,9 +12,8 @@ import (
 	"example.com/pizza/services/menu/internal/menu"
 )
 
-// sample returns a small catalog with possible leftovers of the old system: two
-// types with one name, a pizza whose type is gone, an odd size, and Korean
-// names.
+// sample returns a small catalog with leftovers of the old system: two types
+// with one name, a pizza whose type is gone, an odd size, and Korean names.
 func sample() *menu.Catalog {
 	price := money.MustParse
 	return menu.NewCatalog(7,

@@ -197,8 +197,7 @@ func TestOwnWrite(t *testing.T) {
 }
 
 // Without the database, the menu is served up to the maximum age, and nothing
-// is priced. The replica stays ready: an outage that affects all replicas must
-// not take all of them out of service.
+// is priced. The replica stays ready: a shared outage must not take all down.
 func TestDatabaseAway(t *testing.T) {
 	t.Parallel()
 	for name, breakIt := range map[string]func(*source){

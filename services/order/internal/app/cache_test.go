@@ -183,8 +183,7 @@ func TestPlaceOrderWithoutMenu(t *testing.T) {
 		if n, stale := s.metric(t, `order_quotes_total{source="stale"}`), s.metric(t, "order_quote_cache_stale"); n != 3 || stale != 1 {
 			t.Errorf("%g stale quotes, gauge %g", n, stale)
 		}
-		// A pizza that is not cached may be new, so it is not rejected as
-		// unknown.
+		// A pizza that is not cached may be new, and is not rejected.
 		a := s.order(t, bearer, strings.Replace(bbq, "bbq_ckn_l", "durian", 1))
 		apitest.Decode[problem.Problem](t, a, http.StatusServiceUnavailable)
 

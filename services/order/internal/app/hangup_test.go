@@ -142,7 +142,7 @@ func postAndHangUp(s *service, name, bearer string, withKey bool, after time.Dur
 	return resp.StatusCode, nil
 }
 
-// mustHaveOneEach checks that so many members have a key, and one order each.
+// mustHaveOneEach checks the number of members with a key, and that each has one order.
 func mustHaveOneEach(t *testing.T, conn *pgx.Conn, members int) {
 	t.Helper()
 	var keys, orders, most int

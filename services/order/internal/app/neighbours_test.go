@@ -20,7 +20,7 @@ import (
 	"example.com/pizza/pkg/testkit/pgtest"
 )
 
-// The real services beside this one, each built once. In every test here, menu
+// The real services that this one works with, each built once. In every test, menu
 // prices the orders over REST, and login signs the tokens.
 var (
 	buildMenu  = sync.OnceValues(func() (string, error) { return build("menu") })

@@ -89,8 +89,7 @@ func TestPlaceOrder(t *testing.T) {
 	}
 }
 
-// mustBeNowInSeoul checks that date, time and created_at denote the same
-// instant.
+// mustBeNowInSeoul checks that date, time and created_at denote the same instant.
 func mustBeNowInSeoul(t *testing.T, conn *pgx.Conn, orderID string) {
 	t.Helper()
 	var agree bool

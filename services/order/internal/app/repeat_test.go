@@ -172,7 +172,7 @@ func TestKeyOfAnotherOrder(t *testing.T) {
 	}
 }
 
-// A repeated order gets its original response, whatever has changed since.
+// A repeated order gets its original response, despite later changes.
 func TestRepeatOrderWhateverHappened(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)

@@ -36,8 +36,7 @@ func open(t *testing.T, dsn string) *pgxpool.Pool {
 	return pool
 }
 
-// newDatabase returns a database with responses from two days and from one hour
-// ago.
+// newDatabase returns a database with responses from two days and from one hour ago.
 func newDatabase(t *testing.T, old, young int) database {
 	t.Helper()
 	db := migrationstest.New(t)

@@ -222,8 +222,7 @@ func TestAttemptTimesOut(t *testing.T) {
 	}
 }
 
-// The fault that menu reports reaches the log, and its Retry-After reaches the
-// member.
+// The fault that menu reports reaches the log, and its Retry-After reaches the member.
 func TestFaultSurvivesTheHop(t *testing.T) {
 	t.Parallel()
 	a := ask(t, menuclient.Config{}, menuclient.Policy{}, answer(503, "Retry-After", "30"))

@@ -125,8 +125,7 @@ func TestOrdersAreListedByTheMoment(t *testing.T) {
 	} {
 		t.Run(zone, func(t *testing.T) {
 			t.Parallel()
-			// old_3 has a later date, as a wrong clock of the old system may
-			// have written it.
+			// old_3 has a later date, from a wrong clock of the old system.
 			want := append(slices.Clone(want),
 				listed{"old_3", time.Time{}, "2027-01-01", "00:00:00", 1},
 				listed{"old_2", time.Time{}, "2015-01-01", "11:38:36", 0},

@@ -39,8 +39,7 @@ func ways(t *testing.T, test func(*testing.T, way)) {
 			t.Parallel()
 			db := migrationstest.NewSeeded(t)
 			w := way{NewStore(open(t, db.URL("order_svc")), func() {}), openPool(t, pgtest.Config(t, db.URL("")), 2)}
-			// Ada has order a and Bob has order b; the quantities identify
-			// the lines.
+			// Ada has order a, Bob has order b; quantities identify lines.
 			w.exec(t, `
 				INSERT INTO orders (order_id, member_id, date, time) VALUES ('a', 'ada', 'd', 't'), ('b', 'bob', 'd', 't')`)
 			w.exec(t, `

@@ -97,8 +97,7 @@ func start(t *testing.T, m *menu, c quotecache.Config, f func(*cache)) {
 	})
 }
 
-// want prices a pizza. price is "" if the pizza is rejected, and "503" if the
-// order is.
+// want prices a pizza. price is "" if the pizza is rejected, and "503" if the order is.
 func (c *cache) want(pizza, price string) {
 	c.t.Helper()
 	began := time.Now()
