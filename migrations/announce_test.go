@@ -9,8 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Every committed change of the catalog is announced once in the outbox, with the
-// version that has it, and notified to nobody; what is rolled back is not announced.
+// Every committed change of the catalog is announced once in the outbox, with
+// its version, and not by NOTIFY. Rolled-back changes are not announced.
 func TestCatalogUpdated(t *testing.T) {
 	t.Parallel()
 	d, old := takenOver(t)
@@ -57,8 +57,8 @@ func TestCatalogUpdated(t *testing.T) {
 	}
 }
 
-// heard returns what the listener was notified of until now: a notification
-// that is sent last closes the list, since they come in the order of commits.
+// heard returns the notifications up to now. They arrive in commit order, so a
+// final one ends the list.
 func heard(t *testing.T, listener, sender *pgx.Conn) []string {
 	t.Helper()
 	exec(t, sender, "SELECT pg_notify('catalog_updated', 'end')")

@@ -11,8 +11,8 @@ import (
 	"example.com/pizza/pkg/pgurl"
 )
 
-// config reads a DSN. Whoever it names becomes pizza_owner, so that everything
-// that is created belongs to that role; only members may, and superusers.
+// config parses a DSN. Its user becomes pizza_owner, so that this role owns
+// everything that is created; only its members and superusers may do so.
 func config(dsn string) (*pgx.ConnConfig, error) {
 	c, err := parse(dsn)
 	if err != nil {
@@ -33,7 +33,7 @@ func parse(dsn string) (*pgx.ConnConfig, error) {
 	return c, nil
 }
 
-// connect opens a connection on which pizza_owner acts.
+// connect opens a connection that acts as pizza_owner.
 func connect(ctx context.Context, dsn string) (*pgx.Conn, error) {
 	c, err := config(dsn)
 	if err != nil {
@@ -46,8 +46,8 @@ func connect(ctx context.Context, dsn string) (*pgx.Conn, error) {
 	return conn, nil
 }
 
-// explain says what to do about an error whose cause is that the roles are not
-// there or do not own the tables.
+// explain adds a hint to errors that occur when the roles are missing or do not
+// own the tables.
 func explain(err error) error {
 	switch sqlstate(err) {
 	case "22023", "42501", "28000", "28P01": // no such role, insufficient privilege, no login, wrong password
@@ -56,7 +56,7 @@ func explain(err error) error {
 	return explainLock(err)
 }
 
-// explainLock says what to do when the wait for a table was too long.
+// explainLock adds a hint when the wait for a table was too long.
 func explainLock(err error) error {
 	if sqlstate(err) == "55P03" { // lock_not_available
 		return fmt.Errorf("%w (a transaction has held the table for more than %s; run it again)", err, lockTimeout)
@@ -64,7 +64,7 @@ func explainLock(err error) error {
 	return err
 }
 
-// sqlstate returns the code of a server's error (PostgreSQL documentation,
+// sqlstate returns the code of a server error (PostgreSQL documentation,
 // appendix A), or "".
 func sqlstate(err error) string {
 	var pg *pgconn.PgError

@@ -9,8 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Connections are how many each service may have open at a time, all its
-// processes together. 0 is not said.
+// Connections is the maximum of open connections per service, over all its
+// processes. 0 means no limit.
 type Connections struct{ Login, Menu, Order int }
 
 func (c Connections) byRole() []roleConnections {
@@ -22,9 +22,9 @@ type roleConnections struct {
 	most int
 }
 
-// LimitConnections gives the roles of the services a CONNECTION LIMIT, or takes
-// it away where nothing is said: one service that has gone wild cannot take the
-// connections of the others. adminDSN is as for ApplyRoles.
+// LimitConnections sets the CONNECTION LIMIT of the service roles, or removes
+// it where c has 0, so that a runaway service cannot exhaust the connections of
+// the others. adminDSN is as for ApplyRoles.
 func LimitConnections(ctx context.Context, adminDSN string, c Connections) error {
 	return connected(ctx, adminDSN, func(conn *pgx.Conn) error {
 		for _, r := range c.byRole() {
@@ -43,8 +43,8 @@ func LimitConnections(ctx context.Context, adminDSN string, c Connections) error
 	})
 }
 
-// CheckConnections returns an error that names each role whose limit is less than
-// its service may come to need. Any role may ask.
+// CheckConnections returns an error that names each role whose limit is lower
+// than its service may need. Any role may call it.
 func CheckConnections(ctx context.Context, dsn string, c Connections) error {
 	return connected(ctx, dsn, func(conn *pgx.Conn) error {
 		var low []string

@@ -24,14 +24,14 @@ type record struct {
 // field returns the value of the i-th wanted column.
 func (r record) field(i int) string { return r.fields[r.index[i]] }
 
-// bad is the error for the i-th wanted column: file, line, column and name.
+// bad returns an error for the i-th wanted column: file, line, column and name.
 func (r record) bad(i int, format string, args ...any) error {
 	line, column := r.reader.FieldPos(r.index[i])
 	return fmt.Errorf("%s:%d:%d: %s %s", r.file, line, column, r.names[i], fmt.Sprintf(format, args...))
 }
 
 // text returns the value of the i-th wanted column if it is text of 1 to limit
-// characters that PostgreSQL can keep.
+// characters that PostgreSQL can store.
 func (r record) text(i, limit int) (string, error) {
 	s := r.field(i)
 	switch {
@@ -45,9 +45,9 @@ func (r record) text(i, limit int) (string, error) {
 	return s, nil
 }
 
-// readCSV calls row with every record of a CSV file (RFC 4180) whose first line
-// names the columns, in any order and among others. A file name that ends in
-// .gz is unpacked.
+// readCSV calls row with every record of a CSV file (RFC 4180). The first line
+// names the columns in any order; other columns are ignored. A .gz file is
+// decompressed.
 func readCSV(dir fs.FS, name string, columns []string, row func(record) error) (err error) {
 	f, err := dir.Open(name)
 	if err != nil {
@@ -86,7 +86,7 @@ func readCSV(dir fs.FS, name string, columns []string, row func(record) error) (
 	}
 }
 
-// broken puts a parser's error into the form of bad.
+// broken formats a parser's error like bad.
 func (r record) broken(err error) error {
 	var parse *csv.ParseError
 	if errors.As(err, &parse) {
@@ -95,11 +95,11 @@ func (r record) broken(err error) error {
 	return fmt.Errorf("%s: %w", r.file, err)
 }
 
-// find returns where the columns are.
+// find returns the indexes of the columns.
 func find(columns, head []string) ([]int, error) {
 	at := map[string]int{}
 	for i, name := range head {
-		name = strings.TrimPrefix(name, "\ufeff") // a byte order mark, as spreadsheets write it
+		name = strings.TrimPrefix(name, "\ufeff") // a byte order mark, written by spreadsheets
 		if _, twice := at[name]; twice {
 			return nil, fmt.Errorf("column %q is there twice", name)
 		}

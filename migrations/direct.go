@@ -9,16 +9,16 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// errPooler says what to do about an address that leads to a pooler.
+// errPooler explains what to do when the address is a connection pooler.
 var errPooler = errors.New("the address leads to a connection pooler, and migrate needs the PostgreSQL server itself: its locks, its role " +
 	"and its settings are those of a session, which a pooler takes away between transactions. Nothing was changed; give migrate the " +
 	"host and port of the server")
 
-// probeTime bounds the wait for an answer while another connection is in use,
-// for which a pooler with a single connection would have us wait long.
+// probeTime bounds the wait for an answer while another connection is in use: a
+// pooler with a single connection would block.
 const probeTime = 3 * time.Second
 
-// dial opens a connection and makes sure that its session lasts.
+// dial opens a connection and verifies that it keeps its session.
 func dial(ctx context.Context, c *pgx.ConnConfig) (*pgx.Conn, error) {
 	conn, err := pgx.ConnectConfig(ctx, c)
 	if sqlstate(err) == "08P01" { // protocol_violation: "unsupported startup parameter"
@@ -33,12 +33,12 @@ func dial(ctx context.Context, c *pgx.ConnConfig) (*pgx.Conn, error) {
 	return conn, nil
 }
 
-// checkDirect fails with errPooler unless the session of conn lasts. PostgreSQL
-// tells a client the process id of its session; a pooler, whose clients have no
-// process of their own, tells another number. But so do some proxies that keep a
-// client on its session, so these are tried: the settings that were asked for
-// must hold, and each transaction must run in the same process though another
-// connection is busy, to which a pooler would give the idle process.
+// checkDirect fails with errPooler unless conn keeps its session. PostgreSQL
+// sends a client the process id of its session; a pooler sends another number,
+// because its clients have no process. Some proxies that preserve sessions do
+// the same, so two more checks follow. The requested settings must hold. Each
+// transaction must run in the same process even while another connection is
+// busy, to which a pooler would give the idle process.
 func checkDirect(ctx context.Context, c *pgx.ConnConfig, conn *pgx.Conn) (err error) {
 	pid, err := process(ctx, conn)
 	if err != nil || pid == conn.PgConn().PID() {
@@ -81,8 +81,8 @@ func checkDirect(ctx context.Context, c *pgx.ConnConfig, conn *pgx.Conn) (err er
 	return nil
 }
 
-// process returns the id of the process that runs the statement. It is asked
-// without a prepared statement, which poolers may lose.
+// process returns the id of the server process that runs the statement. It
+// avoids prepared statements, which poolers can lose.
 func process(ctx context.Context, conn *pgx.Conn) (pid uint32, err error) {
 	err = conn.QueryRow(ctx, "SELECT pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&pid)
 	return pid, err

@@ -1,26 +1,26 @@
 // Package migrations brings a PostgreSQL database to the schema that the
-// services work on, from nothing or from the six tables of the old system with
-// data in them.
+// services need. It starts from an empty database, or from the six tables of
+// the old system with their data.
 //
-//	ApplyRoles    as an administrator: the roles, and the old tables' ownership
-//	Up            as migrator: the folders of sql, owner by owner, then the grants
-//	Seed          as migrator: the menu, branches and a demo member
-//	SeedHistory   as migrator: a year of orders
-//	HashPasswords as migrator: at the cut-over, what the old system kept in clear text
+//	ApplyRoles    as an administrator: create the roles, take over the old tables
+//	Up            as migrator: apply the folders of sql, owner by owner, then the grants
+//	Seed          as migrator: add the menu, branches and a demo member
+//	SeedHistory   as migrator: load a year of orders
+//	HashPasswords as migrator: at cutover, hash the old system's cleartext passwords
 //
-// Each owner of tables has migrations, a version table (schema_version_login,
-// …) and a lock of its own, so that a service can tell whether the database is
-// ready for it. Everything may be run again, and by several at once.
+// Each owner of tables has its own migrations, version table
+// (schema_version_login, …) and lock, so that a service can check whether the
+// database is ready for it. Every step can be repeated and run concurrently.
 //
-// Migrations only add, as long as the old system and older builds of the
-// services work on the same tables: the old system must not notice. Every file
-// says why it is harmless to writers that go on meanwhile.
+// While the old system and older builds of the services use the same tables,
+// migrations only add: the old system must not notice. Each file states why it
+// is safe with concurrent writers.
 package migrations
 
 import "embed"
 
-// files holds the SQL, the menu, and the licence of the menu, which has to go
-// wherever the menu goes.
+// files holds the SQL, the menu, and the menu's license, which must accompany
+// every copy of the menu.
 //
 //go:embed sql seed/menu/*.csv seed/LICENSE-gt-MIT.txt
 var files embed.FS

@@ -29,8 +29,8 @@ func event(id, source, eventType string) string {
 
 const publish = "SELECT publish_event($1)"
 
-// A service publishes its own types under its own source, and nothing else. It
-// sees no event, its own included.
+// A service publishes only its own types under its own source. It cannot read
+// events, not even its own.
 func TestEventsBelongToTheirPublisher(t *testing.T) {
 	t.Parallel()
 	const refusedEvent = "22023" // invalid_parameter_value: the relay parks such a row
@@ -73,7 +73,7 @@ func TestEventsBelongToTheirPublisher(t *testing.T) {
 	}
 }
 
-// Nobody suppresses an event of somebody else by publishing its id first.
+// Nobody can suppress another service's event by publishing its id first.
 func TestEventIDsBelongToTheirSource(t *testing.T) {
 	t.Parallel()
 	d := migrationstest.New(t)
@@ -87,8 +87,8 @@ func TestEventIDsBelongToTheirSource(t *testing.T) {
 	}
 }
 
-// hostile are arguments that ask for more than is old: '1 month -29 days' counts
-// as a day, but a month has 28 days to 31.
+// hostile returns ages that would include young rows: '1 month -29 days' counts
+// as a day, but a month has 28 to 31 days.
 func hostile() []string {
 	return []string{
 		"interval '0'", "interval '-1 year'", "interval '-100000 years'", "interval '59 minutes'", "NULL",
@@ -96,7 +96,7 @@ func hostile() []string {
 	}
 }
 
-// What is younger than an hour stays, whatever a function is asked to delete.
+// Rows younger than an hour stay, for any age passed to a function.
 func TestFunctionsKeepWhatIsYoung(t *testing.T) {
 	t.Parallel()
 	d := migrationstest.New(t)
@@ -137,7 +137,7 @@ func TestFunctionsKeepWhatIsYoung(t *testing.T) {
 	}
 }
 
-// One function call prunes nobody else's events.
+// A service cannot prune another service's events.
 func TestPruningKeepsTheEventsOfOthers(t *testing.T) {
 	t.Parallel()
 	d := migrationstest.New(t)
@@ -153,7 +153,7 @@ func TestPruningKeepsTheEventsOfOthers(t *testing.T) {
 	}
 }
 
-// An outbox takes its owner's types only, for transports that do not check.
+// An outbox accepts only its owner's types, for transports that do not check.
 func TestOutboxTypes(t *testing.T) {
 	t.Parallel()
 	d := migrationstest.New(t)
@@ -166,8 +166,8 @@ func TestOutboxTypes(t *testing.T) {
 	}
 }
 
-// A consumer's role sees its own deliveries and their events, and reports on
-// them. It can ask for the types that it was allowed and for no others.
+// A consumer's role sees its own deliveries and their events, and updates them.
+// It can subscribe only to the types that it was allowed.
 func TestConsumersSeeTheirOwn(t *testing.T) {
 	t.Parallel()
 	d := migrationstest.New(t)

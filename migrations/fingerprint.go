@@ -7,8 +7,8 @@ import (
 	"io/fs"
 )
 
-// Fingerprint names the content of all SQL and seed data, so that a test
-// database that was built from it can be told from an outdated one.
+// Fingerprint identifies the content of all SQL and seed data, so that outdated
+// test databases are detected.
 func Fingerprint() string {
 	h := sha256.New()
 	err := fs.WalkDir(files, ".", func(path string, d fs.DirEntry, err error) error {

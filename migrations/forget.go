@@ -12,20 +12,20 @@ import (
 type Forgotten struct {
 	Table string
 	Rows  int64
-	What  string // was done to the rows
+	What  string // what was done to the rows
 }
 
-// forgetting erases member $1, in the order of the statements. The delete ends all
-// sessions and keeps the id taken, by the triggers of the table.
+// forgetting erases member $1, in the order of the statements. On delete, the
+// triggers of the table end all sessions and keep the id taken.
 //
-// Orders and their events stay, because shops, kitchens and accounts need them, but
-// of nobody: no policy shows a row whose member_id is empty, no token names that
-// member, and former_member keeps the id from being registered.
+// Orders and their events stay, because shops, kitchens and accounting need
+// them, but they belong to nobody. No policy shows a row with an empty
+// member_id, no token has that id, and former_member bars it from registering.
 //
-// Two rows name the member for a little longer. That which revokes its tokens is
-// shortened to the longest life of a token, and login deletes it then. The events
-// that announce the revocation are left until they are delivered and their retention
-// ends: without them a gateway would go on accepting a token.
+// Two records name the member for a little longer. The row that revokes its
+// tokens is shortened to the maximum token lifetime, and login deletes it then.
+// The events that announce the revocation stay until they are delivered and
+// their retention ends: without them a gateway would keep accepting a token.
 var forgetting = []struct{ table, what, sql string }{
 	{"member", "deleted", "DELETE FROM member WHERE member_id = $1"},
 	{"revoked_token", "deleted", "DELETE FROM revoked_token WHERE member_id = $1"},
@@ -49,12 +49,12 @@ var forgetting = []struct{ table, what, sql string }{
 		AND NOT EXISTS (SELECT FROM event_delivery d WHERE d.seq = e.seq)`},
 }
 
-// ForgetMember erases a member, in one transaction: it deletes the row with name
-// and password, and detaches the member's orders and what was announced of them.
-// The id stays taken, as a hash. It returns what was changed, also for an id that
-// is no member's any more; to repeat it is harmless. An order that is being placed
-// at the same moment may be missed: a second run finds it. dsn names the role
-// migrator, or a superuser.
+// ForgetMember erases a member, in one transaction: it deletes the row with
+// name and password, and detaches the member's orders and their events. The id
+// stays taken, as a hash. It returns what was changed, even if the id has no
+// member anymore; repeating it is harmless. It can miss an order that is being
+// placed concurrently, which a second run finds. dsn names the role migrator,
+// or a superuser.
 func ForgetMember(ctx context.Context, dsn, memberID string) (done []Forgotten, err error) {
 	if memberID == "" {
 		return nil, errors.New("the member id is empty")

@@ -8,7 +8,7 @@ import (
 )
 
 // grant applies sql/access/grants.sql. A build that is older than the database
-// leaves the grants alone: it would take away what newer services need.
+// skips this: it would revoke what newer services need.
 func grant(ctx context.Context, db *sql.DB, providers []provider) (err error) {
 	for _, p := range providers {
 		have, known, err := p.GetVersions(ctx)
@@ -32,8 +32,8 @@ func grant(ctx context.Context, db *sql.DB, providers []provider) (err error) {
 			err = errors.Join(err, rollback)
 		}
 	}()
-	// Two at once would change the same rows of the catalog, which PostgreSQL
-	// refuses instead of letting one wait.
+	// Concurrent runs would change the same catalog rows, which PostgreSQL
+	// rejects instead of making one run wait.
 	lock := fmt.Sprintf("SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(%d)", grantsLock)
 	for _, statement := range []string{lock, string(grants)} {
 		if _, err := tx.ExecContext(ctx, statement); err != nil {

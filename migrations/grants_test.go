@@ -14,14 +14,14 @@ import (
 	"example.com/pizza/migrations/migrationstest"
 )
 
-// refused is insufficient_privilege. otherRow stands for the same code where the
-// verb is allowed and a row-level policy refuses the row.
+// refused is insufficient_privilege. otherRow is the same code if the verb is
+// allowed and a row-level policy rejects the row.
 const refused, otherRow = "42501", "42501 row"
 
-// matrix is what each role may do to each table: s(elect), i(nsert), u(pdate),
-// d(elete). In capitals, I and U are for the columns alone that the table
-// columns names. Nobody here may do anything else, such as DDL or TRUNCATE; the
-// migrator has to become pizza_owner first.
+// matrix lists the rights of each role on each table: s(elect), i(nsert),
+// u(pdate), d(elete). A capital I or U applies only to the columns that columns
+// names. No role may do anything else, such as DDL or TRUNCATE; the migrator
+// must become pizza_owner first.
 const matrix = `
 	table                 login_svc  menu_svc  order_svc  migrator
 
@@ -52,10 +52,10 @@ const matrix = `
 	schema_version_events ----       ----      ----       ----
 `
 
-// relayed are the columns of an outbox that its relay writes.
+// relayed lists the columns of an outbox that its relay writes.
 const relayed = "attempts next_attempt_at last_error sent_at parked_at"
 
-// columns are those that a role may write of a table, where they are not all.
+// columns returns the columns that a role may write, if not all.
 func columns() map[string]string {
 	return map[string]string{
 		"UPDATE member":          "member_pwd",
@@ -67,7 +67,7 @@ func columns() map[string]string {
 	}
 }
 
-// calls are the functions that a role may call, of all in the schema public.
+// calls returns the functions in the schema public that each role may call.
 func calls() map[string][]string {
 	return map[string][]string{
 		"login_svc": {"forget_revocations(integer)", "prune_events(interval,integer)", "prune_login_outbox(interval,integer)", "publish_event(json)"},
@@ -82,7 +82,7 @@ func calls() map[string][]string {
 // rights is one line of the matrix.
 type rights struct {
 	table string
-	of    map[string]string // role to what it may do
+	of    map[string]string // by role
 }
 
 func readMatrix(t *testing.T) []rights {
@@ -105,13 +105,13 @@ func readMatrix(t *testing.T) []rights {
 	return all
 }
 
-// roles are in the order of the matrix's columns.
+// roles returns the roles in the order of the matrix's columns.
 func roles() []string { return []string{"login_svc", "menu_svc", "order_svc", "migrator"} }
 
 // TestGrants tries every verb on every table as every role on a real server.
 func TestGrants(t *testing.T) {
 	t.Parallel()
-	// Both ways to the schema give the same rights.
+	// New and taken-over databases have the same rights.
 	fresh := migrationstest.New(t)
 	old, _ := takenOver(t)
 	for name, d := range map[string]*migrationstest.Database{"new_database": fresh, "taken_over_database": old} {
@@ -128,8 +128,8 @@ func TestGrants(t *testing.T) {
 	}
 }
 
-// tryTable runs each verb in a transaction that is rolled back. A verb that is
-// allowed succeeds or fails on the data, after the rights are checked.
+// tryTable runs each verb in a transaction that is rolled back. An allowed verb
+// succeeds, or fails on the data, which is checked after the rights.
 func tryTable(t *testing.T, conn *pgx.Conn, table, allowed string) {
 	t.Helper()
 	column := map[string]string{
@@ -163,7 +163,7 @@ func tryTable(t *testing.T, conn *pgx.Conn, table, allowed string) {
 	}
 }
 
-// tryColumns asks the server for each column whether the role may write it.
+// tryColumns asks the server which columns the role may write.
 func tryColumns(t *testing.T, conn *pgx.Conn, role string, r rights) {
 	t.Helper()
 	allowed := r.of[role]
@@ -187,7 +187,7 @@ func tryColumns(t *testing.T, conn *pgx.Conn, role string, r rights) {
 	}
 }
 
-// attempt runs a statement, takes it back, and returns its SQLSTATE.
+// attempt runs a statement, rolls it back, and returns its SQLSTATE.
 func attempt(t *testing.T, conn *pgx.Conn, sql string) string {
 	t.Helper()
 	tx, err := conn.Begin(t.Context())
@@ -217,7 +217,7 @@ func TestGrantsCoverEveryTable(t *testing.T) {
 	}
 }
 
-// What is not about one table.
+// Rights beyond a single table.
 func TestRolesMayNothingElse(t *testing.T) {
 	t.Parallel()
 	d := migrationstest.New(t)

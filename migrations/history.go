@@ -16,31 +16,31 @@ import (
 	"example.com/pizza/pkg/money"
 )
 
-// History says where a year of orders is and how to load it.
+// History describes where the past orders are and how to load them.
 type History struct {
-	// Dir holds orders.csv and order_details.csv, each packed (.csv.gz) or not.
+	// Dir holds orders.csv and order_details.csv, gzipped (.csv.gz) or not.
 	Dir string
-	// Zone is that of the dates and times, the shop's.
+	// Zone is the shop's time zone, which applies to all dates and times.
 	Zone *time.Location
-	// Progress is told how far the loading is: a bar on a terminal, else lines.
+	// Progress receives the progress: a bar on a terminal, otherwise lines.
 	Progress io.Writer
 }
 
-// Loaded says what SeedHistory has loaded. All is 0 when it was there already.
+// Loaded is what SeedHistory loaded: all 0 if the orders already existed.
 type Loaded struct {
 	Orders, Lines, Members, Quantity int
 	Revenue                          money.Amount
 }
 
-// ErrPartlyLoaded is returned by SeedHistory when some of the orders are there
-// and others are not: they are somebody else's, or have been deleted.
+// ErrPartlyLoaded is returned by SeedHistory when only some of the orders
+// exist: they are someone else's, or the others were deleted.
 var ErrPartlyLoaded = errors.New("some of these orders are there already, and others are not")
 
-// historyMembers is how many members the orders are spread over.
+// historyMembers is the number of members that the orders are spread over.
 const historyMembers = 500
 
-// unusablePassword is a well-formed Argon2id hash that no password is known to
-// have. Login treats it like any other, and takes as long to refuse.
+// unusablePassword is a well-formed Argon2id hash with no known password. Login
+// takes as long to reject it as any other.
 const unusablePassword = "$argon2id$v=19$m=19456,t=2,p=1$bm8gcGFzc3dvcmQgaGVyZQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" //nolint:gosec // the hash of no password
 
 type pastOrder struct {
@@ -63,10 +63,10 @@ type history struct {
 	revenue  money.Amount
 }
 
-// SeedHistory loads orders of the past, at the prices that the menu has now, in
-// one transaction: an error leaves nothing behind. Members and branches are not
-// in the files; each order gets one by a hash of its id, the same every time.
-// When all orders are there it loads nothing.
+// SeedHistory loads past orders at the current menu prices, in one transaction:
+// an error leaves nothing behind. The files contain no members and branches; a
+// hash of the order's id selects them, always the same way. If all orders
+// exist, it loads nothing.
 func SeedHistory(ctx context.Context, dsn string, h History) (Loaded, error) {
 	var loaded Loaded
 	err := inTransaction(ctx, dsn, func(tx pgx.Tx) error {
@@ -125,7 +125,7 @@ func readHistory(dir fs.FS, zone *time.Location, prices map[string]money.Amount)
 	return h, readCSV(dir, lines, []string{"order_id", "pizza_id", "quantity"}, h.lineReader(prices))
 }
 
-// packed returns the name of the file that is there: name.gz or name.
+// packed returns name.gz or name, whichever exists.
 func packed(dir fs.FS, name string) (string, error) {
 	for _, n := range []string{name + ".gz", name} {
 		if _, err := fs.Stat(dir, n); err == nil {
@@ -189,7 +189,7 @@ func (h *history) lineReader(prices map[string]money.Amount) func(record) error 
 	}
 }
 
-// there reports whether all orders are in the database, or fails if some are.
+// there reports whether all orders are stored, and fails if only some are.
 func (h *history) there(ctx context.Context, tx pgx.Tx) (bool, error) {
 	ids := make([]string, len(h.orders))
 	for i, o := range h.orders {
@@ -222,7 +222,7 @@ func (h *history) load(ctx context.Context, tx pgx.Tx, out io.Writer) (Loaded, e
 	if err != nil {
 		return Loaded{}, fmt.Errorf("copy the orders: %w", err)
 	}
-	// The lines get their numbers from the sequence, in the order of the file.
+	// The sequence numbers the lines in file order.
 	lines := []string{"order_id", "pizza_id", "quantity", "unit_price"}
 	_, err = tx.CopyFrom(ctx, pgx.Identifier{"order_detail"}, lines, pgx.CopyFromSlice(len(h.lines), func(i int) ([]any, error) {
 		l := h.lines[i]
@@ -231,7 +231,7 @@ func (h *history) load(ctx context.Context, tx pgx.Tx, out io.Writer) (Loaded, e
 	if err != nil {
 		return Loaded{}, fmt.Errorf("copy the order lines: %w", err)
 	}
-	// The planner should know of them before the first query does.
+	// The planner needs statistics before the first query.
 	if _, err := tx.Exec(ctx, "ANALYZE orders, order_detail, member"); err != nil {
 		return Loaded{}, err
 	}
@@ -250,13 +250,13 @@ func pastMembers() addition {
 	return members(ids, passwords, names)
 }
 
-// spread returns a number in [0, 1) that depends on the order alone.
+// spread returns a number in [0, 1) that depends only on its arguments.
 func spread(what, order string) float64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(what + order)) // never fails
 	x := h.Sum64()
-	// FNV leaves the high bits of short texts alike; this mixes them
-	// (the finaliser of MurmurHash3).
+	// FNV leaves the high bits of short texts alike; MurmurHash3's finalizer
+	// mixes them.
 	x ^= x >> 33
 	x *= 0xff51afd7ed558ccd
 	x ^= x >> 33
@@ -265,13 +265,13 @@ func spread(what, order string) float64 {
 	return float64(x>>11) / (1 << 53)
 }
 
-// memberOf gives some members many orders and most of them few.
+// memberOf gives a few members many orders and most members few.
 func memberOf(order string) string {
 	u := spread("member", order)
 	return memberID(int(u * u * historyMembers))
 }
 
-// branchOf gives the first branches more than the last.
+// branchOf gives the first branches more orders than the last.
 func branchOf(order string) string {
 	u := spread("branch", order)
 	ids := branchIDs()

@@ -16,8 +16,8 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// connectAs opens a connection of the order role on which a member is set for
-// good; the service sets it for a transaction.
+// connectAs opens a connection of the order role with a member set for the
+// session; the service sets it per transaction.
 func connectAs(t *testing.T, d *migrationstest.Database, memberID string) *pgx.Conn {
 	t.Helper()
 	conn := connect(t, d.URL("order_svc"))
@@ -43,7 +43,7 @@ func exec(t *testing.T, conn *pgx.Conn, sql string, args ...any) {
 	}
 }
 
-// value returns the one value that a query has.
+// value returns the single value of a query.
 func value[T any](t *testing.T, conn *pgx.Conn, sql string, args ...any) T {
 	t.Helper()
 	rows, err := conn.Query(t.Context(), sql, args...)
@@ -71,8 +71,8 @@ func values[T any](t *testing.T, conn *pgx.Conn, sql string, args ...any) []T {
 	return v
 }
 
-// sqlstate returns the code of a refusal, or "" for success. Any other error,
-// such as a broken connection, ends the test.
+// sqlstate returns the code of a server error, or "" for success. Any other
+// error, such as a broken connection, ends the test.
 func sqlstate(t *testing.T, err error) string {
 	t.Helper()
 	if err == nil {
@@ -88,7 +88,7 @@ func sqlstate(t *testing.T, err error) string {
 	return pg.Code
 }
 
-// as returns the DSN of another role.
+// as returns the DSN for another role.
 func as(t *testing.T, dsn, role string) string {
 	t.Helper()
 	u, err := url.Parse(dsn)
@@ -99,14 +99,14 @@ func as(t *testing.T, dsn, role string) string {
 	return u.String()
 }
 
-// oldSystem is a database as the old system leaves it: its own, with its rows.
+// oldSystem is a database that the old system owns and has filled.
 type oldSystem struct{ dsn, monolith string }
 
 func newOldSystem(t *testing.T) oldSystem {
 	t.Helper()
 	dsn := pgtest.Empty(t)
 	admin := connect(t, dsn)
-	// Roles belong to the whole server; other tests may make this one just now.
+	// Roles are shared by the whole server; another test may be creating this one.
 	exec(t, admin, `DO $$
 		BEGIN
 			CREATE ROLE monolith LOGIN PASSWORD '`+migrationstest.Passwords().Migrator+`';

@@ -16,7 +16,7 @@ import (
 
 const taken = "23505" // unique_violation
 
-// owner is a connection on which pizza_owner acts.
+// owner returns a connection that acts as pizza_owner.
 func owner(t *testing.T, d *migrationstest.Database) *pgx.Conn {
 	t.Helper()
 	conn := connect(t, d.URL("migrator"))
@@ -24,7 +24,7 @@ func owner(t *testing.T, d *migrationstest.Database) *pgx.Conn {
 	return conn
 }
 
-// The id of a deleted member is taken for everybody, whoever deleted it.
+// The id of a deleted member stays taken, regardless of who deleted it.
 func TestIdsOfTheDeletedStayTaken(t *testing.T) {
 	t.Parallel()
 	d, old := takenOver(t)
@@ -94,7 +94,7 @@ func TestIdsOfTheDeletedStayTaken(t *testing.T) {
 	})
 }
 
-// A registration that waits for the row while somebody deletes it fails, too.
+// A registration that waits for a concurrent delete of the row fails, too.
 func TestIdIsTakenWhileItIsDeleted(t *testing.T) {
 	t.Parallel()
 	d := migrationstest.New(t)
@@ -124,8 +124,7 @@ func TestIdIsTakenWhileItIsDeleted(t *testing.T) {
 	}
 }
 
-// Ids that have orders, and no member any more when the system is taken over, are
-// taken as well.
+// Ids that have orders but no member at takeover are taken as well.
 func TestIdsWithOrdersAreTaken(t *testing.T) {
 	t.Parallel()
 	old := newOldSystem(t)
@@ -137,8 +136,8 @@ func TestIdsWithOrdersAreTaken(t *testing.T) {
 	}
 }
 
-// Another password ends the sessions, whoever stores it; another hash of the same
-// password does not.
+// A new password ends the sessions, regardless of who stores it; a new hash of
+// the same password does not.
 func TestPasswordChangedBySQLEndsSessions(t *testing.T) {
 	t.Parallel()
 	d, old := takenOver(t)
@@ -158,7 +157,7 @@ func TestPasswordChangedBySQLEndsSessions(t *testing.T) {
 		{"upsert", "INSERT INTO member VALUES ('kim', 'other', 'x') ON CONFLICT (member_id) DO UPDATE SET member_pwd = EXCLUDED.member_pwd", monolith, true},
 		{"all of them", "UPDATE member SET member_pwd = 'locked'", admin, true},
 		{"rehash by login", change + " AND set_config('pizza.sessions', 'kept', true) = 'kept'", svc, false},
-		{"a change after a rehash", change, svc, true}, // the setting has ended with its transaction
+		{"a change after a rehash", change, svc, true}, // the setting ended with its transaction
 	} {
 		exec(t, admin, "DELETE FROM member; DELETE FROM former_member; DELETE FROM revoked_member")
 		exec(t, admin, "INSERT INTO member VALUES ('kim', 'pw', 'x')")
@@ -179,8 +178,8 @@ func TestPasswordChangedBySQLEndsSessions(t *testing.T) {
 	}
 }
 
-// Nothing but hashes and the revocation of tokens names a forgotten member, and
-// nothing of anybody else changes.
+// Only hashes and token revocations still name a forgotten member, and other
+// members are unaffected.
 func TestForgetMember(t *testing.T) {
 	t.Parallel()
 	d := migrationstest.NewSeeded(t)
@@ -221,7 +220,7 @@ func TestForgetMember(t *testing.T) {
 	}
 	left := namesOf(t, admin, "kim")
 	for table := range left {
-		// Orders and their lines have the member in their ids in this test alone.
+		// Only in this test do the ids of orders contain the member.
 		if table != "revoked_member" && table != "login_outbox" && table != "orders" && table != "order_detail" && table != "event" {
 			t.Errorf("%s names the member: %v", table, left[table])
 		}
@@ -238,7 +237,7 @@ func TestForgetMember(t *testing.T) {
 	if diff := cmp.Diff(before, namesOf(t, admin, "lee")); diff != "" {
 		t.Errorf("another member:\n%s", diff)
 	}
-	// The orders are nobody's: not those of a member without an id, either.
+	// The orders belong to nobody, not even to a member without an id.
 	svc := connectAs(t, d, "")
 	if n := value[int](t, svc, "SELECT count(*)::int FROM orders"); n != 0 {
 		t.Errorf("%d orders can be read", n)

@@ -19,12 +19,12 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
-// Owner is the service that owns tables, or Events, whose tables are of no
+// Owner is the service that owns tables, or Events, whose tables belong to no
 // service.
 type Owner string
 
 // The owners, in the order in which their migrations are applied: order lines
-// refer to pizzas.
+// reference pizzas.
 const (
 	Events Owner = "events"
 	Login  Owner = "login"
@@ -32,14 +32,14 @@ const (
 	Order  Owner = "order"
 )
 
-// Owners returns all owners in the order of Up; Down takes the reverse.
+// Owners returns all owners in the order that Up uses; Down uses the reverse.
 func Owners() []Owner { return []Owner{Events, Login, Menu, Order} }
 
-// table is where goose keeps the owner's applied versions.
+// table returns the name of the owner's goose version table.
 func (o Owner) table() string { return "schema_version_" + string(o) }
 
-// lockID is the owner's advisory lock. goose's own default is one number for
-// everybody who uses goose on a database. The hexadecimal digits spell "pizza".
+// lockID returns the owner's advisory lock. The default of goose is one number
+// for all its users on a database. The hexadecimal digits spell "pizza".
 func (o Owner) lockID() int64 {
 	return 0x70697a7a61_00 + map[Owner]int64{Login: 1, Menu: 2, Order: 3, Events: 4}[o]
 }
@@ -51,11 +51,11 @@ const (
 	passwordsLock int64 = 0x70697a7a61_12
 )
 
-// lockTimeout bounds the wait for a table: whoever waits for one in the way
-// that ALTER TABLE does makes everybody else wait behind it.
+// lockTimeout bounds the wait for a table lock: while ALTER TABLE waits, all
+// later queries on the table queue behind it.
 const lockTimeout = "5s"
 
-// Migration is one file of sql/, or one that a newer program has applied.
+// Migration is a file of sql/, or a migration applied by a newer program.
 type Migration struct {
 	Owner   Owner `json:"owner"`
 	Version int64 `json:"version"`
@@ -68,7 +68,7 @@ type Migration struct {
 // Unknown reports whether a newer program has applied m.
 func (m Migration) Unknown() bool { return m.Name == "" }
 
-// Step is one migration that has been applied or taken back.
+// Step is a migration that was applied or rolled back.
 type Step struct {
 	Owner   Owner
 	Version int64
@@ -76,12 +76,12 @@ type Step struct {
 	Took    time.Duration
 }
 
-// Up applies what is pending and then the grants. When others do the same at
-// the same time it waits for them, as long as ctx allows. dsn names the role
-// migrator, or a superuser. done, if given, is told of every migration applied.
+// Up applies the pending migrations and then the grants. It waits for
+// concurrent runs until ctx ends. dsn names the role migrator, or a superuser.
+// Each done is called for every migration applied.
 //
-// A migration that fails is rolled back, those before it stay, and the next Up
-// goes on with it.
+// A failed migration is rolled back, earlier ones stay, and the next Up resumes
+// with it.
 func Up(ctx context.Context, dsn string, done ...func(Step)) error {
 	return eachOwner(ctx, dsn, func(providers []provider, db *sql.DB) error {
 		for _, p := range providers {
@@ -103,13 +103,13 @@ func Up(ctx context.Context, dsn string, done ...func(Step)) error {
 // ErrNothingToUndo is returned by Down when no migration is applied.
 var ErrNothingToUndo = errors.New("no migration is applied")
 
-// ErrNewerSchema is returned by Down when a newer program has applied migrations
-// of which this one has no file.
+// ErrNewerSchema is returned by Down when a newer program has applied
+// migrations that this one has no file for.
 var ErrNewerSchema = errors.New("the schema is newer than this program")
 
-// Down takes back the newest migration of the owner, or, if owner is empty, of
-// the last owner that has any. What the migration added is lost with all that
-// is in it; the tables of the old system are only dropped when they are empty.
+// Down rolls back the newest migration of the owner or, if owner is empty, of
+// the last owner that has any. The migration's additions are lost, including
+// data. The tables of the old system are dropped only when they are empty.
 func Down(ctx context.Context, dsn string, owner Owner, done ...func(Step)) error {
 	return eachOwner(ctx, dsn, func(providers []provider, db *sql.DB) error {
 		for i := len(providers) - 1; i >= 0; i-- {
@@ -138,8 +138,8 @@ func Down(ctx context.Context, dsn string, owner Owner, done ...func(Step)) erro
 	})
 }
 
-// Status lists all migrations by owner and version, also those that a newer program
-// has applied, and when each was applied. It changes nothing.
+// Status lists all migrations by owner and version, including those applied by
+// a newer program, and when each was applied. It changes nothing.
 func Status(ctx context.Context, dsn string) ([]Migration, error) {
 	var list []Migration
 	err := eachOwner(ctx, dsn, func(providers []provider, db *sql.DB) error {
@@ -155,13 +155,13 @@ func Status(ctx context.Context, dsn string) ([]Migration, error) {
 	return list, err
 }
 
-// provider is goose for one owner.
+// provider is the goose provider of one owner.
 type provider struct {
 	*goose.Provider
 	owner Owner
 }
 
-// eachOwner calls do with a provider per owner on one database handle.
+// eachOwner calls do with one provider per owner, on one database handle.
 func eachOwner(ctx context.Context, dsn string, do func([]provider, *sql.DB) error) (err error) {
 	c, err := config(dsn)
 	if err != nil {
@@ -177,7 +177,7 @@ func eachOwner(ctx context.Context, dsn string, do func([]provider, *sql.DB) err
 	}
 	db := stdlib.OpenDB(*c)
 	defer func() {
-		if err != nil && ctx.Err() != nil { // what broke off says less than why
+		if err != nil && ctx.Err() != nil { // the cause says more than the error it led to
 			err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		}
 		err = errors.Join(err, db.Close())
@@ -205,8 +205,8 @@ func newProvider(db *sql.DB, o Owner) (provider, error) {
 	if err != nil {
 		return provider{}, err
 	}
-	// Every second, for ever: it is ctx that ends the wait. goose asks instead of
-	// waiting in the server, where CREATE INDEX CONCURRENTLY would wait for us.
+	// Retry every second until ctx ends. goose polls: CREATE INDEX
+	// CONCURRENTLY would wait for a session that waits in the server.
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(o.lockID()), lock.WithLockTimeout(1, math.MaxInt64))
 	if err != nil {
 		return provider{}, err
@@ -231,19 +231,19 @@ func nameOf(file string) string {
 
 func (p provider) status(ctx context.Context, db *sql.DB) ([]Migration, error) {
 	applied := map[int64]time.Time{}
-	// goose would create the table to look into it.
+	// goose would create the table in order to read it.
 	exists, err := p.versioned(ctx, db)
 	if err != nil {
 		return nil, err
 	}
 	if exists {
-		// goose's own status leaves out the versions that it has no file of.
+		// goose's own status omits versions that it has no file for.
 		rows, err := db.QueryContext(ctx,
 			"SELECT version_id, max(tstamp) FROM "+p.owner.table()+" WHERE is_applied AND version_id > 0 GROUP BY version_id") //nolint:gosec // a constant of ours
 		if err != nil {
 			return nil, explain(err)
 		}
-		defer func() { _ = rows.Close() }() // rows.Err says what went wrong
+		defer func() { _ = rows.Close() }() // rows.Err reports the error
 		for rows.Next() {
 			var version int64
 			var at time.Time

@@ -6,8 +6,8 @@ import (
 	"example.com/pizza/migrations/migrationstest"
 )
 
-// Nothing in the database notifies: NOTIFY takes a lock over the whole database
-// until the commit is on disk, and anybody can send one.
+// Nothing in the database uses NOTIFY: it locks the whole database until the
+// commit is on disk, and any role can send one.
 func TestNothingNotifies(t *testing.T) {
 	t.Parallel()
 	for _, f := range values[string](t, connect(t, migrationstest.New(t).URL("")), `

@@ -12,47 +12,47 @@ import (
 	"example.com/pizza/pkg/password"
 )
 
-// passwordBatch is how many rows are replaced in one statement: about a second of
-// hashing, which is what an interrupted run loses at most.
+// passwordBatch is the number of rows replaced per statement: about a second of
+// hashing, the most that an interrupted run loses.
 const passwordBatch = 100
 
-// errPasswordsBusy keeps two runs from hashing the same passwords twice.
+// errPasswordsBusy prevents two runs from hashing the same passwords.
 var errPasswordsBusy = errors.New("another `migrate passwords` is at work on this database")
 
-// PasswordHashing says how the passwords in clear text are hashed.
+// PasswordHashing configures how cleartext passwords are hashed.
 type PasswordHashing struct {
 	Cost     password.Cost
-	Hashes   int       // at once; each takes the memory of one hash
-	DryRun   bool      // only look
-	Progress io.Writer // of the hashing; a bar where it is a terminal
+	Hashes   int       // concurrent; each needs the memory of one hash
+	DryRun   bool      // only count
+	Progress io.Writer // a bar on a terminal, otherwise lines
 }
 
-// PasswordReport says what was done, and what is stored afterwards.
+// PasswordReport describes what a run did and what is stored afterwards.
 type PasswordReport struct {
 	DryRun  bool `json:"dry_run"`
 	Members int  `json:"members"`
-	// Hashed were in clear text, and are an Argon2id hash now.
+	// Hashed counts cleartext passwords that are now Argon2id hashes.
 	Hashed int `json:"hashed"`
-	// Skipped were replaced or held by somebody else at that moment, such as a
-	// login that hashed the same password: they are in Stored as they are now.
+	// Skipped counts rows that someone else had changed or locked, such as a
+	// login that hashed the same password. Stored has their current state.
 	Skipped int `json:"skipped"`
-	// Stored counts all members by what is stored for them, also those added
-	// since.
+	// Stored counts all members by kind of stored password, including members
+	// added since.
 	Stored map[password.Kind]int `json:"stored"`
 }
 
-// HashPasswords replaces every password in clear text by an Argon2id hash, as a
-// login of its member would. Only clear text can be: of a hash, the password is
-// not known. So Django's hashes stay, verify as they are, and are replaced as
-// their members log in; they are not wrapped into another hash either, since the
-// two salts and costs would not fit the column. Argon2id hashes of a lower cost
-// and hashes that are not read here stay as well. All are counted.
+// HashPasswords replaces every cleartext password with an Argon2id hash, as a
+// login of its member would. Only clear text can be hashed: the password of a
+// hash is unknown. Django's hashes stay, still verify, and are replaced when
+// their members log in. They are not wrapped in another hash, because two salts
+// and costs would not fit the column. Argon2id hashes of a lower cost and
+// unreadable hashes stay as well. All are counted.
 //
-// Members may log in meanwhile: a row is replaced only where it still holds the
-// text that was hashed, and one that somebody holds is left for another run. Each
-// batch is committed by itself, so a run that was interrupted loses nothing, and
-// the next one goes on with what is left. The report is that of the work done
-// also where an error is returned. dsn names the role migrator, or a superuser.
+// Members may log in meanwhile. A row is replaced only if it still holds the
+// text that was hashed; a locked row is left for another run. Each batch is
+// committed separately, so the next run continues where an interrupted one
+// stopped. The report covers the work done even if an error is returned. dsn
+// names the role migrator, or a superuser.
 func HashPasswords(ctx context.Context, dsn string, h PasswordHashing) (report PasswordReport, err error) {
 	conn, err := connect(ctx, dsn)
 	if err != nil {
@@ -76,7 +76,7 @@ func HashPasswords(ctx context.Context, dsn string, h PasswordHashing) (report P
 	return report, report.count(ctx, conn, h.Cost)
 }
 
-// count reads what is stored.
+// count counts the stored passwords by kind.
 func (r *PasswordReport) count(ctx context.Context, conn *pgx.Conn, c password.Cost) error {
 	r.Members, r.Stored = 0, map[password.Kind]int{}
 	for _, kind := range password.Kinds() {
@@ -95,13 +95,13 @@ func (r *PasswordReport) count(ctx context.Context, conn *pgx.Conn, c password.C
 	return err
 }
 
-// secret is the password of a member in clear text, and its hash.
+// secret is a member's cleartext password and its hash.
 type secret struct{ memberID, clear, hash string }
 
 func (r *PasswordReport) hashAll(ctx context.Context, conn *pgx.Conn, h PasswordHashing) error {
 	p := newProgress(h.Progress, "hashing", "passwords", r.Stored[password.ClearText])
-	// In the order of the ids, so that every row is met once. The first page has
-	// the empty id too, which nothing forbids.
+	// Paging by id visits every row once. The first page includes the empty
+	// id, which nothing forbids.
 	for after, above := "", ">="; ; above = ">" {
 		page, last, err := clearTexts(ctx, conn, after, above)
 		if err != nil {
@@ -131,8 +131,8 @@ func (r *PasswordReport) hashAll(ctx context.Context, conn *pgx.Conn, h Password
 	}
 }
 
-// clearTexts returns the next passwords in clear text, and the id of the last row
-// that was looked at, nil at the end.
+// clearTexts returns the next cleartext passwords and the id of the last row
+// examined, which is nil at the end.
 func clearTexts(ctx context.Context, conn *pgx.Conn, after, above string) (page []secret, last *string, err error) {
 	rows, err := conn.Query(ctx, `
 		SELECT member_id, member_pwd FROM member
@@ -153,7 +153,7 @@ func clearTexts(ctx context.Context, conn *pgx.Conn, after, above string) (page 
 	return page, last, err
 }
 
-// hashPage hashes so many at once.
+// hashPage hashes the passwords of a page, h.Hashes at a time.
 func hashPage(ctx context.Context, page []secret, h PasswordHashing) error {
 	var group sync.WaitGroup
 	next := make(chan int)
@@ -175,8 +175,8 @@ func hashPage(ctx context.Context, page []secret, h PasswordHashing) error {
 	return ctx.Err()
 }
 
-// replacePage replaces what is still as it was read, and says how many rows that
-// were. It waits for nobody, who might wait for it.
+// replacePage replaces the rows that are still as they were read, and returns
+// their number. It skips locked rows, because waiting could deadlock.
 func replacePage(ctx context.Context, conn *pgx.Conn, page []secret) (int, error) {
 	var ids, texts, hashes []string
 	for _, s := range page {

@@ -17,12 +17,12 @@ import (
 	"example.com/pizza/pkg/password"
 )
 
-// hashing is as quick as hashing can be.
+// hashing uses the lowest possible cost.
 func hashing(progress io.Writer) migrations.PasswordHashing {
 	return migrations.PasswordHashing{Cost: password.Cost{Memory: 8, Passes: 1}, Hashes: 2, Progress: progress}
 }
 
-// members adds so many with a password in clear text, which secretOf tells.
+// members adds members with cleartext passwords; see secretOf.
 func members(t *testing.T, conn *pgx.Conn, many int) {
 	t.Helper()
 	exec(t, conn, "INSERT INTO member SELECT 'm' || i, 'secret of ' || i, 'x' FROM generate_series(1, $1) AS i", many)
@@ -30,7 +30,7 @@ func members(t *testing.T, conn *pgx.Conn, many int) {
 
 func secretOf(i int) string { return fmt.Sprintf("secret of %d", i) }
 
-// opens reports whether what is stored for a member is a hash of the password.
+// opens reports whether the member's stored password is a hash of pw.
 func opens(t *testing.T, conn *pgx.Conn, memberID, pw string) bool {
 	t.Helper()
 	stored := value[string](t, conn, "SELECT member_pwd FROM member WHERE member_id = $1", memberID)
@@ -96,7 +96,7 @@ func TestHashPasswords(t *testing.T) {
 	}
 }
 
-// stopper ends a run when it tells of its progress for the first time.
+// stopper stops a run at its first progress report.
 type stopper struct {
 	bytes.Buffer
 	stop func()
@@ -107,7 +107,7 @@ func (s *stopper) Write(p []byte) (int, error) {
 	return s.Buffer.Write(p)
 }
 
-// A run that is interrupted loses nothing, and the next one does the rest.
+// An interrupted run loses nothing, and the next one does the rest.
 func TestHashPasswordsGoesOn(t *testing.T) {
 	t.Parallel()
 	d := migrationstest.New(t)
@@ -139,7 +139,7 @@ func TestHashPasswordsGoesOn(t *testing.T) {
 	}
 }
 
-// What members do at the same moment counts: no password of before comes back.
+// Concurrent logins and password changes win: no old password comes back.
 func TestHashPasswordsBesideLiveLogins(t *testing.T) {
 	t.Parallel()
 	d := migrationstest.New(t)
@@ -180,7 +180,7 @@ func TestHashPasswordsBesideLiveLogins(t *testing.T) {
 	}
 }
 
-// A row that somebody holds is left alone, and holds up nobody.
+// A locked row is skipped and blocks nobody.
 func TestHashPasswordsWaitsForNobody(t *testing.T) {
 	t.Parallel()
 	d := migrationstest.New(t)

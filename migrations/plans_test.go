@@ -14,7 +14,7 @@ import (
 	"example.com/pizza/pkg/testkit/pgtest"
 )
 
-// query returns a statement of a service by its name, from where sqlc reads it.
+// query returns a service's statement by name, from its sqlc file.
 func query(t *testing.T, service, file, name string) string {
 	t.Helper()
 	text, err := os.ReadFile("../services/" + service + "/internal/postgres/queries/" + file)
@@ -30,24 +30,24 @@ func query(t *testing.T, service, file, name string) string {
 	return regexp.MustCompile(`sqlc\.n?arg\('(\w+)'\)`).ReplaceAllString(found, "@$1")
 }
 
-// What runs by itself reads an index, or a bounded number of rows, however many
-// rows there are: a million that were sent, or hundreds of thousands that wait.
+// Background statements read an index, or a bounded number of rows, however
+// large the table is: a million sent events, or hundreds of thousands pending.
 func TestWhatRunsByItselfIsBounded(t *testing.T) {
 	t.Parallel()
 	d := migrationstest.New(t)
 	admin := connect(t, d.URL(""))
 	const filled = "'{order_outbox,menu_outbox,login_outbox,event,event_delivery,idempotency_key,revoked_token}'::text[]"
 	for _, sql := range []string{
-		"SET session_replication_role = replica", // no triggers, no checks of references
+		"SET session_replication_role = replica", // no triggers, no foreign key checks
 		// Indexes are built afterwards, which takes a fraction of the time.
 		"UPDATE pg_index SET indisready = false, indisvalid = false WHERE indrelid::regclass::text = ANY (" + filled + ")",
 		`INSERT INTO order_outbox (id, type, subject, data, created_at, sent_at)
 		 SELECT gen_random_uuid(), 'order.created', n::text, '{}', now() - n * interval '1 s', now() - n * interval '1 s'
 		 FROM generate_series(1, 1000000) n`,
-		// 20 wait, 20 are set aside.
+		// 20 are pending, 20 are parked.
 		`INSERT INTO order_outbox (id, type, subject, data, parked_at)
 		 SELECT gen_random_uuid(), 'order.created', n::text, '{}', CASE WHEN n > 20 THEN now() END FROM generate_series(1, 40) n`,
-		// An outage: all wait, and some subjects have thousands.
+		// An outage: all are pending, and some subjects have thousands.
 		`INSERT INTO menu_outbox (type, subject, data) SELECT 'catalog.updated', n::text, '{}' FROM generate_series(1, 100000) n`,
 		`INSERT INTO login_outbox (type, subject, data)
 		 SELECT 'token.revoked', 'member ' || n % 50, '{}' FROM generate_series(1, 100000) n`,

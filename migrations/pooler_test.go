@@ -14,12 +14,12 @@ import (
 	"example.com/pizza/pkg/testkit/pgtest"
 )
 
-// everything are the startup parameters of migrate: a PgBouncer that drops them
-// lets it in.
+// everything lists the startup parameters of migrate. A PgBouncer that drops
+// them lets migrate connect.
 var everything = []string{"statement_timeout", "lock_timeout", "search_path", "role", "timezone"}
 
-// TestPoolerIsRefused: through a PgBouncer, no step of migrate begins, whatever
-// its settings are, and the text says what to do.
+// TestPoolerIsRefused: through a PgBouncer of any configuration, no step of
+// migrate begins, and the error says what to do.
 func TestPoolerIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]pgbouncer.Options{

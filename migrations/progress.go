@@ -10,15 +10,15 @@ import (
 	"golang.org/x/term"
 )
 
-// longestSilence is after how long another line is due.
+// longestSilence is the maximum time between two lines.
 const longestSilence = 30 * time.Second
 
-// progress tells how much is done: on a terminal as a bar with rate and remaining
-// time, else in a line for every tenth, or sooner where that takes long.
+// progress reports progress: on a terminal as a bar with rate and remaining
+// time, otherwise as a line per tenth, and at least every longestSilence.
 type progress struct {
 	out         io.Writer
 	doing, what string                   // "loading" "rows"
-	bar         *progressbar.ProgressBar // nil if out is no terminal
+	bar         *progressbar.ProgressBar // nil if out is not a terminal
 	done, total int
 	start, told time.Time
 }
@@ -41,8 +41,8 @@ func newProgress(out io.Writer, doing, what string, total int) *progress {
 	return p
 }
 
-// add counts one. What comes on top of the total, because others add to it
-// meanwhile, is not told.
+// add counts one item. Items beyond the total, added by others meanwhile, are
+// not reported.
 func (p *progress) add() error {
 	if p.done == p.total {
 		return nil

@@ -11,7 +11,7 @@ import (
 	"example.com/pizza/pkg/testkit/pgtest"
 )
 
-// withOrder gives the seeded database one order with one line.
+// withOrder returns the seeded database with one order of one line.
 func withOrder(t *testing.T) *migrationstest.Database {
 	t.Helper()
 	d := migrationstest.NewSeeded(t)
@@ -40,7 +40,7 @@ func refuse(t *testing.T, d *migrationstest.Database, refusals []refusal) {
 	}
 }
 
-// A row refers only to what is there.
+// Rows reference only existing rows.
 func TestForeignKeys(t *testing.T) {
 	t.Parallel()
 	const unknown = "23503" // foreign_key_violation
@@ -53,8 +53,8 @@ func TestForeignKeys(t *testing.T) {
 	})
 }
 
-// Nothing is deleted along with something else: what is referred to stays, and
-// only from the lines upwards can an order be deleted.
+// Deletes do not cascade: a referenced row stays, and an order can be deleted
+// only after its lines.
 func TestNoCascade(t *testing.T) {
 	t.Parallel()
 	const used = "23503"
@@ -81,7 +81,7 @@ func TestNoCascade(t *testing.T) {
 	}
 }
 
-// Keys are unique, and what must be there is.
+// Keys are unique, and required values are present.
 func TestIntegrity(t *testing.T) {
 	t.Parallel()
 	const (
@@ -107,8 +107,8 @@ func TestIntegrity(t *testing.T) {
 	})
 }
 
-// TestEventTables: the migrations lead to the tables, functions and policies that
-// the transport is tested with.
+// TestEventTables: the migrations create the tables, functions and policies
+// that the transport is tested with.
 func TestEventTables(t *testing.T) {
 	t.Parallel()
 	tested := connect(t, pgtest.Empty(t))

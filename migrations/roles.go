@@ -10,18 +10,18 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Passwords are those of the roles that log in.
+// Passwords holds the passwords of the roles that can log in.
 type Passwords struct {
 	Migrator, Login, Menu, Order string
 }
 
-// ApplyRoles creates the roles that are missing, gives them the passwords, and
-// hands the tables of the old system to pizza_owner; their previous owner keeps
-// reading and writing them. adminDSN names a superuser, or a role that owns the
-// database and the tables and may create roles.
+// ApplyRoles creates the missing roles, sets their passwords, and transfers the
+// tables of the old system to pizza_owner; the previous owner can still read
+// and write them. adminDSN names a superuser, or a role that owns the database
+// and the tables and may create roles.
 //
-// A password reaches the server as a SCRAM verifier only, so that it is in no
-// log and no statistics there.
+// Passwords are sent to the server only as SCRAM verifiers, so that they appear
+// in no log or statistics there.
 func ApplyRoles(ctx context.Context, adminDSN string, passwords Passwords) (err error) {
 	script, err := rolesScript(passwords)
 	if err != nil {
@@ -52,9 +52,9 @@ func ApplyRoles(ctx context.Context, adminDSN string, passwords Passwords) (err 
 	return nil
 }
 
-// retry runs do again when it has lost a race. Roles belong to all databases of
-// a server, but no lock does: when several databases are prepared at once, only
-// one of them wins.
+// retry repeats do when it lost a race. Roles are shared by all databases of a
+// server, but locks are not: when several databases are prepared at once, only
+// one run wins.
 func retry(ctx context.Context, do func() error) error {
 	const tries = 20
 	for try := 1; ; try++ {
@@ -68,7 +68,7 @@ func retry(ctx context.Context, do func() error) error {
 	}
 }
 
-// rolesScript is one implicit transaction: several statements in one message.
+// rolesScript returns one message, and so one implicit transaction.
 func rolesScript(p Passwords) (string, error) {
 	roles, err := files.ReadFile("sql/access/roles.sql")
 	if err != nil {
@@ -82,14 +82,14 @@ func rolesScript(p Passwords) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("password of %s: %w", r.name, err)
 		}
-		// The verifier is ASCII without quotes and backslashes.
+		// The verifier is ASCII without quotes or backslashes.
 		script += fmt.Sprintf("\nALTER ROLE %s PASSWORD '%s';", r.name, verifier)
 	}
 	return script, nil
 }
 
-// raced tells the errors by which PostgreSQL refuses the second of two changes
-// of one role, or one of two that wait for each other.
+// raced reports whether err means that a concurrent change of the same role
+// won, or that two changes deadlocked.
 func raced(err error) bool {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {

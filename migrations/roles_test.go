@@ -18,8 +18,8 @@ import (
 	"example.com/pizza/pkg/testkit/pgtest"
 )
 
-// server starts a server of the test's own, because roles and their passwords
-// belong to the whole server.
+// server starts a separate server for the test, because all databases of a
+// server share roles and passwords.
 func server(t *testing.T) *pgserver.Server {
 	t.Helper()
 	s, err := pgserver.Start(t.Context(), pgserver.Options{Settings: pgserver.TestSettings()})
@@ -44,8 +44,8 @@ func withPassword(t *testing.T, dsn, role, password string) string {
 	return u.String()
 }
 
-// mustLogIn logs in with each password by pgx, as the services do, and by psql,
-// where it is installed.
+// mustLogIn logs in with each password through pgx, as the services do, and
+// through psql, if installed.
 func mustLogIn(t *testing.T, dsn string, p migrations.Passwords) {
 	t.Helper()
 	psql, _ := osexec.LookPath("psql")
@@ -183,8 +183,8 @@ func TestApplyRoles(t *testing.T) {
 	})
 }
 
-// The administrator need not be a superuser: here it is the old system's own
-// role, which owns the database and may create roles.
+// The administrator need not be a superuser: here it is the old system's role,
+// which owns the database and may create roles.
 func TestApplyRolesWithoutSuperuser(t *testing.T) {
 	t.Parallel()
 	s := server(t)
@@ -216,7 +216,7 @@ func TestApplyRolesWithoutSuperuser(t *testing.T) {
 	}
 }
 
-// Roles belong to all databases of a server; preparing several at once works.
+// Roles are shared by all databases of a server; preparing several at once works.
 func TestApplyRolesToManyDatabases(t *testing.T) {
 	t.Parallel()
 	var wg sync.WaitGroup

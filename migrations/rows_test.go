@@ -12,9 +12,9 @@ import (
 	"example.com/pizza/migrations/migrationstest"
 )
 
-// withRows gives the old system's database, taken over, what belongs to kim and
-// lee: the orders 1 and 2, the lines 1 and 41 of the first and 17 of the second,
-// and one kept answer each. The line 43, of no order, belongs to nobody.
+// withRows returns the taken-over database with rows of kim and lee: the orders
+// 1 and 2, the lines 1 and 41 of the first and 17 of the second, and one stored
+// response each. Line 43 has no order and belongs to nobody.
 func withRows(t *testing.T) (*migrationstest.Database, oldSystem) {
 	t.Helper()
 	d, old := takenOver(t)
@@ -27,8 +27,8 @@ func withRows(t *testing.T) (*migrationstest.Database, oldSystem) {
 	return d, old
 }
 
-// Who reads without a WHERE reads what is its own, and with no member nothing.
-// Whoever is not the order role notices nothing.
+// A query without a WHERE returns only the member's own rows, and none without
+// a member. Other roles are unaffected.
 func TestRowsRead(t *testing.T) {
 	t.Parallel()
 	d, old := withRows(t)
@@ -66,8 +66,8 @@ func TestRowsRead(t *testing.T) {
 	}
 }
 
-// Every verb of every role that has rights on these tables, on a row of its own
-// (as kim) and on one of lee.
+// Every role with rights on these tables tries every verb on a row of kim, its
+// member, and on one of lee.
 func TestRowsWrite(t *testing.T) {
 	t.Parallel()
 	d, old := withRows(t)
@@ -110,7 +110,7 @@ func TestRowsWrite(t *testing.T) {
 	for _, c := range []struct {
 		role string
 		conn *pgx.Conn
-		want string // what the statements end with
+		want string // SQLSTATE by statement
 	}{
 		{"order_svc", connectAs(t, d, "kim"), orderRole},
 		{"order_svc_as_nobody", connectAs(t, d, ""), strings.NewReplacer(
@@ -158,8 +158,8 @@ func TestRowsWrite(t *testing.T) {
 	}
 }
 
-// Answers are deleted across members, by a function that shows none and takes
-// only what is old.
+// Stored responses are deleted across members by a function that returns none
+// and deletes only old ones.
 func TestRowsForgotten(t *testing.T) {
 	t.Parallel()
 	d, _ := withRows(t)
@@ -173,8 +173,8 @@ func TestRowsForgotten(t *testing.T) {
 	}
 }
 
-// What looks at all rows in the name of others goes on: the foreign key that
-// keeps a pizza on the menu while anybody's line names it.
+// Foreign keys still see all rows: a pizza stays on the menu while any member's
+// line references it.
 func TestRowsBehindForeignKeys(t *testing.T) {
 	t.Parallel()
 	d, _ := withRows(t)

@@ -12,15 +12,15 @@ import (
 	"example.com/pizza/pkg/pgurl"
 )
 
-// scramIterations is what PostgreSQL itself uses.
+// scramIterations is PostgreSQL's own default.
 const scramIterations = 4096
 
-// scramVerifier returns what PostgreSQL keeps of a password (RFC 5803):
+// scramVerifier returns what PostgreSQL stores for a password (RFC 5803):
 //
 //	SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>
 //
-// with the keys of RFC 5802, section 3, of the password as clients prepare it. It
-// returns an error for a password with which not every client could log in.
+// The keys are those of RFC 5802, section 3, for the password as clients
+// normalize it. A password that some clients could not log in with is an error.
 func scramVerifier(password string) (string, error) {
 	if password == "" {
 		return "", errors.New("must not be empty")

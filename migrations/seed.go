@@ -21,30 +21,30 @@ const (
 
 const (
 	demoName = "Demo Member"
-	// demoHash is DemoPassword as login keeps it: an Argon2id PHC string
-	// (RFC 9106; m=19456 KiB, t=2, p=1). A test verifies it.
+	// demoHash is DemoPassword as login stores it: an Argon2id PHC string (RFC
+	// 9106; m=19456 KiB, t=2, p=1). A test verifies it.
 	demoHash = "$argon2id$v=19$m=19456,t=2,p=1$+RKDHWDvsUTju7gc72TECQ$XDTJPyg3dC04WnZtdXdfc7s0YlzS1IgWlf305a+10bU"
 )
 
-// Added says how many rows a seed has added to a table; what was there is kept.
+// Added is the number of rows that a seed added to a table.
 type Added struct {
 	Table string
 	Rows  int64
 }
 
-// addition is a set of rows that belong into a table.
+// addition is a set of rows to add to a table.
 type addition struct {
 	table string
-	// missing asks whether any of the rows is missing. A statement that inserts
-	// nothing would still count as a change of the catalog.
+	// missing asks whether any of the rows is missing. A statement that
+	// inserts nothing would still count as a catalog change.
 	missing string
 	insert  string
 	columns []any // one slice per column, the key first
 }
 
-// Seed adds the menu, branches and the demo member, in one transaction. Rows
-// that are there are left as they are, so it may be run at any time. dsn names
-// the role migrator, or a superuser. done, if given, is told of every table.
+// Seed adds the menu, branches and the demo member, in one transaction.
+// Existing rows stay as they are, so it can be run at any time. dsn names the
+// role migrator, or a superuser. Each done is called for every table.
 func Seed(ctx context.Context, dsn string, done ...func(Added)) error {
 	menu, err := menuRows()
 	if err != nil {
@@ -97,13 +97,13 @@ func inTransaction(ctx context.Context, dsn string, do func(pgx.Tx) error) (err 
 	}))
 }
 
-// SeedLicence returns the notice under which the menu may be copied.
+// SeedLicence returns the license notice of the menu.
 func SeedLicence() (string, error) {
 	text, err := files.ReadFile("seed/LICENSE-gt-MIT.txt")
 	return string(text), err
 }
 
-// menuRows reads the catalog: see seed/README.md.
+// menuRows reads the catalog; see seed/README.md.
 func menuRows() ([]addition, error) {
 	dir, err := fs.Sub(files, "seed/menu")
 	if err != nil {
@@ -114,7 +114,7 @@ func menuRows() ([]addition, error) {
 		typeIDs = append(typeIDs, r.field(0))
 		names = append(names, r.field(1))
 		categories = append(categories, r.field(2))
-		images = append(images, "images/"+r.field(0)+".png") // relative: the front end puts its own path before it
+		images = append(images, "images/"+r.field(0)+".png") // relative: the front end prepends its own path
 		return nil
 	})
 	if err != nil {
@@ -154,7 +154,7 @@ func menuRows() ([]addition, error) {
 	}, nil
 }
 
-// branchIDs are those of the old system's own test data, and two more.
+// branchIDs returns the ids of the old system's test data, and two more.
 func branchIDs() []string {
 	return []string{DemoBranch, "BRANCH002", "BRANCH003", "BRANCH004", "BRANCH005"}
 }
@@ -170,7 +170,7 @@ func branches() addition {
 
 func demo() addition { return members([]string{DemoMember}, []string{demoHash}, []string{demoName}) }
 
-// freeID is the condition that new.id can be that of a new member.
+// freeID is the condition that new.id is available for a new member.
 const freeID = `NOT EXISTS (SELECT FROM member WHERE member_id = new.id)
 	AND NOT EXISTS (SELECT FROM former_member WHERE id_hash = sha256(convert_to(new.id, 'UTF8')))`
 
@@ -178,7 +178,7 @@ func members(ids, passwords, names []string) addition {
 	return addition{
 		table:   "member",
 		missing: "SELECT EXISTS (SELECT FROM unnest($1::text[]) AS new (id) WHERE " + freeID + ")",
-		// A member that was deleted does not come back.
+		// Deleted members are not recreated.
 		insert: `INSERT INTO member (member_id, member_pwd, member_nm)
 			SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS new (id) WHERE ` + freeID + ` ON CONFLICT DO NOTHING`,
 		columns: []any{ids, passwords, names},

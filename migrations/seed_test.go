@@ -134,14 +134,14 @@ func TestSeedHistory(t *testing.T) {
 		for _, fact := range []string{
 			"SELECT count(*) = 21350 AND sum(total_price) = 817860.05 FROM orders",
 			"SELECT count(*) = 48620 AND sum(quantity) = 49574 AND sum(quantity * unit_price) = 817860.05 FROM order_detail",
-			// Every total is the sum of its lines, and every line is at the menu's price.
+			// Every total is the sum of its lines, at menu prices.
 			`SELECT bool_and(total_price = sum) FROM orders
 			 JOIN (SELECT order_id, sum(quantity * unit_price) FROM order_detail GROUP BY order_id) AS s USING (order_id)`,
 			"SELECT bool_and(unit_price = price::numeric(10,2)) FROM order_detail JOIN pizza USING (pizza_id)",
-			// The numbers of the lines are those of the file.
+			// The lines are numbered as in the file.
 			"SELECT min(order_detail_id) = 1 AND max(order_detail_id) = 48620 FROM order_detail",
 			"SELECT order_id = '2' AND pizza_id = 'five_cheese_l' FROM order_detail WHERE order_detail_id = 3",
-			// date and time are as in the file, and say the same moment as created_at.
+			// date and time are those of the file, and agree with created_at.
 			"SELECT date = '2015-01-01' AND time = '11:38:36' FROM orders WHERE order_id = '1'",
 			"SELECT bool_and(to_char(created_at AT TIME ZONE 'Asia/Seoul', 'YYYY-MM-DD HH24:MI:SS') = date || ' ' || time) FROM orders",
 			"SELECT min(date) = '2015-01-01' AND max(date) = '2015-12-31' AND count(DISTINCT date) = 358 FROM orders",
@@ -256,7 +256,7 @@ func TestSeedHistoryRefuses(t *testing.T) {
 	})
 }
 
-// write makes a file, unless there is nothing to write.
+// write creates a file, unless content is empty.
 func write(t *testing.T, dir, name, content string) {
 	t.Helper()
 	if content == "" {
@@ -267,7 +267,7 @@ func write(t *testing.T, dir, name, content string) {
 	}
 }
 
-// mustRefuse checks that the error says what is wrong and nothing is loaded.
+// mustRefuse checks that the error contains want and that nothing is loaded.
 func mustRefuse(t *testing.T, d *migrationstest.Database, dir, want string) {
 	t.Helper()
 	_, err := migrations.SeedHistory(t.Context(), d.URL("migrator"), migrations.History{Dir: dir, Zone: time.UTC, Progress: io.Discard})

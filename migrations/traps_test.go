@@ -21,7 +21,7 @@ func isDuplicate(err error) bool {
 	return errors.As(err, &pg) && pg.Code == "23505"
 }
 
-// Trap: a member_id of 51 to 100 characters could register, but never order.
+// Trap: ids of 51 to 100 characters could register, but never order.
 func TestLongMemberIDCanOrder(t *testing.T) {
 	t.Parallel()
 	d := migrationstest.New(t)
@@ -31,7 +31,7 @@ func TestLongMemberIDCanOrder(t *testing.T) {
 		"INSERT INTO orders (order_id, member_id, date, time) VALUES ('1', $1, '2026-01-01', '12:00:00')", id)
 }
 
-// Trap: order_detail_id has no sequence, and the old system takes MAX + 1.
+// Trap: order_detail_id has no sequence, and the old system uses MAX + 1.
 func TestLineNumbers(t *testing.T) {
 	t.Parallel()
 	t.Run("start_past_max", func(t *testing.T) {
@@ -107,7 +107,7 @@ func placeAsService(ctx context.Context, conn *pgx.Conn, order string, lines int
 	return err
 }
 
-// Trap: no index on what is looked up.
+// Trap: lookup columns have no indexes.
 func TestIndexes(t *testing.T) {
 	t.Parallel()
 	want := []string{
@@ -131,7 +131,7 @@ func TestIndexes(t *testing.T) {
 	t.Run("what_an_aborted_run_left_is_rebuilt", func(t *testing.T) {
 		t.Parallel()
 		old := newOldSystem(t)
-		// Two types have the same name: the unique index fails and stays behind.
+		// Two types have the same name: the unique index stays, invalid.
 		_, err := connect(t, old.monolith).Exec(t.Context(),
 			"CREATE UNIQUE INDEX CONCURRENTLY pizza_types_pizza_nm_idx ON pizza_types (pizza_nm)")
 		if sqlstate(t, err) != "23505" {
@@ -196,7 +196,7 @@ func TestCreatedAt(t *testing.T) {
 	if n := value[int](t, connect(t, d.URL("")), "SELECT count(created_at) FROM orders"); n != 0 {
 		t.Errorf("%d old orders have a made-up moment", n)
 	}
-	// The old system does not know the column, and still fills it.
+	// The old system does not know the column; its default fills it.
 	exec(t, connect(t, old.monolith), "INSERT INTO orders VALUES ('3', 'kim', 'BRANCH001', '2025-08-01', '12:00:00')")
 	if !value[bool](t, connectAs(t, d, "kim"), `
 		SELECT created_at BETWEEN now() - interval '1 minute' AND now() AND date = '2025-08-01' AND time = '12:00:00'
@@ -211,7 +211,7 @@ func TestCreatedAt(t *testing.T) {
 	}
 }
 
-// Trap: passwords in clear text. The hash that replaces one fits its column.
+// Trap: cleartext passwords. The replacement hash fits the column.
 func TestPasswordHashFits(t *testing.T) {
 	t.Parallel()
 	d := migrationstest.NewSeeded(t)

@@ -19,8 +19,8 @@ import (
 	"example.com/pizza/pkg/testkit/pgtest"
 )
 
-// schema describes everything in the schema public, one line per thing, without
-// the rights that the old system's role has kept.
+// schema describes everything in the schema public, one line per object,
+// without the rights that the old system's role has kept.
 func schema(t *testing.T, dsn string) []string {
 	t.Helper()
 	return values[string](t, connect(t, dsn), `
@@ -57,7 +57,7 @@ func schema(t *testing.T, dsn string) []string {
 		) AS lines (line) ORDER BY line`)
 }
 
-// rows returns the rows of the old system's tables, by their old columns.
+// rows returns the rows of the old system's tables, with their old columns.
 func rows(t *testing.T, dsn string) []string {
 	t.Helper()
 	conn := connect(t, dsn)
@@ -75,8 +75,8 @@ func rows(t *testing.T, dsn string) []string {
 	return all
 }
 
-// storage returns the files that hold the tables; a table that is rewritten
-// gets a new one.
+// storage returns the data files of the tables; a rewritten table gets a new
+// one.
 func storage(t *testing.T, dsn string) []string {
 	t.Helper()
 	return values[string](t, connect(t, dsn), `
@@ -163,18 +163,18 @@ func TestOldSystemKeepsWorking(t *testing.T) {
 		"DELETE FROM pizza_types WHERE pizza_type_id = 't'",
 		"DELETE FROM branch WHERE bran_id = 'B'",
 		"DELETE FROM member WHERE member_id = 'new'",
-		"CREATE TABLE django_session (k text)", // its own tables are its own business
+		"CREATE TABLE django_session (k text)", // the migrations ignore its own tables
 		"CREATE TEMPORARY TABLE x (k text)",
 	} {
 		exec(t, monolith, sql)
 	}
-	// They do not disturb later runs either.
+	// Those tables do not disturb later runs either.
 	if err := migrations.Up(t.Context(), as(t, old.dsn, "migrator")); err != nil {
 		t.Error(err)
 	}
 }
 
-// Taking over and migrating need no pause of the old system.
+// Takeover and migration need no downtime of the old system.
 func TestUpWhileTheOldSystemWrites(t *testing.T) {
 	t.Parallel()
 	old := newOldSystem(t)
@@ -193,7 +193,7 @@ func TestUpWhileTheOldSystemWrites(t *testing.T) {
 				}
 				if err := placeAsMonolith(t.Context(), conn, fmt.Sprintf("w%d-%d", w, n), 2); err != nil {
 					if errors.As(err, new(duplicateNumber)) {
-						continue // what the old system does to itself until numbers come from the sequence
+						continue // the old system's own race, until numbers come from the sequence
 					}
 					t.Error(err)
 					return
@@ -317,8 +317,8 @@ func TestUpWithoutRoles(t *testing.T) {
 	})
 }
 
-// The build before this one, brought back in an emergency, must not take away
-// the grants of tables that it does not know.
+// The previous build, redeployed in an emergency, must not revoke grants on
+// tables that it does not know.
 func TestUpOfAnOlderBuildLeavesTheGrants(t *testing.T) {
 	t.Parallel()
 	d := migrationstest.New(t)
@@ -356,7 +356,7 @@ func TestDown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	newest, err := strconv.Atoi(filepath.Base(slices.Max(files))[:5]) // numbers may be left out
+	newest, err := strconv.Atoi(filepath.Base(slices.Max(files))[:5]) // versions can have gaps
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -414,7 +414,7 @@ func TestDown(t *testing.T) {
 	})
 }
 
-// A migration that fails leaves nothing of itself, and the next Up goes on.
+// A failed migration leaves nothing behind, and the next Up resumes.
 func TestUpThatFails(t *testing.T) {
 	t.Parallel()
 	dsn := pgtest.Empty(t)
@@ -467,12 +467,12 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// duplicateNumber is what the old system runs into when two of its requests
-// compute the same MAX + 1.
+// duplicateNumber is the old system's error when two of its requests compute
+// the same MAX + 1.
 type duplicateNumber struct{ error }
 
-// placeAsMonolith places an order the way the old system does: in a transaction,
-// each line with the number MAX + 1.
+// placeAsMonolith places an order as the old system does: in a transaction,
+// numbering each line MAX + 1.
 func placeAsMonolith(ctx context.Context, conn *pgx.Conn, order string, lines int) error {
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `

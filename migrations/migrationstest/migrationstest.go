@@ -1,8 +1,8 @@
-// Package migrationstest gives tests a database that is as `migrate` leaves it,
-// with the roles of the services.
+// Package migrationstest gives tests a database as `migrate` leaves it, with
+// the roles of the services.
 //
-// The database is built once per server and copied for each test; see package
-// pgtest, whose Main a package that uses this one must call.
+// The database is built once per server and cloned for each test. A package
+// that uses this one must call pgtest.Main.
 package migrationstest
 
 import (
@@ -17,11 +17,11 @@ import (
 	"example.com/pizza/pkg/testkit/pgtest"
 )
 
-// password is that of all roles. Roles belong to the whole test server, so all
-// tests must agree on it.
+// password is the password of all roles. Roles are shared by the whole test
+// server, so all tests must use the same one.
 const password = "only-for-tests"
 
-// Database is a database of one test.
+// Database is the database of one test.
 type Database struct{ dsn string }
 
 // New returns a database with roles, tables and grants, and no rows.
@@ -32,7 +32,7 @@ func New(tb testing.TB) *Database {
 	})
 }
 
-// NewSeeded returns the same with the menu, branches and the demo member.
+// NewSeeded is like New, with the menu, branches and the demo member.
 func NewSeeded(tb testing.TB) *Database {
 	tb.Helper()
 	return clone(tb, "seeded-"+migrations.Fingerprint(), func(ctx context.Context, d *Database) error {
@@ -43,8 +43,7 @@ func NewSeeded(tb testing.TB) *Database {
 	})
 }
 
-// On makes the roles of a database that the test has built by itself and
-// migrates it. It returns the first error.
+// On creates the roles for a database that the test has built, and migrates it.
 func On(ctx context.Context, dsn string) (*Database, error) {
 	d := &Database{dsn}
 	return d, d.prepare(ctx)
@@ -55,8 +54,8 @@ func Passwords() migrations.Passwords {
 	return migrations.Passwords{Migrator: password, Login: password, Menu: password, Order: password}
 }
 
-// URL returns the DSN of a role: login_svc, menu_svc, order_svc or migrator;
-// "" and "postgres" are the superuser.
+// URL returns the DSN of a role: login_svc, menu_svc, order_svc or migrator; ""
+// and "postgres" mean the superuser.
 func (d *Database) URL(role string) string {
 	if role == "" || role == "postgres" {
 		return d.dsn
@@ -82,7 +81,7 @@ func clone(tb testing.TB, key string, build func(context.Context, *Database) err
 		return build(ctx, &Database{dsn})
 	})
 	d := &Database{pgtest.Clone(tb, template)}
-	// A copy does not have the rights on the database itself.
+	// A clone does not inherit the privileges on the database itself.
 	if err := d.withoutTemporary(tb.Context()); err != nil {
 		tb.Fatalf("prepare the copied database: %v", err)
 	}

@@ -1,5 +1,5 @@
--- The database of the old system: the tables as its design document has them,
--- and rows such as it writes.
+-- The database of the old system: the tables of its design document,
+-- with typical rows.
 CREATE TABLE member (
     member_id VARCHAR(100) PRIMARY KEY,
     member_pwd VARCHAR(100) NOT NULL,

@@ -1,5 +1,5 @@
 // Command migrate prepares the database of the pizza services: roles, schema,
-// seed data. It is what the Helm hook Job and `make run` use; see `migrate --help`.
+// seed data. The Helm hook Job and `make run` use it; see `migrate --help`.
 package main
 
 import (

@@ -41,7 +41,7 @@ func (c command) passwords(ctx context.Context, args []string) error {
 	return c.tellPasswords(report)
 }
 
-// meaning says what comes of a kind of stored passwords.
+// meaning explains what happens to a kind of stored password.
 func meaning(k password.Kind) string {
 	switch k {
 	case password.Current:

@@ -12,7 +12,7 @@ import (
 	"example.com/pizza/pkg/password"
 )
 
-// The cut-over, as an operator goes it.
+// The cutover, as an operator performs it.
 func TestPasswords(t *testing.T) {
 	t.Parallel()
 	admin, migrator := database(t)

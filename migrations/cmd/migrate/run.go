@@ -60,18 +60,18 @@ and to the role of each service, as the most connections of all its processes,
 Exit status: 0 done, 1 failed, 2 wrong usage.
 `
 
-// usageError is a command line that cannot be understood.
+// usageError is an invalid command line.
 type usageError struct{ message string }
 
 func (e usageError) Error() string { return e.message + "; see migrate --help" }
 
-// command runs one of the commands with the arguments that follow its name.
+// command holds what all subcommands need.
 type command struct {
 	getenv         func(string) string
 	stdout, stderr io.Writer
 }
 
-// run is the program without its surroundings.
+// run executes one command line, independent of the process's own environment.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	c := command{getenv, stdout, stderr}
 	if len(args) == 0 {
@@ -113,7 +113,7 @@ func ownerNames() string {
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
-// parse reads flags, before and after the other arguments, which it returns.
+// parse accepts flags anywhere, and returns the positional arguments.
 func parse(flags *flag.FlagSet, args []string, most int) ([]string, error) {
 	flags.SetOutput(io.Discard)
 	var rest []string
@@ -264,7 +264,7 @@ func (c command) seed(ctx context.Context, args []string) error {
 	return err
 }
 
-// dsn reads where the database is.
+// dsn returns the connection string of the database.
 func (c command) dsn() (string, error) {
 	s := settings{getenv: c.getenv}
 	dsn := s.dsn()

@@ -27,7 +27,7 @@ func (p program) run(t *testing.T, args ...string) (stdout, stderr string, err e
 	return out.String(), problems.String(), err
 }
 
-// mustRun runs migrate and checks that it prints all of these.
+// mustRun runs migrate and checks that its output contains each want.
 func (p program) mustRun(t *testing.T, args []string, want ...string) string {
 	t.Helper()
 	stdout, stderr, err := p.run(t, args...)
@@ -62,7 +62,7 @@ func database(t *testing.T) (admin, migrator program) {
 	return admin, migrator
 }
 
-// The whole way, as an operator goes it.
+// The complete workflow of an operator.
 func TestMigrate(t *testing.T) {
 	t.Parallel()
 	admin, migrator := database(t)
@@ -91,7 +91,7 @@ func TestMigrate(t *testing.T) {
 	migrator.mustRun(t, []string{"up"}, "after 2 migrations")
 }
 
-// Help names every owner whose migrations can be taken back.
+// Help names every owner whose migrations can be rolled back.
 func TestHelpNamesAllOwners(t *testing.T) {
 	t.Parallel()
 	text := strings.Join(strings.Fields(program{}.mustRun(t, []string{"--help"})), " ")
@@ -100,8 +100,8 @@ func TestHelpNamesAllOwners(t *testing.T) {
 	}
 }
 
-// A schema that is newer than the program is not called up to date, and the program
-// takes nothing back of it that it does not know.
+// A schema newer than the program is not called up to date, and the program
+// rolls back no migration that it does not know.
 func TestSchemaNewerThanTheProgram(t *testing.T) {
 	t.Parallel()
 	admin, migrator := database(t)
@@ -134,8 +134,8 @@ func TestSchemaNewerThanTheProgram(t *testing.T) {
 	migrator.mustRun(t, []string{"down", "login", "--yes"}, "taken back  login  ")
 }
 
-// TestLibpqVariablesDoNotCount: what is set for psql neither breaks migrate nor
-// leads it elsewhere, whichever way the database is named.
+// TestLibpqVariablesDoNotCount: variables for psql neither break migrate nor
+// redirect it, regardless of how the database is named.
 func TestLibpqVariablesDoNotCount(t *testing.T) {
 	admin, migrator := database(t)
 	for name, value := range map[string]string{
@@ -188,7 +188,7 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// The licence asks for its notice in all copies: the image has one of the menu.
+// The license requires its notice in all copies, and the image has the menu.
 func TestLicence(t *testing.T) {
 	t.Parallel()
 	program{}.mustRun(t, []string{"licence"}, "MIT License", "Copyright (c) 2022-2026 Posit Software, PBC", "shall be included in all")
@@ -225,7 +225,7 @@ func TestWrongUsage(t *testing.T) {
 	}
 }
 
-// Every wrong variable is named at once, and no value is.
+// All invalid variables are reported at once, without their values.
 func TestWrongConfiguration(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

@@ -8,15 +8,15 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	_ "time/tzdata" // an image without a shell has no time zones either
+	_ "time/tzdata" // the image has no time zone files
 
 	"example.com/pizza/migrations"
 	"example.com/pizza/pkg/password"
 	"example.com/pizza/pkg/pgurl"
 )
 
-// settings reads environment variables and collects what is wrong with all of
-// them, by name and never with the value.
+// settings reads environment variables and collects all problems, by name and
+// never with the value.
 type settings struct {
 	getenv   func(string) string
 	problems []string
@@ -34,7 +34,7 @@ func (s *settings) required(name string) string {
 	return v
 }
 
-// check returns everything that is wrong, at once.
+// check returns all problems at once.
 func (s *settings) check() error {
 	if len(s.problems) == 0 {
 		return nil
@@ -43,7 +43,7 @@ func (s *settings) check() error {
 	return fmt.Errorf("the configuration is not usable:\n  - %s", strings.Join(s.problems, "\n  - "))
 }
 
-// dsn returns where the database is.
+// dsn returns the connection string of the database.
 func (s *settings) dsn() string {
 	if dsn := s.getenv("DATABASE_URL"); dsn != "" {
 		u, err := url.Parse(dsn)
@@ -84,14 +84,14 @@ func (s *settings) passwords() migrations.Passwords {
 	}
 }
 
-// connections returns how many the services may have open.
+// connections returns the connection limits of the services.
 func (s *settings) connections() migrations.Connections {
 	return migrations.Connections{
 		Login: int(s.number("LOGIN_CONNECTIONS", 0)), Menu: int(s.number("MENU_CONNECTIONS", 0)), Order: int(s.number("ORDER_CONNECTIONS", 0)),
 	}
 }
 
-// hashing returns how passwords are hashed.
+// hashing returns the settings for hashing passwords.
 func (s *settings) hashing() migrations.PasswordHashing {
 	cost := password.Recommended()
 	cost.Memory, cost.Passes = s.number("PASSWORD_MEMORY_KIB", cost.Memory), s.number("PASSWORD_PASSES", cost.Passes)

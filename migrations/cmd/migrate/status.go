@@ -64,7 +64,7 @@ type table struct{ w *tabwriter.Writer }
 
 func newTable(w io.Writer) table { return table{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)} }
 
-// row adds a row; a failure to write it is reported by flush.
+// row adds a row; flush reports write errors.
 func (t table) row(cells ...string) { _, _ = fmt.Fprintln(t.w, strings.Join(cells, "\t")) }
 
 func (t table) flush() error { return t.w.Flush() }

@@ -24,7 +24,7 @@ func created(data string) events.Event {
 	}
 }
 
-// What package events writes is what the document says, and little else is.
+// Events that package events writes match the document; altered ones do not.
 func TestOrderCreated(t *testing.T) {
 	t.Parallel()
 	messages := apitest.NewMessages(t, api.Events)

@@ -10,8 +10,8 @@ import (
 	"example.com/pizza/pkg/testkit/audittest"
 )
 
-// What members, operators and strangers do is in the audit, in order, and nothing
-// else.
+// The audit log contains exactly the actions of members, operators and
+// strangers, in order.
 func TestAudit(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.New(t)

@@ -16,7 +16,7 @@ import (
 
 const consumers = "../../api/consumers"
 
-// TestContracts holds login to what its consumers wrote down.
+// TestContracts verifies login against its consumers' contracts.
 func TestContracts(t *testing.T) {
 	const pw = "kims-secret"
 	none := func(t *testing.T) *service { return start(t, migrationstest.New(t)) }
@@ -50,8 +50,8 @@ func TestContracts(t *testing.T) {
 	})
 }
 
-// TestContractOfGateways: who asks as these gateways do, asks what login answers,
-// and lets through whom login lets through.
+// TestContractOfGateways: a gateway that behaves like these sends what login
+// expects, and lets through what login authorizes.
 func TestContractOfGateways(t *testing.T) {
 	t.Parallel()
 	c, err := contract.Read(consumers + "/gateway.yaml")
@@ -63,7 +63,7 @@ func TestContractOfGateways(t *testing.T) {
 	}))
 	t.Cleanup(upstream.Close)
 	for name, gateway := range map[string]gateway{"nginx": nginx, "traefik": traefik} {
-		// through sends a request through the gateway, which asks login at url.
+		// through sends a request through the gateway, with login at url.
 		through := func(t *testing.T, url, authorization string) apitest.Answer {
 			s := apitest.Service{Public: gateway.before(t, url, upstream).URL, Client: upstream.Client()}
 			if authorization == "" {

@@ -6,7 +6,7 @@ import (
 	"example.com/pizza/migrations/migrationstest"
 )
 
-// Logins and registrations are counted by what became of them.
+// Logins and registrations are counted by outcome.
 func TestCounts(t *testing.T) {
 	t.Parallel()
 	s := start(t, migrationstest.New(t))

@@ -16,17 +16,16 @@ import (
 	"example.com/pizza/services/login/internal/app"
 )
 
-// gateway is a proxy that asks login before it passes a request on, as far as
-// that asking goes.
+// gateway simulates how a proxy calls login before it forwards a request.
 type gateway struct {
 	// ask returns the request that it sends to login at base about r.
 	ask func(ctx context.Context, base string, r *http.Request) (*http.Request, error)
-	// deny answers the client for another answer of login's than 200.
+	// deny responds to the client when login's status is not 200.
 	deny func(w http.ResponseWriter, answer *http.Response)
 }
 
-// nginx asks with GET, all headers and no body; the client of a 401 gets
-// WWW-Authenticate, and any other answer but 401 and 403 is an error of nginx's:
+// nginx sends GET, all headers and no body. The client of a 401 gets
+// WWW-Authenticate; any status but 401 and 403 is an nginx error:
 // https://nginx.org/en/docs/http/ngx_http_auth_request_module.html
 var nginx = gateway{
 	ask: func(ctx context.Context, base string, r *http.Request) (*http.Request, error) {
@@ -52,8 +51,8 @@ var nginx = gateway{
 	},
 }
 
-// traefik asks with GET, all headers, those of X-Forwarded, and no body; the
-// client gets what login answers:
+// traefik sends GET, all headers, the X-Forwarded headers and no body; the
+// client gets login's response:
 // https://doc.traefik.io/traefik/reference/routing-configuration/http/middlewares/forwardauth/
 var traefik = gateway{
 	ask: func(ctx context.Context, base string, r *http.Request) (*http.Request, error) {
@@ -72,13 +71,13 @@ var traefik = gateway{
 			w.Header()[name] = values
 		}
 		w.WriteHeader(answer.StatusCode)
-		_, _ = io.Copy(w, answer.Body) // the client sees the status, which is what it is asked about
+		_, _ = io.Copy(w, answer.Body) // the tests check only the status
 	},
 }
 
-// envoy asks with the method of the request and its path behind path_prefix,
-// with Host, Content-Length: 0, Authorization, and what allowed_headers names; a
-// 5xx is an error, answered with status_on_error:
+// envoy sends the method of the request and its path after path_prefix, with
+// Host, Content-Length: 0, Authorization, and the allowed_headers. A 5xx is an
+// error, which becomes status_on_error:
 // https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/filters/http/ext_authz/v3/ext_authz.proto
 var envoy = gateway{
 	ask: func(ctx context.Context, base string, r *http.Request) (*http.Request, error) {
@@ -86,7 +85,7 @@ var envoy = gateway{
 		if err != nil {
 			return nil, err
 		}
-		q.URL.Opaque = "//" + q.URL.Host + "/int/auth/verify/request" + r.RequestURI // as it came, byte by byte
+		q.URL.Opaque = "//" + q.URL.Host + "/int/auth/verify/request" + r.RequestURI // byte for byte as received
 		q.Host = r.Host
 		q.Header["Authorization"] = r.Header["Authorization"]
 		return q, nil
@@ -101,7 +100,7 @@ var envoy = gateway{
 	},
 }
 
-// before serves upstream behind the gateway, which asks login at base.
+// before serves upstream behind the gateway, which calls login at base.
 func (g gateway) before(t *testing.T, base string, upstream *httptest.Server) *httptest.Server {
 	t.Helper()
 	target, err := url.Parse(upstream.URL)
@@ -127,7 +126,7 @@ func (g gateway) before(t *testing.T, base string, upstream *httptest.Server) *h
 			g.deny(w, answer)
 			return
 		}
-		r.Header.Set("X-User-Id", answer.Header.Get("X-User-Id")) // instead of the client's, in all three
+		r.Header.Set("X-User-Id", answer.Header.Get("X-User-Id")) // all three replace the client's
 		proxy.ServeHTTP(w, r)
 	}))
 	t.Cleanup(func() {
@@ -137,8 +136,7 @@ func (g gateway) before(t *testing.T, base string, upstream *httptest.Server) *h
 	return s
 }
 
-// What reaches the service behind a gateway, and what the client gets, with each
-// gateway's way to ask.
+// What each gateway sends to the service behind it and to the client.
 func TestForwardAuth(t *testing.T) {
 	t.Parallel()
 	s := start(t, migrationstest.New(t))
@@ -154,7 +152,7 @@ func TestForwardAuth(t *testing.T) {
 
 	for name, test := range map[string]struct {
 		gateway gateway
-		away    int // what the client gets while login cannot know
+		away    int // the client's status while login cannot decide
 	}{"nginx": {nginx, 500}, "traefik": {traefik, 503}, "envoy": {envoy, 503}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -180,7 +178,7 @@ func TestForwardAuth(t *testing.T) {
 	}
 }
 
-// unsureLogin starts a login service that cannot look up what was revoked.
+// unsureLogin starts a login service that cannot look up revocations.
 func unsureLogin(t *testing.T) *service {
 	t.Helper()
 	return startWith(t, migrationstest.New(t), patient("on"), func(c *app.Config) {
@@ -188,7 +186,7 @@ func unsureLogin(t *testing.T) *service {
 	})
 }
 
-// ask sends a request that claims to be a member's.
+// ask sends a request with forged X-User-Id headers.
 func ask(t *testing.T, front *httptest.Server, method, target, authorization string) (status int, body string, header http.Header) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, front.URL, strings.NewReader(`{"lines":[]}`))
@@ -212,7 +210,7 @@ func ask(t *testing.T, front *httptest.Server, method, target, authorization str
 	return resp.StatusCode, string(text), resp.Header
 }
 
-// While the database is away, login answers 503 with a time to wait, uncached.
+// While the database is down, login returns 503 with Retry-After, uncached.
 func TestAuthorizeRequestUnsure(t *testing.T) {
 	t.Parallel()
 	s := unsureLogin(t)
@@ -229,7 +227,7 @@ func TestAuthorizeRequestUnsure(t *testing.T) {
 	}
 }
 
-// Whose token it is counts, and not who a header says it is.
+// The token identifies the member, not a header.
 func TestNoClaimIsBelieved(t *testing.T) {
 	t.Parallel()
 	s := start(t, migrationstest.New(t))

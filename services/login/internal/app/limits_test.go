@@ -25,7 +25,7 @@ import (
 	"example.com/pizza/services/login/internal/limits"
 )
 
-// hourly is a rate at which nothing comes back while a test runs.
+// hourly returns a rate that does not recover during a test.
 func hourly(n int) ratelimit.Rate { return ratelimit.Rate{Count: n, Per: time.Hour} }
 
 // limited starts a service with limits, behind a proxy on this machine.
@@ -36,13 +36,13 @@ func limited(t *testing.T, db *migrationstest.Database, l limits.Config, more ..
 	}}, more...)...)
 }
 
-// from sends a login as the proxy does for a client.
+// from sends a login as the proxy forwards it for a client.
 func (s *service) from(t *testing.T, client, id, pw string) apitest.Answer {
 	t.Helper()
 	return s.Post(t, "/login/", asJSON, object(t, "id", id, "pw", pw), "X-Forwarded-For", client)
 }
 
-// mustLimit checks the answer of a limit that is reached.
+// mustLimit checks the response when a limit is reached.
 func mustLimit(t *testing.T, a apitest.Answer, by string) {
 	t.Helper()
 	p := apitest.Decode[problem.Problem](t, a, http.StatusTooManyRequests)
@@ -57,8 +57,8 @@ func mustLimit(t *testing.T, a apitest.Answer, by string) {
 	}
 }
 
-// However many clients ask: an account has so many tries, right or wrong, and one
-// that is nobody's has as many. A refused one costs no work.
+// An account has a fixed number of attempts, right or wrong, from any number of
+// clients; an unknown id has as many. A rejected attempt costs no hashing.
 func TestLoginRatePerAccount(t *testing.T) {
 	t.Parallel()
 	s := limited(t, migrationstest.New(t), limits.Config{LoginAccount: hourly(3)})
@@ -106,8 +106,8 @@ func TestLoginRatePerAccount(t *testing.T) {
 	}
 }
 
-// A client has so many tries, for whatever account; and it is the client that the
-// proxy has seen, whatever it claims to be.
+// A client has a fixed number of attempts across accounts. The address is the
+// one that the proxy saw, not the one that the client claims.
 func TestLoginRatePerAddress(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.New(t)
@@ -116,7 +116,7 @@ func TestLoginRatePerAddress(t *testing.T) {
 	direct := limited(t, db, l, func(c *app.Config) { c.Clients = clientaddr.Config{} })
 	for name, test := range map[string]struct {
 		service *service
-		clients []string // three that are one
+		clients []string // three addresses of one client
 	}{
 		"one_client":              {behindProxy, []string{"203.0.113.7", "203.0.113.7", "203.0.113.7"}},
 		"spoofed_through_proxy":   {behindProxy, []string{"1.1.1.1, 203.0.113.8", "127.0.0.2, 203.0.113.8", "x, 203.0.113.8"}},
@@ -131,7 +131,7 @@ func TestLoginRatePerAddress(t *testing.T) {
 					t.Errorf("try %d: %d %q", i, a.Status, a.Header.Get("RateLimit"))
 				}
 			}
-			for range 5 { // nothing of the account's is used up
+			for range 5 { // the account's limit is not used up
 				mustLimit(t, test.service.from(t, test.clients[2], name+" victim", "wrong"), "address")
 			}
 		})
@@ -145,8 +145,8 @@ func TestLoginRatePerAddress(t *testing.T) {
 	})
 }
 
-// One client alone cannot lock a member out: what it may try is less than what the
-// account allows.
+// A single client cannot lock a member out: its limit is lower than the
+// account's.
 func TestOneClientLocksNobodyOut(t *testing.T) {
 	t.Parallel()
 	s := limited(t, migrationstest.New(t), limits.Config{LoginAccount: hourly(4), LoginClient: hourly(2)})
@@ -163,14 +163,14 @@ func TestOneClientLocksNobodyOut(t *testing.T) {
 	if got, want := a.Header.Get("RateLimit"), `"account-from-address";r=1;`; a.Status != http.StatusOK || !strings.HasPrefix(got, want) {
 		t.Errorf("the member gets %d, RateLimit %q", a.Status, got)
 	}
-	for _, id := range []string{"mina", "minji "} { // the client is known for other accounts by its address alone
+	for _, id := range []string{"mina", "minji "} { // this client's limit is per account
 		if a := s.from(t, "203.0.113.1", id, "wrong"); a.Status != http.StatusUnauthorized {
 			t.Errorf("%q: %d", id, a.Status)
 		}
 	}
 }
 
-// A stolen token is no other way to try passwords.
+// A stolen token gives no additional attempts at the password.
 func TestPasswordChangeSharesTheLoginRate(t *testing.T) {
 	t.Parallel()
 	s := limited(t, migrationstest.New(t), limits.Config{LoginAccount: hourly(3)})
@@ -184,7 +184,7 @@ func TestPasswordChangeSharesTheLoginRate(t *testing.T) {
 	}
 	mustLimit(t, change(), "account")
 	mustLimit(t, s.tryLogin(t, "minji", "correct horse"), "account")
-	// Who is logged in stays so.
+	// Existing sessions stay valid.
 	if a := s.verify(t, raw); a.Status != http.StatusOK {
 		t.Errorf("the token is answered with %d", a.Status)
 	}
@@ -202,7 +202,7 @@ func TestRegisterRate(t *testing.T) {
 			t.Errorf("status %d, want %d: %s", a.Status, want, a.Body)
 		}
 	}
-	for range 10 { // an invalid registration has a limit of its own
+	for range 10 { // invalid registrations have a separate limit
 		status(s.Post(t, "/login/register/", asJSON, `{"id":"minji","pw":"short","name":"x"}`), http.StatusBadRequest)
 	}
 	a := try("203.0.113.1", "minji")
@@ -213,14 +213,13 @@ func TestRegisterRate(t *testing.T) {
 	status(try("203.0.113.1", "minji"), http.StatusConflict)
 	mustLimit(t, try("203.0.113.1", "minji"), "account")
 	mustLimit(t, try("203.0.113.2", "minji"), "account")
-	status(try("203.0.113.1", "jun"), http.StatusCreated) // the refused one cost nothing
+	status(try("203.0.113.1", "jun"), http.StatusCreated) // the rejected one did not count
 	mustLimit(t, try("203.0.113.1", "sora"), "address")
 	status(try("203.0.113.2", "sora"), http.StatusCreated)
 }
 
-// Invalid registrations of one client, whatever is wrong with them, are limited,
-// and cost nothing of its registrations; a person who mistypes now and then is not
-// kept out.
+// Invalid registrations of a client are limited, regardless of the error, and
+// do not count as registrations. Occasional typing errors lock nobody out.
 func TestInvalidRegistrationsAreLimited(t *testing.T) {
 	t.Parallel()
 	s := limited(t, migrationstest.New(t), limits.Config{RegisterAccount: hourly(1), RegisterAddress: hourly(1)})
@@ -241,7 +240,7 @@ func TestInvalidRegistrationsAreLimited(t *testing.T) {
 			t.Fatalf("try %d: %d, RateLimit-Policy %q", passed, a.Status, got)
 		}
 	}
-	if passed < 60 || passed > 120 { // 60 at once, and one each second that they take
+	if passed < 60 || passed > 120 { // 60 at once, plus one per second of the loop
 		t.Errorf("%d invalid registrations passed", passed)
 	}
 	good := object(t, "id", "minji", "pw", "correct horse", "name", "x")
@@ -255,8 +254,8 @@ func TestInvalidRegistrationsAreLimited(t *testing.T) {
 	}
 }
 
-// A try that one limit refuses costs nothing under the others: an office whose
-// program hammers one account can still log in.
+// An attempt that one limit rejects does not count against the others: an
+// office whose program hammers one account can still log in.
 func TestRefusedTriesCostNothing(t *testing.T) {
 	t.Parallel()
 	s := limited(t, migrationstest.New(t), limits.Config{LoginAddress: hourly(5), LoginClient: hourly(3), LoginAccount: hourly(2)})
@@ -273,8 +272,8 @@ func TestRefusedTriesCostNothing(t *testing.T) {
 	mustLimit(t, s.from(t, "203.0.113.2", "hammered", "wrong"), "account")
 }
 
-// Of many tries at once as many are checked as the limit allows and never more. A
-// 503 of the gate costs nothing: what was not checked is left for later.
+// Of many concurrent attempts, exactly as many are checked as the limit allows.
+// A 503 of the gate does not count, because nothing was checked.
 func TestOnlyCheckedPasswordsCost(t *testing.T) {
 	t.Parallel()
 	const most = 12
@@ -311,7 +310,7 @@ func TestOnlyCheckedPasswordsCost(t *testing.T) {
 	}
 }
 
-// While the database is away nothing is carried out, and nothing costs.
+// While the database is down, nothing is processed and nothing counts.
 func TestOutageCostsNothing(t *testing.T) {
 	t.Parallel()
 	s := limited(t, migrationstest.New(t), limits.Config{LoginAccount: hourly(2), RegisterAddress: hourly(2), RegisterAccount: hourly(2)}, func(c *app.Config) {
@@ -328,8 +327,8 @@ func TestOutageCostsNothing(t *testing.T) {
 	}
 }
 
-// Replicas share the rates through Redis. When it goes, members still log in, and
-// each replica counts alone; when it is back, they count together again.
+// Replicas share the rates through Redis. While it is down, members still log
+// in, and each replica counts alone; afterwards they share again.
 func TestRatesAreShared(t *testing.T) {
 	t.Parallel()
 	db, cache := migrationstest.New(t), miniredis.RunT(t)
@@ -356,7 +355,7 @@ func TestRatesAreShared(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range []*service{a, b} {
-		for s.metric(t, "rate_limit_fallback") == 1 { // it is tried once in a second
+		for s.metric(t, "rate_limit_fallback") == 1 { // retried once per second
 			s.tryLogin(t, "nobody", "wrong")
 		}
 		if strings.Count(s.Log.String(), "in Redis again") != 1 {

@@ -122,7 +122,7 @@ func TestLoginRefuses(t *testing.T) {
 	}
 }
 
-// What a taken-over database holds: each for the password "pizza1234".
+// stored returns values of a taken-over database, all for "pizza1234".
 func stored() map[string]string {
 	return map[string]string{
 		"clear_text":     "pizza1234",
@@ -173,8 +173,7 @@ func TestLoginWithAnOldPassword(t *testing.T) {
 	}
 }
 
-// The password was right: what goes wrong with its upgrade is not the member's
-// business.
+// The password was correct: a failed upgrade must not affect the member.
 func TestLoginWhenThePasswordCannotBeUpgraded(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.New(t)

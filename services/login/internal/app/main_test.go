@@ -43,12 +43,12 @@ func start(t *testing.T, db *migrationstest.Database) *service {
 	return startWith(t, db, patient("on"))
 }
 
-// cost is that of hashes in tests: a fraction of the work of the recommended one, and
-// above that of the outdated hashes.
+// cost is the hash cost in tests: a fraction of the recommended work, but above
+// that of the outdated hashes.
 var cost = password.Cost{Memory: 1024, Passes: 2}
 
-// patient is a configuration with long waits: under the race detector many hash at
-// once on few CPUs.
+// patient returns a configuration with long waits: under the race detector,
+// many hashes compete for few CPUs.
 func patient(upgrade string) hashing.Config {
 	return hashing.Config{Queue: 1000, Wait: time.Minute, Upgrade: upgrade, Cost: cost}
 }
@@ -82,7 +82,7 @@ func startWith(t *testing.T, db *migrationstest.Database, h hashing.Config, more
 	return &service{apitest.Serve(t, a.Server, api.Document).Logging(written)}
 }
 
-// object writes fields, given as names and values in turn, as JSON.
+// object returns fields, given as alternating names and values, as JSON.
 func object(t *testing.T, fields ...string) string {
 	t.Helper()
 	m := map[string]string{}
@@ -96,7 +96,7 @@ func object(t *testing.T, fields ...string) string {
 	return string(text)
 }
 
-// register makes a member, whose name is its id.
+// register creates a member whose name is its id.
 func (s *service) register(t *testing.T, id, pw string) {
 	t.Helper()
 	a := s.Post(t, "/login/register/", asJSON, object(t, "id", id, "pw", pw, "name", id))
@@ -115,18 +115,18 @@ func (s *service) login(t *testing.T, id, pw string) string {
 	return apitest.Decode[api.Session](t, s.tryLogin(t, id, pw), http.StatusOK).Token
 }
 
-// verify asks inside about a token.
+// verify checks a token on the internal port.
 func (s *service) verify(t *testing.T, raw string) apitest.Answer {
 	t.Helper()
 	return s.Post(t, "/int/auth/verify", asJSON, object(t, "token", raw))
 }
 
-// keysAt returns the keys of the service at another time.
+// keysAt returns the service's keys at another time.
 func keysAt(now time.Time) *token.Keys {
 	return token.NewKeys(token.Config{Secret: secret}, func() time.Time { return now })
 }
 
-// expired returns a token that was good an hour ago.
+// expired returns a token that expired an hour ago.
 func expired(t *testing.T, memberID string) string {
 	t.Helper()
 	raw, err := keysAt(time.Now().Add(-2*time.Hour)).Issue(memberID, 0, time.Hour)
@@ -136,7 +136,7 @@ func expired(t *testing.T, memberID string) string {
 	return raw
 }
 
-// foreign returns a token that another key has signed.
+// foreign returns a token signed with another key.
 func foreign(t *testing.T, memberID string) string {
 	t.Helper()
 	raw, err := token.NewKeys(token.Config{Secret: "another-secret-of-32-bytes-or-more"}, time.Now).Issue(memberID, 0, time.Hour)
@@ -146,8 +146,8 @@ func foreign(t *testing.T, memberID string) string {
 	return raw
 }
 
-// mustRefuse checks a problem and the fields that it names, given as names and
-// rules in turn.
+// mustRefuse checks a problem and its fields, given as alternating names and
+// rules.
 func mustRefuse(t *testing.T, a apitest.Answer, status int, fields ...string) problem.Problem {
 	t.Helper()
 	p := apitest.Decode[problem.Problem](t, a, status)
@@ -164,7 +164,7 @@ func mustRefuse(t *testing.T, a apitest.Answer, status int, fields ...string) pr
 	return p
 }
 
-// superuser connects to a test database past the service.
+// superuser connects to a test database, bypassing the service.
 func superuser(t *testing.T, db *migrationstest.Database) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), db.URL(""))
@@ -182,7 +182,7 @@ func exec(t *testing.T, conn *pgx.Conn, sql string, args ...any) {
 	}
 }
 
-// query returns the one value that a query finds.
+// query returns the single value of a query.
 func query[T any](t *testing.T, conn *pgx.Conn, sql string, args ...any) T {
 	t.Helper()
 	var v T

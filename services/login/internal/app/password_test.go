@@ -113,10 +113,10 @@ func TestChangePasswordRefuses(t *testing.T) {
 			}
 		})
 	}
-	s.login(t, "kim-minji", "correct horse") // and nothing has changed
+	s.login(t, "kim-minji", "correct horse") // nothing has changed
 }
 
-// Of many changes at the same moment the password of one that was told so counts.
+// Of many concurrent changes one succeeds, and its password is the new one.
 func TestChangePasswordAtTheSameMoment(t *testing.T) {
 	t.Parallel()
 	s := start(t, migrationstest.New(t))
@@ -141,7 +141,7 @@ func TestChangePasswordAtTheSameMoment(t *testing.T) {
 		switch r := <-results; r.status {
 		case http.StatusOK:
 			winners = append(winners, r.pw)
-		case http.StatusBadRequest, http.StatusConflict, http.StatusUnauthorized: // the old password is old by now, and the token
+		case http.StatusBadRequest, http.StatusConflict, http.StatusUnauthorized: // old password and token are no longer valid
 		default:
 			t.Errorf("status %d", r.status)
 		}
@@ -152,7 +152,7 @@ func TestChangePasswordAtTheSameMoment(t *testing.T) {
 	s.login(t, "minji", winners[0])
 }
 
-// A list that is not there stops the service at start.
+// A missing blocklist stops the service at startup.
 func TestBlocklistIsRead(t *testing.T) {
 	t.Parallel()
 	_, err := config.Load[app.Config]([]string{"PASSWORD_BLOCKLIST=" + t.TempDir()})

@@ -25,7 +25,7 @@ func (s *service) metric(t *testing.T, line string) float64 {
 		t.Fatal(err)
 	}
 	defer a.Body.Close()
-	text, err := io.ReadAll(a.Body) // and not Response.Write, whose chunks cut lines in two
+	text, err := io.ReadAll(a.Body) // Response.Write would split lines into chunks
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,10 +42,10 @@ func (s *service) metric(t *testing.T, line string) float64 {
 	return 0
 }
 
-// Nothing tells an unknown id from a wrong password: the answer is the same after
-// the same work, whatever is stored. Only hashes that are dearer than a new one take
-// their own work. The test compares work, not time: the work of every key derivation
-// function is counted.
+// An unknown id cannot be told from a wrong password: the response is the same
+// after the same work, for any stored value. Only hashes that are costlier than a
+// new one take their own work. The test compares not time but the counted work
+// of every key derivation function.
 func TestRefusalsCannotBeToldApart(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.New(t)
@@ -59,7 +59,7 @@ func TestRefusalsCannotBeToldApart(t *testing.T) {
 	for id, value := range rows {
 		exec(t, conn, "INSERT INTO member VALUES ($1, $2, 'x')", id, value)
 	}
-	rows["nobody"] = "" // is not there
+	rows["nobody"] = "" // no such member
 	s := start(t, db)
 	const argon2id, pbkdf2 = `login_password_kdf_work_total{function="argon2id"}`, `login_password_kdf_work_total{function="pbkdf2_sha256"}`
 	var want *problem.Problem
@@ -89,8 +89,8 @@ func TestRefusalsCannotBeToldApart(t *testing.T) {
 	}
 }
 
-// Logging in reads the rows of the member by their keys and never the table,
-// however many members there are and from the first login on.
+// A login reads the member's rows by key and never scans the table, for any
+// number of members and from the first login on.
 func TestLoginReadsNoTable(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.New(t)
@@ -108,7 +108,7 @@ func TestLoginReadsNoTable(t *testing.T) {
 		mustRefuse(t, s.tryLogin(t, "member 7", "wrong"), http.StatusUnauthorized)
 		mustRefuse(t, s.tryLogin(t, "nobody", "wrong"), http.StatusUnauthorized)
 	}
-	// A server process reports what it did some time after it did it, all at once.
+	// A server process reports its statistics late and all at once.
 	for query[int64](t, conn, reads) < read+3*logins {
 		if t.Context().Err() != nil {
 			t.Fatal("the reads are not reported")
@@ -121,8 +121,8 @@ func TestLoginReadsNoTable(t *testing.T) {
 	}
 }
 
-// A flood is refused at once and told when to come back; whoever got a place is
-// served.
+// Requests beyond the queue are rejected at once, with Retry-After; admitted
+// ones are served.
 func TestLoginFlood(t *testing.T) {
 	t.Parallel()
 	c := patient("on")
@@ -136,13 +136,13 @@ func TestLoginFlood(t *testing.T) {
 	if s.metric(t, `login_password_admission_rejected_total{reason="queue_full"}`) == 0 {
 		t.Error("the refused were not counted")
 	}
-	s.login(t, "minji", "correct horse") // and it is over
+	s.login(t, "minji", "correct horse") // the flood is over
 	if !strings.Contains(s.Log.String(), "admission queue full") {
 		t.Error("the log does not say so")
 	}
 }
 
-// With no patience nobody waits.
+// Without a wait time, no request queues.
 func TestLoginWithoutPatience(t *testing.T) {
 	t.Parallel()
 	s := startWith(t, migrationstest.New(t), hashing.Config{Hashes: 1, Queue: 100, Upgrade: "on", Cost: password.Recommended()})
@@ -150,8 +150,8 @@ func TestLoginWithoutPatience(t *testing.T) {
 	flooded(t, s, 8)
 }
 
-// flooded sends many logins at once, again until some were served and some were
-// not.
+// flooded sends many concurrent logins, until some were served and some
+// rejected.
 func flooded(t *testing.T, s *service, many int) {
 	t.Helper()
 	body := object(t, "id", "minji", "pw", "correct horse")

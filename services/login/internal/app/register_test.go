@@ -62,7 +62,7 @@ func TestRegister(t *testing.T) {
 		if p := mustRefuse(t, a, http.StatusConflict); p.Detail != "the id is taken" {
 			t.Errorf("detail %q", p.Detail)
 		}
-		s.login(t, "first", "correct horse") // and nothing has changed
+		s.login(t, "first", "correct horse") // nothing has changed
 	})
 	t.Run("ids_differ_by_case", func(t *testing.T) {
 		t.Parallel()
@@ -72,7 +72,7 @@ func TestRegister(t *testing.T) {
 	})
 }
 
-// Of many who want the same id at the same moment, one gets it.
+// Of many concurrent registrations of one id, one succeeds.
 func TestRegisterAtTheSameMoment(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.New(t)

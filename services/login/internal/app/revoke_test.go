@@ -27,7 +27,7 @@ func (s *service) revoke(t *testing.T, contentType, body string) apitest.Answer 
 	return s.Post(t, "/int/auth/revoke", contentType, body, "Authorization", "Bearer "+adminToken)
 }
 
-// mustBeRevoked checks that a token is revoked already.
+// mustBeRevoked checks that a token is revoked.
 func (s *service) mustBeRevoked(t *testing.T, raw string) {
 	t.Helper()
 	if got := apitest.Decode[api.RefusedToken](t, s.verify(t, raw), http.StatusUnauthorized); got.Reason != api.RefusalReasonRevoked {
@@ -35,8 +35,8 @@ func (s *service) mustBeRevoked(t *testing.T, raw string) {
 	}
 }
 
-// An operator ends every session of a member, on every replica, and of nobody
-// else; the member may log in again in the same moment.
+// An operator ends every session of one member, on every replica, and no
+// others; the member can log in again at once.
 func TestRevokeMember(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.New(t)
@@ -65,8 +65,8 @@ func TestRevokeMember(t *testing.T) {
 	apitest.Decode[api.Revoked](t, s.revoke(t, asJSON, `{"member_id":"nobody"}`), http.StatusOK)
 }
 
-// A member whose row is deleted, by whoever may, has no session left on any
-// replica, and nobody else gets its id: the newcomer would see its orders.
+// A deleted member, regardless of who deleted it, has no session left on any
+// replica. Nobody else gets its id, because a newcomer would see its orders.
 func TestDeletedMember(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.New(t)
@@ -82,8 +82,8 @@ func TestDeletedMember(t *testing.T) {
 	replica.mustBeRevoked(t, gone)
 }
 
-// HEAD is a safe method (RFC 9110, section 9.2.1): a link checker that asks for the
-// head of a logout ends no session.
+// HEAD is a safe method (RFC 9110, section 9.2.1): a link checker that sends
+// HEAD to logout ends no session.
 func TestHeadRevokesNothing(t *testing.T) {
 	t.Parallel()
 	s := start(t, migrationstest.New(t))
@@ -99,8 +99,8 @@ func TestHeadRevokesNothing(t *testing.T) {
 	s.mustBeRevoked(t, token)
 }
 
-// A login that replaces an old hash ends no session, and a password that support
-// changes by SQL ends all of them; the new one logs in.
+// A login that replaces an old hash ends no session. A password that support
+// changes by SQL ends all sessions, and the new one logs in.
 func TestPasswordChangedBySQL(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.New(t)
@@ -152,7 +152,7 @@ func TestRevokeMemberRefuses(t *testing.T) {
 	}
 }
 
-// A token ends on every replica, also on one that was not there at the time.
+// A logout applies to every replica, even one that starts later.
 func TestLogoutOnEveryReplica(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.New(t)
@@ -166,9 +166,8 @@ func TestLogoutOnEveryReplica(t *testing.T) {
 	apitest.Decode[api.GoodToken](t, late.verify(t, other), http.StatusOK)
 }
 
-// Logins run beside changes of the password, in any order: each token that was
-// given for a password lives exactly as long as the password, whatever the clocks
-// of the replicas say.
+// Logins run concurrently with password changes: each token is valid exactly as
+// long as the password it was issued for, regardless of the replicas' clocks.
 func TestTokensLiveAsLongAsTheirPassword(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.New(t)
@@ -177,7 +176,7 @@ func TestTokensLiveAsLongAsTheirPassword(t *testing.T) {
 	password := func(round int) string { return "correct horse " + string(rune('0'+round)) }
 	const rounds = 3
 	var mu sync.Mutex
-	tokens := map[string]int{} // the round whose password each was given for
+	tokens := map[string]int{} // the round of the password each was issued for
 	for round := range rounds {
 		raw := s.login(t, "minji", password(round))
 		var logins sync.WaitGroup
@@ -209,8 +208,8 @@ func TestTokensLiveAsLongAsTheirPassword(t *testing.T) {
 	}
 }
 
-// TestRevocationsArePublished reads from the real transport what the document
-// promises of a logout and of the revocation of all tokens of a member.
+// TestRevocationsArePublished reads the documented events from the real
+// transport, for a logout and for the revocation of all tokens of a member.
 func TestRevocationsArePublished(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.New(t)

@@ -32,12 +32,13 @@ func TestReadmeListsTheConfiguration(t *testing.T) {
 	configtest.Tables(t, "../../../../docs/configuration.md", "login", reflect.TypeFor[app.Config]())
 }
 
-// The chart refuses what the service would refuse.
+// The chart rejects what the service would reject.
 func TestChartKnowsTheConfiguration(t *testing.T) {
 	configtest.Rules(t, "../../../../helm/settings/login.json", reflect.TypeFor[app.Config]())
 }
 
-// A bad configuration stops the service at start and names every wrong variable.
+// A bad configuration stops the service at startup, and the error names every
+// wrong variable.
 func TestRunRefusesABadConfiguration(t *testing.T) {
 	t.Parallel()
 	environ := []string{
@@ -107,7 +108,7 @@ func TestRun(t *testing.T) {
 	drained.Wait()
 }
 
-// The version that this build waits for is one that the migrations reach.
+// The schema version that this build requires is one that the migrations reach.
 func TestSchemaVersionExists(t *testing.T) {
 	t.Parallel()
 	newest := query[int](t, superuser(t, migrationstest.New(t)), "SELECT max(version_id) FROM schema_version_login WHERE is_applied")
@@ -116,7 +117,7 @@ func TestSchemaVersionExists(t *testing.T) {
 	}
 }
 
-// Without its database the service stays alive, says 503, and recovers by itself.
+// Without its database the service stays alive, returns 503, and recovers automatically.
 func TestDatabaseGone(t *testing.T) {
 	t.Parallel()
 	options := pgserver.Options{DataDir: dataFolder(t), Settings: pgserver.TestSettings()}
@@ -146,7 +147,7 @@ func TestDatabaseGone(t *testing.T) {
 		"verify":    func() apitest.Answer { return s.verify(t, raw) },
 		"authorize": func() apitest.Answer { return s.Get(t, "/int/auth/verify", bearer...) },
 		"revoke":    func() apitest.Answer { return s.revoke(t, asJSON, `{"member_id":"minji"}`) },
-		// It would be a lie to say that the token is dead.
+		// A success would be a lie: the token is still valid.
 		"logout": func() apitest.Answer { return s.Get(t, "/login/logout/", bearer...) },
 	}
 	if a := s.Get(t, "/healthz"); a.Status != http.StatusOK {
@@ -162,13 +163,13 @@ func TestDatabaseGone(t *testing.T) {
 			t.Errorf("%s: detail %q, Retry-After %q", name, p.Detail, a.Header.Get("Retry-After"))
 		}
 	}
-	// What needs no database is decided as ever.
+	// Requests that need no database are unaffected.
 	for name, test := range map[string]struct {
 		answer apitest.Answer
 		want   int
 	}{
 		"alive":                {s.Get(t, "/livez"), 200},
-		"ready":                {s.Get(t, "/healthz"), 200}, // to say the above, which a load balancer would not
+		"ready":                {s.Get(t, "/healthz"), 200}, // clients must get these, not a load balancer's
 		"bad_input":            {s.Post(t, "/login/register/", asJSON, `{}`), 400},
 		"bad_token":            {s.verify(t, "garbage"), 401},
 		"logout_without_token": {s.Get(t, "/login/logout/"), 200},
@@ -189,7 +190,7 @@ func TestDatabaseGone(t *testing.T) {
 }
 
 // dataFolder returns a folder that every user can reach: PostgreSQL does not
-// run as root, and the parent of t.TempDir is open to its owner alone.
+// run as root, and only its owner can open the parent of t.TempDir.
 func dataFolder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -199,8 +200,8 @@ func dataFolder(t *testing.T) string {
 	return filepath.Join(dir, "data")
 }
 
-// eventually repeats a request that is still refused, since a pool may try a
-// new connection a moment later than the server takes it.
+// eventually repeats a request while it fails, because the pool may reconnect
+// some time after the server is back.
 func eventually(request func() apitest.Answer) apitest.Answer {
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		if a := request(); a.Status < 500 || time.Now().After(deadline) {

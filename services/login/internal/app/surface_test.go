@@ -18,7 +18,7 @@ func TestSurface(t *testing.T) {
 		status       int
 		allow        string
 	}{
-		{"POST", "/login/", 400, ""}, // there, but the body is empty
+		{"POST", "/login/", 400, ""}, // exists, but the body is empty
 		{"POST", "/login", 400, ""},
 		{"POST", "/api/login/", 400, ""},
 		{"POST", "/api/login", 400, ""},
@@ -69,11 +69,11 @@ func TestSurface(t *testing.T) {
 	}
 }
 
-// What is internal is not on the public port, nor in the document there.
+// Internal paths are neither on the public port nor in its document.
 func TestInternalIsNotPublic(t *testing.T) {
 	t.Parallel()
 	s := start(t, migrationstest.New(t))
-	// Not held to the document, which knows the path.
+	// Not checked against the document, which contains the path.
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
 	onlyPublic := &apitest.Service{Public: s.Public, Internal: s.Public, Client: &http.Client{Transport: transport}}

@@ -12,7 +12,7 @@ import (
 	"example.com/pizza/services/login/api"
 )
 
-// Ids that look the same are the same member, however a keyboard spells them.
+// Ids that look the same are the same member, however they are encoded.
 func TestIDsThatLookTheSame(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.New(t)
@@ -35,8 +35,8 @@ func TestIDsThatLookTheSame(t *testing.T) {
 	}
 }
 
-// What the old system wrote stays reachable as it was typed there, and, where it
-// is decomposed, composed too; a newcomer cannot have an id that looks like it.
+// Ids of the old system stay valid as stored and, if decomposed, also composed.
+// A newcomer cannot take an id that looks like one of them.
 func TestExistingIDsStayReachable(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.New(t)
@@ -61,8 +61,8 @@ func TestExistingIDsStayReachable(t *testing.T) {
 	mustRefuse(t, s.Post(t, "/login/register/", asJSON, `{"id":"민지","pw":"another horse","name":"x"}`), http.StatusConflict)
 }
 
-// A form says what the URL Standard reads in it: a password may have a semicolon
-// and a percent sign.
+// Forms are parsed by the URL Standard: a password may contain a semicolon and
+// a percent sign.
 func TestPasswordsInForms(t *testing.T) {
 	t.Parallel()
 	s := start(t, migrationstest.New(t))
@@ -76,7 +76,7 @@ func TestPasswordsInForms(t *testing.T) {
 	}
 }
 
-// The parameters of the document are text, and malformed ones are refused by name.
+// The parameters of the document are text, and malformed ones are rejected by name.
 func TestParameters(t *testing.T) {
 	t.Parallel()
 	apitest.Parameters(t, api.Document, reflect.TypeFor[api.StrictServerInterface]())

@@ -29,18 +29,18 @@ func TestLogout(t *testing.T) {
 	}
 	const count = "SELECT count(*) FROM revoked_token"
 
-	// One after the other, since they count rows.
+	// Sequential, because the subtests count rows.
 	t.Run("ok", func(t *testing.T) {
 		raw, other := s.login(t, "minji", "correct horse"), s.login(t, "minji", "correct horse")
 		logout(t, "/login/logout/", "Authorization", "Bearer "+raw)
 		if got := apitest.Decode[api.RefusedToken](t, s.verify(t, raw), http.StatusUnauthorized); got.Reason != api.RefusalReasonRevoked {
 			t.Errorf("reason %q", got.Reason)
 		}
-		apitest.Decode[api.GoodToken](t, s.verify(t, other), http.StatusOK) // the other session lives on
+		apitest.Decode[api.GoodToken](t, s.verify(t, other), http.StatusOK) // the other session stays valid
 		if got := query[string](t, conn, "SELECT member_id FROM revoked_token WHERE expires_at BETWEEN now() + '59 minutes' AND now() + '61 minutes'"); got != "minji" {
 			t.Errorf("kept for %q", got)
 		}
-		for _, path := range []string{"/login/logout", "/api/login/logout/"} { // again is fine
+		for _, path := range []string{"/login/logout", "/api/login/logout/"} { // repeating is fine
 			logout(t, path, "Authorization", "bearer "+raw)
 		}
 		if got := query[int](t, conn, count); got != 1 {
@@ -143,7 +143,7 @@ func TestVerifyToken(t *testing.T) {
 	}
 }
 
-// A gateway asks by GET, and passes X-User-Id on.
+// A gateway sends GET and forwards X-User-Id.
 func TestAuthorizeRequest(t *testing.T) {
 	t.Parallel()
 	s := start(t, migrationstest.New(t))
@@ -156,7 +156,7 @@ func TestAuthorizeRequest(t *testing.T) {
 		"100%":          "100%25",
 		"kim minji":     "kim%20minji",
 		"a,b;c/d?e#f":   "a%2Cb%3Bc%2Fd%3Fe%23f",
-		"a\r\nX-Evil:1": "a%0D%0AX-Evil:1", // no id that registers, but one that a taken-over table may hold
+		"a\r\nX-Evil:1": "a%0D%0AX-Evil:1", // cannot be registered, but a taken-over table may contain it
 	} {
 		t.Run("ok/"+memberID, func(t *testing.T) {
 			t.Parallel()

@@ -21,7 +21,7 @@ import (
 	"example.com/pizza/services/login/internal/login"
 )
 
-// bench is a hasher, and what it counts.
+// bench is a hasher with its metrics.
 type bench struct {
 	*hashing.Hasher
 	registry *prometheus.Registry
@@ -34,7 +34,7 @@ func newBench(c hashing.Config) bench {
 	return bench{hashing.New(c, gate, registry), registry}
 }
 
-// work returns what was done so far: Argon2id in KiB-passes, PBKDF2 in iterations.
+// work returns the work so far: Argon2id in KiB-passes, PBKDF2 in iterations.
 func (b bench) work(t *testing.T) (argon2id, pbkdf2 float64) {
 	t.Helper()
 	families, err := b.registry.Gather()
@@ -56,7 +56,7 @@ func (b bench) work(t *testing.T) (argon2id, pbkdf2 float64) {
 	return argon2id, pbkdf2
 }
 
-// free admits everyone.
+// free admits every request.
 func free() error { return nil }
 
 const djangoHash = "pbkdf2_sha256$10000$seasalt$CWWFdHOWwPnki7HvkcqN9iA2T3KLW1cf2uZ5kvArtVY=" // of "lètmein"
@@ -88,8 +88,8 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// Refusals take the work of one new hash, and that of a dearer stored hash if there
-// is one.
+// A rejection costs at least the work of one new hash; a costlier stored hash
+// costs its own work.
 func TestRefusalsAreCounted(t *testing.T) {
 	t.Parallel()
 	b := newBench(hashing.Config{Wait: time.Minute, Upgrade: "on"})
@@ -108,8 +108,8 @@ func TestRefusalsAreCounted(t *testing.T) {
 	}
 }
 
-// A request that is not admitted, such as by a rate limit that it has reached while
-// it waited, does no work and leaves its place.
+// A request that is not admitted, for example because of a rate limit reached
+// while it waited, does no work and frees its slot.
 func TestNoWorkUnlessAdmitted(t *testing.T) {
 	t.Parallel()
 	b := newBench(hashing.Config{Hashes: 1, Upgrade: "on"})
@@ -127,8 +127,8 @@ func TestNoWorkUnlessAdmitted(t *testing.T) {
 	}
 }
 
-// A flood takes the memory of so many hashes as may be in work, and no more: at
-// once they would take 4 GiB. Not parallel: it is the memory of the process.
+// A flood uses only the memory of the concurrent hashes; all at once would take
+// 4 GiB. Not parallel: it measures the memory of the process.
 func TestFloodKeepsItsMemory(t *testing.T) {
 	const hashes, flood = 2, 200
 	b := newBench(hashing.Config{Hashes: hashes, Queue: 20, Wait: time.Minute, Upgrade: "on"})
@@ -152,7 +152,7 @@ func TestFloodKeepsItsMemory(t *testing.T) {
 	}
 	together.Wait()
 	runtime.ReadMemStats(&after)
-	// Garbage included; HeapSys is as much as the heap ever had.
+	// HeapSys is the peak of the heap, including garbage.
 	if grown := int64(after.HeapSys) - int64(before.HeapSys); grown > 20*hashes*19<<20 {
 		t.Errorf("the heap has grown by %d MiB", grown>>20)
 	}

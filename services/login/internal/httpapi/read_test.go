@@ -75,8 +75,8 @@ func TestReadPasswordChange(t *testing.T) {
 	}
 }
 
-// A field under two names says one thing, or nothing at all: which of two ids
-// somebody means is not ours to guess.
+// Two names of one field must have the same value: the service does not guess
+// which of two ids is meant.
 func TestNamesOfOneFieldMustAgree(t *testing.T) {
 	t.Parallel()
 	for body, target := range map[string]any{
@@ -95,7 +95,7 @@ func TestNamesOfOneFieldMustAgree(t *testing.T) {
 	}
 }
 
-// Any bytes as a body: no panic, and no error but a fault that names fields
+// For any body there is no panic, and every error is a fault that names fields
 // which the caller could have sent.
 func FuzzReadRegistration(f *testing.F) {
 	for _, body := range []string{

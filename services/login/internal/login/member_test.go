@@ -34,7 +34,7 @@ func fields(t *testing.T, err error) map[string]string {
 	return out
 }
 
-// policy is that of the defaults.
+// policy returns the default policy.
 func policy(tb testing.TB) *password.Policy {
 	tb.Helper()
 	p, err := password.NewPolicy(password.PolicyConfig{MinLength: password.MinLength})
@@ -168,7 +168,7 @@ func TestCredentialsRules(t *testing.T) {
 	}
 }
 
-// What passes the rules fits the table, whatever it is made of.
+// Any input that passes the rules fits the table.
 func FuzzRegistration(f *testing.F) {
 	f.Add("minji", "correct horse", "김민지")
 	f.Add("", "", "")

@@ -28,7 +28,7 @@ func open(t *testing.T, dsn string) *pgxpool.Pool {
 	return pool
 }
 
-// newStore returns a store by the role of the service, and the superuser's pool.
+// newStore returns a store with the service's role, and a superuser's pool.
 func newStore(t *testing.T) (*postgres.Store, *pgxpool.Pool) {
 	t.Helper()
 	db := migrationstest.New(t)
@@ -67,7 +67,7 @@ func TestMembers(t *testing.T) {
 	}
 }
 
-// Only the form that was checked is replaced.
+// Only the value that was checked is replaced.
 func TestReplacePassword(t *testing.T) {
 	t.Parallel()
 	store, _ := newStore(t)
@@ -102,7 +102,7 @@ func TestReplacePassword(t *testing.T) {
 func TestRevoke(t *testing.T) {
 	t.Parallel()
 	store, admin := newStore(t)
-	for range 2 { // again is fine
+	for range 2 { // repeating is fine
 		if err := store.Revoke(t.Context(), login.Token{ID: "one", MemberID: "ada", ExpiresAt: time.Now().Add(time.Hour)}); err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +140,7 @@ func TestRevokeMember(t *testing.T) {
 		}
 		last = g
 	}
-	// Also when the clock of the database was turned back since.
+	// This also holds after the clock of the database was set back.
 	if _, err := admin.Exec(ctx, "UPDATE revoked_member SET generation = generation + 3600000000"); err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func TestRevokeMember(t *testing.T) {
 	}
 }
 
-// generation returns what is stored of the revocation of all tokens of ada.
+// generation returns the stored revocation of all tokens of ada.
 func generation(t *testing.T, conn *pgxpool.Pool) (g int64, expires time.Time) {
 	t.Helper()
 	err := conn.QueryRow(t.Context(), "SELECT generation, expires_at FROM revoked_member WHERE member_id = 'ada'").Scan(&g, &expires)
@@ -165,13 +165,13 @@ func generation(t *testing.T, conn *pgxpool.Pool) (g int64, expires time.Time) {
 	return g, expires
 }
 
-// claims are those of a token that lives for another hour.
+// claims returns a token that lives for another hour.
 func claims(id, memberID string, generation int64) login.Token {
 	return login.Token{ID: id, MemberID: memberID, Generation: generation, ExpiresAt: time.Now().Add(time.Hour)}
 }
 
-// No statement of the login role brings a revoked token back: generation and
-// expiry only grow, and rows go only when no token can be left.
+// No statement of the login role restores a revoked token: generation and
+// expiry only grow, and rows are deleted only when no token can be left.
 func TestNothingBringsTokensBack(t *testing.T) {
 	t.Parallel()
 	d := migrationstest.New(t)
@@ -189,7 +189,7 @@ func TestNothingBringsTokensBack(t *testing.T) {
 		"UPDATE revoked_member SET generation = 1",
 		"UPDATE revoked_member SET expires_at = now() - interval '1 day'",
 		"UPDATE revoked_member SET member_id = 'eve'",
-		"UPDATE revoked_member SET generation = 9007199254740992", // no login would get a valid token any more
+		"UPDATE revoked_member SET generation = 9007199254740992", // no new token would be valid
 		"DELETE FROM revoked_member",
 		"TRUNCATE revoked_member",
 		"SELECT forget_revocations(1000)",
@@ -198,7 +198,7 @@ func TestNothingBringsTokensBack(t *testing.T) {
 		"DELETE FROM revoked_token",
 		"INSERT INTO revoked_token VALUES ('one', 'bob', now() - interval '1 day') ON CONFLICT (jti) DO UPDATE SET expires_at = EXCLUDED.expires_at",
 	} {
-		_, _ = role.Exec(ctx, sql) // refused, or without effect
+		_, _ = role.Exec(ctx, sql) // rejected, or without effect
 		for _, c := range []login.Token{claims("x", "ada", g-1), claims("one", "bob", 0)} {
 			if revoked, err := store.IsRevoked(ctx, c); !revoked || err != nil {
 				t.Fatalf("%s: the token of %s is revoked: %v, %v", sql, c.MemberID, revoked, err)
@@ -208,7 +208,7 @@ func TestNothingBringsTokensBack(t *testing.T) {
 			t.Errorf("%s: generation %d until %s, was %d until %s", sql, now, expires, g, until)
 		}
 	}
-	// A later revocation that counts for less time does not shorten the first.
+	// A later revocation with a shorter life does not shorten the first.
 	if err := store.RevokeMember(ctx, "ada", time.Minute); err != nil {
 		t.Fatal(err)
 	}
@@ -240,8 +240,8 @@ func TestChangePassword(t *testing.T) {
 	}
 }
 
-// Rows that are past their use go, also when many log out at the same moment;
-// those that still bar a token stay.
+// Obsolete rows are deleted, even during many concurrent logouts; rows that
+// still revoke a token stay.
 func TestRevocationsAreClearedAway(t *testing.T) {
 	t.Parallel()
 	store, admin := newStore(t)
@@ -274,7 +274,7 @@ func TestRevocationsAreClearedAway(t *testing.T) {
 	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
 	}
-	for i := range 4 { // what those at the same moment may have left
+	for i := range 4 { // deletes what the concurrent calls may have left
 		if err := store.Revoke(ctx, login.Token{ID: fmt.Sprint("last", i), MemberID: "ada", ExpiresAt: time.Now().Add(time.Hour)}); err != nil {
 			t.Fatal(err)
 		}

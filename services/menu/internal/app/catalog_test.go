@@ -27,7 +27,7 @@ const (
 	durianL = `{"pizza_type_id":"durian","size":"L","price":20.5}`
 )
 
-// version reads the version that a write has answered with.
+// version returns the catalog version in the response to a write.
 func version(t *testing.T, a apitest.Answer) int64 {
 	t.Helper()
 	v, err := strconv.ParseInt(a.Header.Get("Catalog-Version"), 10, 64)
@@ -37,14 +37,14 @@ func version(t *testing.T, a apitest.Answer) int64 {
 	return v
 }
 
-// quoted returns the price of a pizza, and the version of the catalog.
+// quoted returns the quote of a pizza, and the version of the catalog.
 func (s *service) quoted(t *testing.T, id string) (api.QuotedLine, int64) {
 	t.Helper()
 	q := apitest.Decode[api.Quotation](t, s.Post(t, "/int/menu/quote", asJSON, `{"lines":[{"pizza_id":"`+id+`"}]}`), http.StatusOK)
 	return q.Lines[0], q.CatalogVersion
 }
 
-// A pizza's life on the menu: every step is seen at once, under a new version.
+// A pizza's life on the menu: every step is visible at once, under a new version.
 func TestChangeCatalog(t *testing.T) {
 	t.Parallel()
 	s := start(t, migrationstest.NewSeeded(t))
@@ -198,9 +198,8 @@ func TestChangeCatalogRefuses(t *testing.T) {
 	}
 }
 
-// Any id that the tables can hold can be named in a path, decoded once.
-// What looks the same is the same: in what is stored, in what conflicts, and in
-// what is found, whatever the old system has left.
+// Texts that look the same are the same: when stored, compared for conflicts,
+// and looked up, even next to rows of the old system.
 func TestTextsOfTheCatalog(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.New(t)
@@ -227,7 +226,7 @@ func TestTextsOfTheCatalog(t *testing.T) {
 	if a := s.write(t, "PUT", "/int/menu/pizzas/new_l", `{"pizza_type_id":"`+decomposed+`","size":"불고기","price":1}`); a.Status != http.StatusConflict {
 		t.Errorf("a second size: %d %s", a.Status, a.Body)
 	}
-	// Rows of the old system can still be replaced, by the id that they have; new ids must be normal.
+	// Rows of the old system can be replaced under their ids; new ids must be normal.
 	path := "/int/menu/types/" + url.PathEscape(decomposed)
 	if got := apitest.Decode[api.PizzaType](t, s.write(t, "PUT", path, typ(norm.NFD.String("각")+"\u00a0x")), http.StatusOK); got.PizzaNm != "각 x" {
 		t.Errorf("kept as %+q", got.PizzaNm)
@@ -240,6 +239,7 @@ func TestTextsOfTheCatalog(t *testing.T) {
 	}
 }
 
+// Any id that the tables can hold can be used in a path, decoded once.
 func TestIDsInPaths(t *testing.T) {
 	t.Parallel()
 	s := start(t, migrationstest.New(t))
@@ -258,8 +258,8 @@ func TestIDsInPaths(t *testing.T) {
 	}
 }
 
-// Changes at the same time come one after the other: what one has checked, no
-// other can break before it writes, and every change has a version of its own.
+// Concurrent changes are serialized: between one's checks and its write, no
+// other can interfere, and every change has its own version.
 func TestConcurrentChanges(t *testing.T) {
 	t.Parallel()
 	s := start(t, migrationstest.NewSeeded(t))
@@ -301,8 +301,8 @@ func TestConcurrentChanges(t *testing.T) {
 	}
 }
 
-// The old system writes to the same tables, and knows nothing of our checks: a
-// change waits for its transaction, and then sees what it did.
+// The old system writes to the same tables without our checks: a change waits
+// for its transaction, and then sees its result.
 func TestChangeWaitsForTheOldSystem(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -331,7 +331,7 @@ func TestChangeWaitsForTheOldSystem(t *testing.T) {
 	}
 }
 
-// While the catalog is changed, orders go on: their foreign keys do not wait.
+// Catalog changes do not block orders: their foreign keys do not wait.
 func TestOrdersDoNotWaitForChanges(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -340,7 +340,7 @@ func TestOrdersDoNotWaitForChanges(t *testing.T) {
 	exec(t, menu, "BEGIN")
 	exec(t, menu, "LOCK TABLE pizza_types, pizza IN SHARE ROW EXCLUSIVE MODE") // as LockCatalog does
 	exec(t, order, "SET lock_timeout = '2s'")
-	exec(t, order, "SET pizza.member = 'ada'") // whose rows these are
+	exec(t, order, "SET pizza.member = 'ada'") // the owner of these rows
 	exec(t, order, "INSERT INTO orders (order_id, member_id, bran_id, date, time) VALUES ('1', 'ada', 'BRANCH001', '2026-01-01', '12:00:00')")
 	exec(t, order, "INSERT INTO order_detail (order_id, pizza_id, quantity) VALUES ('1', 'hawaiian_s', 1)")
 	if q, _ := s.quoted(t, "hawaiian_s"); q.UnitPrice == nil {
@@ -372,7 +372,7 @@ func TestAdminCredential(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, path := range []string{"/int/menu/types/bbq_ckn", "/int/menu/pizzas/bbq_ckn_l"} {
 				for _, method := range []string{http.MethodPut, http.MethodDelete} {
-					// The credential is asked for before the body is read.
+					// The credential is checked before the body is read.
 					a := test.s.Call(t, method, path, "not even JSON", "Authorization", test.authorization)
 					if p := apitest.Decode[problem.Problem](t, a, test.status); p.Detail != test.detail {
 						t.Errorf("detail %q, want %q", p.Detail, test.detail)

@@ -9,8 +9,8 @@ import (
 	"example.com/pizza/pkg/testkit/apitest"
 )
 
-// Nobody changes the catalog by saying who it is. Menu takes no token of a
-// member either.
+// A header that names a user authorizes no catalog change. Menu does not accept
+// member tokens either.
 func TestNoClaimIsBelieved(t *testing.T) {
 	t.Parallel()
 	s := start(t, migrationstest.NewSeeded(t))

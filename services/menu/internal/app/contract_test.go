@@ -16,12 +16,12 @@ import (
 
 const consumers = "../../api/consumers"
 
-// TestContracts holds menu to what its consumers wrote down.
+// TestContracts verifies menu against its consumers' contracts.
 func TestContracts(t *testing.T) {
 	contract.Provide(t, consumers, api.Document, map[string]contract.State{
 		"the menu is the seeded one": seeded,
 		"the database is away": func(t *testing.T) contract.Provider {
-			a := newApp(t, migrationstest.New(t), func(c *app.Config) { c.DB.Port = 1 }) // where nobody listens
+			a := newApp(t, migrationstest.New(t), func(c *app.Config) { c.DB.Port = 1 }) // nothing listens here
 			return contract.Provider{Service: apitest.Serve(t, a.Server, api.Document)}
 		},
 	})
@@ -35,8 +35,8 @@ func seeded(t *testing.T) contract.Provider {
 	}}
 }
 
-// TestContractsAreBroken: a menu that gives a field another name is caught, and
-// it is said who would miss which field in which answer.
+// TestContractsAreBroken: a menu that renames a field is detected, and the
+// error names the consumer, the response and the field.
 func TestContractsAreBroken(t *testing.T) {
 	t.Parallel()
 	order, err := contract.Read(consumers + "/order.yaml")
@@ -52,7 +52,7 @@ func TestContractsAreBroken(t *testing.T) {
 	}
 }
 
-// renaming is a change of a provider: in its answers, text is other text.
+// renaming simulates a change of a provider: it replaces text in responses.
 type renaming struct {
 	from, to string
 	next     http.RoundTripper

@@ -100,8 +100,8 @@ func TestListMenu(t *testing.T) {
 	})
 }
 
-// A malformed query is refused by its parameter, or means what the URL Standard
-// says: it is never ignored.
+// A malformed query is rejected with the name of its parameter, or read as the
+// URL Standard says; it is never ignored.
 func TestMalformedQueries(t *testing.T) {
 	t.Parallel()
 	apitest.Parameters(t, api.Document, reflect.TypeFor[api.StrictServerInterface]())
@@ -139,8 +139,8 @@ func TestListPizzaTypes(t *testing.T) {
 	})
 }
 
-// What the old system may have left: rows without a type, prices that are none,
-// two types of one name, a type without pizzas.
+// Possible leftovers of the old system: rows without a type, invalid prices,
+// two types with one name, a type without pizzas.
 func TestTakenOverCatalog(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.New(t)
@@ -168,7 +168,7 @@ func TestTakenOverCatalog(t *testing.T) {
 	}
 }
 
-// A caller that has the answer already does not get it again, until it changes.
+// A client that already has the response does not get it again until it changes.
 func TestConditionalGet(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"/menu/", "/api/menu?sort=price", "/menu/types/"} {

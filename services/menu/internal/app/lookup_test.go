@@ -171,7 +171,7 @@ func quoteOf(lines int) string {
 	return fmt.Sprintf(`{"lines":[%s]}`, strings.TrimSuffix(strings.Repeat(`{"pizza_id":"bbq_ckn_l"},`, lines), ","))
 }
 
-// What the catalog says and what the quote says is the same, and of now.
+// The catalog and the quotes agree, and both are current.
 func TestGetCatalog(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -201,7 +201,7 @@ func TestGetCatalog(t *testing.T) {
 		t.Errorf("version %d after a change to %d: %s", c.CatalogVersion, v, diff)
 	}
 	conn := superuser(t, db)
-	for price := range 50 { // what anyone has committed is there at once
+	for price := range 50 { // every commit is visible at once
 		exec(t, conn, fmt.Sprintf("UPDATE pizza SET price = %d WHERE pizza_id = 'bbq_ckn_l'", price))
 		if got := get().Pizzas[i].UnitPrice; !got.Equal(money.MustParse(strconv.Itoa(price))) {
 			t.Fatalf("%s after a change to %d", got, price)

@@ -32,8 +32,8 @@ const (
 // service is a running menu service.
 type service struct{ *apitest.Service }
 
-// start starts the service on a test database, with its catalog open to
-// adminToken.
+// start starts the service on a test database, with adminToken for catalog
+// changes.
 func start(t *testing.T, db *migrationstest.Database) *service {
 	t.Helper()
 	return startWith(t, db, server.Admin{Token: adminToken})
@@ -52,7 +52,7 @@ func newApp(tb testing.TB, db *migrationstest.Database, change ...func(*app.Conf
 	return a
 }
 
-// newLoggedApp is newApp for who wants to read its log.
+// newLoggedApp is like newApp, and also returns the log.
 func newLoggedApp(tb testing.TB, db *migrationstest.Database, change ...func(*app.Config)) (*app.App, *logtest.Recorder) {
 	tb.Helper()
 	c := app.Config{
@@ -82,7 +82,7 @@ func (s *service) write(t *testing.T, method, path, body string) apitest.Answer 
 	return s.Call(t, method, path, body, "Authorization", "Bearer "+adminToken, "Content-Type", asJSON)
 }
 
-// superuser connects to a test database past the service.
+// superuser connects to a test database, bypassing the service.
 func superuser(t *testing.T, db *migrationstest.Database) *pgx.Conn {
 	t.Helper()
 	return connect(t, db.URL(""))
@@ -109,7 +109,7 @@ func TestReadmeListsTheConfiguration(t *testing.T) {
 	configtest.Tables(t, "../../../../docs/configuration.md", "menu", reflect.TypeFor[app.Config]())
 }
 
-// The chart refuses what the service would refuse.
+// The chart rejects what the service would reject.
 func TestChartKnowsTheConfiguration(t *testing.T) {
 	configtest.Rules(t, "../../../../helm/settings/menu.json", reflect.TypeFor[app.Config]())
 }

@@ -19,8 +19,8 @@ import (
 	"example.com/pizza/services/menu/api"
 )
 
-// TestCatalogChangesArePublished reads from the real transport what the document
-// promises of a change by the service and of one past it.
+// TestCatalogChangesArePublished reads the documented events from the real
+// transport, for a change by the service and for one that bypasses it.
 func TestCatalogChangesArePublished(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)

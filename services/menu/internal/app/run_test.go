@@ -88,8 +88,8 @@ func TestRunRefusesItsConfiguration(t *testing.T) {
 	}
 }
 
-// Without its database the service stays alive and shows the menu, says 503 to
-// all else, and recovers by itself.
+// Without its database the service stays alive, serves the menu, returns 503
+// for everything else, and recovers automatically.
 func TestDatabaseGone(t *testing.T) {
 	t.Parallel()
 	options := pgserver.Options{DataDir: dataFolder(t), Settings: pgserver.TestSettings()}
@@ -120,7 +120,7 @@ func TestDatabaseGone(t *testing.T) {
 			t.Fatalf("%s, before: %d %s", name, a.Status, a.Body)
 		}
 	}
-	requests["list"]() // what is in memory has the write; an outdated snapshot would be served to nobody
+	requests["list"]() // loads the write into memory; an outdated snapshot would not be served
 	if err := server.Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestDatabaseGone(t *testing.T) {
 			t.Errorf("%s: detail %q, Retry-After %q", name, p.Detail, a.Header.Get("Retry-After"))
 		}
 	}
-	// Readers get the menu as it was a moment ago, and the service stays ready for them.
+	// Readers still get the last menu, and the service stays ready for them.
 	for _, name := range []string{"list", "types", "find", "ready"} {
 		if a := requests[name](); a.Status >= 400 {
 			t.Errorf("%s, without the database: %d %s", name, a.Status, a.Body)
@@ -156,7 +156,7 @@ func TestDatabaseGone(t *testing.T) {
 }
 
 // dataFolder returns a folder that every user can reach: PostgreSQL does not
-// run as root, and the parent of t.TempDir is open to its owner alone.
+// run as root, and only its owner can open the parent of t.TempDir.
 func dataFolder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -166,8 +166,8 @@ func dataFolder(t *testing.T) string {
 	return filepath.Join(dir, "data")
 }
 
-// eventually repeats a request that is still refused, since a pool may try a
-// new connection a moment later than the server takes it.
+// eventually repeats a request while it fails, because the pool may reconnect
+// some time after the server is back.
 func eventually(request func() apitest.Answer) apitest.Answer {
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		if a := request(); a.Status < 500 || time.Now().After(deadline) {

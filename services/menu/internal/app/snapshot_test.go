@@ -19,8 +19,8 @@ import (
 	"example.com/pizza/services/menu/internal/app"
 )
 
-// A change is seen by every replica, whoever made it: by the one that wrote it
-// at once, by the others about a second later.
+// A change reaches every replica, regardless of who makes it: the writing
+// replica at once, the others about a second later.
 func TestChangeReachesEveryReplica(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -68,7 +68,7 @@ func TestChangeReachesEveryReplica(t *testing.T) {
 	}
 }
 
-// Each of many writers at once reads its own write through its own replica.
+// Each of many concurrent writers reads its own write through its replica.
 func TestReadYourWrites(t *testing.T) {
 	t.Parallel()
 	s := start(t, migrationstest.NewSeeded(t))
@@ -93,8 +93,8 @@ func TestReadYourWrites(t *testing.T) {
 	all.Wait()
 }
 
-// The whole lists come compressed to who wants that, each form with an ETag of
-// its own.
+// The whole lists are compressed for clients that accept it; each form has its
+// own ETag.
 func TestCompressed(t *testing.T) {
 	t.Parallel()
 	s := start(t, migrationstest.NewSeeded(t))

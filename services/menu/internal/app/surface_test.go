@@ -59,7 +59,7 @@ func TestSurface(t *testing.T) {
 	}
 }
 
-// What is internal is not on the public port, nor in the document there.
+// Internal paths are neither on the public port nor in its document.
 func TestInternalIsNotPublic(t *testing.T) {
 	t.Parallel()
 	s := start(t, migrationstest.NewSeeded(t))

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// If-None-Match, as RFC 9110 has it in sections 8.8.3 and 13.1.2.
+// If-None-Match, as defined by RFC 9110, sections 8.8.3 and 13.1.2.
 func TestMatches(t *testing.T) {
 	t.Parallel()
 	const etag = `"abc"`
@@ -52,14 +52,14 @@ func FuzzMatches(f *testing.F) {
 		if matches(field, etag) && strings.Trim(field, " \t") != "*" && !strings.Contains(field, etag) {
 			t.Errorf("%q matches", field)
 		}
-		// A list goes on after a comma, unless what is before it is no list.
+		// A comma continues a list, unless the text before it is not a list.
 		if isList := matches(field+`, "end"`, `"end"`); isList && !matches(field+`, `+etag, etag) {
 			t.Errorf("%q hides what comes after it", field)
 		}
 	})
 }
 
-// The ETag is of the bytes: the same for the same answer, another for another.
+// The ETag depends on the bytes: equal documents have equal ETags, others do not.
 func TestDocument(t *testing.T) {
 	t.Parallel()
 	write := func(v any) document {
@@ -82,7 +82,7 @@ func TestDocument(t *testing.T) {
 	}
 }
 
-// Accept-Encoding, as RFC 9110 has it in section 12.5.3.
+// Accept-Encoding, as defined by RFC 9110, section 12.5.3.
 func TestTakesGzip(t *testing.T) {
 	t.Parallel()
 	for field, want := range map[string]bool{

@@ -10,8 +10,8 @@ import (
 	"example.com/pizza/services/menu/internal/menu"
 )
 
-// Whatever bytes come, they are refused with Invalid, or every line has either
-// a price or a reason.
+// Any bytes are rejected as Invalid, or every line gets either a price or a
+// reason.
 func FuzzQuote(f *testing.F) {
 	f.Add([]byte(`{"lines":[{"pizza_id":"a_l"},{"pizza_nm":"A","size":"L"},{"pizza_nm":"A","size":"S"},{"pizza_id":"b"}]}`))
 	f.Add([]byte(`{"lines":[{},null,1,[]]}`))

@@ -12,8 +12,8 @@ import (
 	"example.com/pizza/services/menu/internal/menu"
 )
 
-// sample is a small catalog with what a taken-over one may hold: two types of
-// one name, a pizza whose type is gone, an odd size, and Korean names.
+// sample returns a small catalog with leftovers of the old system: two types
+// with one name, a pizza whose type is gone, an odd size, and Korean names.
 func sample() *menu.Catalog {
 	price := money.MustParse
 	return menu.NewCatalog(7,

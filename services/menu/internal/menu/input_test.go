@@ -12,8 +12,8 @@ import (
 	"example.com/pizza/services/menu/internal/menu"
 )
 
-// mustRefuse checks that err names these bad fields and no other; none means
-// that there is no error.
+// mustRefuse checks that err names exactly these bad fields; nil means that
+// there is no error.
 func mustRefuse(t *testing.T, err error, want []fault.Field) {
 	t.Helper()
 	if want == nil {
@@ -67,7 +67,7 @@ func TestTypeValidate(t *testing.T) {
 		"name_invisible":    {with(func(m *menu.Type) { m.Name = "\u3164" }), []fault.Field{{Field: "pizza_nm", Message: "must not contain U+3164, which cannot be seen"}}},
 		"name_turned":       {with(func(m *menu.Type) { m.Name = "Pizza\u202e" }), []fault.Field{{Field: "pizza_nm", Message: "must not contain U+202E, which cannot be seen"}}},
 		"category_unseen":   {with(func(m *menu.Type) { m.Category = "Veg\u200bgie" }), []fault.Field{{Field: "pizza_categ", Message: "must not contain U+200B, which cannot be seen"}}},
-		"id_of_old_system":  {with(func(m *menu.Type) { m.ID = "du\u200brian" }), nil}, // refused where the row is new
+		"id_of_old_system":  {with(func(m *menu.Type) { m.ID = "du\u200brian" }), nil}, // rejected only for new rows
 		"image_in_a_folder": {image("images/2026/durian (1).png"), nil},
 		"image_two_dots":    {image("images/a..b.png"), nil},
 		"image_url":         {image("https://evil.example/x.png"), []fault.Field{{Field: "pizza_img_url", Message: path}}},

@@ -37,7 +37,7 @@ func open(t *testing.T, server *miniredis.Miniredis, log *strings.Builder) *redi
 	return c
 }
 
-// mark is one of the database of this environment.
+// mark returns a mark of this environment's database.
 func mark(id string) menu.Mark { return menu.Mark{ID: id, Key: []byte("the key in our database")} }
 
 func catalog(m menu.Mark) *menu.Catalog {
@@ -87,7 +87,7 @@ func TestCache(t *testing.T) {
 	mustHave("written_again")
 }
 
-// Whoever can write to Redis sets no price.
+// Write access to Redis is not enough to set a price.
 func TestRedisIsNotBelieved(t *testing.T) {
 	t.Parallel()
 	var log strings.Builder
@@ -138,7 +138,7 @@ func TestRedisIsNotBelieved(t *testing.T) {
 	}
 }
 
-// Redis goes and comes back: nothing fails, and the log says so once each.
+// Redis fails and recovers: no call fails, and each change is logged once.
 func TestCacheGone(t *testing.T) {
 	t.Parallel()
 	var log strings.Builder
@@ -164,7 +164,7 @@ func TestCacheGone(t *testing.T) {
 	}
 }
 
-// A Redis that takes connections and says nothing costs the time-out, no more.
+// A Redis that accepts connections but never responds costs only the timeout.
 func TestCacheSilent(t *testing.T) {
 	t.Parallel()
 	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -182,7 +182,7 @@ func TestCacheSilent(t *testing.T) {
 	if got := c.Get(t.Context(), mark("x")); got != nil {
 		t.Errorf("got %+v", got)
 	}
-	// The bound is that of go-redis without any settings.
+	// The bound is the default timeout of go-redis.
 	if took := time.Since(began); took > 3*time.Second {
 		t.Errorf("it took %s", took)
 	}

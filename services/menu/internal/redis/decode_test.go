@@ -9,8 +9,8 @@ import (
 	"example.com/pizza/services/menu/internal/menu"
 )
 
-// What is in Redis is a catalog that was signed with the key and can be written
-// again, or it is refused.
+// An entry in Redis is rejected unless it is a catalog that was signed with the
+// key and can be encoded again.
 func FuzzDecode(f *testing.F) {
 	mark := menu.Mark{ID: "a mark", Key: []byte("a key that nobody else has")}
 	c := menu.NewCatalog(7, nil, nil)

@@ -20,15 +20,15 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// source is a database whose answers the test decides. The tests of package app
-// have the real one.
+// source is a database whose responses the test controls; the tests of package
+// app use the real one.
 type source struct {
 	menu.Writer // only types are written here
 
 	mu      sync.Mutex
 	version int64
 	err     error
-	silent  bool // nothing ever comes
+	silent  bool // never responds
 	loads   int
 	marks   int
 }
@@ -76,7 +76,7 @@ func (s *source) counts() (loads, marks int) {
 	return s.loads, s.marks
 }
 
-// shared is a cache that replicas share.
+// shared is a cache shared by replicas.
 type shared struct {
 	mu       sync.Mutex
 	catalogs map[string]*menu.Catalog
@@ -101,7 +101,7 @@ type keeper struct {
 	t *testing.T
 }
 
-// keep runs a keeper in time that only the test lets pass.
+// keep runs a keeper on a fake clock.
 func keep(t *testing.T, s *source, cache snapshot.Cache, f func(keeper)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -117,13 +117,13 @@ func keep(t *testing.T, s *source, cache snapshot.Cache, f func(keeper)) {
 	})
 }
 
-// recent checks what readers get; 0 is nothing.
+// recent checks what readers get; 0 means nothing.
 func (k keeper) recent(version int64) {
 	k.t.Helper()
 	k.want("CurrentOrStale", k.CurrentOrStale, version)
 }
 
-// exact checks what prices are made of; 0 is nothing.
+// exact checks what prices are based on; 0 means nothing.
 func (k keeper) exact(version int64) {
 	k.t.Helper()
 	k.want("Current", k.Current, version)
@@ -151,8 +151,8 @@ func (k keeper) ready(want bool) {
 
 var errAway = fault.New(fault.Unavailable, "away")
 
-// Readers see a change of others about a second later, callers that price see it
-// at once, and the database is asked for the mark alone while nothing changes.
+// Readers see another replica's change about a second later, and callers that
+// price see it at once. While nothing changes, only the mark is queried.
 func TestChangeOfOthers(t *testing.T) {
 	t.Parallel()
 	s := &source{version: 1}
@@ -177,7 +177,7 @@ func TestChangeOfOthers(t *testing.T) {
 	})
 }
 
-// A write through this replica is in its next read.
+// A write through this replica is visible in its next read.
 func TestOwnWrite(t *testing.T) {
 	t.Parallel()
 	s := &source{version: 1}
@@ -192,12 +192,12 @@ func TestOwnWrite(t *testing.T) {
 		if _, err := k.PutType(k.t.Context(), menu.Type{}); err == nil {
 			t.Error("written without a database")
 		}
-		k.recent(19) // a write that failed leaves the menu as it is
+		k.recent(19) // a failed write leaves the menu unchanged
 	})
 }
 
-// Without the database, the menu is shown up to the bound, and nothing is priced.
-// The replica stays ready: what all of them lose must not take all of them away.
+// Without the database, the menu is served up to the maximum age, and nothing
+// is priced. The replica stays ready: a shared outage must not take all down.
 func TestDatabaseAway(t *testing.T) {
 	t.Parallel()
 	for name, breakIt := range map[string]func(*source){
@@ -221,7 +221,7 @@ func TestDatabaseAway(t *testing.T) {
 				k.recent(0)
 				k.ready(true)
 				s.set(func() { s.err, s.silent = nil, false })
-				time.Sleep(12 * time.Second) // a read that hangs ends
+				time.Sleep(12 * time.Second) // a hanging read times out
 				k.recent(2)
 				k.exact(2)
 			})

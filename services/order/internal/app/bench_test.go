@@ -24,11 +24,11 @@ import (
 )
 
 // BenchmarkOrder is POST /order/ from the router to the last byte, on a real
-// database, with prices in memory, as by default; without traces, with all of
-// them sent to a collector, and with a tenth of them. It reports the processor
-// time of the process, which is less at the mercy of the machine than the time
-// until the answer, and how many times an order is counted or measured: so often
-// is paid what BenchmarkObserve in pkg/metric says.
+// database and with cached prices, the default. It runs without traces, with
+// all of them sent to a collector, and with a tenth of them. It reports CPU
+// time, which depends less on the machine than latency does, and the
+// observations per order, each at the cost that BenchmarkObserve in pkg/metric
+// measures.
 func BenchmarkOrder(b *testing.B) {
 	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
 	b.Cleanup(collector.Close)
@@ -73,7 +73,7 @@ func BenchmarkOrder(b *testing.B) {
 	}
 }
 
-// processor returns the processor time that the process has used.
+// processor returns the CPU time that the process has used.
 func processor(b *testing.B) time.Duration {
 	b.Helper()
 	var u syscall.Rusage
@@ -83,8 +83,7 @@ func processor(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// observations returns how often something was measured or counted, as a count
-// of one each.
+// observations returns the number of histogram samples and counter increments.
 func observations(b *testing.B, metrics http.Handler) (n float64) {
 	b.Helper()
 	w := httptest.NewRecorder()

@@ -30,7 +30,7 @@ import (
 
 const adminToken = "an-admin-token-of-32-bytes-or-more"
 
-// leavingMenu is a menu that can go away and come back: the real one, behind a door.
+// leavingMenu is the real menu behind a proxy that can make it unavailable.
 type leavingMenu struct {
 	url  string
 	away atomic.Bool
@@ -77,8 +77,8 @@ func (s *service) priced(t *testing.T) {
 	eventually(t, "there are prices", func() bool { return s.metric(t, "order_quote_cache_version") > 0 })
 }
 
-// Orders are priced without menu, and a change of the catalog reaches every
-// replica, whoever makes it.
+// Orders are priced without a call to menu, and a catalog change reaches every
+// replica, regardless of who makes it.
 func TestPriceChangeReachesEveryReplica(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -105,8 +105,8 @@ func TestPriceChangeReachesEveryReplica(t *testing.T) {
 	}
 }
 
-// Nobody else sets the prices of an order, or stops orders: whatever a role of
-// the database sends on the channels where prices were once announced.
+// No database role can set prices or stop orders by notifications on the
+// channels that once announced prices.
 func TestNotificationsAreNotBelieved(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -132,7 +132,7 @@ func TestNotificationsAreNotBelieved(t *testing.T) {
 	eventually(t, "a real change is seen", func() bool { return s.total(t) == "21.00" })
 }
 
-// What a member orders right after it was put on the menu is never unknown.
+// A pizza ordered right after it was put on the menu is never unknown.
 func TestNewPizzaIsKnownAtOnce(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -152,8 +152,8 @@ func TestNewPizzaIsKnownAtOnce(t *testing.T) {
 	}
 }
 
-// While menu is away orders are priced from memory, and expected_total keeps a
-// member from a price that it was not shown.
+// While menu is unavailable, orders are priced from memory, and expected_total
+// protects members from a price that they were not shown.
 func TestPlaceOrderWithoutMenu(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -183,7 +183,7 @@ func TestPlaceOrderWithoutMenu(t *testing.T) {
 		if n, stale := s.metric(t, `order_quotes_total{source="stale"}`), s.metric(t, "order_quote_cache_stale"); n != 3 || stale != 1 {
 			t.Errorf("%g stale quotes, gauge %g", n, stale)
 		}
-		// A pizza that is not in memory may be new: nobody can say that it is unknown.
+		// A pizza that is not cached may be new, and is not rejected.
 		a := s.order(t, bearer, strings.Replace(bbq, "bbq_ckn_l", "durian", 1))
 		apitest.Decode[problem.Problem](t, a, http.StatusServiceUnavailable)
 
@@ -217,7 +217,7 @@ func TestPlaceOrderWithoutMenu(t *testing.T) {
 	}
 }
 
-// A catalog that is not whole is no catalog: nothing is sold for nothing.
+// An incomplete catalog is rejected: nothing is sold for free.
 func TestCatalogThatIsNotWhole(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -241,8 +241,8 @@ func TestCatalogThatIsNotWhole(t *testing.T) {
 	}
 }
 
-// While all prices change together, again and again, and menu comes and goes, each
-// order has the prices of one version, and of one that was valid within the bound.
+// While all prices change together and menu comes and goes, each order has the
+// prices of one version, which was valid within the bound.
 func TestPricesOfAnOrderBelongTogether(t *testing.T) {
 	t.Parallel()
 	const bound = 10 * time.Second // menu is never away for longer, and prices are read once a second

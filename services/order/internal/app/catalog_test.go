@@ -19,8 +19,8 @@ import (
 	"example.com/pizza/services/order/internal/order"
 )
 
-// What the catalog of the real menu prices here is what menu itself quotes, for
-// whatever lines: also in a catalog such as only the old system would make.
+// Prices from the real menu's catalog match menu's own quotes for any lines,
+// even in a catalog that only the old system could produce.
 func TestCatalogPricesAsMenuDoes(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -34,7 +34,7 @@ func TestCatalogPricesAsMenuDoes(t *testing.T) {
 			('käse_l', 'geschmück', '크다', 0.01), ('kase_l', 'geschmück', 'L', 9999.99);`); err != nil {
 		t.Fatal(err)
 	}
-	// Stored as a keyboard of the old system's wrote them: decomposed, and with other blanks.
+	// Stored as typed into the old system: decomposed, and with other spaces.
 	if _, err := admin(t, db).Exec(t.Context(), "INSERT INTO pizza_types VALUES ('nfd', $1, 'C', 'x')", norm.NFD.String("불고기\u00a0피자")); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestCatalogPricesAsMenuDoes(t *testing.T) {
 		for i := range lines {
 			l := order.NewLine{PizzaID: pick(ids), Name: pick(names), Size: pick(sizes)}
 			if l.PizzaID == "" && l.Size == "" {
-				l.Size = "L" // an order without it is refused before it has a price
+				l.Size = "L" // an order without it is rejected before pricing
 			}
 			lines[i] = l
 		}
@@ -77,7 +77,7 @@ func TestCatalogPricesAsMenuDoes(t *testing.T) {
 	}
 }
 
-// quoted returns how menu itself prices lines.
+// quoted returns menu's own prices of the lines.
 func quoted(t *testing.T, menuURL string, lines []order.NewLine) []order.Price {
 	t.Helper()
 	type line struct {

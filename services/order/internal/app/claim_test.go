@@ -11,7 +11,7 @@ import (
 	"example.com/pizza/services/order/api"
 )
 
-// Whose token it is counts, and not who a header says it is.
+// The token identifies the member, not a header.
 func TestNoClaimIsBelieved(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)

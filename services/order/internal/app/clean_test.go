@@ -11,8 +11,8 @@ import (
 	"example.com/pizza/services/order/internal/menuclient"
 )
 
-// A key whose time is over is free again once it is cleaned up, and until then
-// still answers: a second order would be worse than a late answer.
+// An expired key is free again once it is cleaned up. Until then it repeats the
+// response: a second order would be worse than a late response.
 func TestKeyPastItsTime(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)

@@ -17,12 +17,13 @@ func TestReadmeListsTheConfiguration(t *testing.T) {
 	configtest.Tables(t, "../../../../docs/configuration.md", "order", reflect.TypeFor[app.Config]())
 }
 
-// The chart refuses what the service would refuse.
+// The chart rejects what the service would reject.
 func TestChartKnowsTheConfiguration(t *testing.T) {
 	configtest.Rules(t, "../../../../helm/settings/order.json", reflect.TypeFor[app.Config]())
 }
 
-// A bad configuration stops the service at start and names every wrong variable.
+// A bad configuration stops the service at startup, and the error names every
+// wrong variable.
 func TestRunRefusesABadConfiguration(t *testing.T) {
 	t.Parallel()
 	environ := []string{
@@ -42,7 +43,7 @@ func TestRunRefusesABadConfiguration(t *testing.T) {
 	}
 }
 
-// Values that are good in themselves must be so together, whichever is moved.
+// Individually valid values must not contradict each other.
 func TestRunRefusesValuesThatContradict(t *testing.T) {
 	t.Parallel()
 	good := []string{"DB_HOST=localhost", "DB_NAME=pizza", "DB_USER=order_svc", "DB_PASSWORD=x", "JWT_SECRET=" + secret, "MENU_BASE_URL=" + nowhere}
@@ -69,7 +70,7 @@ func TestRunRefusesValuesThatContradict(t *testing.T) {
 	}
 }
 
-// The version that this build waits for is one that the migrations reach.
+// The schema version that this build requires is one that the migrations reach.
 func TestSchemaVersionExists(t *testing.T) {
 	t.Parallel()
 	var newest int

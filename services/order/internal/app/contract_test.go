@@ -15,11 +15,11 @@ import (
 
 const consumers = "../../api/consumers"
 
-// TestContracts holds order, beside the real menu, to what its consumers wrote
-// down.
+// TestContracts verifies order, with the real menu, against its consumers'
+// contracts.
 func TestContracts(t *testing.T) {
 	const bbq = `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":2}]}`
-	// after returns the state that kim's orders bring about.
+	// after returns the state after these orders of kim.
 	after := func(orders ...string) contract.State {
 		return func(t *testing.T) contract.Provider {
 			db := migrationstest.NewSeeded(t)
@@ -42,14 +42,14 @@ func TestContracts(t *testing.T) {
 			return contract.Provider{Service: s.Service, Values: map[string]string{"token": s.revoked(t, db, "kim")}}
 		},
 		"the menu is away": func(t *testing.T) contract.Provider {
-			s := startCached(t, migrationstest.NewSeeded(t), "http://127.0.0.1:1") // where nobody listens
+			s := startCached(t, migrationstest.NewSeeded(t), "http://127.0.0.1:1") // nothing listens here
 			return contract.Provider{Service: s.Service, Values: map[string]string{"token": s.as(t, "kim")}}
 		},
 	})
 }
 
-// TestContractsOfEvents does the same for what order announces, as it comes out
-// of the real transport.
+// TestContractsOfEvents does the same for the events of order, as read from the
+// real transport.
 func TestContractsOfEvents(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)

@@ -19,9 +19,8 @@ import (
 	"example.com/pizza/services/order/internal/menuclient"
 )
 
-// Where an order waits for something that never comes, both ends of patience end
-// it all the way down: the client that goes away, and the deadline of the request.
-// All other times are longer than any test.
+// Wherever an order is stuck, a client disconnect and the request deadline each
+// cancel it all the way down. All other timeouts are longer than any test.
 func TestOrderEndsWithItsRequest(t *testing.T) {
 	t.Parallel()
 	for name, place := range map[string]func(*testing.T, time.Duration) stuckOrder{
@@ -53,17 +52,17 @@ func TestOrderEndsWithItsRequest(t *testing.T) {
 	}
 }
 
-// stuckOrder is a service whose next order gets stuck. stuck returns when it is.
-// ended returns when it is not any more, and then takes away what it was stuck
-// at: an order that were still about to be placed would be.
+// stuckOrder is a service whose next order gets stuck. stuck waits until it is.
+// ended waits until it no longer is, and then removes the obstacle, so that an
+// order that is still running would be placed.
 type stuckOrder struct {
 	*service
 	conn         *pgx.Conn
 	stuck, ended func()
 }
 
-// send sends an order that must not be placed, again whenever it is refused,
-// until its client goes away.
+// send sends an order that must not be placed, and retries it when it is
+// rejected, until the client goes away.
 func (s *service) send(t *testing.T, memberID string) (goAway func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -83,7 +82,7 @@ func (s *service) send(t *testing.T, memberID string) (goAway func()) {
 	return goAway
 }
 
-// endless starts an order service with no bound of time but that of a request.
+// endless starts an order service whose only timeout is that of the request.
 func endless(t *testing.T, db *migrationstest.Database, menuURL string, requestTimeout time.Duration) *service {
 	t.Helper()
 	c := app.Config{
@@ -94,7 +93,7 @@ func endless(t *testing.T, db *migrationstest.Database, menuURL string, requestT
 	return startWith(t, c)
 }
 
-// silentMenu says nothing and counts who waits for it.
+// silentMenu starts a menu that never responds, and counts waiting requests.
 func silentMenu(t *testing.T) (url string, waiting *atomic.Int64) {
 	t.Helper()
 	waiting = new(atomic.Int64)
@@ -116,8 +115,8 @@ func atSlowMenu(t *testing.T, requestTimeout time.Duration) stuckOrder {
 	}
 }
 
-// inDatabaseOfMenu has the real menu, whose question to its database, whether
-// its prices are still those of now, is held.
+// inDatabaseOfMenu blocks the query with which the real menu checks that its
+// prices are current.
 func inDatabaseOfMenu(t *testing.T, requestTimeout time.Duration) stuckOrder {
 	t.Helper()
 	db := migrationstest.NewSeeded(t)
@@ -125,7 +124,7 @@ func inDatabaseOfMenu(t *testing.T, requestTimeout time.Duration) stuckOrder {
 	return stuckInDatabase(t, db, "menu_svc", endless(t, db, menu, requestTimeout), "LOCK TABLE catalog_version IN ACCESS EXCLUSIVE MODE")
 }
 
-// inOwnDatabase has the statement held that keeps the order.
+// inOwnDatabase blocks the statement that stores the order.
 func inOwnDatabase(t *testing.T, requestTimeout time.Duration) stuckOrder {
 	t.Helper()
 	db := migrationstest.NewSeeded(t)
@@ -133,7 +132,7 @@ func inOwnDatabase(t *testing.T, requestTimeout time.Duration) stuckOrder {
 	return stuckInDatabase(t, db, "order_svc", s, "SELECT FROM branch WHERE bran_id = 'BRANCH001' FOR UPDATE")
 }
 
-// stuckInDatabase holds the statements of a role by a lock.
+// stuckInDatabase blocks the statements of a role with a lock.
 func stuckInDatabase(t *testing.T, db *migrationstest.Database, role string, s *service, lock string) stuckOrder {
 	t.Helper()
 	conn := admin(t, db)
@@ -157,7 +156,7 @@ func stuckInDatabase(t *testing.T, db *migrationstest.Database, role string, s *
 	}
 }
 
-// inQueue has another order in work.
+// inQueue keeps another order in progress.
 func inQueue(t *testing.T, requestTimeout time.Duration) stuckOrder {
 	t.Helper()
 	db := migrationstest.NewSeeded(t)

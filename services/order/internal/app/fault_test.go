@@ -18,17 +18,17 @@ import (
 	"example.com/pizza/services/order/internal/menuclient"
 )
 
-// budget is the time that an order may spend on menu here; bound is what no
-// order may take, whatever the machine does meanwhile. Without the budget an
-// order would take as long as a request may, or the fault lasts.
+// budget is the time that an order may spend on menu here. bound is the maximum
+// for any order, however slow the machine is. Without the budget an order would
+// last as long as its request timeout or the fault.
 const (
 	budget = time.Second
 	bound  = 20 * time.Second
 	longer = 10 * time.Minute
 )
 
-// behind starts order, menu, and a proxy between them. Nothing but the budget
-// and the breaker bounds an order, and every order asks menu.
+// behind starts order, menu, and a proxy between them. Only the budget and the
+// breaker bound an order, and every order calls menu.
 func behind(t *testing.T, db *migrationstest.Database) (*service, *faultproxy.Proxy) {
 	t.Helper()
 	proxy, err := faultproxy.Listen(strings.TrimPrefix(startMenu(t, db), "http://"))
@@ -51,9 +51,9 @@ func behind(t *testing.T, db *migrationstest.Database) (*service, *faultproxy.Pr
 	return s, proxy
 }
 
-// Whatever lies between order and menu, orders keep their budget of time, the
-// breaker opens, and closes when it is over; and the orders that were
-// acknowledged are those that are kept.
+// During any fault between order and menu, orders stay within their time budget
+// and the breaker opens. It closes afterwards, and exactly the acknowledged
+// orders are stored.
 func TestFaultsBetweenOrderAndMenu(t *testing.T) {
 	t.Parallel()
 	for name, strike := range map[string]func(*faultproxy.Proxy){
@@ -95,15 +95,15 @@ func TestFaultsBetweenOrderAndMenu(t *testing.T) {
 	}
 }
 
-// ordering is a member who orders, and looks at the clock.
+// ordering is a member who places orders and checks how long they take.
 type ordering struct {
 	*service
 	bearer string
 	placed int // acknowledged
 }
 
-// one sends an order, and reports whether it was placed: it is, or is refused
-// with a word when to come back, and in time.
+// one sends an order, and reports whether it was placed. If not, it must be
+// rejected in time and with Retry-After.
 func (o *ordering) one(t *testing.T) bool {
 	t.Helper()
 	start := time.Now()
@@ -117,7 +117,7 @@ func (o *ordering) one(t *testing.T) bool {
 	return false
 }
 
-// many sends orders of many members at once, none of which can be placed.
+// many sends concurrent orders of n members, none of which can be placed.
 func (o *ordering) many(t *testing.T, n int) {
 	t.Helper()
 	var sent sync.WaitGroup

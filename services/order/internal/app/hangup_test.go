@@ -21,11 +21,11 @@ import (
 	"example.com/pizza/services/order/api"
 )
 
-// Clients hang up at random points, hundreds of times, over connections of their
-// own, while the branch is locked again and again by someone else, so that many
-// are just then in the middle of the statement. Whatever they hit, an order is
-// there whole or not at all, those that were answered are there, and whoever had
-// a key asks again and ends with exactly one.
+// Clients disconnect at random points, hundreds of times, over separate
+// connections. Meanwhile the branch is locked repeatedly, so that many are in
+// the middle of the statement. Each order must be stored completely or not at
+// all. Acknowledged orders are stored, and each client with a key retries and
+// ends up with exactly one.
 func TestClientHangsUp(t *testing.T) {
 	t.Parallel()
 	const clients, each = 8, 50
@@ -90,7 +90,7 @@ func TestClientHangsUp(t *testing.T) {
 
 const hangUpOrder = `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":1},{"pizza_id":"hawaiian_s","quantity":2}]}`
 
-// lockNowAndThen holds the branch for some milliseconds at a time.
+// lockNowAndThen repeatedly locks the branch for some milliseconds.
 func lockNowAndThen(ctx context.Context, t *testing.T, db *migrationstest.Database, dice *rand.Rand) {
 	holder, err := pgx.Connect(context.WithoutCancel(ctx), db.URL(""))
 	if err != nil {
@@ -108,9 +108,9 @@ func lockNowAndThen(ctx context.Context, t *testing.T, db *migrationstest.Databa
 	}
 }
 
-// postAndHangUp sends an order over a connection of its own and closes that
-// after a while, in the middle of whatever there is. It returns the status of the
-// answer, if there was a whole one before that.
+// postAndHangUp sends an order over a separate connection, which it closes
+// after a while, at any point. It returns the response status if the response
+// was complete by then.
 func postAndHangUp(s *service, name, bearer string, withKey bool, after time.Duration, dice *rand.Rand) (status int, err error) {
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.Public, "http://"))
 	if err != nil {
@@ -122,7 +122,7 @@ func postAndHangUp(s *service, name, bearer string, withKey bool, after time.Dur
 	}
 	request := fmt.Sprintf("POST /order/ HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n%sContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 		name, bearer, key, len(hangUpOrder), hangUpOrder)
-	if dice.IntN(20) == 0 { // some hang up before they have said it all
+	if dice.IntN(20) == 0 { // some disconnect before the end of the request
 		request = request[:dice.IntN(len(request))]
 	}
 	if _, err := io.WriteString(conn, request); err != nil {
@@ -133,16 +133,16 @@ func postAndHangUp(s *service, name, bearer string, withKey bool, after time.Dur
 	defer conn.Close()
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
-		return 0, nil // no answer is what hanging up is for
+		return 0, nil // expected after a disconnect
 	}
 	defer resp.Body.Close()
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return 0, nil // half an answer is none
+		return 0, nil // a partial response does not count
 	}
 	return resp.StatusCode, nil
 }
 
-// mustHaveOneEach checks that as many members had a key, and each one order.
+// mustHaveOneEach checks the number of members with a key, and that each has one order.
 func mustHaveOneEach(t *testing.T, conn *pgx.Conn, members int) {
 	t.Helper()
 	var keys, orders, most int

@@ -22,8 +22,8 @@ import (
 	"example.com/pizza/services/order/internal/menuclient"
 )
 
-// A member may place so many orders, on whichever replica. An order that is not
-// valid, or that is there already, is none of them.
+// The order limit of a member applies across replicas. Invalid and repeated
+// orders do not count against it.
 func TestOrderRatePerMember(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -73,7 +73,7 @@ func TestOrderRatePerMember(t *testing.T) {
 			t.Errorf("%v refusals are counted", n)
 		}
 	}
-	again() // with nothing left, too
+	again() // also when the limit is used up
 	keyed := a.Post(t, "/order/", "application/json", bbq, append(member(minji), "Idempotency-Key", "new")...)
 	apitest.Decode[problem.Problem](t, keyed, http.StatusTooManyRequests)
 	mustHave(t, admin(t, db), 3, 1)
@@ -86,8 +86,8 @@ func TestOrderRatePerMember(t *testing.T) {
 	mustBeFirst(t, b.order(t, minji, bbq))
 }
 
-// What is not carried out costs nothing: neither a 503 of the admission gate nor
-// one of menu. Of many orders at once as many are placed as the limit allows.
+// An order that ends in a 503, from the admission gate or because of menu, does
+// not count against the limit. As many orders are placed as the limit allows.
 func TestRefusedOrdersCostNothing(t *testing.T) {
 	t.Parallel()
 	const most = 4
@@ -128,7 +128,7 @@ func TestRefusedOrdersCostNothing(t *testing.T) {
 		a, _ := s.Send(t.Context(), http.MethodPost, "/order/", bbq, append(member(minji), "Content-Type", "application/json")...)
 		first <- a
 	}()
-	for asked.Load() == 0 { // until the only place is taken
+	for asked.Load() == 0 { // until the only slot is taken
 		select {
 		case a := <-first:
 			t.Fatalf("the first order: %d %s", a.Status, a.Body)

@@ -99,8 +99,8 @@ func TestListMyOrders(t *testing.T) {
 	}
 }
 
-// A malformed query is refused by its parameter, or means what the URL Standard
-// says: it is never ignored.
+// A malformed query is rejected with the name of its parameter, or read as the
+// URL Standard says; it is never ignored.
 func TestMalformedQueries(t *testing.T) {
 	t.Parallel()
 	apitest.Parameters(t, api.Document, reflect.TypeFor[api.StrictServerInterface]())
@@ -112,8 +112,8 @@ func TestMalformedQueries(t *testing.T) {
 	}
 }
 
-// The id of an order is a UUID, which is the same in any case; an id of the old
-// system is only itself.
+// Order ids are UUIDs, which are case-insensitive; ids of the old system are
+// case-sensitive.
 func TestOrderIDsInAnyCase(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)

@@ -24,14 +24,14 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 
 const secret = "an-order-test-secret-of-32-bytes-or-more"
 
-// service is a running order service, and the keys of its tokens.
+// service is a running order service and the keys of its tokens.
 type service struct {
 	*apitest.Service
 	keys *token.Keys
 }
 
-// start starts the order service on a test database, priced by the menu at
-// menuURL, which is asked for each order.
+// start starts the order service on a test database; it calls the menu at
+// menuURL to price each order.
 func start(t *testing.T, db *migrationstest.Database, menuURL string) *service {
 	t.Helper()
 	return startWith(t, app.Config{
@@ -40,7 +40,7 @@ func start(t *testing.T, db *migrationstest.Database, menuURL string) *service {
 	})
 }
 
-// startCached is start with prices kept in memory, as by default.
+// startCached is like start, with cached prices, the default.
 func startCached(t *testing.T, db *migrationstest.Database, menuURL string) *service {
 	t.Helper()
 	return startWith(t, app.Config{
@@ -60,7 +60,7 @@ func startWith(t *testing.T, c app.Config) *service {
 	return &service{apitest.Serve(t, a.Server, api.Document).Logging(log), token.NewKeys(c.Token, time.Now)}
 }
 
-// newApp wires the order service, with what a test leaves out as by default.
+// newApp wires the order service, with defaults for settings that c omits.
 func newApp(t testing.TB, c app.Config, log *slog.Logger) *app.App {
 	t.Helper()
 	if c.HTTP.RequestTimeout == 0 {
@@ -72,7 +72,7 @@ func newApp(t testing.TB, c app.Config, log *slog.Logger) *app.App {
 		c.Idempotency = idempotency.Config{TTL: 24 * time.Hour, Every: time.Hour}
 	}
 	if c.Admission == (app.Admission{}) {
-		c.Admission = app.Admission{Queue: 1000, Wait: time.Minute} // tests of other things are not refused
+		c.Admission = app.Admission{Queue: 1000, Wait: time.Minute} // other tests must not be rejected
 	}
 	if c.Events == (connect.Config{}) {
 		var err error
@@ -88,7 +88,7 @@ func newApp(t testing.TB, c app.Config, log *slog.Logger) *app.App {
 	return a
 }
 
-// as returns a good token of a member.
+// as returns a valid token of a member.
 func (s *service) as(t *testing.T, memberID string) string {
 	t.Helper()
 	raw, err := s.keys.Issue(memberID, 0, time.Hour)
@@ -98,7 +98,7 @@ func (s *service) as(t *testing.T, memberID string) string {
 	return raw
 }
 
-// revoked returns a token of a member that was revoked.
+// revoked returns a revoked token of a member.
 func (s *service) revoked(t *testing.T, db *migrationstest.Database, memberID string) string {
 	t.Helper()
 	raw := s.as(t, memberID)
@@ -113,7 +113,7 @@ func (s *service) revoked(t *testing.T, db *migrationstest.Database, memberID st
 	return raw
 }
 
-// member returns the headers by which a member shows its token.
+// member returns the headers that carry a member's token.
 func member(bearer string) []string {
 	if bearer == "" {
 		return nil
@@ -127,7 +127,7 @@ func (s *service) order(t *testing.T, bearer, body string) apitest.Answer {
 	return s.Post(t, "/order/", "application/json", body, member(bearer)...)
 }
 
-// get reads a path as a member; an empty token is none.
+// get reads a path as a member, or without a token if bearer is empty.
 func (s *service) get(t *testing.T, path, bearer string) apitest.Answer {
 	t.Helper()
 	return s.Get(t, path, member(bearer)...)

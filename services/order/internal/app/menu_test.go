@@ -15,11 +15,11 @@ import (
 	"example.com/pizza/services/order/internal/menuclient"
 )
 
-// stubMenu is a menu that misbehaves as told; the real one cannot be made to.
+// stubMenu starts a menu that misbehaves as requested, unlike the real one.
 func stubMenu(t *testing.T, catalog http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // net/http notices that a caller hangs up only after the body
+		_, _ = io.Copy(io.Discard, r.Body) // net/http detects a disconnect only after the body
 		w.Header().Set("Content-Type", "application/json")
 		catalog(w, r)
 	}))
@@ -27,8 +27,8 @@ func stubMenu(t *testing.T, catalog http.HandlerFunc) string {
 	return s.URL
 }
 
-// Whatever menu does, the member gets a 503 that says when to try again, sees
-// nothing of menu's words, and nothing is ordered.
+// However menu fails, the member gets a 503 with Retry-After and without menu's
+// text, and nothing is ordered.
 func TestPlaceOrderWhileMenuFails(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -45,7 +45,7 @@ func TestPlaceOrderWhileMenuFails(t *testing.T) {
 		"is_not_the_menu":     write(404, `<html>`),
 		"answers_no_json":     write(200, `<html>`),
 		"answers_no_price":    write(200, `{"catalog_version":1,"pizzas":[{"pizza_id":"bbq_ckn_l","pizza_nm":"B","size":"L"}],"pizza_nms":["B"]}`),
-		"answers_unchanged":   write(304, ``), // nothing is held that it could be about
+		"answers_unchanged":   write(304, ``), // no catalog is held that could be unchanged
 		"hangs_up":            func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		"is_too_slow":         func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
 	} {

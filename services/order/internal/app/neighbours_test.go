@@ -20,8 +20,8 @@ import (
 	"example.com/pizza/pkg/testkit/pgtest"
 )
 
-// The real services beside this one, each built once: orders are priced by
-// menu, over REST, in every test here, and login is who signs tokens.
+// The real services that this one works with, each built once. In every test, menu
+// prices the orders over REST, and login signs the tokens.
 var (
 	buildMenu  = sync.OnceValues(func() (string, error) { return build("menu") })
 	buildLogin = sync.OnceValues(func() (string, error) { return build("login") })
@@ -40,8 +40,8 @@ func build(name string) (string, error) {
 	return binary, nil
 }
 
-// startMenu runs the menu service as a process of its own, and returns its
-// internal address. settings are more of its variables.
+// startMenu runs the menu service in a separate process, and returns its
+// internal address. settings are additional variables.
 func startMenu(t testing.TB, db *migrationstest.Database, settings ...string) string {
 	t.Helper()
 	_, internal := startNeighbour(t, buildMenu, append(pgtest.Environ(t, db.URL("menu_svc")), settings...))
@@ -91,6 +91,6 @@ func startNeighbour(t testing.TB, build func() (string, error), environ []string
 			return "http://" + line.Public, "http://" + line.Internal
 		}
 	}
-	t.Fatalf("%s did not start", filepath.Base(binary)) // why, its stderr tells when it has ended
+	t.Fatalf("%s did not start", filepath.Base(binary)) // the cleanup reports its stderr
 	return "", ""
 }

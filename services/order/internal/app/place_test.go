@@ -89,7 +89,7 @@ func TestPlaceOrder(t *testing.T) {
 	}
 }
 
-// mustBeNowInSeoul checks that date, time and created_at say the same moment.
+// mustBeNowInSeoul checks that date, time and created_at denote the same instant.
 func mustBeNowInSeoul(t *testing.T, conn *pgx.Conn, orderID string) {
 	t.Helper()
 	var agree bool
@@ -222,7 +222,7 @@ func TestPlaceOrderNeedsAToken(t *testing.T) {
 	}
 }
 
-// When a line cannot be kept, nothing of the order is.
+// If a line cannot be stored, nothing of the order is.
 func TestPlaceOrderIsAllOrNothing(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -260,7 +260,7 @@ func TestPlaceOrderForAPizzaJustDeleted(t *testing.T) {
 	}
 }
 
-// With the database away the service stays alive and says so everywhere.
+// Without its database the service stays alive, and every path returns 503.
 func TestDatabaseAway(t *testing.T) {
 	t.Parallel()
 	s := startWith(t, app.Config{
@@ -279,8 +279,8 @@ func TestDatabaseAway(t *testing.T) {
 	}
 }
 
-// TestPlacedOrderIsAnnounced looks at the row that the order's own statement
-// leaves for the relay.
+// TestPlacedOrderIsAnnounced checks the outbox row that the order's own
+// statement writes for the relay.
 func TestPlacedOrderIsAnnounced(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)

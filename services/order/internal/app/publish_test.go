@@ -41,8 +41,8 @@ func consume(t *testing.T, db *migrationstest.Database, c connect.Config) <-chan
 	return eventstest.Collect(t, from, "order.created")
 }
 
-// TestPlacedOrdersArePublished reads from the real transport what the document
-// promises, also for an order that was placed while there was no transport.
+// TestPlacedOrdersArePublished reads the documented events from the real
+// transport, even for an order placed while the transport was down.
 func TestPlacedOrdersArePublished(t *testing.T) {
 	t.Parallel()
 	messages := apitest.NewMessages(t, api.Events)

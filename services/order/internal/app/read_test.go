@@ -21,8 +21,8 @@ import (
 	"example.com/pizza/services/order/internal/menuclient"
 )
 
-// Reads are limited for each member, whatever it reads and by whichever token;
-// the limit of its orders is another one.
+// Reads are limited per member, across paths and tokens, and separately from
+// orders.
 func TestReadRatePerMember(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -58,7 +58,7 @@ func TestReadRatePerMember(t *testing.T) {
 	}
 }
 
-// A page has at most 1,000 lines, of whole orders, and Link goes on to the rest.
+// A page has at most 1,000 lines, of whole orders, and Link leads to the rest.
 func TestPageIsBoundedInLines(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -104,8 +104,8 @@ func TestPageIsBoundedInLines(t *testing.T) {
 	}
 }
 
-// A cursor from before orders were listed by the moment does not say where its
-// order is listed now.
+// A cursor from before orders were sorted by creation time no longer marks a
+// position.
 func TestOldCursorIsRefused(t *testing.T) {
 	t.Parallel()
 	s := start(t, migrationstest.NewSeeded(t), nowhere)
@@ -116,8 +116,8 @@ func TestOldCursorIsRefused(t *testing.T) {
 	}
 }
 
-// However many reads there are and however long they take, they leave orders
-// their connections, and the other way round.
+// However many reads there are and however long they take, they leave
+// connections for orders, and vice versa.
 func TestReadsAndOrdersLeaveEachOtherConnections(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -141,7 +141,7 @@ func TestReadsAndOrdersLeaveEachOtherConnections(t *testing.T) {
 		}
 		return func() { _ = tx.Rollback(context.Background()) }
 	}
-	blocked := func(statement string) (n int) { // the relay of events waits for locks, too
+	blocked := func(statement string) (n int) { // only this one, because the event relay also waits for locks
 		const sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '-- name: ' || $1 || ' %'"
 		if err := admin(t, db).QueryRow(t.Context(), sql, statement).Scan(&n); err != nil {
 			t.Fatal(err)
@@ -166,7 +166,7 @@ func TestReadsAndOrdersLeaveEachOtherConnections(t *testing.T) {
 	}{
 		"reads":  {"SELECT pg_advisory_xact_lock(8)", "ListOrders", get, post, 2, 201},
 		"orders": {"LOCK TABLE order_outbox IN ACCESS EXCLUSIVE MODE", "InsertOrder", post, get, 4, 200},
-		// Without a token and a limit: all that ask share one read.
+		// Without token and limit: concurrent requests share one read.
 		"branches": {"LOCK TABLE branch IN ACCESS EXCLUSIVE MODE", "ListBranches", branches, get, 1, 200},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -41,9 +41,9 @@ func TestOrderCutOffBeforeTheCommit(t *testing.T) {
 	mustHave(t, conn, 1, 1)
 }
 
-// A connection that breaks between the commit and the database's word of it is
-// the case that keys are for: the order is there, and nobody was told. The
-// service finds it by its key; whoever asks again gets the same.
+// Keys exist for connections that break between the commit and its
+// confirmation: the order is stored, but the client does not know. The service
+// finds it by its key, and a retry gets the same response.
 func TestOrderCutOffAfterTheCommit(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -65,20 +65,20 @@ func TestOrderCutOffAfterTheCommit(t *testing.T) {
 	mustRepeat(t, s.orderOnce(t, bearer, bbq), again)
 	mustHave(t, conn, 1, 1)
 
-	// Without a key the service cannot know, and says so.
+	// Without a key the service cannot know, and returns 503.
 	cutter.armed.Store(true)
 	apitest.Decode[problem.Problem](t, s.order(t, bearer, bbq), http.StatusServiceUnavailable)
 	mustHave(t, conn, 2, 1)
 }
 
-// cutter passes connections on to a PostgreSQL server. Armed, it cuts the one
-// that next keeps an order, when the server has said that it is done.
+// cutter forwards connections to a PostgreSQL server. When armed, it cuts the
+// next one that stores an order, between the commit and its confirmation.
 type cutter struct {
 	to    string
 	armed atomic.Bool
 }
 
-// listen returns where the cutter listens until the test ends.
+// listen returns the address on which the cutter listens until the test ends.
 func (c *cutter) listen(t *testing.T) (host string, port uint16) {
 	t.Helper()
 	var lc net.ListenConfig
@@ -109,8 +109,8 @@ func (c *cutter) listen(t *testing.T) (host string, port uint16) {
 	return "127.0.0.1", uint16(l.Addr().(*net.TCPAddr).Port)
 }
 
-// ask passes on what the service says, and notes when that is an order to keep:
-// nothing else has this type of event in it.
+// ask forwards the service's messages, and notes when one stores an order: only
+// then does it contain this event type.
 func (c *cutter) ask(server io.Writer, client io.Reader, keeps *atomic.Bool) {
 	var said []byte // since the cutter was armed
 	pass(server, client, func(part []byte) bool {
@@ -122,9 +122,8 @@ func (c *cutter) ask(server io.Writer, client io.Reader, keeps *atomic.Bool) {
 	})
 }
 
-// answer passes on what the server says, but of an order to keep only until it
-// is kept: the server is ready for the next (message Z, with no transaction open)
-// after the commit.
+// answer forwards the server's messages. If an order is being stored, it stops
+// at the message after the commit: ReadyForQuery (Z), with no transaction open.
 func (c *cutter) answer(client io.Writer, server io.Reader, keeps *atomic.Bool) {
 	pass(client, server, func(part []byte) bool {
 		if keeps.Load() && bytes.HasSuffix(part, []byte("Z\x00\x00\x00\x05I")) {
@@ -135,7 +134,7 @@ func (c *cutter) answer(client io.Writer, server io.Reader, keeps *atomic.Bool) 
 	})
 }
 
-// pass copies until one side hangs up or what was read may not go on.
+// pass copies until one side disconnects or may returns false.
 func pass(to io.Writer, from io.Reader, may func([]byte) bool) {
 	buffer := make([]byte, 64<<10)
 	for {

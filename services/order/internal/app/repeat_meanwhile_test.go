@@ -18,14 +18,14 @@ import (
 	"example.com/pizza/services/order/internal/menuclient"
 )
 
-// holdBranch locks the branch, so that orders wait in the middle of their
-// statement, until release.
+// holdBranch locks the branch until release, so that orders wait in the middle
+// of their statement.
 func holdBranch(t *testing.T, db *migrationstest.Database) (release func()) {
 	t.Helper()
 	return hold(t, db, "SELECT FROM branch WHERE bran_id = 'BRANCH001' FOR UPDATE")
 }
 
-// hold keeps what a statement locks, until release.
+// hold holds the locks of a statement until release.
 func hold(t *testing.T, db *migrationstest.Database, lock string) (release func()) {
 	t.Helper()
 	holder := admin(t, db)
@@ -40,7 +40,7 @@ func hold(t *testing.T, db *migrationstest.Database, lock string) (release func(
 	return func() { t.Helper(); do("COMMIT") }
 }
 
-// patient starts a service that lets an order wait for the branch.
+// patient starts a service in which an order can wait for the branch.
 func patient(t *testing.T, db *migrationstest.Database, menuURL string) *service {
 	t.Helper()
 	c := app.Config{DB: pgtest.Config(t, db.URL("order_svc")), Menu: menuclient.Config{BaseURL: menuURL, Timeout: 2 * time.Second}}
@@ -48,8 +48,8 @@ func patient(t *testing.T, db *migrationstest.Database, menuURL string) *service
 	return startWith(t, c)
 }
 
-// keeping waits until an order waits in its statement, and returns the process of
-// the database that keeps it.
+// keeping waits until an order is blocked in its statement, and returns the
+// process id of its database session.
 func keeping(t *testing.T, conn *pgx.Conn) (pid int) {
 	t.Helper()
 	eventually(t, "an order waits in its statement", func() bool {
@@ -60,8 +60,8 @@ func keeping(t *testing.T, conn *pgx.Conn) (pid int) {
 	return pid
 }
 
-// While an order is being kept, others with its key are told to come back, at
-// once; then they get its answer. The branch is locked by someone else, so the
+// While an order is being stored, other requests with its key are told at once
+// to retry later; then they get its response. The branch is locked, so the
 // first request waits in the middle of its statement.
 func TestOrderInWork(t *testing.T) {
 	t.Parallel()
@@ -98,8 +98,8 @@ func TestOrderInWork(t *testing.T) {
 	}
 }
 
-// A client that tries again while its order is being priced is told to come back,
-// and menu is not asked for it again.
+// A client that retries while its order is being priced is told to retry later,
+// and menu is not called again.
 func TestOrderIsBeingPriced(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -123,8 +123,8 @@ func TestOrderIsBeingPriced(t *testing.T) {
 	mustHave(t, admin(t, db), 1, 1)
 }
 
-// A request that fails after another one with its key has placed the order is
-// answered for that order: a client is not told that it has ordered nothing.
+// A request that fails after another one with its key has placed the order
+// returns that order, so that the client does not believe it has none.
 func TestOrderIsPlacedMeanwhile(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -156,9 +156,9 @@ func TestOrderIsPlacedMeanwhile(t *testing.T) {
 // bbqCatalog is the catalog of a menu that sells bbq.
 const bbqCatalog = `{"catalog_version":1,"pizzas":[{"pizza_id":"bbq_ckn_l","pizza_nm":"B","size":"L","unit_price":20.75}],"pizza_nms":["B"]}`
 
-// The key alone keeps a second order out, whoever writes it: here one that
-// asks nobody, while the order is on its way and after every look-up. The order
-// waits for it, and is answered for or placed, as that ends.
+// The key alone prevents a second order, regardless of who writes it: here a
+// separate transaction, after all look-ups for the order. The order waits for
+// that transaction, and is then repeated, rejected or placed.
 func TestKeyIsKeptMeanwhile(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -199,7 +199,7 @@ func TestKeyIsKeptMeanwhile(t *testing.T) {
 	}
 }
 
-// eventually waits until ok holds. How long it takes decides nothing.
+// eventually waits until ok holds, for at most a minute.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(2 * time.Millisecond) {

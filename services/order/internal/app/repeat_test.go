@@ -18,13 +18,13 @@ import (
 
 const bbq = `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":1}]}`
 
-// orderOnce sends an order, as JSON, under the key "key".
+// orderOnce sends an order, as JSON, with the idempotency key "key".
 func (s *service) orderOnce(t *testing.T, bearer, body string) apitest.Answer {
 	t.Helper()
 	return s.Post(t, "/order/", "application/json", body, append(member(bearer), "Idempotency-Key", "key")...)
 }
 
-// mustBeFirst checks the answer to an order that was placed now.
+// mustBeFirst checks the response to a newly placed order.
 func mustBeFirst(t *testing.T, a apitest.Answer) {
 	t.Helper()
 	if a.Status != http.StatusCreated || a.Header.Get("Idempotent-Replayed") != "" {
@@ -32,7 +32,7 @@ func mustBeFirst(t *testing.T, a apitest.Answer) {
 	}
 }
 
-// mustRepeat checks that an answer is the first one again.
+// mustRepeat checks that again repeats the first response.
 func mustRepeat(t *testing.T, first, again apitest.Answer) {
 	t.Helper()
 	if again.Status != first.Status || !bytes.Equal(again.Body, first.Body) {
@@ -48,8 +48,8 @@ func mustRepeat(t *testing.T, first, again apitest.Answer) {
 	}
 }
 
-// mustHave checks how many orders, lines, announcements and keys there are: what
-// belongs to one order is kept together.
+// mustHave checks the number of orders and keys, and that every order has lines
+// and an announcement.
 func mustHave(t *testing.T, conn *pgx.Conn, orders, keys int) {
 	t.Helper()
 	var got, lines, announced, kept int
@@ -64,7 +64,7 @@ func mustHave(t *testing.T, conn *pgx.Conn, orders, keys int) {
 	}
 }
 
-// metric reads one number at /metrics.
+// metric reads one number from /metrics.
 func (s *service) metric(t *testing.T, name string) float64 {
 	t.Helper()
 	resp, err := http.Get(s.Internal + "/metrics")
@@ -89,7 +89,7 @@ func (s *service) metric(t *testing.T, name string) float64 {
 	return 0
 }
 
-// The same order under the same key is placed once, however it is sent.
+// The same order with the same key is placed once, however it is encoded.
 func TestRepeatOrder(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -145,7 +145,7 @@ func TestKeyOfAnotherMember(t *testing.T) {
 	mustHave(t, admin(t, db), 2, 2)
 }
 
-// The key of one order places no other one.
+// The key of an order cannot be used for another one.
 func TestKeyOfAnotherOrder(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -172,7 +172,7 @@ func TestKeyOfAnotherOrder(t *testing.T) {
 	}
 }
 
-// An order that was placed is answered for as it was, whatever happened since.
+// A repeated order gets its original response, despite later changes.
 func TestRepeatOrderWhateverHappened(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -203,7 +203,7 @@ func TestRepeatOrderWhateverHappened(t *testing.T) {
 	mustHave(t, conn, 1, 1)
 }
 
-// An order that was not placed leaves its key free, for whatever order.
+// An order that was not placed leaves its key free for any order.
 func TestRefusedOrderLeavesItsKeyFree(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -269,7 +269,7 @@ func TestBadIdempotencyKey(t *testing.T) {
 	}
 }
 
-// Two hundred at once, through two replicas, are one order.
+// Two hundred concurrent requests, to two replicas, place one order.
 func TestRepeatOrderAtOnce(t *testing.T) {
 	t.Parallel()
 	const posts = 200
@@ -297,7 +297,7 @@ func TestRepeatOrderAtOnce(t *testing.T) {
 		switch a := &answers[i]; {
 		case a.Status == http.StatusConflict:
 			conflicts++
-			// The order is kept by now, since its request has been answered.
+			// The order is stored by now, since its request has finished.
 			*a = replicas[i%2].orderOnce(t, bearer, bbq)
 		case a.Status == http.StatusCreated && a.Header.Get("Idempotent-Replayed") == "":
 			if first != nil {

@@ -15,7 +15,7 @@ import (
 	"example.com/pizza/services/order/internal/menuclient"
 )
 
-// Whoever holds a revoked token gets 401, and uses up nothing of its owner's.
+// A revoked token gets 401, and does not use up its owner's limits.
 func TestRevokedTokenChargesNothing(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -45,7 +45,7 @@ func TestRevokedTokenChargesNothing(t *testing.T) {
 		refuse("unknown pizza", s.order(t, stolen, strings.Replace(bbq, "bbq", "xyz", 1)))
 		refuse("my orders", s.get(t, "/order/myorder/", stolen))
 		refuse("one order", s.get(t, first.Header.Get("Location"), stolen))
-		stolen = s.revoked(t, db, "minji") // one that this process has not met yet
+		stolen = s.revoked(t, db, "minji") // one that this process has not seen yet
 	}
 	mustBeFirst(t, s.order(t, own, bbq))
 	mustHave(t, admin(t, db), 2, 1)

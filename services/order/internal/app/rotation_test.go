@@ -23,14 +23,14 @@ import (
 )
 
 // fleet is a login service and two replicas of order, each with its own mount
-// of the keys: in a cluster they change minutes apart.
+// of the keys: in a cluster these change minutes apart.
 type fleet struct {
 	client *http.Client
 	login  replica
 	orders []replica
 }
 
-// replica is one process with its addresses and its files of keys.
+// replica is one process with its addresses and key files.
 type replica struct {
 	public, internal string
 	keys             tokentest.Volume
@@ -45,7 +45,7 @@ func startFleet(t *testing.T, key string) *fleet {
 	f.login.public, f.login.internal = startNeighbour(t, buildLogin, append(pgtest.Environ(t, db.URL("login_svc")),
 		"JWT_SECRET_FILE="+f.login.keys.Path(tokentest.Signing), "JWT_SECRET_PREVIOUS_FILE="+f.login.keys.Path(tokentest.Previous),
 		"PASSWORD_WAIT=1m", "REQUEST_TIMEOUT=2m",
-		"LOGIN_RATE_PER_ACCOUNT=off", "LOGIN_RATE_PER_ACCOUNT_AND_ADDRESS=off", "LOGIN_RATE_PER_ADDRESS=off")) // one member logs in all the time
+		"LOGIN_RATE_PER_ACCOUNT=off", "LOGIN_RATE_PER_ACCOUNT_AND_ADDRESS=off", "LOGIN_RATE_PER_ADDRESS=off")) // one member logs in continuously
 	t.Cleanup(transport.CloseIdleConnections) // before login waits for them
 	menuURL := startMenu(t, db)
 	for range 2 {
@@ -59,7 +59,7 @@ func startFleet(t *testing.T, key string) *fleet {
 	return f
 }
 
-// set changes the keys of a replica and waits until it shows them.
+// set changes the keys of a replica and waits until its metrics show them.
 func (f *fleet) set(t *testing.T, r replica, signing string, previous ...string) {
 	t.Helper()
 	r.keys.Set(t, signing, previous...)
@@ -79,7 +79,7 @@ func (f *fleet) set(t *testing.T, r replica, signing string, previous ...string)
 	}
 }
 
-// kidOf is the name of a key, which metrics show.
+// kidOf returns the id of a key, which metrics show.
 func kidOf(t *testing.T, key string) string {
 	t.Helper()
 	raw, err := token.NewKeys(token.Config{Secret: secrets.Text(key)}, time.Now).Issue("minji", 0, time.Hour)
@@ -89,7 +89,7 @@ func kidOf(t *testing.T, key string) string {
 	return kid(t, raw)
 }
 
-// kid is the name of the key that signed a token.
+// kid returns the id of the key that signed a token.
 func kid(t *testing.T, raw string) string {
 	t.Helper()
 	header, _, _ := strings.Cut(raw, ".")
@@ -133,8 +133,8 @@ func (f *fleet) logIn(ctx context.Context) (string, error) {
 	return session.Token, nil
 }
 
-// want checks that login and both orders answer to a token in the same way. It
-// may be called by any goroutine.
+// want checks that login and both orders respond to a token with this status.
+// Any goroutine may call it.
 func (f *fleet) want(t *testing.T, when, raw string, want int) {
 	t.Helper()
 	status, _, err := f.send(t.Context(), http.MethodPost, f.login.internal+"/int/auth/verify", "", `{"token":"`+raw+`"}`)
@@ -149,8 +149,8 @@ func (f *fleet) want(t *testing.T, when, raw string, want int) {
 	}
 }
 
-// A rotation by the handbook while members log in and look at their orders:
-// every token is good everywhere at every moment, until its key is removed.
+// A rotation by the handbook while members log in and list their orders: every
+// token is valid everywhere at all times, until its key is removed.
 func TestRotation(t *testing.T) {
 	t.Parallel()
 	a, b := strings.Repeat("old!", 8), strings.Repeat("new?", 8)
@@ -170,11 +170,11 @@ func TestRotation(t *testing.T) {
 		members.Go(func() { f.use(t, old, &enough) })
 	}
 	all := append([]replica{f.login}, f.orders...)
-	for _, r := range all { // who verifies comes first
+	for _, r := range all { // verification comes before signing
 		f.set(t, r, a, b)
 	}
 	f.want(t, "the new key verifies", old, http.StatusOK)
-	for _, r := range all { // login first: it signs with the new key while the orders think of it as the other one
+	for _, r := range all { // login first: it signs with the new key while the orders only verify with it
 		f.set(t, r, b, a)
 		f.want(t, "the new key signs", old, http.StatusOK)
 	}
@@ -196,7 +196,7 @@ func TestRotation(t *testing.T) {
 	f.want(t, "the old key is removed", fresh, http.StatusOK)
 }
 
-// use logs in and shows its tokens until it is told to end; none may be refused.
+// use logs in and presents its tokens until told to stop; none may be rejected.
 func (f *fleet) use(t *testing.T, old string, until *atomic.Bool) {
 	for !until.Load() && !t.Failed() {
 		fresh, err := f.logIn(t.Context())

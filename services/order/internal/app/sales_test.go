@@ -9,7 +9,7 @@ import (
 	"example.com/pizza/services/order/api"
 )
 
-// What is sold is counted once, and what is not sold is not.
+// A sale is counted once; an order that is not placed is not counted.
 func TestSalesAreCounted(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)

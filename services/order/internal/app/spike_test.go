@@ -20,8 +20,8 @@ import (
 	"example.com/pizza/services/order/internal/menuclient"
 )
 
-// narrow starts a service that places three orders at a time, all but one of its
-// connections to the database, and lets ten wait as long as it takes.
+// narrow starts a service that places three orders at a time, with all but one
+// of its database connections, and lets ten wait as long as it takes.
 func narrow(t *testing.T, db *migrationstest.Database, menuURL string) *service {
 	t.Helper()
 	c := app.Config{
@@ -32,16 +32,16 @@ func narrow(t *testing.T, db *migrationstest.Database, menuURL string) *service 
 	return startWith(t, c)
 }
 
-// gate reads what the service counts of its admission.
+// gate reads an admission metric.
 func (s *service) gate(t *testing.T, name string) int {
 	t.Helper()
 	return int(s.metric(t, "order_admission_"+name))
 }
 
-// Where orders get stuck, at whatever point, those that are in work and in the
-// queue stay, everyone else is refused there and then, and whoever reads, or asks
-// again for an order that is placed, notices nothing. What is let in is placed in
-// the end; every other order is nowhere.
+// Wherever orders get stuck, those in progress and in the queue stay, and all
+// others are rejected at once. Reads and repeats of a placed order are
+// unaffected. Admitted orders are placed in the end; the others leave nothing
+// behind.
 func TestSpikeWhileOrdersAreStuck(t *testing.T) {
 	t.Parallel()
 	const posts, let = 500, 3 + 10
@@ -89,7 +89,7 @@ func TestSpikeWhileOrdersAreStuck(t *testing.T) {
 					answers <- a
 				})
 			}
-			// All of them have come before anything moves.
+			// All requests have arrived before any order proceeds.
 			eventually(t, "all but those let in are refused", func() bool { return len(answers) == posts-let })
 			if work, queued := s.gate(t, "in_work"), s.gate(t, "queued"); work != 3 || queued != 10 {
 				t.Errorf("%d in work, %d queued", work, queued)
@@ -120,8 +120,8 @@ func TestSpikeWhileOrdersAreStuck(t *testing.T) {
 	}
 }
 
-// A spike that moves: how many get in is a matter of speed; that the answers and
-// the tables agree is not.
+// A spike without stuck orders: how many are admitted depends on timing, but
+// the responses and the tables must agree.
 func TestSpike(t *testing.T) {
 	t.Parallel()
 	const posts = 500
@@ -149,11 +149,11 @@ func TestSpike(t *testing.T) {
 	mustBeWhole(t, conn)
 	mustHave(t, conn, n, 0)
 	t.Logf("%d of %d orders were placed", n, posts)
-	apitest.Decode[api.PlacedOrder](t, s.order(t, s.as(t, "ada"), bbq), http.StatusCreated) // it is over
+	apitest.Decode[api.PlacedOrder](t, s.order(t, s.as(t, "ada"), bbq), http.StatusCreated) // the spike is over
 }
 
-// balance checks that every order of a 201 is in the database and that every
-// other answer is a refusal, and returns how many orders were acknowledged.
+// balance checks that the order of every 201 is stored and that every other
+// response is a rejection. It returns the number of acknowledged orders.
 func balance(t *testing.T, conn *pgx.Conn, answers <-chan apitest.Answer) (acknowledged int) {
 	t.Helper()
 	ids := map[string]bool{}
@@ -179,7 +179,7 @@ func balance(t *testing.T, conn *pgx.Conn, answers <-chan apitest.Answer) (ackno
 	return acknowledged
 }
 
-// mustBeBusy checks the answer of a service that has no room.
+// mustBeBusy checks the response of an overloaded service.
 func mustBeBusy(t *testing.T, a apitest.Answer) {
 	t.Helper()
 	p := apitest.Decode[problem.Problem](t, a, http.StatusServiceUnavailable)
@@ -189,8 +189,8 @@ func mustBeBusy(t *testing.T, a apitest.Answer) {
 }
 
 // mustBeWhole checks the tables: every order has lines that add up to its total
-// and is announced once, with those lines; there is no line, announcement or key
-// without its order.
+// and is announced once, with those lines; every line, announcement and key has
+// its order.
 func mustBeWhole(t *testing.T, conn *pgx.Conn) {
 	t.Helper()
 	rows, _ := conn.Query(t.Context(), `

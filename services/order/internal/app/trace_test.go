@@ -37,7 +37,7 @@ const (
 )
 
 // One order is one trace: from the client through order to menu, into their
-// statements, and by its event to whoever consumes it.
+// statements, and through its event to the consumer.
 func TestTraceOfAnOrder(t *testing.T) {
 	t.Parallel()
 	for _, transport := range []string{"postgres", "nats"} {
@@ -64,7 +64,7 @@ func TestTraceOfAnOrder(t *testing.T) {
 				Log: logging.Config{Version: "v2", Environment: "test"}, Traces: telemetry.Config{Endpoint: collector.HTTP, DelayMS: 50},
 			})
 			const body = `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":2}]}`
-			apitest.Decode[api.PlacedOrder](t, s.order(t, s.as(t, "kim"), body), http.StatusCreated) // what is read once is read now
+			apitest.Decode[api.PlacedOrder](t, s.order(t, s.as(t, "kim"), body), http.StatusCreated) // warms up one-time reads
 			tickets := cook(t, db, c, collector)
 
 			header := append(member(s.as(t, "kim")), "Traceparent", "00-"+clientTrace+"-"+clientSpan+"-01")
@@ -86,7 +86,7 @@ func TestTraceOfAnOrder(t *testing.T) {
 	}
 }
 
-// orderSpans are the spans of an order, each below its parent.
+// orderSpans returns the spans of an order, each below its parent.
 func orderSpans(transport string) []string {
 	var kept []string
 	if transport == "postgres" {
@@ -105,7 +105,7 @@ func orderSpans(transport string) []string {
 	}, kept...)
 }
 
-// cook consumes orders until the test ends, as a service of its own.
+// cook consumes orders until the test ends, as a separate service.
 func cook(t *testing.T, db *migrationstest.Database, c connect.Config, collector *telemetrytest.Receiver) <-chan events.Event {
 	t.Helper()
 	log, registry := slog.New(slog.DiscardHandler), prometheus.NewRegistry()
@@ -127,8 +127,8 @@ func cook(t *testing.T, db *migrationstest.Database, c connect.Config, collector
 	return eventstest.Collect(t, from, "order.created")
 }
 
-// tree returns the spans below a parent, each as its service, kind and name,
-// indented by its depth.
+// tree returns the spans below a parent, each as service, kind and name,
+// indented by depth.
 func tree(all []telemetrytest.Span, parent string) []string {
 	var below []telemetrytest.Span
 	for _, s := range all {
@@ -147,7 +147,7 @@ func tree(all []telemetrytest.Span, parent string) []string {
 	return lines
 }
 
-// mustBelong checks what the tree does not show.
+// mustBelong checks errors, links and versions, which the tree does not show.
 func mustBelong(t *testing.T, spans []telemetrytest.Span) {
 	t.Helper()
 	var created string

@@ -62,8 +62,8 @@ func TestReadKeyRefuses(t *testing.T) {
 	}
 }
 
-// Whatever header comes in, it is refused as such or read as a key that the
-// table can keep; and the key, quoted as the draft wants it, is the same key.
+// Any header is rejected as invalid or read as a key that the table can store.
+// The key, quoted as in the draft, is read as the same key.
 func FuzzReadKey(f *testing.F) {
 	for _, seed := range []string{`k`, `"k"`, `"a\"b\\c"`, `"k`, `"k";a`, "\xff", ` k `, ``} {
 		f.Add(seed)

@@ -53,8 +53,8 @@ func TestFieldsKeepTheNamesOfTheCaller(t *testing.T) {
 	}
 }
 
-// Whatever bytes come in, the reader answers with a fault that blames the
-// input, or with an order that keeps every rule.
+// For any bytes, the reader returns a fault that blames the input, or an order
+// that follows every rule.
 func FuzzReadOrder(f *testing.F) {
 	for _, seed := range []string{
 		`{"branchId":"BRANCH001","lines":[{"name":"The Hawaiian Pizza","size":"S","quantity":2}]}`,

@@ -15,8 +15,8 @@ import (
 	"example.com/pizza/services/order/internal/order"
 )
 
-// A token that the database has called revoked is refused without asking again,
-// and no other one is.
+// A token that the database reported as revoked is rejected without another
+// query, and no other token is.
 func TestRevokedTokensAreRemembered(t *testing.T) {
 	t.Parallel()
 	keys := token.NewKeys(token.Config{Secret: "an-order-test-secret-of-32-bytes-or-more"}, time.Now)
@@ -32,7 +32,7 @@ func TestRevokedTokensAreRemembered(t *testing.T) {
 		}
 		return raw, c
 	}
-	// use runs an operation that ends in this way.
+	// use runs an operation that returns this error.
 	use := func(c token.Claims, with error) error {
 		t.Helper()
 		r := httptest.NewRequestWithContext(token.NewContext(t.Context(), c), http.MethodGet, "/", nil)

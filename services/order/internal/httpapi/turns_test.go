@@ -9,8 +9,8 @@ import (
 	"example.com/pizza/pkg/fault"
 )
 
-// However many reads of a member come at once, one goes on at a time, other
-// members do not wait for it, and nothing is kept of those that are done.
+// However many reads of a member arrive at once, one proceeds at a time. Other
+// members do not wait for it, and finished reads leave no state.
 func TestMemberReadsOneThingAtATime(t *testing.T) {
 	t.Parallel()
 	var ts turns

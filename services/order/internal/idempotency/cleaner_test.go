@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// database is a database with answers, and its superuser.
+// database is a database with stored responses, and a superuser's pool.
 type database struct {
 	*migrationstest.Database
 	admin *pgxpool.Pool
@@ -36,7 +36,7 @@ func open(t *testing.T, dsn string) *pgxpool.Pool {
 	return pool
 }
 
-// newDatabase returns a database with answers of two days and of one hour ago.
+// newDatabase returns a database with responses from two days and from one hour ago.
 func newDatabase(t *testing.T, old, young int) database {
 	t.Helper()
 	db := migrationstest.New(t)
@@ -63,14 +63,14 @@ func (d database) left(t *testing.T) (n int) {
 	return n
 }
 
-// replica is a cleaner with its numbers and its log.
+// replica is a cleaner with its metrics and log.
 type replica struct {
 	*idempotency.Cleaner
 	registry *prometheus.Registry
 	log      bytes.Buffer
 }
 
-// start returns the cleaner of one more replica, with connections of its own.
+// start returns the cleaner of another replica, with separate connections.
 func (d database) start(t *testing.T, every time.Duration) *replica {
 	t.Helper()
 	r := &replica{registry: prometheus.NewRegistry()}
@@ -96,7 +96,7 @@ func (r *replica) metric(t *testing.T, name string) int {
 
 const pruned, failures = "order_idempotency_keys_pruned_total", "order_idempotency_prune_failures_total"
 
-// A round deletes all that is past its time, in several batches, and nothing else.
+// A round deletes all expired responses, in several batches, and nothing else.
 func TestClean(t *testing.T) {
 	t.Parallel()
 	d := newDatabase(t, 2500, 3)
@@ -116,7 +116,7 @@ func TestCleanLeavesItToAnotherReplica(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What the statement of another replica would hold.
+	// The lock that another replica's statement would hold.
 	if _, err := other.Exec(t.Context(), "SELECT pg_advisory_xact_lock($1)", postgres.DeleteLock); err != nil {
 		t.Fatal(err)
 	}
@@ -133,8 +133,8 @@ func TestCleanLeavesItToAnotherReplica(t *testing.T) {
 	}
 }
 
-// Two replicas at work delete every old answer once between them, and stop when
-// they are told to.
+// Two running replicas together delete every expired response once, and stop
+// when told to.
 func TestRunOfTwoReplicas(t *testing.T) {
 	t.Parallel()
 	d := newDatabase(t, 5000, 7)
@@ -159,7 +159,7 @@ func TestRunOfTwoReplicas(t *testing.T) {
 	}
 }
 
-// A round that fails is logged, once, and left to the next one.
+// Repeated failures are logged once, and the next round retries.
 func TestCleanFails(t *testing.T) {
 	t.Parallel()
 	d := newDatabase(t, 10, 0)
@@ -180,7 +180,7 @@ func TestCleanFails(t *testing.T) {
 	}
 }
 
-// eventually waits until ok holds. How long it takes decides nothing.
+// eventually waits until ok holds, for at most a minute.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(2 * time.Millisecond) {

@@ -39,8 +39,8 @@ func TestFingerprint(t *testing.T) {
 			t.Errorf("%s makes it another order", name)
 		}
 	}
-	// Receipts outlive a release: a change of this value answers 422 to clients that
-	// repeat an order during the roll-out.
+	// Receipts outlive a release: changing this value rejects retries with 422
+	// during the rollout.
 	if got, want := fmt.Sprintf("%x", first), "3b28fcf6e3c4a563d3efbb3b835859995a3b4e87f74a8b2120c0fe6f12f72a45"; got != want {
 		t.Errorf("the fingerprint is %s, was %s", got, want)
 	}

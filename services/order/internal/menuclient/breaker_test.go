@@ -12,13 +12,13 @@ import (
 	"example.com/pizza/services/order/internal/menuclient"
 )
 
-// strict is a breaker that opens at the first failure that counts.
+// strict opens the breaker at the first failure that counts.
 var (
 	strict = menuclient.Config{FailureRatio: 0.01, MinRequests: 1, OpenFor: time.Hour}
 	steady = menuclient.Policy{Window: time.Hour, Probes: 1}
 )
 
-// What says nothing about menu does not open the breaker.
+// Outcomes that say nothing about menu do not open the breaker.
 func TestWhatDoesNotCount(t *testing.T) {
 	t.Parallel()
 	silent := func(_ http.ResponseWriter, r *http.Request) {
@@ -60,8 +60,8 @@ func cancelledSoon(ctx context.Context) (context.Context, context.CancelFunc) {
 	return ctx, func() { timer.Stop(); cancel() }
 }
 
-// The breaker opens at the ratio and not before, leaves menu alone, and tells
-// when to come back.
+// The breaker opens at the ratio and not before, stops calls to menu, and
+// reports when to retry.
 func TestBreakerOpensAtTheRatio(t *testing.T) {
 	t.Parallel()
 	var bad atomic.Bool
@@ -98,8 +98,8 @@ func TestBreakerOpensAtTheRatio(t *testing.T) {
 	}
 }
 
-// A breaker that is tried again stays open while menu is bad, and closes when
-// it is well; each change is counted and logged.
+// A probed breaker stays open while menu fails, and closes when menu recovers;
+// each change is counted and logged.
 func TestBreakerCloses(t *testing.T) {
 	t.Parallel()
 	var bad atomic.Bool

@@ -14,9 +14,9 @@ import (
 	"example.com/pizza/services/order/internal/order"
 )
 
-// TestContract holds the client to what is written down in menu's folder, where
-// menu is held to the same. So what the client sends here, menu accepts, and what
-// it understands here is what menu answers.
+// TestContract verifies the client against the contract in menu's folder, as
+// menu's own test does. So menu accepts what the client sends here, and the
+// client understands what menu responds.
 func TestContract(t *testing.T) {
 	t.Parallel()
 	menu, err := contract.Read("../../../menu/api/consumers/order.yaml")
@@ -62,8 +62,8 @@ func client(t *testing.T, url string) *menuclient.Client {
 	return made
 }
 
-// mustWait checks that it is menu that is away, and that its words on how long
-// are heard.
+// mustWait checks that err reports menu as unavailable, with menu's
+// Retry-After.
 func mustWait(t *testing.T, err error) {
 	t.Helper()
 	mustBeAway(t, err)

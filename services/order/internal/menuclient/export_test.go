@@ -7,8 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Policy is policy for tests. Its zero values are one attempt without a time-out,
-// the shortest pause, and a breaker that needs one probe.
+// Policy is policy for tests. Its zero values mean one attempt without a
+// timeout, the shortest pause, and a breaker that needs one probe.
 type Policy struct {
 	Attempts       uint
 	AttemptTimeout time.Duration
@@ -16,7 +16,7 @@ type Policy struct {
 	Probes         uint32
 }
 
-// NewWithPolicy is New with another policy.
+// NewWithPolicy is like New, with another policy.
 func NewWithPolicy(c Config, p Policy, log *slog.Logger, registry prometheus.Registerer) (*Client, error) {
 	return newClient(c, policy{max(1, p.Attempts), p.AttemptTimeout, time.Millisecond, p.Window, p.Probes}, log, registry)
 }

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const fine = `{"catalog_version":1,"pizzas":[{"pizza_id":"bbq_ckn_l","pizza_nm":"B","size":"L","unit_price":20.75}],"pizza_nms":["B"]}`
 
-// asked is a client of a stub of menu, and what can be seen of both.
+// asked is a client of a menu stub, with what can be observed of both.
 type asked struct {
 	*menuclient.Client
 	calls, connections atomic.Int64
@@ -34,8 +34,8 @@ type asked struct {
 	log      bytes.Buffer // read only when nobody writes
 }
 
-// ask returns a client of a menu that answers with catalog. c holds what is
-// special; the rest is such that time decides nothing.
+// ask returns a client of a menu that responds with catalog. Settings that c
+// and p omit make the outcome independent of timing.
 func ask(t *testing.T, c menuclient.Config, p menuclient.Policy, catalog http.HandlerFunc) *asked {
 	t.Helper()
 	a := &asked{registry: prometheus.NewRegistry()}
@@ -66,8 +66,8 @@ func (a *asked) catalog(ctx context.Context) error {
 	return err
 }
 
-// metric returns a number; of histograms the count. Labels are names and values
-// in turn.
+// metric returns a number, or the count of a histogram. labels alternates names
+// and values.
 func (a *asked) metric(t *testing.T, name string, labels ...string) float64 {
 	t.Helper()
 	families, err := a.registry.Gather()
@@ -92,7 +92,7 @@ func (a *asked) metric(t *testing.T, name string, labels ...string) float64 {
 	return 0
 }
 
-// mustBeAway checks what a member is told.
+// mustBeAway checks the error that a member gets.
 func mustBeAway(t *testing.T, err error) {
 	t.Helper()
 	if f := told(t, err); f.Code != fault.Unavailable || f.RetryAfter <= 0 || f.Detail != "the menu does not answer; try again" {
@@ -100,7 +100,7 @@ func mustBeAway(t *testing.T, err error) {
 	}
 }
 
-// told returns the fault that an error is.
+// told returns err as a fault.
 func told(t *testing.T, err error) *fault.Error {
 	t.Helper()
 	var f *fault.Error
@@ -120,7 +120,7 @@ func answer(status int, header ...string) http.HandlerFunc {
 	}
 }
 
-// What may help is tried again, what cannot is not.
+// Only failures that a retry may fix are retried.
 func TestAttempts(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -161,7 +161,7 @@ func TestAttempts(t *testing.T) {
 	}
 }
 
-// What menu says is unchanged is not read again, and nothing else is taken for it.
+// A catalog that menu reports as unchanged is not read again; any other is.
 func TestUnchanged(t *testing.T) {
 	t.Parallel()
 	const tag = `"a tag"`
@@ -190,7 +190,7 @@ func TestUnchanged(t *testing.T) {
 	}
 }
 
-// The second attempt helps, and nobody notices the first.
+// The second attempt succeeds, and the caller does not notice the first.
 func TestSecondAttemptHelps(t *testing.T) {
 	t.Parallel()
 	var a *asked
@@ -209,11 +209,11 @@ func TestSecondAttemptHelps(t *testing.T) {
 	}
 }
 
-// An attempt ends at its own time-out, and the next has time of its own.
+// An attempt ends at its own timeout, and the next one has its own.
 func TestAttemptTimesOut(t *testing.T) {
 	t.Parallel()
 	a := ask(t, menuclient.Config{}, menuclient.Policy{Attempts: 2, AttemptTimeout: 20 * time.Millisecond}, func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = r.Body.Read(make([]byte, 1<<10)) // net/http notices that a caller hangs up only after the body
+		_, _ = r.Body.Read(make([]byte, 1<<10)) // net/http detects a disconnect only after the body
 		<-r.Context().Done()
 	})
 	mustBeAway(t, a.catalog(t.Context()))
@@ -222,7 +222,7 @@ func TestAttemptTimesOut(t *testing.T) {
 	}
 }
 
-// The fault that menu reports reaches the log, and its Retry-After the member.
+// The fault that menu reports reaches the log, and its Retry-After reaches the member.
 func TestFaultSurvivesTheHop(t *testing.T) {
 	t.Parallel()
 	a := ask(t, menuclient.Config{}, menuclient.Policy{}, answer(503, "Retry-After", "30"))
@@ -236,7 +236,7 @@ func TestFaultSurvivesTheHop(t *testing.T) {
 	}
 }
 
-// A client that keeps asking uses one connection, after refusals too.
+// A client reuses one connection, even after rejections.
 func TestConnectionIsReused(t *testing.T) {
 	t.Parallel()
 	var a *asked

@@ -9,7 +9,7 @@ import (
 	"example.com/pizza/services/order/internal/order"
 )
 
-// The maximum number of lines is in two services and three documents, which share no
+// The maximum number of lines is in two services and three documents that share no
 // code. A valid order must be one that menu quotes, clients may send, and events may carry.
 func TestMaxLinesAgree(t *testing.T) {
 	t.Parallel()

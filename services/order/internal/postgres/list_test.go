@@ -20,7 +20,7 @@ import (
 	"example.com/pizza/services/order/internal/postgres/db"
 )
 
-// listed is an order as the tests of lists put it into the table.
+// listed is an order as the list tests store it.
 type listed struct {
 	id     string
 	placed time.Time // zero in rows from before created_at
@@ -29,7 +29,7 @@ type listed struct {
 	lines  int
 }
 
-// in returns an order that was placed at a moment, as a shop there writes it.
+// in returns an order placed at a moment, in the local time of a shop in zone.
 func in(t *testing.T, zone, id, moment string, lines int) listed {
 	t.Helper()
 	shop, err := time.LoadLocation(zone)
@@ -44,7 +44,7 @@ func in(t *testing.T, zone, id, moment string, lines int) listed {
 	return listed{id, placed, local.Format(time.DateOnly), local.Format(time.TimeOnly), lines}
 }
 
-// keep writes orders of a member into a database of its own, and returns a store on it.
+// keep stores orders of a member in a new database, and returns a store on it.
 func keep(t *testing.T, memberID string, orders []listed) *Store {
 	t.Helper()
 	d := migrationstest.NewSeeded(t)
@@ -64,7 +64,8 @@ func keep(t *testing.T, memberID string, orders []listed) *Store {
 	return NewStore(openPool(t, pgtest.Config(t, d.URL("order_svc")), 1), func() {})
 }
 
-// mustPage walks all pages, and checks that they are these orders, whole, in this order.
+// mustPage walks all pages, and checks that they are these complete orders in
+// this sequence.
 func mustPage(t *testing.T, s *Store, memberID string, orders, lines int, want []listed) {
 	t.Helper()
 	type seen struct {
@@ -103,8 +104,8 @@ func mustPage(t *testing.T, s *Store, memberID string, orders, lines int, want [
 	}
 }
 
-// When clocks are set back, an hour of local times comes twice. Orders are listed
-// by the moment, those of the old system without one after them.
+// When clocks are set back, an hour of local time occurs twice. Orders are
+// sorted by instant; those of the old system, which have none, come last.
 func TestOrdersAreListedByTheMoment(t *testing.T) {
 	t.Parallel()
 	for zone, want := range map[string][]listed{
@@ -124,7 +125,7 @@ func TestOrdersAreListedByTheMoment(t *testing.T) {
 	} {
 		t.Run(zone, func(t *testing.T) {
 			t.Parallel()
-			// Their dates are later, as a wrong clock of the old system may have written them.
+			// old_3 has a later date, from a wrong clock of the old system.
 			want := append(slices.Clone(want),
 				listed{"old_3", time.Time{}, "2027-01-01", "00:00:00", 1},
 				listed{"old_2", time.Time{}, "2015-01-01", "11:38:36", 0},
@@ -142,8 +143,7 @@ func TestOrdersAreListedByTheMoment(t *testing.T) {
 	}
 }
 
-// Whatever orders there are and however large the pages, together they are the
-// whole list.
+// For any orders and page sizes, the pages together are the whole list.
 func TestPagesAreTheWholeList(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(6) {
@@ -156,7 +156,7 @@ func TestPagesAreTheWholeList(t *testing.T) {
 					id: fmt.Sprintf("%03d", i), lines: r.IntN(6),
 					date: fmt.Sprintf("2026-01-%02d", 1+r.IntN(3)), time: fmt.Sprintf("%02d:00:00", r.IntN(3)),
 				}
-				if r.IntN(3) > 0 { // few moments, so that many are the same
+				if r.IntN(3) > 0 { // few distinct instants, so that many are equal
 					o.placed = time.UnixMicro(1_800_000_000_000_000 + r.Int64N(5))
 				}
 				orders = append(orders, o)
@@ -187,8 +187,8 @@ func cmpAll(results ...int) int {
 	return 0
 }
 
-// A page costs what is on it, wherever it starts and however many orders the
-// member has: no plan reads, or sorts, the rest.
+// The cost of a page depends only on its content, not on its position or the
+// member's number of orders: no plan reads or sorts the rest.
 func TestPageReadsNothingElse(t *testing.T) {
 	t.Parallel()
 	d := migrationstest.NewSeeded(t)
@@ -230,7 +230,7 @@ type planner struct {
 	dsn string
 }
 
-// most returns the most rows that a step of the plan has read.
+// most returns the largest number of rows that a step of the plan has read.
 func (p *planner) most(name, mode string, after *order.Position) (rows float64) {
 	p.t.Helper()
 	conn, err := pgx.Connect(p.t.Context(), p.dsn)

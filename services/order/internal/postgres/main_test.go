@@ -14,8 +14,8 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// way is a store on one connection to the server, so that whatever would stay
-// there is met by who is next.
+// way is a store on a single server connection, so that the next user of the
+// connection would see anything left on it.
 type way struct {
 	*Store
 	admin *pgxpool.Pool // sees everything
@@ -39,7 +39,7 @@ func ways(t *testing.T, test func(*testing.T, way)) {
 			t.Parallel()
 			db := migrationstest.NewSeeded(t)
 			w := way{NewStore(open(t, db.URL("order_svc")), func() {}), openPool(t, pgtest.Config(t, db.URL("")), 2)}
-			// Ada and Bob have ordered: a and b, with as many lines as the quantities say.
+			// Ada has order a, Bob has order b; quantities identify lines.
 			w.exec(t, `
 				INSERT INTO orders (order_id, member_id, date, time) VALUES ('a', 'ada', 'd', 't'), ('b', 'bob', 'd', 't')`)
 			w.exec(t, `
@@ -77,7 +77,7 @@ func (w way) exec(t *testing.T, sql string) {
 	}
 }
 
-// column returns what a query reads for a member.
+// column returns what a query reads on behalf of a member.
 func (w way) column(t *testing.T, memberID, sql string) []string {
 	t.Helper()
 	rows, err := member{w.pool, as(memberID)}.Query(t.Context(), sql)
@@ -91,7 +91,7 @@ func (w way) column(t *testing.T, memberID, sql string) []string {
 	return all
 }
 
-// counts returns how many orders, lines, answers and events there are.
+// counts returns the number of orders, lines, receipts and events.
 func (w way) counts(t *testing.T) (n [4]int) {
 	t.Helper()
 	err := w.admin.QueryRow(t.Context(), `
@@ -103,8 +103,8 @@ func (w way) counts(t *testing.T) (n [4]int) {
 	return n
 }
 
-// mustBeNobody checks, some times in a row, that who does not set a member is
-// nobody and sees no row.
+// mustBeNobody checks, several times in a row, that a statement that sets no
+// member has none and sees no row.
 func (w way) mustBeNobody(t *testing.T) {
 	t.Helper()
 	for range 3 {

@@ -19,9 +19,9 @@ import (
 	"example.com/pizza/services/order/internal/postgres/db"
 )
 
-// BenchmarkMember measures the cost of checking the token and of row-level security,
-// beside a year of orders: "without" is the same statement alone, with the policies
-// switched off.
+// BenchmarkMember measures the cost of the token check and of row-level
+// security on a year of orders. "without" is the same statement alone, with the
+// policies disabled.
 //
 //	go test -run '^$' -bench Member -benchtime 2000x -count 6 ./internal/postgres
 func BenchmarkMember(b *testing.B) {
@@ -48,7 +48,7 @@ func BenchmarkMember(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer pool.Close()
-	var memberID, orderID string // of the most orders
+	var memberID, orderID string // with the most orders
 	err = admin.QueryRow(b.Context(), "SELECT member_id, max(order_id) FROM orders GROUP BY 1 ORDER BY count(*) DESC LIMIT 1").Scan(&memberID, &orderID)
 	if err != nil {
 		b.Fatal(err)

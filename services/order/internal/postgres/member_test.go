@@ -19,7 +19,7 @@ import (
 	"example.com/pizza/services/order/internal/order"
 )
 
-// newOrder is an order of ada, of one pizza for each id.
+// newOrder returns an order of ada, with one pizza for each id.
 func newOrder(id string, pizzas ...string) order.Order {
 	price, branch := money.MustParse("12.75"), "BRANCH001"
 	o := order.Order{ID: id, MemberID: "ada", BranchID: &branch, Date: "2026-01-01", Time: "12:00:00", Total: &price, Placed: time.Now()}
@@ -29,7 +29,7 @@ func newOrder(id string, pizzas ...string) order.Order {
 	return o
 }
 
-// as returns a member with a good token.
+// as returns a member with a valid token.
 func as(memberID string) order.Caller { return order.Caller{MemberID: memberID, TokenID: "good"} }
 
 func receipt(key, orderID string) idempotency.Receipt {
@@ -44,8 +44,8 @@ func sqlstate(err error) string {
 	return ""
 }
 
-// A query that forgets its WHERE reads the rows of one member, and with no
-// member none.
+// A query without a WHERE reads only the member's rows, and none without a
+// member.
 func TestWithoutWhere(t *testing.T) {
 	t.Parallel()
 	ways(t, func(t *testing.T, w way) {
@@ -71,7 +71,7 @@ func TestWithoutWhere(t *testing.T) {
 	})
 }
 
-// What the service does, it does for its member.
+// The store acts on behalf of its member.
 func TestStore(t *testing.T) {
 	t.Parallel()
 	ways(t, func(t *testing.T, w way) {
@@ -111,7 +111,8 @@ func TestStore(t *testing.T) {
 	})
 }
 
-// Nobody orders in the name of somebody else, and what is refused leaves nothing.
+// Nobody can order on behalf of another member, and a rejected statement leaves
+// nothing behind.
 func TestRowsOfAnotherMember(t *testing.T) {
 	t.Parallel()
 	ways(t, func(t *testing.T, w way) {
@@ -137,8 +138,8 @@ func TestRowsOfAnotherMember(t *testing.T) {
 	})
 }
 
-// The member, the order, its lines, its receipt and its event are one transaction:
-// the last reference that fails takes all of it back.
+// The member, the order, its lines, its receipt and its event are one
+// transaction: the last reference that fails rolls all of it back.
 func TestInsertIsAtomic(t *testing.T) {
 	t.Parallel()
 	ways(t, func(t *testing.T, w way) {
@@ -157,7 +158,7 @@ func TestInsertIsAtomic(t *testing.T) {
 	})
 }
 
-// However a statement ends, who uses the connection next is nobody.
+// However a statement ends, the next user of the connection has no member.
 func TestMemberDoesNotStay(t *testing.T) {
 	t.Parallel()
 	ways(t, func(t *testing.T, w way) {
@@ -230,7 +231,7 @@ func TestMemberDoesNotStay(t *testing.T) {
 	})
 }
 
-// cancelMeanwhile gives up a statement while the server is at it.
+// cancelMeanwhile cancels a statement while the server runs it.
 func (w way) cancelMeanwhile(t *testing.T, m member) {
 	t.Helper()
 	holder, err := w.admin.Begin(t.Context())
@@ -263,7 +264,7 @@ func (w way) cancelMeanwhile(t *testing.T, m member) {
 	}
 }
 
-// Setting the member costs no round trip.
+// Setting the member costs no extra round trip.
 func TestOneRoundTrip(t *testing.T) {
 	t.Parallel()
 	config, err := pgxpool.ParseConfig(migrationstest.New(t).URL("order_svc"))
@@ -296,7 +297,7 @@ func TestOneRoundTrip(t *testing.T) {
 	}
 }
 
-// turns counts what is sent. pgx sends a batch of this size at once.
+// turns counts writes. pgx sends a batch of this size in one write.
 type turns struct {
 	net.Conn
 	n *atomic.Int32

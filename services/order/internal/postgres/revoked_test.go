@@ -8,9 +8,9 @@ import (
 	"example.com/pizza/services/order/internal/order"
 )
 
-// A caller whose token was revoked gets order.ErrRevoked from every operation,
-// and nothing is read or written for it. Each of the tokens of ada is revoked in
-// another way.
+// A caller with a revoked token gets order.ErrRevoked from every operation, and
+// nothing is read or written for it. Each token of ada is revoked in a
+// different way.
 func TestRevokedCaller(t *testing.T) {
 	t.Parallel()
 	ways(t, func(t *testing.T, w way) {
@@ -40,7 +40,7 @@ func TestRevokedCaller(t *testing.T) {
 					t.Errorf("%s, %s: %v", name, operation, err)
 				}
 			}
-			// The database keeps the caller out by itself.
+			// The database itself keeps the caller out, too.
 			var rows int
 			err := w.pool.QueryRow(t.Context(), `
 				WITH set AS MATERIALIZED (`+setMember+`)

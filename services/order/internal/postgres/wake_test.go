@@ -7,7 +7,7 @@ import (
 	"example.com/pizza/pkg/testkit/pgtest"
 )
 
-// The relay is woken by each order that is placed, and by nothing else.
+// Each placed order wakes the relay, and nothing else does.
 func TestInsertWakesTheRelay(t *testing.T) {
 	t.Parallel()
 	woken := 0

@@ -25,8 +25,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// menu is a menu whose answers the test decides. The tests of package app have
-// the real one. Its pizza a costs as much as its version.
+// menu is a menu whose responses the test controls; the tests of package app
+// use the real one. The price of its pizza a is its version.
 type menu struct {
 	mu      sync.Mutex
 	version int64
@@ -70,10 +70,10 @@ func (m *menu) calls() int {
 	return m.asked
 }
 
-// maxStale is the bound of the tests.
+// maxStale is the maximum age in the tests.
 const maxStale = 10 * time.Minute
 
-// cache is the cache under test, in time that only the test lets pass.
+// cache is the cache under test, on a fake clock.
 type cache struct {
 	*quotecache.Cache
 	t   *testing.T
@@ -97,7 +97,7 @@ func start(t *testing.T, m *menu, c quotecache.Config, f func(*cache)) {
 	})
 }
 
-// want prices a pizza; price is "" where it is refused, and "503" where the order is.
+// want prices a pizza. price is "" if the pizza is rejected, and "503" if the order is.
 func (c *cache) want(pizza, price string) {
 	c.t.Helper()
 	began := time.Now()
@@ -132,7 +132,7 @@ func (c *cache) wantMetrics(text string) {
 	}
 }
 
-// Orders are priced from memory, by prices that are about a second old.
+// Orders are priced from memory, with prices at most about a second old.
 func TestPricesFromMemory(t *testing.T) {
 	m := &menu{version: 1}
 	start(t, m, quotecache.Config{MaxStale: maxStale}, func(c *cache) {
@@ -152,7 +152,7 @@ func TestPricesFromMemory(t *testing.T) {
 	})
 }
 
-// A pizza that is not in memory may be new: menu is asked, but not for each
+// A pizza that is not cached may be new: menu is asked, but not for every
 // made-up one.
 func TestRefusalIsChecked(t *testing.T) {
 	m := &menu{version: 1}
@@ -172,8 +172,8 @@ func TestRefusalIsChecked(t *testing.T) {
 	})
 }
 
-// While menu is away, orders are priced from memory up to the bound, and do not
-// wait for what is in vain.
+// While menu is unavailable, orders are priced from memory up to the maximum
+// age, without waiting for menu.
 func TestMenuAway(t *testing.T) {
 	for name, breakIt := range map[string]func(*menu){
 		"refuses": func(m *menu) { m.err = fault.New(fault.Unavailable, "away").Retry(time.Second) },
@@ -186,7 +186,7 @@ func TestMenuAway(t *testing.T) {
 				c.want("a", "1")
 				time.Sleep(latest.Fresh)
 				c.want("a", "1")
-				c.want("new", "503") // nobody can say that it is unknown
+				c.want("new", "503") // it may be new
 				c.wantMetrics(`
 # HELP order_quotes_total Orders by where their prices came from: memory, menu (read for them), stale (memory, because menu does not answer), or none.
 # TYPE order_quotes_total counter
@@ -208,7 +208,7 @@ order_quote_cache_version 1
 					c.want("a", "503")
 				}
 				m.set(func() { m.err, m.silent = nil, false })
-				time.Sleep(12 * time.Second) // a read that hangs ends
+				time.Sleep(12 * time.Second) // a hanging read times out
 				c.want("a", "2")
 				c.want("new", "0")
 				if n := strings.Count(c.log.String(), "menu does not answer"); n != 1 || strings.Count(c.log.String(), "menu answers again") != 1 {
@@ -219,7 +219,7 @@ order_quote_cache_version 1
 	}
 }
 
-// With no maximum age each order asks menu, and nothing else does.
+// Without a maximum age each order asks menu, and nothing else does.
 func TestNothingIsKept(t *testing.T) {
 	m := &menu{version: 1}
 	start(t, m, quotecache.Config{}, func(c *cache) {
