@@ -79,7 +79,7 @@ func ForgetMember(ctx context.Context, dsn, memberID string) (done []Forgotten, 
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("forget a member, of whom everything is still there: %w", explain(err))
+		return nil, fmt.Errorf("forget the member (nothing was changed): %w", explain(err))
 	}
 	return done, nil
 }

@@ -34,7 +34,7 @@ type Loaded struct {
 
 // ErrPartlyLoaded is returned by SeedHistory when only some of the orders
 // exist: they are someone else's, or the others were deleted.
-var ErrPartlyLoaded = errors.New("some of these orders are there already, and others are not")
+var ErrPartlyLoaded = errors.New("only some of these orders exist already")
 
 // historyMembers is the number of members that the orders are spread over.
 const historyMembers = 500
@@ -134,7 +134,7 @@ func packed(dir fs.FS, name string) (string, error) {
 			return "", err
 		}
 	}
-	return "", fmt.Errorf("there is neither %s.gz nor %[1]s", name)
+	return "", fmt.Errorf("neither %s.gz nor %[1]s exists", name)
 }
 
 func (h *history) orderReader(zone *time.Location) func(record) error {
@@ -170,11 +170,11 @@ func (h *history) lineReader(prices map[string]money.Amount) func(record) error 
 		}
 		price, ok := prices[r.field(1)]
 		if !ok {
-			return r.bad(1, "%q is no pizza on the menu", r.field(1))
+			return r.bad(1, "%q is not on the menu", r.field(1))
 		}
 		quantity, err := strconv.ParseInt(r.field(2), 10, 32)
 		if err != nil || quantity < 1 {
-			return r.bad(2, "%q is not a whole number from 1 on", r.field(2))
+			return r.bad(2, "%q is not a positive integer", r.field(2))
 		}
 		sum := price.Times(int(quantity))
 		total := h.orders[order].total.Add(sum)

@@ -122,7 +122,7 @@ func Down(ctx context.Context, dsn string, owner Owner, done ...func(Step)) erro
 				return fmt.Errorf("%s: %w", p.owner, err)
 			}
 			if slices.ContainsFunc(list, Migration.Unknown) {
-				return fmt.Errorf("%s: %w; the newer one takes its migrations back", p.owner, ErrNewerSchema)
+				return fmt.Errorf("%s: %w; use the newer program to roll back", p.owner, ErrNewerSchema)
 			}
 			result, err := p.Down(ctx)
 			if errors.Is(err, goose.ErrNoNextVersion) {

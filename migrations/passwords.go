@@ -17,7 +17,7 @@ import (
 const passwordBatch = 100
 
 // errPasswordsBusy prevents two runs from hashing the same passwords.
-var errPasswordsBusy = errors.New("another `migrate passwords` is at work on this database")
+var errPasswordsBusy = errors.New("another `migrate passwords` is running on this database")
 
 // PasswordHashing configures how cleartext passwords are hashed.
 type PasswordHashing struct {

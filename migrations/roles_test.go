@@ -134,7 +134,7 @@ func TestApplyRoles(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("drift_is_mended", func(t *testing.T) {
+	t.Run("drift_is_fixed", func(t *testing.T) {
 		exec(t, admin, "ALTER ROLE pizza_owner LOGIN")
 		exec(t, admin, "ALTER ROLE login_svc INHERIT NOLOGIN")
 		if err := apply(migrationstest.Passwords()); err != nil {
@@ -144,7 +144,7 @@ func TestApplyRoles(t *testing.T) {
 			SELECT count(*) FROM pg_roles
 			WHERE rolname = 'pizza_owner' AND rolcanlogin OR rolname = 'login_svc' AND (rolinherit OR NOT rolcanlogin)`)
 		if drifted != 0 {
-			t.Error("the roles are as they were changed")
+			t.Error("the drift of the roles was not fixed")
 		}
 	})
 	t.Run("connection_limits", func(t *testing.T) {

@@ -199,8 +199,8 @@ func TestSeedHistoryRefuses(t *testing.T) {
 		lines  = "order_details_id,order_id,pizza_id,quantity\n1,1,bbq_ckn_l,1\n2,2,hawaiian_m,2\n"
 	)
 	for _, test := range []struct{ name, orders, lines, want string }{
-		{"no_orders_file", "", lines, "there is neither orders.csv.gz nor orders.csv"},
-		{"no_lines_file", orders, "", "there is neither order_details.csv.gz nor order_details.csv"},
+		{"no_orders_file", "", lines, "neither orders.csv.gz nor orders.csv exists"},
+		{"no_lines_file", orders, "", "neither order_details.csv.gz nor order_details.csv exists"},
 		{"empty_file", "\n", lines, "orders.csv: the file is empty"},
 		{"missing_columns", "order_id,day\n1,2015-01-01\n", lines, "orders.csv:1: no column date, time"},
 		{"column_twice", "order_id,date,time,date\n", lines, `orders.csv:1: column "date" is there twice`},
@@ -214,10 +214,10 @@ func TestSeedHistoryRefuses(t *testing.T) {
 		{"no_date", orders + "3,2015-02-30,11:00:00\n", lines, `orders.csv:4:3: date "2015-02-30" is not a date such as 2015-01-31`},
 		{"no_time", orders + "3,2015-01-01,25:00:00\n", lines, `orders.csv:4:14: time "25:00:00" is not a time such as 11:38:36`},
 		{"unknown_order", orders, lines + "3,9,bbq_ckn_l,1\n", `order_details.csv:4:3: order_id "9" is not among the orders`},
-		{"unknown_pizza", orders, lines + "3,1,durian_l,1\n", `order_details.csv:4:5: pizza_id "durian_l" is no pizza on the menu`},
-		{"fraction", orders, lines + "3,1,bbq_ckn_l,1.5\n", `order_details.csv:4:15: quantity "1.5" is not a whole number from 1 on`},
-		{"zero", orders, lines + "3,1,bbq_ckn_l,0\n", `order_details.csv:4:15: quantity "0" is not a whole number from 1 on`},
-		{"huge_quantity", orders, lines + "3,1,bbq_ckn_l,99999999999\n", `order_details.csv:4:15: quantity "99999999999" is not a whole number from 1 on`},
+		{"unknown_pizza", orders, lines + "3,1,durian_l,1\n", `order_details.csv:4:5: pizza_id "durian_l" is not on the menu`},
+		{"fraction", orders, lines + "3,1,bbq_ckn_l,1.5\n", `order_details.csv:4:15: quantity "1.5" is not a positive integer`},
+		{"zero", orders, lines + "3,1,bbq_ckn_l,0\n", `order_details.csv:4:15: quantity "0" is not a positive integer`},
+		{"huge_quantity", orders, lines + "3,1,bbq_ckn_l,99999999999\n", `order_details.csv:4:15: quantity "99999999999" is not a positive integer`},
 		{"huge_total", orders, lines + "3,1,bbq_ckn_l,2000000000\n", "order_details.csv:4:15: quantity makes the order's total more than 99999999.99"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -243,7 +243,7 @@ func TestSeedHistoryRefuses(t *testing.T) {
 		mustRefuse(t, d, dir, "orders.csv.gz: "+gzip.ErrHeader.Error())
 	})
 	t.Run("no_folder", func(t *testing.T) {
-		mustRefuse(t, d, filepath.Join(t.TempDir(), "nothing"), "there is neither orders.csv.gz nor orders.csv")
+		mustRefuse(t, d, filepath.Join(t.TempDir(), "nothing"), "neither orders.csv.gz nor orders.csv exists")
 	})
 	t.Run("good_files_after_all", func(t *testing.T) {
 		dir := t.TempDir()
@@ -283,7 +283,7 @@ func mustRefuse(t *testing.T, d *migrationstest.Database, dir, want string) {
 func TestSeedHistoryWithoutMenu(t *testing.T) {
 	t.Parallel()
 	d := migrationstest.New(t)
-	mustRefuseMenu := `order_details.csv.gz:2:5: pizza_id "hawaiian_m" is no pizza on the menu`
+	mustRefuseMenu := `order_details.csv.gz:2:5: pizza_id "hawaiian_m" is not on the menu`
 	_, err := migrations.SeedHistory(t.Context(), d.URL("migrator"),
 		migrations.History{Dir: "seed/history", Zone: time.UTC, Progress: io.Discard})
 	if err == nil || !strings.Contains(err.Error(), mustRefuseMenu) {

@@ -370,7 +370,7 @@ func TestDown(t *testing.T) {
 			t.Fatalf("after %v: %v", steps, err)
 		}
 		if steps[0] != fmt.Sprintf("order %d", newest) || steps[len(steps)-1] != "events 1" {
-			t.Errorf("taken back in the order %v", steps)
+			t.Errorf("rolled back in the order %v", steps)
 		}
 		left := values[string](t, connect(t, dsn), `
 			SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'

@@ -172,7 +172,7 @@ func (e *environment) unchanged(ctx context.Context, before []pod) error {
 	}
 	for _, p := range before {
 		if !slices.ContainsFunc(after, func(q pod) bool { return q.Metadata.UID == p.Metadata.UID && q.ready() }) {
-			return fmt.Errorf("%s does not serve any more", p.Metadata.Name)
+			return fmt.Errorf("%s is no longer ready", p.Metadata.Name)
 		}
 	}
 	return nil

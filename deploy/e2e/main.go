@@ -255,7 +255,7 @@ func (e *experiment) settle(ctx context.Context, s scenario, b *books, before ma
 func (o outcome) judge(s scenario) error {
 	var bad []error
 	if o.Lost > 0 || o.Double > 0 {
-		bad = append(bad, fmt.Errorf("%d orders are lost and %d double", o.Lost, o.Double))
+		bad = append(bad, fmt.Errorf("%d orders lost, %d duplicated", o.Lost, o.Double))
 	}
 	if s.tolerated == "" && o.Failures > 0 {
 		worst := slices.SortedFunc(maps.Keys(o.Why), func(a, b string) int { return o.Why[b] - o.Why[a] })
@@ -265,7 +265,7 @@ func (o outcome) judge(s scenario) error {
 		bad = append(bad, fmt.Errorf("%d containers were restarted, at most %d belong to it", o.Restarts, s.restarts))
 	}
 	if o.Acknowledged == 0 {
-		bad = append(bad, errors.New("nobody has ordered"))
+		bad = append(bad, errors.New("no order was placed"))
 	}
 	return errors.Join(bad...)
 }

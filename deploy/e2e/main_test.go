@@ -51,7 +51,7 @@ func TestJudge(t *testing.T) {
 		"double":            {func(o *outcome) { o.Double = 2 }, scenario{}, "0 orders are lost and 2 double"},
 		"restarts":          {func(o *outcome) { o.Restarts = 2 }, scenario{restarts: 1}, "2 containers were restarted, at most 1 belong to it"},
 		"restarts_that_may": {func(o *outcome) { o.Restarts = 1 }, scenario{restarts: 1}, ""},
-		"nobody":            {func(o *outcome) { o.Acknowledged = 0 }, scenario{}, "nobody has ordered"},
+		"nobody":            {func(o *outcome) { o.Acknowledged = 0 }, scenario{}, "no order was placed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -11,7 +11,7 @@ import (
 // Responses of a load balancer are told apart from those of the services.
 func TestSeeOutage(t *testing.T) {
 	t.Parallel()
-	const own = `{"status":503,"detail":"the database does not answer; try again","trace_id":"4bf92f35"}`
+	const own = `{"status":503,"detail":"the database is unavailable; try again","trace_id":"4bf92f35"}`
 	unavailable := func(contentType, retryAfter, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", contentType)

@@ -295,7 +295,7 @@ func brokenMigration(ctx context.Context, s *system) error {
 	}
 	for _, p := range before {
 		if !there[p.Metadata.UID] {
-			return fmt.Errorf("%s does not serve any more, though the migration has failed", p.Metadata.Name)
+			return fmt.Errorf("%s is no longer ready, though the migration has failed", p.Metadata.Name)
 		}
 	}
 	if _, err := s.helm(ctx, "rollback", "pizza", "--wait", "--timeout", "5m"); err != nil {

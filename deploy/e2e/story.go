@@ -34,7 +34,7 @@ func (w *walk) story(ctx context.Context) error {
 		{"rolled back: in dev", w.back},
 		{"order of stg handed to Argo Rollouts, while customers order", w.handOver},
 		{"a good change of order, on half of the pods first", w.goodCanary},
-		{"a bad change of order: taken away by the analysis", w.badCanary},
+		{"a bad change of order: rolled back by the analysis", w.badCanary},
 		{"the pods of before start again, with the settings of before", w.restarted},
 		{"reverted: in stg", w.revert},
 	} {

@@ -45,7 +45,7 @@ func Load[T any](environ []string) (T, error) {
 		return c, nil
 	}
 	sort.Strings(found.lines)
-	return c, fmt.Errorf("the configuration is not usable:\n  - %s", strings.Join(found.lines, "\n  - "))
+	return c, fmt.Errorf("invalid configuration:\n  - %s", strings.Join(found.lines, "\n  - "))
 }
 
 // problems are the errors of a configuration. Once a variable breaks its own rule,

@@ -50,9 +50,9 @@ func Fault(err error) error {
 	}
 	switch kind(err) {
 	case unreachable, refusing, timedOut, canceled:
-		return fault.Wrap(err, fault.Unavailable, "the database does not answer; try again").Retry(retryAfter)
+		return fault.Wrap(err, fault.Unavailable, "the database is unavailable; try again").Retry(retryAfter)
 	case unusable:
-		return fault.Wrap(err, fault.Unavailable, "the database does not answer; try again").Retry(retryAfterOperator)
+		return fault.Wrap(err, fault.Unavailable, "the database is unavailable; try again").Retry(retryAfterOperator)
 	case unkeepable:
 		return fault.Wrap(err, fault.Invalid, "a value holds characters that cannot be kept")
 	}

@@ -70,7 +70,7 @@ func (s *Stack) databaseServer(ctx context.Context) (*url.URL, error) {
 	s.server = server
 	go func() {
 		<-server.Done()
-		s.fail(errors.New("PostgreSQL ended by itself"))
+		s.fail(errors.New("PostgreSQL exited unexpectedly"))
 	}()
 	return url.Parse(server.URL("postgres"))
 }

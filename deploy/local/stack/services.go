@@ -39,7 +39,7 @@ type DiedError struct {
 }
 
 func (e *DiedError) Error() string {
-	return fmt.Sprintf("the %s service ended by itself (%s)", e.Service, e.how())
+	return fmt.Sprintf("the %s service exited unexpectedly (%s)", e.Service, e.how())
 }
 
 func (e *DiedError) how() string {

@@ -140,7 +140,7 @@ func (s *Stack) serve() {
 	for _, l := range s.listeners {
 		go func() {
 			if err := s.web.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-				s.fail(fmt.Errorf("the gateway ended: %w", err))
+				s.fail(fmt.Errorf("the gateway failed: %w", err))
 			}
 		}()
 	}

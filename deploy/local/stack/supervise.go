@@ -58,7 +58,7 @@ func (s *Stack) keep(ctx context.Context, service *Service) {
 		case <-ctx.Done():
 			return
 		}
-		s.log.ErrorContext(ctx, "a service ended by itself", "name", service.Name, "how", service.died().how(),
+		s.log.ErrorContext(ctx, "service exited unexpectedly", "name", service.Name, "how", service.died().how(),
 			"starts_again_in", s.options.RestartAfter.String())
 		pause.Reset(s.options.RestartAfter)
 		select {
@@ -67,7 +67,7 @@ func (s *Stack) keep(ctx context.Context, service *Service) {
 			return
 		}
 		if err := service.start(); err != nil {
-			s.log.ErrorContext(ctx, "a service cannot be started again", "name", service.Name, "error", err)
+			s.log.ErrorContext(ctx, "cannot restart the service", "name", service.Name, "error", err)
 		}
 	}
 }

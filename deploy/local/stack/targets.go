@@ -33,10 +33,10 @@ func (s *Stack) writeTargets() error {
 	}
 	path := filepath.Join(s.options.DataDir, TargetsFile)
 	if err := os.WriteFile(path+".new", b, 0o644); err != nil {
-		return fmt.Errorf("tell what to scrape: %w", err)
+		return fmt.Errorf("write the scrape targets: %w", err)
 	}
 	if err := os.Rename(path+".new", path); err != nil {
-		return fmt.Errorf("tell what to scrape: %w", err)
+		return fmt.Errorf("write the scrape targets: %w", err)
 	}
 	return nil
 }

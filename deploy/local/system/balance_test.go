@@ -59,7 +59,7 @@ func (b books) settle() balance {
 	for _, id := range slices.Sorted(maps.Keys(b.stored)) {
 		o := b.stored[id]
 		if !known[id] {
-			wrong("duplicated: %s is stored and nobody was told", id)
+			wrong("duplicated: %s is stored but was never acknowledged", id)
 		}
 		if len(b.announced[id]) == 0 {
 			wrong("lost: %s is stored and was not announced", id)
@@ -145,7 +145,7 @@ func TestSettle(t *testing.T) {
 		"an_order_too_many": {books{
 			[]acknowledged{{"k", "a"}},
 			map[string]stored{"a": order, "b": order}, map[string]map[string]bool{"a": event("1"), "b": event("2")},
-		}, []string{"duplicated: b is stored and nobody was told"}},
+		}, []string{"duplicated: b is stored but was never acknowledged"}},
 		"not_announced": {books{
 			[]acknowledged{{"k", "a"}}, map[string]stored{"a": order}, nil,
 		}, []string{"lost: a is stored and was not announced"}},

@@ -41,29 +41,33 @@ func TestChaos(t *testing.T) {
 			t.Fatalf("CHAOS is %q, want a number from 1", text)
 		}
 	}
-	var outcomes []outcome
-	run := func(t *testing.T, s *chaos, fault string, rounds int, strike func(t *testing.T, l *load, rounds int)) {
+	run := func(t *testing.T, outcomes *[]outcome, s *chaos, fault string, rounds int, strike func(t *testing.T, l *load, rounds int)) {
 		t.Run(fault, func(t *testing.T) {
-			outcomes = append(outcomes, s.suffer(t, fault, rounds*times, strike))
+			*outcomes = append(*outcomes, s.suffer(t, fault, rounds*times, strike))
 		})
 	}
+	var byPostgres, byNATS []outcome
+	t.Cleanup(func() {
+		_, _ = fmt.Fprintf(t.Output(), "\n%s\n", report(append(byPostgres, byNATS...)))
+	})
 	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
 		s := startChaos(t, nil)
-		run(t, s, "order killed with -9", 150, s.killOrder)
-		run(t, s, "connections cut", 20, s.cutConnections)
-		run(t, s, "database restarted", 2, s.restartDatabase)
-		run(t, s, "prices changed", 20, s.changePrices)
-		run(t, s, "menu killed with -9", 5, s.killMenu)
-		run(t, s, "menu silent", 2, s.silenceMenu)
+		run(t, &byPostgres, s, "order killed with -9", 50, s.killOrder)
+		run(t, &byPostgres, s, "connections cut", 20, s.cutConnections)
+		run(t, &byPostgres, s, "database restarted", 2, s.restartDatabase)
+		run(t, &byPostgres, s, "prices changed", 20, s.changePrices)
+		run(t, &byPostgres, s, "menu killed with -9", 5, s.killMenu)
+		run(t, &byPostgres, s, "menu silent", 2, s.silenceMenu)
 	})
 	t.Run("nats", func(t *testing.T) {
+		t.Parallel()
 		broker := &broker{dir: t.TempDir()}
 		broker.start(t)
 		s := startChaos(t, broker)
-		run(t, s, "order killed with -9, by NATS", 50, s.killOrder)
-		run(t, s, "NATS restarted", 2, s.restartBroker)
+		run(t, &byNATS, s, "order killed with -9, by NATS", 20, s.killOrder)
+		run(t, &byNATS, s, "NATS restarted", 2, s.restartBroker)
 	})
-	_, _ = fmt.Fprintf(t.Output(), "\n%s\n", report(outcomes))
 }
 
 // chaos is a system with two replicas of order, a stoppable database server and

@@ -45,7 +45,7 @@ func TestDecisions(t *testing.T) {
 		}
 		parts := page.FindStringSubmatch(string(text))
 		if parts == nil {
-			t.Errorf("%s has not the form of a decision", name)
+			t.Errorf("%s does not have the form of a decision", name)
 			continue
 		}
 		number, title, status, held := parts[1], parts[2], parts[3], parts[4]

@@ -49,7 +49,7 @@ func TestMakeRun(t *testing.T) {
 		}
 	})
 	t.Run("clean refuses while it runs", func(t *testing.T) {
-		if out := local.fail(t, "clean", "--data", data); !strings.Contains(out, "the stack still runs") {
+		if out := local.fail(t, "clean", "--data", data); !strings.Contains(out, "the stack is still running") {
 			t.Errorf("output %q", out)
 		}
 	})
@@ -113,7 +113,7 @@ func TestMakeRun(t *testing.T) {
 		if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		third.waitFor(t, regexp.MustCompile(`stack   ERROR a service ended by itself name=menu how="signal: killed" starts_again_in=10ms`))
+		third.waitFor(t, regexp.MustCompile(`stack   ERROR service exited unexpectedly name=menu how="signal: killed" starts_again_in=10ms`))
 		third.waitFor(t, regexp.MustCompile(`menu    INFO  listening public=`+regexp.QuoteMeta(third.services[1])))
 		if now := child(t, third.cmd.Process.Pid, "menu"); now == old {
 			t.Errorf("the process is still %d", now)

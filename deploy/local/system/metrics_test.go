@@ -70,7 +70,7 @@ func TestMetrics(t *testing.T) {
 			t.Fatal(err)
 		}
 	} else if diff := gocmp.Diff(strings.Split(table, "\n"), strings.Split(want, "\n")); diff != "" {
-		t.Errorf("%s (-documented +told); UPDATE_METRICS=1 writes it anew:\n%s", file, diff)
+		t.Errorf("%s (-documented +told); UPDATE_METRICS=1 rewrites it:\n%s", file, diff)
 	}
 }
 

@@ -123,7 +123,7 @@ func (s *system) wantNoDatabase(t *testing.T, token, order string) {
 	} {
 		a := s.send(t, r)
 		p := a.wantProblem(t, http.StatusServiceUnavailable)
-		if a.header.Get("Retry-After") == "" || p.Detail != "the database does not answer; try again" {
+		if a.header.Get("Retry-After") == "" || p.Detail != "the database is unavailable; try again" {
 			t.Errorf("%s: Retry-After %q, detail %q", a.name(), a.header.Get("Retry-After"), p.Detail)
 		}
 	}
@@ -217,7 +217,7 @@ func (s *system) testOrderInFlight(t *testing.T, token string) {
 	if got := scalar[int](t, watcher, "SELECT sum(quantity) FROM orders JOIN order_detail USING (order_id) WHERE order_id = $1", id); got != 3 {
 		t.Errorf("quantity %d is stored, want 3", got)
 	}
-	s.logs.wait(t, "stack", "a service ended by itself")
+	s.logs.wait(t, "stack", "service exited unexpectedly")
 	s.get(t, "/order/branch/").wantProblem(t, http.StatusServiceUnavailable)
 	s.get(t, "/menu/").want(t, http.StatusOK)
 }

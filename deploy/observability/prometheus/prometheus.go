@@ -107,7 +107,7 @@ func (s *Server) waitReady(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-s.ended:
-			return errors.New("prometheus ended by itself")
+			return errors.New("prometheus exited unexpectedly")
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

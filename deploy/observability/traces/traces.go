@@ -95,7 +95,7 @@ func (s *Store) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		err = proto.Unmarshal(body, &sent)
 	}
 	if err != nil || q.Header.Get("Content-Type") != "application/x-protobuf" {
-		http.Error(w, "no spans: this takes http/protobuf alone", http.StatusBadRequest)
+		http.Error(w, "invalid request: only OTLP over http/protobuf is accepted", http.StatusBadRequest)
 		return
 	}
 	s.mu.Lock()

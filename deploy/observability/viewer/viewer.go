@@ -51,7 +51,7 @@ func (v *Viewer) Handler() http.Handler {
 	return mux
 }
 
-var errNotFound = errors.New("there is no such page; a trace goes when there are newer ones")
+var errNotFound = errors.New("page not found; old traces are evicted by newer ones")
 
 // page renders a template with the data that find returns.
 func (v *Viewer) page(name string, find func(*http.Request) (any, error)) http.HandlerFunc {

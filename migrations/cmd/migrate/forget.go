@@ -20,7 +20,7 @@ func (c command) forgetMember(ctx context.Context, args []string) error {
 		return usageError{"forget-member: the id of the member is missing"}
 	}
 	if !*yes {
-		return usageError{"forget-member: nothing brings the member back, or its orders back to it; confirm with --yes"}
+		return usageError{"forget-member: this cannot be undone; confirm with --yes"}
 	}
 	dsn, err := c.dsn()
 	if err != nil {
@@ -37,9 +37,9 @@ func (c command) forgetMember(ctx context.Context, args []string) error {
 		out.row(f.Table, fmt.Sprint(f.Rows), f.What)
 		rows += f.Rows
 	}
-	text := "the member is forgotten; run it again in a minute, for an order that was being placed meanwhile"
+	text := "member forgotten; run again in a minute to catch an order that was being placed"
 	if rows == 0 {
-		text = "there is nothing of this member"
+		text = "no data found for this member"
 	}
 	err = out.flush()
 	_, printed := fmt.Fprintln(c.stdout, text)

@@ -99,7 +99,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	case "licence":
 		return c.licence(args)
 	default:
-		return usageError{fmt.Sprintf("there is no command %q", name)}
+		return usageError{fmt.Sprintf("unknown command %q", name)}
 	}
 }
 
@@ -214,11 +214,11 @@ func (c command) down(ctx context.Context, args []string) error {
 	if len(rest) == 1 {
 		owner = migrations.Owner(rest[0])
 		if !slices.Contains(migrations.Owners(), owner) {
-			return usageError{fmt.Sprintf("down: %q is no owner: want %s", rest[0], ownerNames())}
+			return usageError{fmt.Sprintf("down: %q is not an owner: want %s", rest[0], ownerNames())}
 		}
 	}
 	if !*yes {
-		return usageError{"down: what the migration added is lost with all that is in it; confirm with --yes"}
+		return usageError{"down: this deletes everything that the migration added, with its data; confirm with --yes"}
 	}
 	dsn, err := c.dsn()
 	if err != nil {
@@ -226,7 +226,7 @@ func (c command) down(ctx context.Context, args []string) error {
 	}
 	out := newTable(c.stdout)
 	err = migrations.Down(ctx, dsn, owner, func(s migrations.Step) {
-		out.row("taken back", string(s.Owner), version(s.Version), s.Name, s.Took.Round(time.Millisecond).String())
+		out.row("rolled back", string(s.Owner), version(s.Version), s.Name, s.Took.Round(time.Millisecond).String())
 	})
 	return errors.Join(out.flush(), err)
 }
@@ -253,9 +253,9 @@ func (c command) seed(ctx context.Context, args []string) error {
 	}
 	loaded, err := migrations.SeedHistory(ctx, dsn, migrations.History{Dir: *dir, Zone: zone, Progress: c.stderr})
 	if err != nil {
-		return fmt.Errorf("history, nothing of which is loaded: %w", err)
+		return fmt.Errorf("load the history (nothing was loaded): %w", err)
 	}
-	text := "the orders are there already; nothing loaded"
+	text := "the orders exist already; nothing loaded"
 	if loaded.Orders > 0 {
 		text = fmt.Sprintf("loaded %d orders with %d lines of %d pizzas for %s, by %d new members",
 			loaded.Orders, loaded.Lines, loaded.Quantity, loaded.Revenue, loaded.Members)

@@ -83,10 +83,10 @@ func TestMigrate(t *testing.T) {
 	migrator.mustRun(t, []string{"seed"}, "pizza        96", "TABLE        ROWS ADDED")
 	migrator.mustRun(t, []string{"seed", "--history", "../../seed/history"}, "pizza        0", "loading: 100%",
 		"loaded 21350 orders with 48620 lines of 49574 pizzas for 817860.05, by 500 new members")
-	migrator.mustRun(t, []string{"seed", "--history=../../seed/history"}, "the orders are there already; nothing loaded")
+	migrator.mustRun(t, []string{"seed", "--history=../../seed/history"}, "the orders exist already; nothing loaded")
 
-	migrator.mustRun(t, []string{"down", "--yes"}, "taken back  order  ")
-	migrator.mustRun(t, []string{"down", "login", "--yes"}, "taken back  login  ")
+	migrator.mustRun(t, []string{"down", "--yes"}, "rolled back  order  ")
+	migrator.mustRun(t, []string{"down", "login", "--yes"}, "rolled back  login  ")
 	migrator.mustRun(t, []string{"status"}, "2 pending")
 	migrator.mustRun(t, []string{"up"}, "after 2 migrations")
 }
@@ -117,7 +117,7 @@ func TestSchemaNewerThanTheProgram(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	migrator.mustRun(t, []string{"status"}, "order   99001    (of a newer program)", ", 0 pending; the schema is newer than this program, by 2 migrations")
+	migrator.mustRun(t, []string{"status"}, "order   99001    (of a newer program)", ", 0 pending; the schema is newer than this program by 2 migrations")
 	text := migrator.mustRun(t, []string{"status", "--json"}, `"version": 99001`)
 	if strings.Contains(text, "(of a newer") {
 		t.Errorf("the JSON has text for people: %s", text)
@@ -131,7 +131,7 @@ func TestSchemaNewerThanTheProgram(t *testing.T) {
 			t.Errorf("%v: %q, %v", args, stdout, err)
 		}
 	}
-	migrator.mustRun(t, []string{"down", "login", "--yes"}, "taken back  login  ")
+	migrator.mustRun(t, []string{"down", "login", "--yes"}, "rolled back  login  ")
 }
 
 // TestLibpqVariablesDoNotCount: variables for psql neither break migrate nor
@@ -163,9 +163,9 @@ func TestForgetMember(t *testing.T) {
 			t.Errorf("%v: %v", args, err)
 		}
 	}
-	migrator.mustRun(t, []string{"forget-member", "--yes", "nobody"}, "there is nothing of this member")
-	migrator.mustRun(t, []string{"forget-member", migrations.DemoMember, "--yes"}, "member           1     deleted", "the member is forgotten")
-	migrator.mustRun(t, []string{"forget-member", migrations.DemoMember, "--yes"}, "there is nothing of this member")
+	migrator.mustRun(t, []string{"forget-member", "--yes", "nobody"}, "no data found for this member")
+	migrator.mustRun(t, []string{"forget-member", migrations.DemoMember, "--yes"}, "member           1     deleted", "member forgotten")
+	migrator.mustRun(t, []string{"forget-member", migrations.DemoMember, "--yes"}, "no data found for this member")
 	migrator.mustRun(t, []string{"seed"}, "member       0")
 }
 
@@ -175,7 +175,7 @@ func TestSeedOfBrokenHistory(t *testing.T) {
 	admin.mustRun(t, []string{"roles"})
 	migrator.mustRun(t, []string{"up"})
 	_, _, err := migrator.run(t, "seed", "--history", t.TempDir())
-	if err == nil || !strings.Contains(err.Error(), "history, nothing of which is loaded: there is neither orders.csv.gz") {
+	if err == nil || !strings.Contains(err.Error(), "load the history (nothing was loaded): neither orders.csv.gz") {
 		t.Error(err)
 	}
 }
@@ -201,13 +201,13 @@ func TestWrongUsage(t *testing.T) {
 		want string
 	}{
 		{nil, "a command is missing; see migrate --help"},
-		{[]string{"sideways"}, `there is no command "sideways"; see migrate --help`},
+		{[]string{"sideways"}, `unknown command "sideways"; see migrate --help`},
 		{[]string{"up", "now"}, `up: unexpected argument "now"; see migrate --help`},
 		{[]string{"up", "--fast"}, "up: flag provided but not defined: -fast; see migrate --help"},
 		{[]string{"roles", "x"}, `roles: unexpected argument "x"; see migrate --help`},
 		{[]string{"status", "--json=perhaps"}, `status: invalid boolean value "perhaps" for -json: parse error; see migrate --help`},
-		{[]string{"down"}, "down: what the migration added is lost with all that is in it; confirm with --yes; see migrate --help"},
-		{[]string{"down", "kitchen", "--yes"}, `down: "kitchen" is no owner: want events, login, menu or order; see migrate --help`},
+		{[]string{"down"}, "down: this deletes everything that the migration added, with its data; confirm with --yes; see migrate --help"},
+		{[]string{"down", "kitchen", "--yes"}, `down: "kitchen" is not an owner: want events, login, menu or order; see migrate --help`},
 		{[]string{"passwords"}, "passwords: the old system logs nobody in any more whose password is hashed; look with --dry-run, confirm with --yes; see migrate --help"},
 		{[]string{"passwords", "--yes", "now"}, `passwords: unexpected argument "now"; see migrate --help`},
 		{[]string{"seed", "--history"}, "seed: flag needs an argument: -history; see migrate --help"},
@@ -257,7 +257,7 @@ func TestWrongConfiguration(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			_, _, err := test.env.run(t, strings.Fields(test.command)...)
-			want := "the configuration is not usable:\n  - " + strings.Join(test.want, "\n  - ")
+			want := "invalid configuration:\n  - " + strings.Join(test.want, "\n  - ")
 			if err == nil {
 				t.Fatal("accepted")
 			}

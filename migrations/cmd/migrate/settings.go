@@ -40,7 +40,7 @@ func (s *settings) check() error {
 		return nil
 	}
 	slices.Sort(s.problems)
-	return fmt.Errorf("the configuration is not usable:\n  - %s", strings.Join(s.problems, "\n  - "))
+	return fmt.Errorf("invalid configuration:\n  - %s", strings.Join(s.problems, "\n  - "))
 }
 
 // dsn returns the connection string of the database.

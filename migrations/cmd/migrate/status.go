@@ -53,7 +53,7 @@ func (c command) status(ctx context.Context, args []string) error {
 	}
 	text := fmt.Sprintf("%d applied, %d pending", len(list)-pending, pending)
 	if unknown > 0 {
-		text += fmt.Sprintf("; the schema is newer than this program, by %d migrations that it does not know", unknown)
+		text += fmt.Sprintf("; the schema is newer than this program by %d migrations", unknown)
 	}
 	_, err = fmt.Fprintln(c.stdout, text)
 	return err

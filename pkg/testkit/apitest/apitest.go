@@ -84,7 +84,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	name := fmt.Sprintf("%s %s -> %d", r.Method, r.URL.Path, resp.StatusCode)
 	if err := openapi3filter.ValidateRequest(r.Context(), documented); err != nil && resp.StatusCode < http.StatusBadRequest {
-		t.tb.Errorf("%s: the service accepts what its document refuses: %v", name, err)
+		t.tb.Errorf("%s: the service accepts a request that its document rejects: %v", name, err)
 	}
 	out := &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: documented, Status: resp.StatusCode, Header: resp.Header,
@@ -93,7 +93,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	out.SetBodyBytes(answer)
 	if r.Method != http.MethodHead {
 		if err := openapi3filter.ValidateResponse(r.Context(), out); err != nil {
-			t.tb.Errorf("%s: the answer breaks the document: %v\n%s", name, err, answer)
+			t.tb.Errorf("%s: the response violates the document: %v\n%s", name, err, answer)
 		}
 	}
 	return resp, nil

@@ -45,7 +45,7 @@ func checkParameter(p *openapi3.Parameter) error {
 	case p.Schema.Ref != "":
 		return fmt.Errorf("has a schema that is a $ref (%s): write it in place", p.Schema.Ref)
 	case p.Style != "" || p.Explode != nil:
-		return fmt.Errorf("has a style of its own")
+		return fmt.Errorf("must not set style or explode")
 	}
 	s := p.Schema.Value
 	if s.Extensions["x-go-type"] == "string" && !s.Type.Is(openapi3.TypeArray) && !s.Type.Is(openapi3.TypeObject) {

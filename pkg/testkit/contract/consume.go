@@ -46,7 +46,7 @@ func (i *Interaction) Serve(t testing.TB) (address string) {
 	var asked atomic.Bool
 	t.Cleanup(func() {
 		if !asked.Load() {
-			t.Error(i.failure(errors.New("the consumer did not ask")))
+			t.Error(i.failure(errors.New("the consumer sent no request")))
 		}
 	})
 	return serve(t, []*Interaction{i}, func() { asked.Store(true) })
@@ -90,8 +90,8 @@ func serve(t testing.TB, interactions []*Interaction, asked func()) string {
 			}
 			differs = append(differs, i.failure(err))
 		}
-		t.Errorf("%s %s is not written: %v", r.Method, r.URL, errors.Join(differs...))
-		http.Error(w, "this request is not written", http.StatusBadRequest)
+		t.Errorf("%s %s is not in the contract: %v", r.Method, r.URL, errors.Join(differs...))
+		http.Error(w, "this request is not in the contract", http.StatusBadRequest)
 	}))
 	t.Cleanup(server.Close)
 	return server.URL
@@ -135,7 +135,7 @@ func (r *Request) compareBody(contentType string, body []byte) error {
 	case r.Form != nil:
 		form, err := url.ParseQuery(string(body))
 		if err != nil || contentType != "application/x-www-form-urlencoded" {
-			return fmt.Errorf("request: is no form but %q: %s", contentType, body)
+			return fmt.Errorf("request: want a form, got %q: %s", contentType, body)
 		}
 		got := map[string]string{}
 		for name := range form {
@@ -147,7 +147,7 @@ func (r *Request) compareBody(contentType string, body []byte) error {
 	case r.Body != nil:
 		var got any
 		if err := json.Unmarshal(body, &got); err != nil || contentType != "application/json" {
-			return fmt.Errorf("request: is no JSON but %q: %s", contentType, body)
+			return fmt.Errorf("request: want JSON, got %q: %s", contentType, body)
 		}
 		if !reflect.DeepEqual(got, r.Body) {
 			return fmt.Errorf("request: body: is %v, want %v", got, r.Body)

@@ -114,7 +114,7 @@ func TestServe(t *testing.T) {
 		"another path":   {"POST", "/fry/?fast=1", "k-1", "application/json", body, "request: is POST /fry/?fast=1, want POST /bake/?fast=1"},
 		"another query":  {"POST", "/bake/", "k-1", "application/json", body, "request: is POST /bake/, want POST /bake/?fast=1"},
 		"another key":    {"POST", path, "k-2", "application/json", body, `request: headers.Authorization: is "Bearer k-2", want "Bearer k-1"`},
-		"a form":         {"POST", path, "k-1", "application/x-www-form-urlencoded", "a=b", `request: is no JSON but "application/x-www-form-urlencoded": a=b`},
+		"a form":         {"POST", path, "k-1", "application/x-www-form-urlencoded", "a=b", `request: want JSON, got "application/x-www-form-urlencoded": a=b`},
 		"another body":   {"POST", path, "k-1", "application/json", `{"sort":"funghi"}`, "request: body: is map[sort:funghi], want map[sort:margherita]"},
 		"a field more":   {"POST", path, "k-1", "application/json", `{"sort":"margherita","n":1}`, "request: body: is map[n:1 sort:margherita], want map[sort:margherita]"},
 	} {
@@ -166,7 +166,7 @@ func TestServeSaysWhatIsNotWritten(t *testing.T) {
 	if a := request.Call(t, http.MethodPost, "/fry/", ""); a.Status != http.StatusBadRequest {
 		t.Errorf("status %d", a.Status)
 	}
-	want := `POST /fry/ is not written: waiter → oven, "what is baked": request: is POST /fry/, want POST /bake/?fast=1`
+	want := `POST /fry/ is not in the contract: waiter → oven, "what is baked": request: is POST /fry/, want POST /bake/?fast=1`
 	if len(v.said) != 1 || v.said[0] != want {
 		t.Errorf("%q", v.said)
 	}
@@ -175,7 +175,7 @@ func TestServeSaysWhatIsNotWritten(t *testing.T) {
 		v.TB = t
 		baking(t).Serve(v)
 	})
-	if want := `waiter → oven, "what is baked": the consumer did not ask`; len(v.said) != 1 || v.said[0] != want {
+	if want := `waiter → oven, "what is baked": the consumer sent no request`; len(v.said) != 1 || v.said[0] != want {
 		t.Errorf("%q", v.said)
 	}
 }
@@ -188,7 +188,7 @@ func TestReadRefuses(t *testing.T) {
 		"a field nobody knows":     {"status:", "stats:", `unknown field "stats"`},
 		"no state":                 {"given: one is in", "", `interaction 0, "what is baked", needs a given state, and a name of its own`},
 		"a rule nobody knows":      {"exact", "exactly", `body.sort: there is no rule "exactly"`},
-		"a rule about nothing":     {"body.sort:", "body.kind:", "body.kind: the example does not have what this rule is about"},
+		"a rule about nothing":     {"body.sort:", "body.kind:", "body.kind: the rule matches no field of the example"},
 		"an example of two":        {"[{cut: true}]", "[{cut: true}, {cut: true}]", "body.slices: the example of a list of any length has 1 element, not 2"},
 		"a rule against its field": {"'18:30:05'", "half past six", `body.at: is "half past six", which ^\d{2}:\d{2}:\d{2}$ does not match`},
 		"no regular expression":    {"'^/bake/'", "'^('", "headers.Location: error parsing regexp"},
@@ -235,8 +235,8 @@ components:
 		"another status": {"'200'", "'201'", "the document has no status 200"},
 		"no header":      {"Location", "Place", "headers.Location: the document does not have it"},
 		"no field":       {"cut:", "whole:", "body.slices[].cut: the document does not have it"},
-		"another type":   {"id: {type: integer}", "id: {type: string}", "body.id: 1 is nothing that the document has here"},
-		"another enum":   {"[margherita]", "[funghi]", `body.sort: "margherita" is nothing that the document has here`},
+		"another type":   {"id: {type: integer}", "id: {type: string}", "body.id: 1 does not match the document"},
+		"another enum":   {"[margherita]", "[funghi]", `body.sort: "margherita" does not match the document`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

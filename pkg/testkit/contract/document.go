@@ -81,7 +81,7 @@ func (d *undocumented) value(path string, value any, schemas []*openapi3.Schema)
 				return
 			}
 		}
-		d.problems.add(path, "%s is nothing that the document has here: %v", show(value), refused)
+		d.problems.add(path, "%s does not match the document: %v", show(value), refused)
 	}
 }
 

@@ -76,7 +76,7 @@ func (m *matcher) unused() {
 	for _, paths := range []map[string]bool{keys(m.rules), keys(m.patterns)} {
 		for _, path := range slices.Sorted(maps.Keys(paths)) {
 			if !m.used[path] {
-				m.wrong(path, "the example does not have what this rule is about")
+				m.wrong(path, "the rule matches no field of the example")
 			}
 		}
 	}

@@ -357,7 +357,7 @@ func testInterrupt(t *testing.T, b Backend) {
 func testWrong(t *testing.T, b Backend) {
 	to := b.Connect(t)
 	if err := to.Publish(t.Context(), events.Event{}); err == nil {
-		t.Error("published what is no event")
+		t.Error("published an invalid event")
 	}
 	handle := func(context.Context, events.Event) error { return nil }
 	for name, s := range map[string]struct {

@@ -86,7 +86,7 @@ func find() (string, error) {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("there is no pgbouncer here: tools/packages.sh (or apt-get install pgbouncer)")
+	return "", fmt.Errorf("pgbouncer not found: run tools/packages.sh, or apt-get install pgbouncer")
 }
 
 // FollowsPrepared reports whether the program supports prepared statements.
@@ -139,7 +139,7 @@ func start(tb testing.TB, program string, target pgconn.Config, o Options) (port
 	for deadline := time.Now().Add(startTime); time.Now().Before(deadline); {
 		select {
 		case <-ended:
-			return 0, fmt.Errorf("it ended by itself:\n%s", withoutPassword(&log))
+			return 0, fmt.Errorf("it exited unexpectedly:\n%s", withoutPassword(&log))
 		case <-time.After(10 * time.Millisecond):
 		}
 		if c, err := new(net.Dialer).DialContext(tb.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {

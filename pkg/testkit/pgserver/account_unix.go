@@ -41,7 +41,7 @@ func accountFor(s state) (*account, error) {
 			return a, nil
 		}
 	}
-	return nil, errors.New("PostgreSQL does not run as root, and there is no user postgres or nobody to run it: " +
+	return nil, errors.New("PostgreSQL does not run as root, and no user postgres or nobody exists to run it: " +
 		"add one (useradd --system postgres), or run this as an ordinary user")
 }
 

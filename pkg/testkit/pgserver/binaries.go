@@ -89,7 +89,7 @@ func (f finder) match(ctx context.Context, installed []binaries, kept int) (bina
 	if kept == downloadMajor {
 		return f.download(ctx)
 	}
-	return binaries{}, fmt.Errorf("the data was made by PostgreSQL %d, which is not here any more (installed: %s): "+
+	return binaries{}, fmt.Errorf("the data was created by PostgreSQL %d, which is no longer installed (found: %s): "+
 		"install PostgreSQL %[1]d, or delete the data with `make clean`", kept, newest)
 }
 
@@ -167,7 +167,7 @@ func (f finder) examine(ctx context.Context, dir string) (binaries, error) {
 
 // noWayOut returns the error for a machine without a usable server.
 func noWayOut(problems []error) error {
-	return fmt.Errorf(`there is no PostgreSQL here. One of these helps:
+	return fmt.Errorf(`no usable PostgreSQL found. Do one of the following:
 	1. set DATABASE_URL (for tests: TEST_DATABASE_URL) to a superuser's address of a server:
 	   postgres://user:password@host:5432/postgres
 	2. install PostgreSQL %d or newer: apt install postgresql, brew install postgresql@17

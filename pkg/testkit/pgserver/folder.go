@@ -156,7 +156,7 @@ func inspect(path string) (state, error) {
 		s.ours = s.ours || e.Name() == ownerLock
 	}
 	if len(entries) > 0 && !s.ours {
-		return s, fmt.Errorf("%s holds something else: choose an empty folder", path)
+		return s, fmt.Errorf("%s is not a data folder: choose an empty folder", path)
 	}
 	s.uid, err = ownerOf(path)
 	return s, err
@@ -168,7 +168,7 @@ func foreign(path string) error {
 	if uid, err := ownerOf(path); err == nil {
 		owner = userName(uid)
 	}
-	return fmt.Errorf("%s belongs to %s, which it does when root or another user ran this before: "+
+	return fmt.Errorf("%s belongs to %s, because root or another user ran this before: "+
 		"run it as that user again, or delete the data with `make clean` as that user or as root", path, owner)
 }
 

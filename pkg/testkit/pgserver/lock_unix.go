@@ -51,7 +51,7 @@ func (f *folder) lock(name string) (*lock, error) {
 func (l *lock) holder() string {
 	b, err := io.ReadAll(io.LimitReader(l.file, 20))
 	if err != nil || len(b) == 0 {
-		return "of an unknown number"
+		return "of unknown id"
 	}
 	return strings.TrimSpace(string(b))
 }

@@ -153,7 +153,7 @@ func TestStartAfterCrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-first.Done()
-	wantError(t, first.Stop(), "ended by itself", "killed", first.DataDir())
+	wantError(t, first.Stop(), "exited unexpectedly", "killed", first.DataDir())
 
 	second := mustStart(t, o)
 	if got := query(t, second, "SELECT answer FROM kept"); got != "yes" {
@@ -261,7 +261,7 @@ func TestStartRefuses(t *testing.T) {
 			dir := folderFor(t)
 			mustWrite(t, filepath.Join(dir, "thesis.txt"), "", 0o600)
 			return Options{DataDir: dir}
-		}, []string{"holds something else", "empty folder"}},
+		}, []string{"is not a data folder", "empty folder"}},
 		"file": {func(t *testing.T) Options {
 			path := folderFor(t)
 			mustWrite(t, path, "", 0o600)
@@ -285,7 +285,7 @@ func TestRemoveRefusesOtherFolders(t *testing.T) {
 	dir := reachable(t)
 	thesis := filepath.Join(dir, "thesis.txt")
 	mustWrite(t, thesis, "", 0o600)
-	wantError(t, Remove(dir), "holds something else")
+	wantError(t, Remove(dir), "is not a data folder")
 	if _, err := os.Stat(thesis); err != nil {
 		t.Error(err)
 	}

@@ -132,7 +132,7 @@ func (p *process) stop() error {
 	p.stopped.Do(func() {
 		select {
 		case <-p.done:
-			p.stopErr = fmt.Errorf("PostgreSQL had ended by itself: %w", p.ended())
+			p.stopErr = fmt.Errorf("PostgreSQL exited unexpectedly: %w", p.ended())
 		default:
 			p.stopErr = p.end()
 		}

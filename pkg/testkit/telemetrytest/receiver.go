@@ -86,7 +86,7 @@ func (r *Receiver) Await(tb testing.TB, done func([]Span) bool) []Span {
 		select {
 		case <-changed:
 		case <-time.After(time.Minute):
-			tb.Fatalf("of the spans came only %+v", spans)
+			tb.Fatalf("of the spans only %+v arrived", spans)
 		}
 	}
 }

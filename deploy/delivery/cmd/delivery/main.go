@@ -142,7 +142,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	_, err := fmt.Fprint(stderr, usage)
-	return errors.Join(err, fmt.Errorf("there is no command %q", args[0]))
+	return errors.Join(err, fmt.Errorf("unknown command %q", args[0]))
 }
 
 func (c *command) promote(ctx context.Context, args []string) error {

@@ -24,7 +24,7 @@ func TestRun(t *testing.T) {
 	for name, c := range map[string]struct{ args, want, refused string }{
 		"help":                       {args: "-h", want: "usage: delivery promote   -from dev"},
 		"no command":                 {refused: "no command"},
-		"unknown command":            {args: "demote", refused: `there is no command "demote"`},
+		"unknown command":            {args: "demote", refused: `unknown command "demote"`},
 		"unknown environment":        {args: "promote -from test -to stg", refused: `there is no environment "test"`},
 		"no environment":             {args: "attest -checks smoke", refused: `there is no environment ""`},
 		"skips a stage":              {args: "promote -from dev -to prod", refused: "from dev to prod would skip stg"},

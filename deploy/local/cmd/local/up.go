@@ -38,8 +38,8 @@ func up(ctx context.Context, args []string, getenv func(string) string, stdout i
 	port := flags.String("port", or(getenv("PORT"), defaultPort), "port of the gateway; 0 takes a free one")
 	host := flags.String("host", getenv("BIND"), "address of the gateway; empty is this machine alone")
 	data := flags.String("data", getenv("DATA"), "folder for the data (default .local in the repository)")
-	restart := flags.String("restart-after", or(getenv("RESTART_AFTER"), stack.DefaultRestartAfter.String()), "pause before a service that ended is started again")
-	transport := flags.String("events", or(getenv("EVENTS"), "postgres"), "what carries events: postgres, or nats, which is started")
+	restart := flags.String("restart-after", or(getenv("RESTART_AFTER"), stack.DefaultRestartAfter.String()), "pause before an exited service is restarted")
+	transport := flags.String("events", or(getenv("EVENTS"), "postgres"), "event transport: postgres, or nats (starts a server)")
 	asJSON := flags.Bool("json", false, "show the logs as the services write them")
 	if err := parse(flags, args); err != nil {
 		return err
@@ -50,14 +50,14 @@ func up(ctx context.Context, args []string, getenv func(string) string, stdout i
 	}
 	number, err := strconv.ParseUint(*port, 10, 16)
 	if err != nil {
-		return fmt.Errorf("port %q is no number from 0 to 65535", *port)
+		return fmt.Errorf("port %q is not a number from 0 to 65535", *port)
 	}
 	if *transport != "postgres" && *transport != "nats" {
 		return fmt.Errorf("events %q is neither postgres nor nats", *transport)
 	}
 	pause, err := time.ParseDuration(*restart)
 	if err != nil || pause <= 0 {
-		return fmt.Errorf("restart-after %q is no time above 0, such as 10s", *restart)
+		return fmt.Errorf("restart-after %q is not a positive duration, such as 10s", *restart)
 	}
 	root, err := repository()
 	if err != nil {
@@ -103,7 +103,7 @@ func up(ctx context.Context, args []string, getenv func(string) string, stdout i
 			ended = explain(err)
 		}
 	}
-	_ = say(out, "stopping; press Ctrl-C again not to wait for requests in flight")
+	_ = say(out, "stopping; press Ctrl-C again to stop without waiting for requests in flight")
 	ctx, cancel := context.WithTimeout(forced, stopTimeout)
 	defer cancel()
 	ended = errors.Join(ended, s.Stop(ctx))

@@ -29,9 +29,9 @@ func TestExplain(t *testing.T) {
 		"data folder": {fmt.Errorf("data folder /x: %w by process 9", datadir.ErrInUse), []string{"runs already", "process 9", "make run PORT=8080 DATA="}},
 		"service": {
 			&stack.DiedError{Service: "menu", Err: errors.New("exit status 1"), Tail: []string{`{"level":"ERROR","msg":"no route"}`, "panic: x"}},
-			[]string{"the menu service ended by itself (exit status 1)", "menu    ERROR no route", "menu      |   panic: x"},
+			[]string{"the menu service exited unexpectedly (exit status 1)", "menu    ERROR no route", "menu      |   panic: x"},
 		},
-		"service that ended well": {&stack.DiedError{Service: "menu"}, []string{"the menu service ended by itself (exit status 0)"}},
+		"service that ended well": {&stack.DiedError{Service: "menu"}, []string{"the menu service exited unexpectedly (exit status 0)"}},
 		"anything else":           {io.ErrUnexpectedEOF, []string{"unexpected EOF"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -108,10 +108,10 @@ func TestRun(t *testing.T) {
 		"unknown to clean": {[]string{"clean", ".local/second"}, nil, "", `unexpected argument ".local/second"`},
 		"host and port":    {[]string{"run", "--host", "localhost:8000"}, nil, "", `host "localhost:8000" is neither an address`},
 		"host, bracketed":  {[]string{"run", "--host", "[127.0.0.1]"}, nil, "", `host "[127.0.0.1]" is neither an address`},
-		"no port":          {[]string{"run", "--port", "x"}, nil, "", `port "x" is no number from 0 to 65535`},
+		"no port":          {[]string{"run", "--port", "x"}, nil, "", `port "x" is not a number from 0 to 65535`},
 		"no transport":     {[]string{"run", "--events", "kafka"}, nil, "", `events "kafka" is neither postgres nor nats`},
-		"no pause":         {[]string{"run", "--restart-after", "0s"}, nil, "", `restart-after "0s" is no time above 0`},
-		"no port, by PORT": {[]string{"run"}, map[string]string{"PORT": "70000"}, "", `port "70000" is no number from 0 to 65535`},
+		"no pause":         {[]string{"run", "--restart-after", "0s"}, nil, "", `restart-after "0s" is not a positive duration`},
+		"no port, by PORT": {[]string{"run"}, map[string]string{"PORT": "70000"}, "", `port "70000" is not a number from 0 to 65535`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -96,10 +96,10 @@ func (d *Dir) Delete() error {
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return errors.Join(fmt.Errorf("forget the data: %w", err), d.Close())
+		return errors.Join(fmt.Errorf("delete the data: %w", err), d.Close())
 	}
 	if err := os.Remove(d.Path(lockFile)); err != nil {
-		return errors.Join(fmt.Errorf("forget the data: %w", err), d.Close())
+		return errors.Join(fmt.Errorf("delete the data: %w", err), d.Close())
 	}
 	_ = os.Remove(d.path) // fails, as intended, if it holds other files
 	return d.Close()

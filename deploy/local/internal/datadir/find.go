@@ -64,8 +64,8 @@ func Contents() []string {
 // Prometheus that monitors it.
 func Check(path string) error {
 	for _, use := range []struct{ file, what string }{
-		{lockFile, "the stack still runs, stop it first"},
-		{filepath.Join(Metrics, "data", "lock"), "make observe still watches it, stop that first"},
+		{lockFile, "the stack is still running, stop it first"},
+		{filepath.Join(Metrics, "data", "lock"), "make observe is still running, stop it first"},
 	} {
 		file := filepath.Join(path, use.file)
 		is, err := locked(file)

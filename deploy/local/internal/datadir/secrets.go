@@ -27,7 +27,7 @@ func openSecrets(path string) (*Secrets, error) {
 		return nil, fmt.Errorf("read the secrets: %w", err)
 	}
 	if err := json.Unmarshal(b, &s.values); err != nil || s.values == nil {
-		return nil, fmt.Errorf("%s is damaged; delete it, and new secrets are made", path)
+		return nil, fmt.Errorf("%s is damaged; delete it to create new secrets", path)
 	}
 	return s, nil
 }

@@ -141,8 +141,8 @@ func (g *Gateway) unreachable(w http.ResponseWriter, r *http.Request, err error)
 		panic(http.ErrAbortHandler) // the client has gone; returning would send 200 if it still reads
 	}
 	name := service(r.URL)
-	g.log.WarnContext(r.Context(), "service does not answer", "backend", name, "method", r.Method, "error", err.Error())
-	g.answer(r.Context(), w, fault.Wrap(err, fault.Unavailable, "the "+name+" service does not answer").Retry(retryAfter))
+	g.log.WarnContext(r.Context(), "service unavailable", "backend", name, "method", r.Method, "error", err.Error())
+	g.answer(r.Context(), w, fault.Wrap(err, fault.Unavailable, "the "+name+" service is unavailable").Retry(retryAfter))
 }
 
 // answer sends one of the gateway's own errors, readable from any origin. It

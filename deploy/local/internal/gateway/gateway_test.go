@@ -323,7 +323,7 @@ func TestServiceAway(t *testing.T) {
 	s := serve(t, g)
 	for target, detail := range map[string]string{
 		"/login/": "the login service is still starting",
-		"/menu/":  "the menu service does not answer",
+		"/menu/":  "the menu service is unavailable",
 	} {
 		t.Run(detail, func(t *testing.T) {
 			t.Parallel()

@@ -120,7 +120,7 @@ Ctrl-C stops it.
 	case <-ctx.Done():
 		return nil
 	case <-server.Ended():
-		return errors.New("prometheus ended by itself")
+		return errors.New("prometheus exited unexpectedly")
 	case err := <-failed:
 		return err
 	}

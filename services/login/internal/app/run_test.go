@@ -87,7 +87,7 @@ func TestRun(t *testing.T) {
 	var listening struct{ Msg, Public, Internal string }
 	for listening.Public == "" && lines.Scan() {
 		if err := json.Unmarshal(lines.Bytes(), &listening); err != nil {
-			t.Fatalf("a log line is no JSON: %s", lines.Bytes())
+			t.Fatalf("a log line is not JSON: %s", lines.Bytes())
 		}
 	}
 	var drained sync.WaitGroup
@@ -159,7 +159,7 @@ func TestDatabaseGone(t *testing.T) {
 	for name, request := range requests {
 		a := request()
 		p := apitest.Decode[problem.Problem](t, a, http.StatusServiceUnavailable)
-		if p.Detail != "the database does not answer; try again" || a.Header.Get("Retry-After") == "" {
+		if p.Detail != "the database is unavailable; try again" || a.Header.Get("Retry-After") == "" {
 			t.Errorf("%s: detail %q, Retry-After %q", name, p.Detail, a.Header.Get("Retry-After"))
 		}
 	}

@@ -134,7 +134,7 @@ func TestChangeCatalogRefuses(t *testing.T) {
 		detail             string
 		fields             []fault.Field
 	}{
-		"type_name_taken":  {put, types + "durian", strings.Replace(durian, "Durian", "Hawaiian", 1), 409, "the pizza type hawaiian has this name already", nil},
+		"type_name_taken":  {put, types + "durian", strings.Replace(durian, "Durian", "Hawaiian", 1), 409, "the pizza type hawaiian already has this name", nil},
 		"type_with_pizzas": {del, types + "hawaiian", "", 409, "the type has pizzas; remove them first", nil},
 		"type_unknown":     {del, types + "durian", "", 404, "there is no such pizza type", nil},
 		"type_nothing": {put, types + "durian", `{}`, 400, several, []fault.Field{
@@ -159,9 +159,9 @@ func TestChangeCatalogRefuses(t *testing.T) {
 		"type_body_too_large":  {put, types + "durian", strings.Repeat(" ", 70_000), 413, "the body must not be larger than 65536 bytes", nil},
 		"pizza_of_no_type":     {put, pizzas + "durian_l", durianL, 400, "pizza_type_id is no pizza type", field("pizza_type_id", "is no pizza type")},
 		"pizza_size_taken": {
-			put, pizzas + "durian_l", `{"pizza_type_id":"hawaiian","size":"S","price":9.5}`, 409, "the pizza hawaiian_s is this size of the type already", nil,
+			put, pizzas + "durian_l", `{"pizza_type_id":"hawaiian","size":"S","price":9.5}`, 409, "the pizza hawaiian_s already has this type and size", nil,
 		},
-		"pizza_ordered": {del, pizzas + "hawaiian_s", "", 409, "orders refer to the pizza; it cannot be removed", nil},
+		"pizza_ordered": {del, pizzas + "hawaiian_s", "", 409, "the pizza has orders and cannot be removed", nil},
 		"pizza_unknown": {del, pizzas + "durian_l", "", 404, "there is no such pizza", nil},
 		"pizza_nothing": {put, pizzas + "x", `{}`, 400, several, []fault.Field{
 			{Field: "pizza_type_id", Message: "is required"}, {Field: "size", Message: "is required"}, {Field: "price", Message: "is required"},
@@ -326,7 +326,7 @@ func TestChangeWaitsForTheOldSystem(t *testing.T) {
 		t.Error("readers wait too")
 	}
 	exec(t, old, "COMMIT")
-	if p := apitest.Decode[problem.Problem](t, <-ours, http.StatusConflict); p.Detail != "the pizza type old has this name already" {
+	if p := apitest.Decode[problem.Problem](t, <-ours, http.StatusConflict); p.Detail != "the pizza type old already has this name" {
 		t.Errorf("detail %q", p.Detail)
 	}
 }

@@ -51,7 +51,7 @@ func (s *Store) PutType(ctx context.Context, t menu.Type) (menu.Change, error) {
 			case other.PizzaTypeID == t.ID:
 				known = true
 			case menu.SameText(other.PizzaNm, t.Name):
-				return false, fault.New(fault.Conflict, fmt.Sprintf("the pizza type %s has this name already", other.PizzaTypeID))
+				return false, fault.New(fault.Conflict, fmt.Sprintf("the pizza type %s already has this name", other.PizzaTypeID))
 			}
 		}
 		if known {
@@ -80,7 +80,7 @@ func (s *Store) PutPizza(ctx context.Context, p menu.NewPizza) (menu.Change, err
 		}
 		for _, other := range sizes {
 			if other.PizzaID != p.ID && menu.SameText(other.Size, p.Size) {
-				return false, fault.New(fault.Conflict, fmt.Sprintf("the pizza %s is this size of the type already", other.PizzaID))
+				return false, fault.New(fault.Conflict, fmt.Sprintf("the pizza %s already has this type and size", other.PizzaID))
 			}
 		}
 		if found.Known {
@@ -105,7 +105,7 @@ func (s *Store) DeleteType(ctx context.Context, id string) (menu.Change, error) 
 func (s *Store) DeletePizza(ctx context.Context, id string) (menu.Change, error) {
 	return s.change(ctx, func(q *db.Queries) (bool, error) {
 		rows, err := q.DeletePizza(ctx, id)
-		return false, deleted(rows, err, "there is no such pizza", "orders refer to the pizza; it cannot be removed")
+		return false, deleted(rows, err, "there is no such pizza", "the pizza has orders and cannot be removed")
 	})
 }
 

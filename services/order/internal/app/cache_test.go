@@ -207,7 +207,7 @@ func TestPlaceOrderWithoutMenu(t *testing.T) {
 			defer menu.away.Store(false)
 			a := s.order(t, s.as(t, "ada"), bbq)
 			p := apitest.Decode[problem.Problem](t, a, http.StatusServiceUnavailable)
-			if p.Detail != "the menu does not answer; try again" || a.Header.Get("Retry-After") == "" {
+			if p.Detail != "the menu is unavailable; try again" || a.Header.Get("Retry-After") == "" {
 				t.Errorf("detail %q, Retry-After %q", p.Detail, a.Header.Get("Retry-After"))
 			}
 			if a := s.get(t, "/healthz", ""); a.Status != http.StatusOK {

@@ -81,7 +81,7 @@ func TestFaultsBetweenOrderAndMenu(t *testing.T) {
 			})
 			o.many(t, 30)
 			if proxy.Met() == 0 {
-				t.Error("the fault met nobody: this proves nothing")
+				t.Error("no request met the fault: this proves nothing")
 			}
 
 			proxy.Heal()
@@ -145,7 +145,7 @@ func inTime(t *testing.T, start time.Time) {
 func mustComeBack(t *testing.T, a apitest.Answer) {
 	t.Helper()
 	p := apitest.Decode[problem.Problem](t, a, http.StatusServiceUnavailable)
-	if p.Detail != "the menu does not answer; try again" || a.Header.Get("Retry-After") == "" {
+	if p.Detail != "the menu is unavailable; try again" || a.Header.Get("Retry-After") == "" {
 		t.Errorf("detail %q, Retry-After %q", p.Detail, a.Header.Get("Retry-After"))
 	}
 }

@@ -53,7 +53,7 @@ func TestPlaceOrderWhileMenuFails(t *testing.T) {
 			s := start(t, db, stubMenu(t, catalog))
 			a := s.order(t, s.as(t, "ada"), `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":1}]}`)
 			p := apitest.Decode[problem.Problem](t, a, http.StatusServiceUnavailable)
-			if p.Detail != "the menu does not answer; try again" || a.Header.Get("Retry-After") == "" {
+			if p.Detail != "the menu is unavailable; try again" || a.Header.Get("Retry-After") == "" {
 				t.Errorf("detail %q, Retry-After %q", p.Detail, a.Header.Get("Retry-After"))
 			}
 		})

@@ -185,7 +185,7 @@ func TestRepeatOrderWhateverHappened(t *testing.T) {
 	for _, since := range []struct{ name, sql, other, refused string }{
 		{"price_changed", "UPDATE pizza SET price = price + 1", strings.Replace(body, "20.75", "1", 1), "21.75"},
 		{"branch_gone", "SET session_replication_role = replica; DELETE FROM branch; RESET session_replication_role", bbq, "unknown branch"},
-		{"pizza_not_sold", "UPDATE pizza SET price = 'NaN'", bbq, "is no pizza on the menu"},
+		{"pizza_not_sold", "UPDATE pizza SET price = 'NaN'", bbq, "is not on the menu"},
 	} {
 		t.Run(since.name, func(t *testing.T) {
 			if _, err := conn.Exec(t.Context(), since.sql); err != nil {

@@ -77,5 +77,5 @@ func away(err error) error {
 	if errors.As(err, &f) {
 		after = max(after, f.retryAfter)
 	}
-	return fault.Wrap(err, fault.Unavailable, "the menu does not answer; try again").Retry(after)
+	return fault.Wrap(err, fault.Unavailable, "the menu is unavailable; try again").Retry(after)
 }

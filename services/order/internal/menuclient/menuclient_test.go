@@ -95,7 +95,7 @@ func (a *asked) metric(t *testing.T, name string, labels ...string) float64 {
 // mustBeAway checks the error that a member gets.
 func mustBeAway(t *testing.T, err error) {
 	t.Helper()
-	if f := told(t, err); f.Code != fault.Unavailable || f.RetryAfter <= 0 || f.Detail != "the menu does not answer; try again" {
+	if f := told(t, err); f.Code != fault.Unavailable || f.RetryAfter <= 0 || f.Detail != "the menu is unavailable; try again" {
 		t.Fatal(err)
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 // The rules that a line without a price breaks.
 const (
-	UnknownPizza = "is no pizza on the menu"
+	UnknownPizza = "is not on the menu"
 	UnknownSize  = "is not sold in this size"
 )
 

@@ -26,8 +26,8 @@ func TestCatalogQuote(t *testing.T) {
 		"by_name_and_size":    {order.NewLine{Name: "A", Size: "L"}, priced("a_l", "10")},
 		"the_id_goes_first":   {order.NewLine{PizzaID: "a_l", Name: "Twin", Size: "S"}, priced("a_l", "10")},
 		"lowest_id_of_twins":  {order.NewLine{Name: "Twin", Size: "S"}, priced("twin_10", "1")},
-		"unknown_id":          {order.NewLine{PizzaID: "b", Name: "A", Size: "L"}, order.Price{Refused: "is no pizza on the menu"}},
-		"unknown_name":        {order.NewLine{Name: "a", Size: "L"}, order.Price{Refused: "is no pizza on the menu"}},
+		"unknown_id":          {order.NewLine{PizzaID: "b", Name: "A", Size: "L"}, order.Price{Refused: "is not on the menu"}},
+		"unknown_name":        {order.NewLine{Name: "a", Size: "L"}, order.Price{Refused: "is not on the menu"}},
 		"unknown_size":        {order.NewLine{Name: "A", Size: "S"}, order.Price{Refused: "is not sold in this size"}},
 		"name_without_pizzas": {order.NewLine{Name: "Nothing", Size: "S"}, order.Price{Refused: "is not sold in this size"}},
 	} {

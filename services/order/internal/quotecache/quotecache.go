@@ -142,5 +142,5 @@ func away(cause error) error {
 	if errors.As(cause, &known) {
 		return cause
 	}
-	return fault.Wrap(cause, fault.Unavailable, "the menu does not answer; try again").Retry(retryAfter)
+	return fault.Wrap(cause, fault.Unavailable, "the menu is unavailable; try again").Retry(retryAfter)
 }

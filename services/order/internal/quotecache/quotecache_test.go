@@ -109,7 +109,7 @@ func (c *cache) want(pizza, price string) {
 			got = ""
 		}
 	} else if f := new(fault.Error); !errors.As(err, &f) || f.Code != fault.Unavailable || f.RetryAfter == 0 {
-		c.t.Errorf("refused without a word when to come back: %v", err)
+		c.t.Errorf("refused without Retry-After: %v", err)
 	}
 	if got != price {
 		c.t.Errorf("%s costs %q, want %q: %v", pizza, got, price, err)
