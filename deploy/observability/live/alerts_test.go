@@ -3,8 +3,13 @@ package live
 import (
 	"context"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"syscall"
 	"testing"
+
+	"example.com/pizza/deploy/local/stack"
 )
 
 // TestAlerts causes what alerts are about, sees them fire, and sees them end when it is over.
@@ -14,6 +19,9 @@ func TestAlerts(t *testing.T) {
 	// What goes on all the time: somebody orders, and somebody reads the menu.
 	s.clients(t, 1, s.order)
 	s.clients(t, 1, func(ctx context.Context) { s.send(ctx, http.MethodGet, "/menu/", nil, nil) })
+
+	// It fires whatever happens, and is told apart from that of kube-prometheus.
+	s.await(t, false, "Watchdog ")
 
 	// cause takes something away until each alert has fired; back is how it is given back.
 	cause := func(name string, do func(t *testing.T) (back func()), alerts ...string) {
@@ -83,6 +91,26 @@ func TestAlerts(t *testing.T) {
 		write(t, s.previousKeys(), "short")
 		return func() { write(t, s.previousKeys(), "") }
 	}, "TokenKeysRefused login", "TokenKeysRefused order")
+
+	cause("menu is not scraped any more", func(t *testing.T) func() {
+		file := filepath.Join(s.folder, stack.TargetsFile)
+		as := func(t *testing.T, job string) {
+			before, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			after := regexp.MustCompile(`"job": "menu\w*"`).ReplaceAllString(string(before), `"job": "`+job+`"`)
+			if after == string(before) {
+				t.Fatalf("no target is of menu:\n%s", before)
+			}
+			write(t, file+".new", after)
+			if err := os.Rename(file+".new", file); err != nil { // at once, as the stack does
+				t.Fatal(err)
+			}
+		}
+		as(t, "menu_of_others")
+		return func() { as(t, "menu") }
+	}, "TargetsMissing menu")
 
 	t.Run("every panel shows something", s.testPanels)
 }
