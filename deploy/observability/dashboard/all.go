@@ -40,7 +40,8 @@ func overview() Dashboard {
 			{Title: "Alerts that fire", Kind: "table", Queries: []Query{{`ALERTS{namespace="$namespace", alertstate="firing"}`, ""}}},
 		}},
 		{"What runs", []Panel{
-			{Title: "Targets up", Kind: "stat", Unit: "short", About: "Of the replicas that Prometheus should scrape. A service that lost all of them in the last day counts as one that is missing.",
+			{Title: "Targets up", Kind: "stat", Unit: "short",
+				About: "Of the replicas that Prometheus scrapes. A service that lost all of them in the last day counts as one.",
 				Queries: []Query{
 					{`sum(up{namespace="$namespace", job=~"login|menu|order"}) or vector(0)`, "up"},
 					{`sum(clamp_min(service:targets:count{namespace="$namespace"}, 1))`, "of"},
