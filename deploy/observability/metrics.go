@@ -48,12 +48,12 @@ func Foreign() map[string]Metric {
 		"kube-state-metrics": {
 			"kube_deployment_status_replicas_available", "kube_horizontalpodautoscaler_spec_max_replicas",
 			"kube_horizontalpodautoscaler_status_desired_replicas", "kube_job_failed", "kube_pod_container_status_restarts_total",
-			"kube_pod_container_status_waiting_reason",
+			"kube_pod_container_status_waiting_reason", "kube_pod_status_ready",
 		},
 		"cert-manager": {"certmanager_certificate_expiration_timestamp_seconds"},
 		"postgres_exporter": {
 			"pg_settings_max_connections", "pg_stat_activity_count", "pg_stat_activity_max_tx_duration", "pg_stat_database_xact_commit",
-			"pg_stat_database_xact_rollback",
+			"pg_stat_database_xact_rollback", "pg_up",
 		},
 	} {
 		for _, name := range names {

@@ -40,6 +40,12 @@ func overview() Dashboard {
 			{Title: "Alerts that fire", Kind: "table", Queries: []Query{{`ALERTS{namespace="$namespace", alertstate="firing"}`, ""}}},
 		}},
 		{"What runs", []Panel{
+			{Title: "Targets up", Kind: "stat", Unit: "short",
+				About: "Of the replicas that Prometheus scrapes. A service that lost all of them in the last day counts as one.",
+				Queries: []Query{
+					{`sum(up{namespace="$namespace", job=~"login|menu|order"}) or vector(0)`, "up"},
+					{`sum(clamp_min(service:targets:count{namespace="$namespace"}, 1))`, "of"},
+				}},
 			{Title: "Replicas that answer", Unit: "short", Queries: []Query{{`sum by (job) (up{namespace="$namespace", job=~"login|menu|order"})`, "{{job}}"}}},
 			{Title: "Versions", Kind: "table", Queries: []Query{{`sum by (job, version, goversion) (build_info{namespace="$namespace"})`, ""}}},
 			{Title: "Outbox lag", Unit: "s", About: "How long the oldest event waits to be published.",

@@ -3,8 +3,13 @@ package live
 import (
 	"context"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"syscall"
 	"testing"
+
+	"example.com/pizza/deploy/local/stack"
 )
 
 // TestAlerts injects faults, and checks that the alerts fire and then end with the
@@ -15,6 +20,9 @@ func TestAlerts(t *testing.T) {
 	// Background load: one client orders, one reads the menu.
 	s.clients(t, 1, s.order)
 	s.clients(t, 1, func(ctx context.Context) { s.send(ctx, http.MethodGet, "/menu/", nil, nil) })
+
+	// Watchdog always fires. Its label rules tells it from the Watchdog of kube-prometheus.
+	s.await(t, false, "Watchdog ")
 
 	// cause injects a fault until each alert has fired. back reverts the fault.
 	cause := func(name string, do func(t *testing.T) (back func()), alerts ...string) {
@@ -84,6 +92,26 @@ func TestAlerts(t *testing.T) {
 		write(t, s.previousKeys(), "short")
 		return func() { write(t, s.previousKeys(), "") }
 	}, "TokenKeysRefused login", "TokenKeysRefused order")
+
+	cause("menu is not scraped any more", func(t *testing.T) func() {
+		file := filepath.Join(s.folder, stack.TargetsFile)
+		as := func(t *testing.T, job string) {
+			before, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			after := regexp.MustCompile(`"job": "menu\w*"`).ReplaceAllString(string(before), `"job": "`+job+`"`)
+			if after == string(before) {
+				t.Fatalf("no target is of menu:\n%s", before)
+			}
+			write(t, file+".new", after)
+			if err := os.Rename(file+".new", file); err != nil { // at once, as the stack does
+				t.Fatal(err)
+			}
+		}
+		as(t, "menu_of_others")
+		return func() { as(t, "menu") }
+	}, "TargetsMissing menu")
 
 	t.Run("every panel shows something", s.testPanels)
 }

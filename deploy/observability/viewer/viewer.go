@@ -82,6 +82,8 @@ func (v *Viewer) index(q *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The Watchdog is no news to who sees the page.
+	alerts = slices.DeleteFunc(alerts, func(a prometheus.Alert) bool { return a.Labels["severity"] == "none" })
 	slices.SortFunc(alerts, func(a, b prometheus.Alert) int { // critical before warning, firing before pending
 		return cmp.Or(cmp.Compare(a.State, b.State), cmp.Compare(a.Labels["severity"], b.Labels["severity"]), a.ActiveAt.Compare(b.ActiveAt))
 	})

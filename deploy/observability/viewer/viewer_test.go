@@ -44,11 +44,19 @@ func TestPages(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	for fires := false; !fires; { // the Watchdog, when the rules are evaluated
+		alerts, err := server.Alerts(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		fires = len(alerts) > 0
+	}
 	store := failedTrace(t)
 	pages := (&viewer.Viewer{Prometheus: server, Traces: store, Folder: folder, Namespace: "local", Hint: "none yet"}).Handler()
 
 	want := map[string]string{
-		"/":                         "POST /order/",
+		"/":                         "None is pending or fires",
+		"/?":                        "POST /order/",
 		"/traces":                   "POST /order/",
 		"/traces/" + traceID:        "InsertOrder",
 		"/runbooks/ServiceDown.md":  "## Mitigation",
