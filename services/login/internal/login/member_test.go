@@ -157,6 +157,8 @@ func TestCredentialsRules(t *testing.T) {
 		"no_password":             {login.Credentials{ID: "minji"}, map[string]string{"pw": "is required"}},
 		"no_id":                   {login.Credentials{Password: "x"}, map[string]string{"id": "is required"}},
 		"what_could_not_register": {login.Credentials{ID: "de\u200bmo\u202e", Password: strings.Repeat("\ufdfa", 1000)}, nil},
+		"as_long_as_can_be":       {login.Credentials{ID: "minji", Password: strings.Repeat("x", 4096)}, nil},
+		"longer_than_can_be":      {login.Credentials{ID: "minji", Password: strings.Repeat("x", 4097)}, map[string]string{"pw": "must be at most 4096 bytes"}},
 		"blank_is_not_none":       {login.Credentials{ID: " ", Password: " "}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
