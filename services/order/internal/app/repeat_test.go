@@ -292,11 +292,12 @@ func TestRepeatOrderAtOnce(t *testing.T) {
 	all.Wait()
 
 	var first *apitest.Answer
-	conflicts := 0
+	retries := 0
 	for i := range answers {
+		// A slow machine answers 503 to some of the first requests.
 		switch a := &answers[i]; {
-		case a.Status == http.StatusConflict:
-			conflicts++
+		case a.Status == http.StatusConflict || a.Status == http.StatusServiceUnavailable:
+			retries++
 			// The order is stored by now, since its request has finished.
 			*a = replicas[i%2].orderOnce(t, bearer, bbq)
 		case a.Status == http.StatusCreated && a.Header.Get("Idempotent-Replayed") == "":
@@ -314,7 +315,7 @@ func TestRepeatOrderAtOnce(t *testing.T) {
 			mustRepeat(t, *first, answers[i])
 		}
 	}
-	t.Logf("%d answers: 1 new, %d replayed at once, %d told to try again", posts, posts-1-conflicts, conflicts)
+	t.Logf("%d answers: 1 new, %d replayed at once, %d told to try again", posts, posts-1-retries, retries)
 	mustHave(t, conn, 1, 1)
 	rows := apitest.Decode[[]api.OrderRow](t, replicas[0].get(t, "/order/myorder/", bearer), http.StatusOK)
 	if len(rows) != 1 {
