@@ -9,6 +9,7 @@ package apitest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -57,9 +58,10 @@ func New(tb testing.TB, next http.RoundTripper, documents ...[]byte) *Transport 
 	return t
 }
 
-// Operation returns the documented operation of a request without a body, or nil
-// if no document has its path and method.
-func (t *Transport) Operation(r *http.Request) *openapi3.Operation {
+// Operation returns what the documents say about a method of a path, or nil where
+// they do not know it.
+func (t *Transport) Operation(method, path string) *openapi3.Operation {
+	r := &http.Request{Method: method, URL: &url.URL{Path: path}, Header: http.Header{}}
 	if found := t.input(r, nil); found != nil {
 		return found.Route.Operation
 	}
@@ -165,12 +167,7 @@ func drain(body *io.ReadCloser) ([]byte, error) {
 		return nil, nil
 	}
 	data, err := io.ReadAll(*body)
-	if err != nil {
-		return nil, err
-	}
-	if err := (*body).Close(); err != nil {
-		return nil, err
-	}
+	err = errors.Join(err, (*body).Close())
 	*body = io.NopCloser(bytes.NewReader(data))
-	return data, nil
+	return data, err
 }

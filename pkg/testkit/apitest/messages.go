@@ -2,6 +2,7 @@ package apitest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -41,18 +42,8 @@ func readMessages(document []byte) (*Messages, error) {
 			} `json:"messages"`
 		} `json:"components"`
 	}
-	if err := yaml.UnmarshalStrict(document, new(any)); err != nil {
-		return nil, err
-	}
-	if err := yaml.Unmarshal(document, &names); err != nil {
-		return nil, err
-	}
-	whole, err := yaml.YAMLToJSON(document)
-	if err != nil {
-		return nil, err
-	}
-	root, err := jsonschema.UnmarshalJSON(bytes.NewReader(whole))
-	if err != nil {
+	var root any
+	if err := errors.Join(yaml.UnmarshalStrict(document, &root), yaml.Unmarshal(document, &names)); err != nil {
 		return nil, err
 	}
 	compiler := jsonschema.NewCompiler()

@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"mime"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
-	"reflect"
 	"slices"
 	"sync/atomic"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // Consume tests a consumer against a contract. checks has one check per
@@ -21,35 +23,31 @@ import (
 // send the expected request.
 func (c *Contract) Consume(t *testing.T, checks map[string]func(t *testing.T, url string)) {
 	t.Helper()
-	names := map[string]bool{}
+	written := map[string]func(testing.TB) string{}
 	for _, i := range c.Interactions {
-		names[i.Name] = true
-		t.Run(i.Name, func(t *testing.T) {
-			t.Parallel()
-			check, ok := checks[i.Name]
-			if !ok {
-				t.Fatal(i.failure(fmt.Errorf("no check of %s has this name", c.Consumer)))
-			}
-			check(t, i.Serve(t))
-		})
+		written[i.Name] = func(t testing.TB) string { return Serve(t, &Contract{Interactions: []Interaction{i}}) }
 	}
-	for name := range checks {
-		if !names[name] {
-			t.Errorf("%s → %s has no interaction %q", c.Consumer, c.Provider, name)
-		}
+	check(t, written, checks)
+}
+
+// check runs each named check with the value of the same name in the contract.
+func check[T any](t *testing.T, written map[string]func(testing.TB) T, checks map[string]func(*testing.T, T)) {
+	t.Helper()
+	pair(t, "checks", written, checks)
+	for name, give := range written {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			checks[name](t, give(t))
+		})
 	}
 }
 
-// Serve serves the response until the test ends, and returns the address.
-func (i *Interaction) Serve(t testing.TB) (address string) {
+// pair fails t at once for a name that only the contract or only the caller has.
+func pair[W, G any](t testing.TB, what string, written map[string]W, given map[string]G) {
 	t.Helper()
-	var asked atomic.Bool
-	t.Cleanup(func() {
-		if !asked.Load() {
-			t.Error(i.failure(errors.New("the consumer sent no request")))
-		}
-	})
-	return serve(t, []*Interaction{i}, func() { asked.Store(true) })
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(written)), slices.Sorted(maps.Keys(given))); diff != "" {
+		t.Fatalf("%s (-written +given):\n%s", what, diff)
+	}
 }
 
 // Serve stands in for the providers of all these contracts until the test ends, for
@@ -57,35 +55,22 @@ func (i *Interaction) Serve(t testing.TB) (address string) {
 // the same request, the first response is served.
 func Serve(t testing.TB, contracts ...*Contract) (address string) {
 	t.Helper()
-	var all []*Interaction
+	var interactions []Interaction
 	for _, c := range contracts {
-		for n := range c.Interactions {
-			all = append(all, &c.Interactions[n])
-		}
+		interactions = append(interactions, c.Interactions...)
 	}
-	return serve(t, all, func() {})
-}
-
-func serve(t testing.TB, interactions []*Interaction, asked func()) string {
-	t.Helper()
-	written := make([]*Interaction, len(interactions))
-	for n, i := range interactions {
-		var err error
-		if written[n], err = i.fill(i.With); err != nil {
-			t.Fatal(i.failure(err))
-		}
-	}
+	var asked atomic.Bool
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked()
-		body, err := io.ReadAll(r.Body)
+		asked.Store(true)
+		sent, err := received(r)
 		if err != nil {
 			t.Error(err)
 		}
 		var differs []error
-		for _, i := range written {
-			err := i.Request.compare(r, body)
+		for _, i := range interactions {
+			err := i.example.Request.compare(sent)
 			if err == nil {
-				i.Response.write(w)
+				i.example.Response.write(w)
 				return
 			}
 			differs = append(differs, i.failure(err))
@@ -93,67 +78,62 @@ func serve(t testing.TB, interactions []*Interaction, asked func()) string {
 		t.Errorf("%s %s is not in the contract: %v", r.Method, r.URL, errors.Join(differs...))
 		http.Error(w, "this request is not in the contract", http.StatusBadRequest)
 	}))
-	t.Cleanup(server.Close)
+	t.Cleanup(func() {
+		server.Close()
+		for _, i := range interactions {
+			if !asked.Load() {
+				t.Error(i.failure(errors.New("the consumer sent no request")))
+			}
+		}
+	})
 	return server.URL
 }
 
 func (r *Response) write(w http.ResponseWriter) {
+	if r.Body != nil {
+		w.Header().Set("Content-Type", jsonType)
+	}
 	for name, value := range r.Headers {
 		w.Header().Set(name, value)
 	}
-	if r.Body == nil {
-		w.WriteHeader(r.Status)
-		return
-	}
-	if w.Header().Get("Content-Type") == "" {
-		w.Header().Set("Content-Type", "application/json")
-	}
 	w.WriteHeader(r.Status)
-	_ = json.NewEncoder(w).Encode(r.Body) // the request counts even if the client is gone
+	if r.Body != nil {
+		_, _ = io.WriteString(w, show(r.Body)) // a client that has gone has asked all the same
+	}
 }
 
-// compare returns an error if a request differs from the contract. Headers that the
-// contract does not list are ignored.
-func (r *Request) compare(got *http.Request, body []byte) error {
-	want, err := url.Parse(r.Path)
-	if err != nil {
-		return err
+// received returns a request in the form of a contract. A body that is neither a form nor
+// JSON is text.
+func received(r *http.Request) (Request, error) {
+	got := Request{Method: r.Method, Path: r.URL.RequestURI(), Headers: map[string]string{}, Form: map[string]string{}}
+	for name := range r.Header {
+		got.Headers[name] = r.Header.Get(name)
 	}
-	if got.Method != r.Method || got.URL.Path != want.Path || !reflect.DeepEqual(got.URL.Query(), want.Query()) {
-		return fmt.Errorf("request: is %s %s, want %s %s", got.Method, got.URL.RequestURI(), r.Method, r.Path)
+	if err := r.ParseForm(); err != nil { // which reads the body of a form alone
+		return got, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
-		if value := got.Header.Get(name); value != r.Headers[name] {
-			return fmt.Errorf("request: headers.%s: is %q, want %q", name, value, r.Headers[name])
-		}
+	for name := range r.PostForm {
+		got.Form[name] = r.PostForm.Get(name)
 	}
-	return r.compareBody(media(got.Header.Get("Content-Type")), body)
+	body, err := io.ReadAll(r.Body)
+	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	isJSON := mediaType == jsonType && json.Unmarshal(body, &got.Body) == nil
+	if len(body) > 0 && !isJSON {
+		got.Body = string(body)
+	}
+	return got, err
 }
 
-func (r *Request) compareBody(contentType string, body []byte) error {
-	switch {
-	case r.Form != nil:
-		form, err := url.ParseQuery(string(body))
-		if err != nil || contentType != "application/x-www-form-urlencoded" {
-			return fmt.Errorf("request: want a form, got %q: %s", contentType, body)
-		}
-		got := map[string]string{}
-		for name := range form {
-			got[name] = form.Get(name)
-		}
-		if !maps.Equal(got, r.Form) {
-			return fmt.Errorf("request: form: is %v, want %v", got, r.Form)
-		}
-	case r.Body != nil:
-		var got any
-		if err := json.Unmarshal(body, &got); err != nil || contentType != "application/json" {
-			return fmt.Errorf("request: want JSON, got %q: %s", contentType, body)
-		}
-		if !reflect.DeepEqual(got, r.Body) {
-			return fmt.Errorf("request: body: is %v, want %v", got, r.Body)
-		}
-	case len(body) > 0:
-		return fmt.Errorf("request: body: is %s, want none", body)
+// compare returns the differences between a request and the contract. The client may send
+// further headers.
+func (r *Request) compare(sent Request) error {
+	all := sent.Headers
+	sent.Headers = maps.Clone(r.Headers)
+	for name := range sent.Headers {
+		sent.Headers[name] = all[http.CanonicalHeaderKey(name)]
+	}
+	if !cmp.Equal(sent, *r, cmpopts.EquateEmpty()) {
+		return fmt.Errorf("request: is %s, want %s", show(sent), show(r))
 	}
 	return nil
 }

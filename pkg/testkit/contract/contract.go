@@ -16,9 +16,10 @@
 // stricter or looser:
 //
 //	exact      the same value
-//	each       a non-empty list, each element compared with the example's only one
-//	           (without each: a list of the same length, compared pairwise)
-//	integer, date, time, date-time, uuid
+//	each       a list of any length but 0, each element as the example's only one
+//	           (else: of the same length, each as its counterpart)
+//	integer    a whole number
+//	date, time text such as 2026-11-22 or 18:30:05
 //	^…$        text that the regular expression matches
 //
 // Rules are keyed by the path of their field, such as body.lines[].unit_price or
@@ -26,15 +27,21 @@
 package contract
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 
 	"sigs.k8s.io/yaml"
 )
 
-// Contract has one consumer's expectations of one provider.
+const jsonType = "application/json"
+
+// Contract is what one consumer expects of one provider.
 type Contract struct {
 	Consumer     string        `json:"consumer"`
 	Provider     string        `json:"provider"`
@@ -42,9 +49,22 @@ type Contract struct {
 	Events       []Event       `json:"events,omitempty"`
 }
 
-// Interaction is one request, and the parts of its response that are read.
+// named is what every message about an interaction or an event begins with.
+type named struct {
+	Name    string `json:"name"`
+	between string // consumer and provider
+}
+
+func (n *named) failure(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s, %q: %w", n.between, n.Name, err)
+}
+
+// Interaction is one request, and what is read of its answer.
 type Interaction struct {
-	Name string `json:"name"`
+	named
 
 	// Given is the state of the provider, as its tests name it.
 	Given string `json:"given"`
@@ -55,7 +75,7 @@ type Interaction struct {
 	Request  Request  `json:"request"`
 	Response Response `json:"response"`
 
-	between string // consumer and provider, for messages
+	example *Interaction // the interaction with the values of With in their places
 }
 
 // Request is a consumer's request: Body is sent as JSON, or Form as a form.
@@ -75,8 +95,33 @@ type Response struct {
 	Match   map[string]string `json:"match,omitempty"` // rules by path
 }
 
-// Read reads a file. It returns an error for an unknown field, for an interaction
-// without a unique name, and for an example that violates its own rules.
+// compare returns what is different in the headers and the body of an answer from
+// what is written. Without a rule, a header is the same; a Content-Type may have
+// more parameters.
+func (r *Response) compare(header func(name string) []string, body []byte) error {
+	rules, want, got := map[string]string{}, map[string]any{}, map[string]any{}
+	for name, value := range r.Headers {
+		rules["headers."+name], want[name] = exact, value
+		if name == "Content-Type" {
+			rules["headers."+name] = "^" + regexp.QuoteMeta(value) + "(;|$)"
+		}
+		if values := header(name); len(values) > 0 {
+			got[name] = strings.Join(values, ", ")
+		}
+	}
+	maps.Copy(rules, r.Match)
+	var read any
+	if r.Body != nil {
+		if err := json.Unmarshal(body, &read); err != nil {
+			return fmt.Errorf("body: %w", err)
+		}
+	}
+	return match(rules, map[string]any{"headers": want, "body": r.Body}, map[string]any{"headers": got, "body": read})
+}
+
+// Read reads a file. It returns an error for a field that is not known, for an
+// interaction without a name of its own, and for an example that is not as its
+// own rules say.
 func Read(file string) (*Contract, error) {
 	text, err := os.ReadFile(filepath.Clean(file))
 	if err != nil {
@@ -100,67 +145,72 @@ func parse(text []byte) (*Contract, error) {
 	if c.Consumer == "" || c.Provider == "" || len(c.Interactions)+len(c.Events) == 0 {
 		return nil, errors.New("consumer, provider, or interactions and events, are missing")
 	}
-	if err := c.readable(); err != nil {
-		return nil, err
-	}
-	return c, nil
-}
-
-// readable checks all interactions and events, and that names are unique.
-func (c *Contract) readable() error {
 	between, names := c.Consumer+" → "+c.Provider, map[string]bool{}
 	for n := range c.Interactions {
 		i := &c.Interactions[n]
 		i.between = between
 		if i.Name == "" || i.Given == "" || names[i.Name] {
-			return fmt.Errorf("interaction %d, %q, needs a given state, and a name of its own", n, i.Name)
+			return nil, fmt.Errorf("interaction %d, %q, needs a given state, and a name of its own", n, i.Name)
 		}
 		names[i.Name] = true
-		if i.Request.Body != nil && i.Request.Form != nil {
-			return i.failure(errors.New("a request has a body or a form"))
-		}
-		if err := i.readable(); err != nil {
-			return err
+		if err := i.complete(); err != nil {
+			return nil, i.failure(err)
 		}
 	}
 	for n := range c.Events {
 		e := &c.Events[n]
 		e.between = between
 		if e.Name == "" || e.Type == "" || names[e.Name] {
-			return fmt.Errorf("event %d, %q, needs a type, and a name of its own", n, e.Name)
+			return nil, fmt.Errorf("event %d, %q, needs a type, and a name of its own", n, e.Name)
 		}
 		names[e.Name] = true
-		if err := e.readable(); err != nil {
-			return err
+		if err := e.Verify([]byte(show(e.Body))); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return c, nil
 }
 
-// readable checks that the example satisfies its own rules, and that each rule
-// applies to one of its fields.
-func (i *Interaction) readable() error {
-	m, err := newMatcher(i.Response.Match)
-	if err != nil {
-		return i.failure(err)
+// complete makes the example, and checks it: it must be as its own rules say.
+func (i *Interaction) complete() (err error) {
+	if i.Request.Body != nil && i.Request.Form != nil {
+		return errors.New("a request has a body or a form")
 	}
-	m.headers(i.Response.Headers, func(name string) []string { return []string{i.Response.Headers[name]} })
-	m.value("body", i.Response.Body, i.Response.Body)
-	m.unused()
-	return i.failure(m.problems...)
+	if i.example, err = i.fill(i.With); err != nil {
+		return err
+	}
+	if text := show(i.example); strings.Contains(text, "${") {
+		return fmt.Errorf("a ${name} is not one of the values in with: %s", text)
+	}
+	r := i.example.Response
+	return r.compare(func(name string) []string { return []string{r.Headers[name]} }, []byte(show(r.Body)))
 }
 
-func (i *Interaction) failure(problems ...error) error {
-	return failure(i.between, i.Name, problems...)
-}
-
-// failure adds context to each problem. It returns nil if there is none.
-func failure(between, name string, problems ...error) error {
-	all := make([]error, 0, len(problems))
-	for _, p := range problems {
-		if p != nil {
-			all = append(all, fmt.Errorf("%s, %q: %w", between, name, p))
+// fill returns the interaction with values in their places. Those that are named
+// in With must be there.
+func (i *Interaction) fill(values map[string]string) (*Interaction, error) {
+	text := show(i)
+	for name := range i.With {
+		value, there := values[name]
+		if !there {
+			return nil, fmt.Errorf("given %q has no value for ${%s}", i.Given, name)
 		}
+		quoted := show(value)
+		text = strings.ReplaceAll(text, "${"+name+"}", quoted[1:len(quoted)-1]) // it stands inside of quotes
 	}
-	return errors.Join(all...)
+	filled := &Interaction{}
+	err := json.Unmarshal([]byte(text), filled)
+	filled.between = i.between
+	return filled, err
+}
+
+// show returns a value as JSON on one line.
+func show(value any) string {
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		panic(err) // it came out of JSON
+	}
+	return strings.TrimSpace(text.String())
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"testing"
 
@@ -21,12 +20,12 @@ interactions:
     request: {method: POST, path: '/bake/?fast=1', headers: {Authorization: 'Bearer ${key}'}, body: {sort: margherita}}
     response:
       status: 200
-      headers: {Content-Type: application/json, Location: /bake/1}
-      body: {id: 1, sort: margherita, at: '18:30:05', slices: [{cut: true}], toppings: [basil, salt]}
-      match: {headers.Location: '^/bake/', body.id: integer, body.sort: exact, body.at: time, body.slices: each}
+      headers: {Content-Type: application/json, Location: /bake/1, X-Oven: left}
+      body: {id: 1, sort: margherita, at: '18:30:05', slices: [{cut: true}], toppings: [basil, salt], note: hot}
+      match: {headers.Location: '^/bake/', body.note: '^', body.id: integer, body.sort: exact, body.at: time, body.slices: each}
 `
 
-const good = `{"id":7,"sort":"margherita","at":"09:00:00","slices":[{"cut":true},{"cut":false}],"toppings":["a","b"],"more":null}`
+const good = `{"id":7,"sort":"margherita","at":"09:00:00","slices":[{"cut":true},{"cut":false}],"toppings":["a","b"],"note":"","more":null}`
 
 func baking(t *testing.T) *Interaction {
 	t.Helper()
@@ -45,15 +44,18 @@ func TestVerify(t *testing.T) {
 		"as written":            {"", "", ""},
 		"a field more":          {`"id"`, `"new":1,"id"`, ""},
 		"another list":          {`"slices":[{"cut":true},`, `"slices":[`, ""},
-		"a field less":          {`"sort"`, `"kind"`, `body.sort: is missing: there is ["at" "id" "kind" "more" "slices" "toppings"]`},
-		"another type":          {`"id":7`, `"id":"7"`, "body.id: is text, want a number"},
-		"null":                  {`"id":7`, `"id":null`, "body.id: is null, want a number"},
+		"a field less":          {`"sort"`, `"kind"`, `body.sort: is missing: there is ["at" "id" "kind" "more" "note" "slices" "toppings"]`},
+		"another type":          {`"id":7`, `"id":"7"`, `body.id: is "7", want a whole number`},
+		"null":                  {`"id":7`, `"id":null`, "body.id: is null, want a whole number"},
+		"another JSON type":     {`"cut":true`, `"cut":"yes"`, `body.slices[].cut: is "yes", want the type of true`},
 		"no whole number":       {`"id":7`, `"id":7.5`, "body.id: is 7.5, want a whole number"},
 		"another value":         {`"margherita"`, `"funghi"`, `body.sort: is "funghi", want "margherita"`},
 		"another form":          {`09:00:00`, `9 a.m.`, `body.at: is "9 a.m.", which ^\d{2}:\d{2}:\d{2}$ does not match`},
-		"a list of none":        {`[{"cut":true},{"cut":false}]`, `[]`, "body.slices: is empty"},
+		"no text":               {`"note":""`, `"note":1`, "body.note: is 1, which ^ does not match"},
+		"a list of none":        {`[{"cut":true},{"cut":false}]`, `[]`, "body.slices: has 0 elements, want 1"},
 		"an element less":       {`["a","b"]`, `["a"]`, "body.toppings: has 1 elements, want 2"},
 		"a field of an element": {`"cut":false`, `"c":false`, `body.slices[].cut: is missing: there is ["c"]`},
+		"a field of each":       {`{"cut":true},{"cut":false}`, `{"c":true},{"c":false}`, `body.slices[].cut: is missing: there is ["c"]`},
 		"no JSON":               {`{`, ``, "body: invalid character ':' after top-level value"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -61,6 +63,7 @@ func TestVerify(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 				w.Header().Set("Location", "/bake/7")
+				w.Header().Set("X-Oven", "left")
 				_, _ = w.Write([]byte(strings.Replace(good, test.from, test.to, 1)))
 			}))
 			t.Cleanup(server.Close)
@@ -80,26 +83,30 @@ func TestVerify(t *testing.T) {
 // reported for a response.
 func TestVerifyStatusAndHeaders(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html")
-		w.WriteHeader(http.StatusBadGateway)
-		_, _ = w.Write([]byte("<html>"))
-	}))
-	t.Cleanup(server.Close)
-	provider := Provider{&apitest.Service{Public: server.URL, Client: server.Client()}, map[string]string{"key": "k-2"}}
-	got := strings.Split(text(baking(t).Verify(t.Context(), provider)), "\n")
-	who := `waiter → oven, "what is baked": `
-	want := []string{
-		who + "status: is 502, want 200: <html>",
-		who + `headers.Content-Type: is "text/html", want "application/json"`,
-		who + "headers.Location: is missing",
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("got %q\nwant %q", got, want)
-	}
-	provider.Values = nil
-	if got, want := text(baking(t).Verify(t.Context(), provider)), who+`given "one is in" has no value for ${key}`; got != want {
-		t.Errorf("got %s, want %s", got, want)
+	const who = `waiter → oven, "what is baked": `
+	for status, want := range map[int]string{
+		http.StatusBadGateway: who + "status: is 502, want 200: " + good,
+		http.StatusOK: who + strings.Join([]string{
+			`headers.Content-Type: is "text/html", which ^application/json(;|$) does not match`,
+			`headers.Location: is missing: there is ["Content-Type" "X-Oven"]`,
+			`headers.X-Oven: is "right", want "left"`,
+		}, "\n"),
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			w.Header().Set("X-Oven", "right")
+			w.WriteHeader(status)
+			_, _ = w.Write([]byte(good))
+		}))
+		t.Cleanup(server.Close)
+		provider := Provider{&apitest.Service{Public: server.URL, Client: server.Client()}, map[string]string{"key": "k-2"}}
+		if got := text(baking(t).Verify(t.Context(), provider)); got != want {
+			t.Errorf("got %s\nwant %s", got, want)
+		}
+		provider.Values = nil
+		if got, want := text(baking(t).Verify(t.Context(), provider)), who+`given "one is in" has no value for ${key}`; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
 	}
 }
 
@@ -107,35 +114,48 @@ func TestVerifyStatusAndHeaders(t *testing.T) {
 // contract's response, and that other requests are rejected.
 func TestServe(t *testing.T) {
 	t.Parallel()
-	const path, body = "/bake/?fast=1", `{"sort":"margherita"}`
-	for name, test := range map[string]struct{ method, path, key, contentType, body, want string }{
-		"as written":     {"POST", path, "k-1", "application/json", body, ""},
-		"another method": {"PUT", path, "k-1", "application/json", body, "request: is PUT /bake/?fast=1, want POST /bake/?fast=1"},
-		"another path":   {"POST", "/fry/?fast=1", "k-1", "application/json", body, "request: is POST /fry/?fast=1, want POST /bake/?fast=1"},
-		"another query":  {"POST", "/bake/", "k-1", "application/json", body, "request: is POST /bake/, want POST /bake/?fast=1"},
-		"another key":    {"POST", path, "k-2", "application/json", body, `request: headers.Authorization: is "Bearer k-2", want "Bearer k-1"`},
-		"a form":         {"POST", path, "k-1", "application/x-www-form-urlencoded", "a=b", `request: want JSON, got "application/x-www-form-urlencoded": a=b`},
-		"another body":   {"POST", path, "k-1", "application/json", `{"sort":"funghi"}`, "request: body: is map[sort:funghi], want map[sort:margherita]"},
-		"a field more":   {"POST", path, "k-1", "application/json", `{"sort":"margherita","n":1}`, "request: body: is map[n:1 sort:margherita], want map[sort:margherita]"},
+	const path, body, form = "/bake/?fast=1", `{"sort":"margherita"}`, "application/x-www-form-urlencoded"
+	sent := func(method, path, key, rest string) string {
+		return fmt.Sprintf(`{"method":%q,"path":%q,"headers":{"Authorization":"Bearer %s"}%s}`, method, path, key, rest)
+	}
+	for name, test := range map[string]struct {
+		method, path, key, contentType, body string
+		want                                 string // how the body is shown
+	}{
+		"as written":     {"POST", path, "k-1", jsonType, body, ""},
+		"another method": {"PUT", path, "k-1", jsonType, body, `,"body":` + body},
+		"another path":   {"POST", "/fry/?fast=1", "k-1", jsonType, body, `,"body":` + body},
+		"another query":  {"POST", "/bake/", "k-1", jsonType, body, `,"body":` + body},
+		"another key":    {"POST", path, "k-2", jsonType, body, `,"body":` + body},
+		"a form":         {"POST", path, "k-1", form, "a=b", `,"form":{"a":"b"}`},
+		"text":           {"POST", path, "k-1", "text/plain", body, `,"body":"{\"sort\":\"margherita\"}"`},
+		"another body":   {"POST", path, "k-1", jsonType, `{"sort":"funghi"}`, `,"body":{"sort":"funghi"}`},
+		"a field more":   {"POST", path, "k-1", jsonType, `{"sort":"margherita","n":1}`, `,"body":{"n":1,"sort":"margherita"}`},
+		"no JSON":        {"POST", path, "k-1", jsonType, `{`, `,"body":"{"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			filled, err := baking(t).fill(map[string]string{"key": "k-1"})
+			r := httptest.NewRequestWithContext(t.Context(), test.method, test.path, strings.NewReader(test.body))
+			r.Header.Set("Authorization", "Bearer "+test.key)
+			r.Header.Set("Content-Type", test.contentType)
+			got, err := received(r)
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := httptest.NewRequestWithContext(t.Context(), test.method, test.path, http.NoBody)
-			r.Header.Set("Authorization", "Bearer "+test.key)
-			r.Header.Set("Content-Type", test.contentType)
-			if got := text(filled.Request.compare(r, []byte(test.body))); got != test.want {
-				t.Errorf("%s, want %s", got, test.want)
+			want := ""
+			if test.want != "" {
+				want = "request: is " + sent(test.method, test.path, test.key, test.want) +
+					", want " + sent("POST", path, "k-1", `,"body":`+body)
+			}
+			if got := text(baking(t).example.Request.compare(got)); got != want {
+				t.Errorf("%s, want %s", got, want)
 			}
 		})
 	}
 	t.Run("the answer", func(t *testing.T) {
 		t.Parallel()
 		i := baking(t)
-		served := Provider{&apitest.Service{Public: i.Serve(t), Client: &http.Client{}}, i.With}
+		served := Provider{&apitest.Service{Public: Serve(t, &Contract{Interactions: []Interaction{*i}}), Client: &http.Client{}}, i.With}
 		if err := i.Verify(t.Context(), served); err != nil {
 			t.Error("what is served is not what is written: ", err)
 		}
@@ -147,6 +167,8 @@ type verdict struct {
 	testing.TB
 	said []string
 }
+
+func (v *verdict) Fatalf(format string, args ...any) { v.Errorf(format, args...) }
 
 func (v *verdict) Error(args ...any) { v.said = append(v.said, fmt.Sprint(args...)) }
 func (v *verdict) Errorf(format string, args ...any) {
@@ -166,31 +188,49 @@ func TestServeSaysWhatIsNotWritten(t *testing.T) {
 	if a := request.Call(t, http.MethodPost, "/fry/", ""); a.Status != http.StatusBadRequest {
 		t.Errorf("status %d", a.Status)
 	}
-	want := `POST /fry/ is not in the contract: waiter → oven, "what is baked": request: is POST /fry/, want POST /bake/?fast=1`
-	if len(v.said) != 1 || v.said[0] != want {
+	want := `POST /fry/ is not in the contract: waiter → oven, "what is baked": request: is {"method":"POST","path":"/fry/","headers":{"Authorization":""}}, want {"method":"POST"`
+	if len(v.said) != 1 || !strings.HasPrefix(v.said[0], want) {
 		t.Errorf("%q", v.said)
 	}
 	v = &verdict{TB: t}
 	t.Run("nothing is asked", func(t *testing.T) {
 		v.TB = t
-		baking(t).Serve(v)
+		Serve(v, c)
 	})
 	if want := `waiter → oven, "what is baked": the consumer sent no request`; len(v.said) != 1 || v.said[0] != want {
 		t.Errorf("%q", v.said)
 	}
 }
 
-// TestReadRefuses checks that a file that could pass for the wrong reason is rejected.
+// TestPair: what is written and not checked fails, and so does what is checked and
+// not written.
+func TestPair(t *testing.T) {
+	t.Parallel()
+	for given, ok := range map[string]bool{"a b": true, "a": false, "b": false, "a b c": false} {
+		v, checks := &verdict{TB: t}, map[string]int{}
+		for _, name := range strings.Fields(given) {
+			checks[name] = 1
+		}
+		if pair(v, "checks", map[string]bool{"a": true, "b": true}, checks); (len(v.said) == 0) != ok {
+			t.Errorf("%s: %q", given, v.said)
+		}
+	}
+}
+
+// TestReadRefuses: a file that could pass for the wrong reason is refused.
 func TestReadRefuses(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ from, to, want string }{
 		"no consumer":              {"consumer: waiter", "", "consumer, provider, or interactions and events, are missing"},
 		"a field nobody knows":     {"status:", "stats:", `unknown field "stats"`},
 		"no state":                 {"given: one is in", "", `interaction 0, "what is baked", needs a given state, and a name of its own`},
+		"a name twice":             {"each}\n", "each}\n  - {name: what is baked, given: x}\n", `interaction 1, "what is baked", needs`},
+		"a body and a form":        {"{sort: margherita}}", "{sort: margherita}, form: {a: b}}", "a request has a body or a form"},
 		"a rule nobody knows":      {"exact", "exactly", `body.sort: there is no rule "exactly"`},
 		"a rule about nothing":     {"body.sort:", "body.kind:", "body.kind: the rule matches no field of the example"},
 		"an example of two":        {"[{cut: true}]", "[{cut: true}, {cut: true}]", "body.slices: the example of a list of any length has 1 element, not 2"},
 		"a rule against its field": {"'18:30:05'", "half past six", `body.at: is "half past six", which ^\d{2}:\d{2}:\d{2}$ does not match`},
+		"a value nobody gives":     {"Bearer ${key}", "Bearer ${kay}", "a ${name} is not one of the values in with: {"},
 		"no regular expression":    {"'^/bake/'", "'^('", "headers.Location: error parsing regexp"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -215,33 +255,37 @@ paths:
       responses:
         '200':
           description: It is in.
-          headers: {Location: {schema: {type: string}}}
+          headers: {Location: {schema: {type: string}}, X-Oven: {schema: {type: string}}}
           content:
             application/json:
               schema:
                 allOf:
-                  - {type: object, properties: {id: {type: integer}, sort: {type: string, enum: [margherita]}, at: {type: string}}}
+                  - type: object
+                    required: [id, price]
+                    properties: {id: {type: integer}, sort: {type: string, enum: [margherita]}, at: {type: string}}
                   - type: object
                     properties:
                       slices: {type: array, items: {$ref: '#/components/schemas/Slice'}}
                       toppings: {type: array, items: {type: string}}
+                      note: {type: string}
 components:
   schemas:
-    Slice: {type: object, properties: {cut: {type: boolean}}}
+    Slice: {type: object, required: [weight], properties: {cut: {type: boolean}}}
 `
 	for name, test := range map[string]struct{ from, to, want string }{
 		"as written":     {"", "", ""},
 		"another path":   {"/bake/:", "/fry/:", "the document has no POST /bake/?fast=1"},
 		"another status": {"'200'", "'201'", "the document has no status 200"},
+		"another medium": {"application/json", "text/html", "the document has no application/json with status 200"},
 		"no header":      {"Location", "Place", "headers.Location: the document does not have it"},
-		"no field":       {"cut:", "whole:", "body.slices[].cut: the document does not have it"},
-		"another type":   {"id: {type: integer}", "id: {type: string}", "body.id: 1 does not match the document"},
-		"another enum":   {"[margherita]", "[funghi]", `body.sort: "margherita" does not match the document`},
+		"no field":       {"cut:", "whole:", `body: is nothing that the document has: Error at "/slices/0": property "cut" is unsupported`},
+		"another type":   {"id: {type: integer}", "id: {type: string}", `body: is nothing that the document has: Error at "/id": value must be a string`},
+		"another enum":   {"[margherita]", "[funghi]", `body: is nothing that the document has: Error at "/sort": value is not one of the allowed values`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			i := baking(t)
-			got := text(i.documented(t, []byte(strings.Replace(document, test.from, test.to, 1))))
+			got := text(i.documented(apitest.New(t, nil, []byte(strings.Replace(document, test.from, test.to, 1)))))
 			if (got == "") != (test.want == "") || !strings.Contains(got, test.want) {
 				t.Errorf("%s, want %s", got, test.want)
 			}
@@ -285,7 +329,7 @@ events:
 			}
 		})
 	}
-	if got, want := text(c.Events[0].Verify(nil)), who+"body: no pizza.baked was heard"; got != want {
+	if got, want := text(c.Events[0].Verify(nil)), who+"body: unexpected end of JSON input"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	c.Hear(t, map[string]func(*testing.T, []byte){"a pizza is baked": func(t *testing.T, body []byte) {

@@ -1,100 +1,62 @@
 package contract
 
 import (
-	"context"
+	"cmp"
 	"fmt"
-	"maps"
-	"net/http"
-	"slices"
-	"testing"
+	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"example.com/pizza/pkg/testkit/apitest"
 )
 
-// documented returns an error for everything that the consumer relies on and the
-// provider's OpenAPI document lacks: undocumented parts may change at any time.
-func (i *Interaction) documented(t *testing.T, document []byte) error {
-	t.Helper()
-	filled, err := i.fill(i.With)
-	if err != nil {
-		return i.failure(err)
-	}
-	r, err := http.NewRequestWithContext(context.Background(), filled.Request.Method, "http://provider"+filled.Request.Path, http.NoBody)
-	if err != nil {
-		return i.failure(err)
-	}
-	operation := apitest.New(t, nil, document).Operation(r)
+// documented returns an error for each part of the example that the provider's OpenAPI
+// document lacks. Undocumented behavior may change at any time.
+func (i *Interaction) documented(document *apitest.Transport) error {
+	request, want := i.example.Request, i.example.Response
+	path, _, _ := strings.Cut(request.Path, "?")
+	operation := document.Operation(request.Method, path)
 	if operation == nil {
-		return i.failure(fmt.Errorf("the document has no %s %s", filled.Request.Method, filled.Request.Path))
+		return fmt.Errorf("the document has no %s %s", request.Method, request.Path)
 	}
-	response := operation.Responses.Status(filled.Response.Status)
+	response := operation.Responses.Status(want.Status)
 	if response == nil {
-		return i.failure(fmt.Errorf("the document has no status %d", filled.Response.Status))
+		return fmt.Errorf("the document has no status %d", want.Status)
 	}
-	d := undocumented{}
-	for name := range filled.Response.Headers {
-		if _, known := response.Value.Headers[name]; !known && http.CanonicalHeaderKey(name) != "Content-Type" {
-			d.problems.add("headers."+name, "the document does not have it")
+	for name := range want.Headers {
+		if _, known := response.Value.Headers[name]; !known && name != "Content-Type" {
+			return fmt.Errorf("headers.%s: the document does not have it", name)
 		}
 	}
-	if filled.Response.Body != nil {
-		var schemas []*openapi3.Schema
-		for _, media := range response.Value.Content {
-			schemas = append(schemas, parts(media.Schema)...)
-		}
-		d.value("body", filled.Response.Body, schemas)
-	}
-	return i.failure(d.problems...)
-}
-
-type undocumented struct{ problems problems }
-
-// value checks that a value of the example matches one of the schemas at its path.
-func (d *undocumented) value(path string, value any, schemas []*openapi3.Schema) {
-	switch value := value.(type) {
-	case map[string]any:
-		for _, name := range slices.Sorted(maps.Keys(value)) {
-			var inner []*openapi3.Schema
-			for _, s := range schemas {
-				inner = append(inner, parts(s.Properties[name])...)
-			}
-			if len(inner) == 0 {
-				d.problems.add(path+"."+name, "the document does not have it")
-				continue
-			}
-			d.value(path+"."+name, value[name], inner)
-		}
-	case []any:
-		var inner []*openapi3.Schema
-		for _, s := range schemas {
-			inner = append(inner, parts(s.Items)...)
-		}
-		for _, element := range value {
-			d.value(path+"[]", element, inner)
-		}
-	default:
-		var refused error
-		for _, s := range schemas {
-			if refused = s.VisitJSON(value); refused == nil {
-				return
-			}
-		}
-		d.problems.add(path, "%s does not match the document: %v", show(value), refused)
-	}
-}
-
-// parts returns a schema and all its component schemas.
-func parts(ref *openapi3.SchemaRef) []*openapi3.Schema {
-	if ref == nil || ref.Value == nil {
+	if want.Body == nil {
 		return nil
 	}
-	all := []*openapi3.Schema{ref.Value}
-	for _, composed := range []openapi3.SchemaRefs{ref.Value.AllOf, ref.Value.OneOf, ref.Value.AnyOf} {
-		for _, inner := range composed {
-			all = append(all, parts(inner)...)
+	contentType := cmp.Or(want.Headers["Content-Type"], jsonType)
+	content := response.Value.Content.Get(contentType)
+	if content == nil {
+		return fmt.Errorf("the document has no %s with status %d", contentType, want.Status)
+	}
+	example := partOf(content.Schema.Value)
+	err := example.VisitJSON(want.Body, openapi3.MultiErrors(), openapi3.DisableSchemaErrorDetails())
+	if err != nil {
+		return fmt.Errorf("body: is nothing that the document has: %w", err)
+	}
+	return nil
+}
+
+// partOf returns s with every property optional and no further properties allowed, also
+// in nested schemas.
+func partOf(s *openapi3.Schema) *openapi3.Schema {
+	part := *s
+	part.Required, part.AllOf, part.Properties = nil, nil, openapi3.Schemas{}
+	part.AdditionalProperties = openapi3.AdditionalProperties{Has: openapi3.Ptr(false)}
+	for _, composed := range append(s.AllOf, s.NewRef()) {
+		for name, property := range composed.Value.Properties {
+			part.Properties[name] = partOf(property.Value).NewRef()
 		}
 	}
-	return all
+	if s.Items != nil {
+		part.Items = partOf(s.Items.Value).NewRef()
+	}
+	return &part
 }

@@ -1,9 +1,7 @@
 package contract
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"net/url"
@@ -28,39 +26,44 @@ type State func(t *testing.T) Provider
 // state that no contract needs.
 func Provide(t *testing.T, folder string, document []byte, states map[string]State) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("contracts in %s: %v, %v", folder, files, err)
-	}
-	needed := map[string]bool{}
-	for _, file := range files {
-		c, err := Read(file)
-		if err != nil {
-			t.Error(err)
-			continue
-		}
+	contracts, given := readAll(t, folder), map[string]bool{}
+	for _, c := range contracts {
 		for _, i := range c.Interactions {
-			needed[i.Given] = true
+			given[i.Given] = true
+		}
+	}
+	pair(t, "states", given, states)
+	documents := apitest.New(t, nil, document)
+	for _, c := range contracts {
+		for _, i := range c.Interactions {
 			t.Run(c.Consumer+"/"+i.Name, func(t *testing.T) {
 				t.Parallel()
-				if err := i.documented(t, document); err != nil {
-					t.Error(err)
+				if err := i.documented(documents); err != nil {
+					t.Error(i.failure(err))
 				}
-				state, ok := states[i.Given]
-				if !ok {
-					t.Fatal(i.failure(fmt.Errorf("given %q is none of %q", i.Given, slices.Sorted(maps.Keys(states)))))
-				}
-				if err := i.Verify(t.Context(), state(t)); err != nil {
+				if err := i.Verify(t.Context(), states[i.Given](t)); err != nil {
 					t.Error(err)
 				}
 			})
 		}
 	}
-	for state := range states {
-		if !needed[state] {
-			t.Errorf("no consumer needs the state %q", state)
-		}
+}
+
+// readAll reads the contracts in a folder.
+func readAll(t testing.TB, folder string) (all []*Contract) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("contracts in %s: %v, %v", folder, files, err)
 	}
+	for _, file := range files {
+		c, err := Read(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c)
+	}
+	return all
 }
 
 // Verify sends the request to the provider. It returns an error for all that the
@@ -70,28 +73,16 @@ func (i *Interaction) Verify(ctx context.Context, p Provider) error {
 	if err != nil {
 		return i.failure(err)
 	}
+	want := filled.Response
 	body, headers := filled.Request.encode()
 	a, err := p.Send(ctx, filled.Request.Method, filled.Request.Path, body, headers...)
 	if err != nil {
 		return i.failure(err)
 	}
-	m, err := newMatcher(filled.Response.Match)
-	if err != nil {
-		return i.failure(err)
+	if a.Status != want.Status {
+		return i.failure(fmt.Errorf("status: is %d, want %d: %s", a.Status, want.Status, a.Body))
 	}
-	if a.Status != filled.Response.Status {
-		m.wrong("status", "is %d, want %d: %s", a.Status, filled.Response.Status, a.Body)
-	}
-	m.headers(filled.Response.Headers, a.Header.Values)
-	if want := filled.Response.Body; want != nil && len(m.problems) == 0 {
-		var got any
-		if err := json.Unmarshal(a.Body, &got); err != nil {
-			m.wrong("body", "%v", err)
-		} else {
-			m.value("body", want, got)
-		}
-	}
-	return i.failure(m.problems...)
+	return i.failure(want.compare(a.Header.Values, a.Body))
 }
 
 // encode returns the body, and the headers as alternating names and values.
@@ -107,11 +98,7 @@ func (r *Request) encode() (body string, headers []string) {
 		}
 		return form.Encode(), append(headers, "Content-Type", "application/x-www-form-urlencoded")
 	case r.Body != nil:
-		var b bytes.Buffer
-		if err := json.NewEncoder(&b).Encode(r.Body); err != nil {
-			panic(err) // it was decoded from JSON
-		}
-		return b.String(), append(headers, "Content-Type", "application/json")
+		return show(r.Body), append(headers, "Content-Type", jsonType)
 	}
 	return "", headers
 }
