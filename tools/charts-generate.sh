@@ -1,5 +1,5 @@
 #!/bin/sh
-# charts-generate.sh BIN: write what is generated in the charts: the schemas of their
+# charts-generate.sh BIN: write what is generated in the charts: the schema of their
 # values, their READMEs, and the rules and dashboards, of which the umbrella has a
 # copy because a chart reaches nothing outside of its folder.
 set -eu

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// The readiness probe of the charts (helm/pizza-lib), so that clients see here
+// The readiness probe of the charts (helm/service), so that clients see here
 // what they would see in a cluster.
 const (
 	probePeriod      = 2 * time.Second

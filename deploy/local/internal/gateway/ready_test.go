@@ -68,7 +68,7 @@ func TestUnreadyBackendGetsNoRequests(t *testing.T) {
 // The gateway probes as the charts do.
 func TestProbesAsTheCharts(t *testing.T) {
 	t.Parallel()
-	chart, err := os.ReadFile("../../../../helm/pizza-lib/templates/_deployment.tpl")
+	chart, err := os.ReadFile("../../../../helm/service/templates/deployment.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
