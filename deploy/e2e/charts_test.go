@@ -1,8 +1,11 @@
 package main
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"errors"
+	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -176,6 +179,53 @@ func TestParts(t *testing.T) {
 		if diff := cmp.Diff(whole, together); diff != "" {
 			t.Errorf("%s (- whole, + parts)\n%s", environment, diff)
 		}
+	}
+}
+
+// What helm test runs is in the package; the charts' own tests and scenarios are not.
+func TestPackageHasItsTest(t *testing.T) {
+	t.Parallel()
+	chart := packaged(t)
+	pod := render(t, chart, "--values", "../../helm/pizza/ci/dev-values.yaml")["Pod/test-order"]
+	if pod == nil {
+		t.Fatal("the package renders no test")
+	}
+	annotations := object{"helm.sh/hook": "test", "helm.sh/hook-delete-policy": "before-hook-creation"}
+	if diff := cmp.Diff(annotations, inside(pod, "metadata", "annotations")); diff != "" {
+		t.Error(diff)
+	}
+	containers, _ := inside(pod, "spec", "containers").([]any)
+	if len(containers) != 1 || !cmp.Equal(inside(containers[0], "args"), []any{"smoke"}) {
+		t.Errorf("it runs %v", containers)
+	}
+	for _, name := range files(t, chart) {
+		if strings.HasPrefix(name, "pizza/ci/") || strings.HasPrefix(name, "pizza/tests/") {
+			t.Errorf("%s is in the package", name)
+		}
+	}
+}
+
+// files are the names in a package.
+func files(t *testing.T, chart string) (names []string) {
+	t.Helper()
+	file, err := os.Open(chart)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() })
+	unzipped, err := gzip.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for archive := tar.NewReader(unzipped); ; {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return names
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, header.Name)
 	}
 }
 
