@@ -1,5 +1,5 @@
 #!/bin/sh
-# charts-generate.sh BIN: generate the value schemas and READMEs of the charts, and
+# charts-generate.sh BIN: generate the value schema and READMEs of the charts, and
 # copy the rules and dashboards into the umbrella, because a chart cannot read files
 # outside of its folder.
 set -eu

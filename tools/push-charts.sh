@@ -1,7 +1,7 @@
 #!/bin/sh
-# push-charts.sh HELM REGISTRY/charts: push each chart as an OCI artifact, unless the
-# registry has its version: a published version is never replaced. PLAIN_HTTP=1 is for
-# a registry on this machine.
+# push-charts.sh HELM REGISTRY/charts: push the chart pizza, which contains the service
+# chart, as an OCI artifact, unless the registry has its version: a published version is
+# never replaced. PLAIN_HTTP=1 is for a registry on this machine.
 set -eu
 helm=$1
 to=oci://$2
@@ -10,19 +10,17 @@ export HELM_DATA_HOME="$PWD/.local/helm" HELM_CACHE_HOME="$PWD/.local/helm/cache
 out=.local/packages
 rm -rf "$out"
 mkdir -p "$out"
-for chart in pizza-lib login menu order pizza; do
-    version=$(sed -n 's/^version: *//p' "helm/$chart/Chart.yaml")
-    # shellcheck disable=SC2086 # nothing, or one word
-    if found=$("$helm" show chart $plain "$to/$chart" --version "$version" 2>&1); then
-        echo "$chart $version is there"
-        continue
-    fi
-    case $found in
-    *"not found"* | *"name unknown"* | *"NAME_UNKNOWN"* | *404*) ;;
-    *) echo "$found" >&2; exit 1 ;;
-    esac
-    "$helm" dependency build "helm/$chart" > /dev/null
-    "$helm" package "helm/$chart" --destination "$out" > /dev/null
-    # shellcheck disable=SC2086
-    "$helm" push $plain "$out/$chart-$version.tgz" "$to"
-done
+version=$(sed -n 's/^version: *//p' helm/pizza/Chart.yaml)
+# shellcheck disable=SC2086 # nothing, or one word
+if found=$("$helm" show chart $plain "$to/pizza" --version "$version" 2>&1); then
+    echo "pizza $version is there"
+    exit
+fi
+case $found in
+*"not found"* | *"name unknown"* | *"NAME_UNKNOWN"* | *404*) ;;
+*) echo "$found" >&2; exit 1 ;;
+esac
+"$helm" dependency build helm/pizza > /dev/null
+"$helm" package helm/pizza --destination "$out" > /dev/null
+# shellcheck disable=SC2086
+"$helm" push $plain "$out/pizza-$version.tgz" "$to"

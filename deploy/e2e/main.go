@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -150,7 +151,15 @@ func (e *experiment) installFresh(ctx context.Context) error {
 	if err := e.install(ctx, tagBefore); err != nil {
 		return err
 	}
-	if _, err := e.helm(ctx, "test", release, "--logs", "--timeout", "2m"); err != nil {
+	out, err := e.helm(ctx, "test", release, "--logs", "--timeout", "2m")
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(out, "ok  place an order") { // without a test, Helm is content too
+		return fmt.Errorf("helm test has placed no order:\n%s", out)
+	}
+	// Helm keeps the pod, for its log, also when the release goes.
+	if _, err := e.kubectl(ctx, "delete", "pod", "test-order", "--timeout=1m"); err != nil {
 		return err
 	}
 	return wait(ctx, "answers through the Ingress", time.Minute, e.customers.served)

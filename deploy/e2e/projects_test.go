@@ -4,55 +4,19 @@ import (
 	"bytes"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"sigs.k8s.io/yaml"
 )
-
-// helm is built by the targets of the Makefile that run these tests.
-const helm = "../../.local/bin/helm"
-
-// documents parses a file with several YAML documents.
-func documents[T any](t *testing.T, text []byte) (all []T) {
-	t.Helper()
-	for document := range bytes.SplitSeq(text, []byte("\n---")) {
-		var d T
-		if err := yaml.Unmarshal(document, &d); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, d)
-	}
-	return all
-}
 
 // rendered returns the kinds that the umbrella chart renders in any scenario and
 // environment, as group/Kind. Argo CD skips objects for `helm test`.
 func rendered(t *testing.T) map[string]bool {
 	t.Helper()
-	charts := filepath.Join(t.TempDir(), "helm")
-	if err := os.CopyFS(charts, os.DirFS("../../helm")); err != nil {
-		t.Fatal(err)
-	}
-	program, err := filepath.Abs(helm)
-	if err != nil {
-		t.Fatal(err)
-	}
-	run := func(args ...string) []byte {
-		t.Helper()
-		out, err := exec.CommandContext(t.Context(), program, args...).Output()
-		if err != nil {
-			t.Fatalf("helm %q: %v (make .local/bin/helm builds it)\n%s", args, err, out)
-		}
-		return out
-	}
-	for _, chart := range []string{"login", "menu", "order", "pizza"} {
-		run("dependency", "build", filepath.Join(charts, chart))
-	}
+	chart, all := packaged(t), parts(t)
 	scenarios, err := filepath.Glob("../../helm/pizza/ci/*.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -63,16 +27,13 @@ func rendered(t *testing.T) map[string]bool {
 	}
 	kinds := map[string]bool{}
 	for _, values := range append(scenarios, environments...) {
-		for _, part := range []string{"shared", "login", "menu", "order"} {
-			out := run("template", "pizza", filepath.Join(charts, "pizza"), "--values", values, "--set", "global.only="+part, "--skip-tests")
-			for _, object := range documents[struct{ APIVersion, Kind string }](t, out) {
-				if object.Kind != "" {
-					group, _, found := strings.Cut(object.APIVersion, "/")
-					if !found {
-						group = ""
-					}
-					kinds[group+"/"+object.Kind] = true
+		for _, part := range all {
+			for _, o := range render(t, chart, "--values", part, "--values", values, "--skip-tests") {
+				group, _, found := strings.Cut(o["apiVersion"].(string), "/")
+				if !found {
+					group = ""
 				}
+				kinds[group+"/"+o["kind"].(string)] = true
 			}
 		}
 	}

@@ -155,10 +155,8 @@ func (s *system) install(ctx context.Context, tag string, more ...string) error 
 
 // prepare creates the namespace and the Secret that the release expects.
 func (s *system) prepare(ctx context.Context) error {
-	for _, chart := range []string{"login", "menu", "order", "pizza"} {
-		if _, err := s.helm(ctx, "dependency", "build", filepath.Join(s.root, "helm", chart)); err != nil {
-			return err
-		}
+	if _, err := s.helm(ctx, "dependency", "build", filepath.Join(s.root, "helm/pizza")); err != nil {
+		return err
 	}
 	if err := s.apply(ctx, fmt.Sprintf(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":%q}}`, s.namespace)); err != nil {
 		return err

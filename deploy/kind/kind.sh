@@ -80,9 +80,7 @@ for image in login menu order migrate; do
     kind load image-archive ".local/images/$image.tar" --name "$cluster"
 done
 
-for chart in login menu order pizza; do
-    "${helm[@]}" dependency build "helm/$chart" >/dev/null
-done
+"${helm[@]}" dependency build helm/pizza >/dev/null
 "${helm[@]}" upgrade --install pizza helm/pizza --namespace "$namespace" --create-namespace --wait --timeout 5m \
     --values deploy/environments/dev/values.yaml --values deploy/kind/values.yaml \
     --set global.image.tag="$tag" --set global.postgresql.host="$address"

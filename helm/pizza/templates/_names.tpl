@@ -1,11 +1,25 @@
+{{/* The services that this release has, such as "login-menu". */}}
+{{- define "pizza.enabledServices" -}}
+{{- $names := list -}}
+{{- range list "login" "menu" "order" -}}
+{{- if (index $.Values .).enabled }}{{ $names = append $names . }}{{ end -}}
+{{- end -}}
+{{- join "-" $names -}}
+{{- end }}
+
 {{/* Labels of what belongs to no service. Takes the context and the component. */}}
-{{- define "pizza.umbrella.labels" -}}
+{{- define "pizza.umbrella.podLabels" -}}
 {{- $context := index . 0 -}}
 app.kubernetes.io/name: pizza-{{ index . 1 }}
 app.kubernetes.io/instance: {{ $context.Release.Name }}
 app.kubernetes.io/component: {{ index . 1 }}
 app.kubernetes.io/part-of: pizza
 app.kubernetes.io/managed-by: {{ $context.Release.Service }}
+{{- end }}
+
+{{- define "pizza.umbrella.labels" -}}
+{{- $context := index . 0 -}}
+{{ include "pizza.umbrella.podLabels" . }}
 helm.sh/chart: {{ $context.Chart.Name }}-{{ $context.Chart.Version }}
 {{- end }}
 
@@ -18,4 +32,29 @@ helm.sh/chart: {{ $context.Chart.Name }}-{{ $context.Chart.Version }}
 
 {{- define "pizza.migrationSecretName" -}}
 {{- .Values.migration.existingSecret | default (printf "%s-secrets" (include "pizza.migrationName" .)) -}}
+{{- end }}
+
+{{- define "pizza.tag" -}}
+{{- .Values.image.tag | default .Values.global.image.tag | default .Chart.AppVersion -}}
+{{- end }}
+
+{{/* A digest says exactly what runs; the tag beside it is for people. */}}
+{{- define "pizza.image" -}}
+{{- $name := printf "%s/%s:%s" (trimSuffix "/" .Values.global.image.registry) .Values.image.repository (include "pizza.tag" .) -}}
+{{- with .Values.image.digest }}{{ $name = printf "%s@%s" $name . }}{{ end -}}
+{{- $name -}}
+{{- end }}
+
+{{/* The Secret with the keys of access tokens, which services share. */}}
+{{- define "pizza.jwtSecretName" -}}
+{{- .Values.global.jwt.existingSecret | default "jwt-keys" -}}
+{{- end }}
+
+{{/* Plain values of secrets are for machines that nobody depends on. */}}
+{{- define "pizza.requireDev" -}}
+{{- $context := index . 0 -}}
+{{- $what := index . 1 -}}
+{{- if ne $context.Values.global.environment "dev" -}}
+{{- fail (printf "%s must not be in values where global.environment is %q: name an existing Secret instead" $what $context.Values.global.environment) -}}
+{{- end -}}
 {{- end }}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// The values match the readiness probe of the charts (helm/pizza-lib), so that
+// The values match the readiness probe of the charts (helm/service), so that
 // clients see the same behavior as in a cluster.
 const (
 	probePeriod      = 2 * time.Second

@@ -1,0 +1,49 @@
+{{/* To DNS, the database, and what else the values name. Takes the context and the values of the policies. */}}
+{{- define "pizza.egress" -}}
+{{- $context := index . 0 -}}
+{{- $policy := index . 1 -}}
+- to:
+    - namespaceSelector:
+        {{- toYaml $policy.dns.namespaceSelector | nindent 8 }}
+      {{- with $policy.dns.podSelector }}
+      podSelector:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+  ports:
+    {{- range $protocol := list "UDP" "TCP" }}
+    {{- range $policy.dns.ports }}
+    - port: {{ . }}
+      protocol: {{ $protocol }}
+    {{- end }}
+    {{- end }}
+- to:
+    {{- include "pizza.databasePeers" $context | nindent 4 }}
+  ports:
+    - port: {{ $context.Values.global.postgresql.port }}
+{{- with $policy.extraEgress }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Where the database is: what the values name, or the address itself where the host is one. */}}
+{{- define "pizza.databasePeers" -}}
+{{- $database := .Values.global.networkPolicy.database -}}
+{{- $host := .Values.global.postgresql.host -}}
+{{- $cidrs := $database.cidrs -}}
+{{- if not (or $cidrs $database.peers) -}}
+{{- if regexMatch `^([0-9]{1,3}\.){3}[0-9]{1,3}$` $host -}}
+{{- $cidrs = list (printf "%s/32" $host) -}}
+{{- else if regexMatch `^[0-9a-fA-F:]*:[0-9a-fA-F:]*$` $host -}}
+{{- $cidrs = list (printf "%s/128" $host) -}}
+{{- else -}}
+{{- fail (printf "\n\nglobal.networkPolicy.database.cidrs is required: the addresses of the database, for the network policies.\n%q is a name, which a policy cannot hold. Set one of:\n\n  global.networkPolicy.database.cidrs={203.0.113.10/32}\n  global.networkPolicy.database.peers[0].podSelector.matchLabels.app=postgres\n  global.networkPolicy.enabled=false\n" $host) -}}
+{{- end -}}
+{{- end -}}
+{{- range $cidrs }}
+- ipBlock:
+    cidr: {{ . }}
+{{- end }}
+{{- with $database.peers }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,17 @@
+{{/* The credentials of a service from plain values: for development alone. */}}
+{{- define "pizza.secret" -}}
+{{- include "pizza.requireDev" (list . (printf "%s.secrets" (include "pizza.name" .))) -}}
+apiVersion: v1
+kind: Secret
+metadata:
+  name: {{ include "pizza.secretName" . }}
+  namespace: {{ .Release.Namespace }}
+  labels:
+    {{- include "pizza.labels" . | nindent 4 }}
+type: Opaque
+stringData:
+  DB_PASSWORD: {{ required (printf "%[1]s.secrets.existingSecret is required (or, in dev, %[1]s.secrets.values.DB_PASSWORD)" (include "pizza.name" .)) (get .Values.secrets.values "DB_PASSWORD") | quote }}
+  {{- range $name, $value := omit .Values.secrets.values "DB_PASSWORD" }}
+  {{ $name }}: {{ $value | quote }}
+  {{- end }}
+{{- end }}
