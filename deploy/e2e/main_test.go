@@ -48,7 +48,7 @@ func TestJudge(t *testing.T) {
 		"failures":          {func(o *outcome) { o.Failures, o.Why = 3, failed }, scenario{}, "3 requests failed, such as GET /menu/: 503"},
 		"failures_that_may": {func(o *outcome) { o.Failures, o.Why = 3, failed }, scenario{tolerated: "in flight"}, ""},
 		"lost":              {func(o *outcome) { o.Lost = 1 }, scenario{tolerated: "in flight"}, "1 orders lost, 0 duplicated"},
-		"double":            {func(o *outcome) { o.Double = 2 }, scenario{}, "0 orders are lost and 2 double"},
+		"double":            {func(o *outcome) { o.Double = 2 }, scenario{}, "0 orders lost, 2 duplicated"},
 		"restarts":          {func(o *outcome) { o.Restarts = 2 }, scenario{restarts: 1}, "2 containers were restarted, at most 1 belong to it"},
 		"restarts_that_may": {func(o *outcome) { o.Restarts = 1 }, scenario{restarts: 1}, ""},
 		"nobody":            {func(o *outcome) { o.Acknowledged = 0 }, scenario{}, "no order was placed"},

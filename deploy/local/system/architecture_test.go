@@ -59,12 +59,10 @@ func TestArchitecture(t *testing.T) {
 		}
 	})
 	t.Run("charts_count_connections", func(t *testing.T) {
-		want := fmt.Sprintf("\n  eventConnections: %d\n", connect.Connections)
-		for _, service := range services {
-			values, err := os.ReadFile(filepath.Join(root(t), "helm", service, "values.yaml"))
-			if err != nil || !strings.Contains(string(values), want) {
-				t.Errorf("the chart of %s does not count the %d connections for events of each process: %v", service, connect.Connections, err)
-			}
+		want := fmt.Sprintf("eventConnections: %d}", connect.Connections)
+		values, err := os.ReadFile(filepath.Join(root(t), "helm", "pizza", "values.yaml"))
+		if err != nil || strings.Count(string(values), want) != len(services) {
+			t.Errorf("the charts do not count the %d connections for events of each process: %v", connect.Connections, err)
 		}
 	})
 	t.Run("production_has_no_test_kit", func(t *testing.T) {
