@@ -68,7 +68,7 @@ func CheckConnections(ctx context.Context, dsn string, c Connections) error {
 }
 
 func connected(ctx context.Context, dsn string, do func(*pgx.Conn) error) (err error) {
-	c, err := parse(dsn)
+	c, err := parse(ctx, dsn)
 	if err != nil {
 		return err
 	}

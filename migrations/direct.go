@@ -10,9 +10,9 @@ import (
 )
 
 // errPooler says what to do about an address that leads to a pooler.
-var errPooler = errors.New("the address leads to a connection pooler, and migrate needs the PostgreSQL server itself: its locks, its role " +
-	"and its settings are those of a session, which a pooler takes away between transactions. Nothing was changed; give migrate the " +
-	"host and port of the server")
+var errPooler error = SettingsError{errors.New("the address leads to a connection pooler, and migrate needs the " +
+	"PostgreSQL server itself: its locks, its role and its settings are those of a session, which a pooler takes away " +
+	"between transactions. Nothing was changed; give migrate the host and port of the server")}
 
 // probeTime bounds the wait for an answer while another connection is in use,
 // for which a pooler with a single connection would have us wait long.

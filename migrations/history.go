@@ -134,7 +134,7 @@ func packed(dir fs.FS, name string) (string, error) {
 			return "", err
 		}
 	}
-	return "", fmt.Errorf("there is neither %s.gz nor %[1]s", name)
+	return "", SettingsError{fmt.Errorf("there is neither %s.gz nor %[1]s", name)}
 }
 
 func (h *history) orderReader(zone *time.Location) func(record) error {
