@@ -3,6 +3,7 @@
 package migrations_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -16,7 +17,7 @@ import (
 
 // everything are the startup parameters of migrate: a PgBouncer that drops them
 // lets it in.
-var everything = []string{"statement_timeout", "lock_timeout", "search_path", "role", "timezone"}
+var everything = []string{"statement_timeout", "lock_timeout", "search_path", "role", "row_security", "timezone"}
 
 // TestPoolerIsRefused: through a PgBouncer, no step of migrate begins, whatever
 // its settings are, and the text says what to do.
@@ -36,14 +37,16 @@ func TestPoolerIsRefused(t *testing.T) {
 			t.Parallel()
 			direct := pgtest.Empty(t)
 			dsn := pgbouncer.Start(t, direct, o)
+			_, limited := migrations.LimitConnections(t.Context(), dsn, migrations.Connections{Login: new(1)})
 			for step, err := range map[string]error{
 				"roles":       migrations.ApplyRoles(t.Context(), dsn, migrationstest.Passwords()),
-				"connections": migrations.LimitConnections(t.Context(), dsn, migrations.Connections{Login: 1}),
+				"connections": limited,
 				"up":          migrations.Up(t.Context(), dsn),
 				"down":        migrations.Down(t.Context(), dsn, ""),
 				"seed":        migrations.Seed(t.Context(), dsn),
 			} {
-				if err == nil || !strings.Contains(err.Error(), "leads to a connection pooler") {
+				if !errors.As(err, new(migrations.SettingsError)) ||
+					!strings.Contains(err.Error(), "leads to a connection pooler") {
 					t.Errorf("%s: %v", step, err)
 				}
 			}

@@ -154,29 +154,38 @@ func TestApplyRoles(t *testing.T) {
 	})
 	t.Run("connection_limits", func(t *testing.T) {
 		admin := s.URL("pizza")
-		limit := func(c migrations.Connections) {
-			if err := migrations.LimitConnections(t.Context(), admin, c); err != nil {
+		limit := func(c migrations.Connections) []migrations.Limit {
+			t.Helper()
+			limits, err := migrations.LimitConnections(t.Context(), admin, c)
+			if err != nil {
 				t.Fatal(err)
 			}
+			return limits
 		}
 		check := func(c migrations.Connections) error {
 			return migrations.CheckConnections(t.Context(), as(t, dsn, "migrator"), c)
 		}
-		limit(migrations.Connections{Login: 1, Menu: 20})
+		limit(migrations.Connections{Login: new(1), Menu: new(20)})
 		connect(t, as(t, dsn, "login_svc"))
 		if _, err := pgx.Connect(t.Context(), as(t, dsn, "login_svc")); err == nil || !strings.Contains(err.Error(), "too many connections for role") {
 			t.Errorf("a connection beyond the limit: %v", err)
 		}
-		if err := check(migrations.Connections{Login: 1, Menu: 20, Order: 1000}); err != nil {
+		if err := check(migrations.Connections{Login: new(1), Menu: new(20), Order: new(1000)}); err != nil {
 			t.Errorf("as many as there may be: %v", err)
 		}
 		const want = "login_svc may open 1, and needs up to 2; menu_svc may open 20, and needs up to 21 (migrate roles raises them)"
-		if err := check(migrations.Connections{Login: 2, Menu: 21}); err == nil || !strings.HasSuffix(err.Error(), want) {
+		err := check(migrations.Connections{Login: new(2), Menu: new(21)})
+		if err == nil || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("more than there may be: %v", err)
 		}
-		limit(migrations.Connections{})
-		if err := check(migrations.Connections{Login: 1000}); err != nil {
-			t.Errorf("without a limit: %v", err)
+		kept := []migrations.Limit{
+			{Role: "login_svc", Most: -1}, {Role: "menu_svc", Most: 20, Kept: true}, {Role: "order_svc", Most: -1, Kept: true},
+		}
+		if diff := cmp.Diff(kept, limit(migrations.Connections{Login: new(0)})); diff != "" {
+			t.Error(diff)
+		}
+		if err := check(migrations.Connections{Login: new(1000), Menu: new(20)}); err != nil {
+			t.Errorf("without a limit of login_svc: %v", err)
 		}
 	})
 	t.Run("mighty_role", func(t *testing.T) {
