@@ -11,31 +11,57 @@ import (
 	"example.com/pizza/pkg/pgurl"
 )
 
-// config parses a DSN. Its user becomes pizza_owner, so that this role owns
-// everything that is created; only its members and superusers may do so.
-func config(dsn string) (*pgx.ConnConfig, error) {
-	c, err := parse(dsn)
+// SettingsError is an error that no retry cures: what migrate was told is wrong.
+type SettingsError struct{ Err error }
+
+func (e SettingsError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the reason.
+func (e SettingsError) Unwrap() error { return e.Err }
+
+type warningsKey struct{}
+
+// WithWarnings returns a context that passes every warning of the server to tell, such
+// as that a statement had no effect.
+func WithWarnings(ctx context.Context, tell func(string)) context.Context {
+	return context.WithValue(ctx, warningsKey{}, tell)
+}
+
+// config reads a DSN. Whoever it names becomes pizza_owner, so that everything
+// that is created belongs to that role; only members may, and superusers.
+func config(ctx context.Context, dsn string) (*pgx.ConnConfig, error) {
+	c, err := parse(ctx, dsn)
 	if err != nil {
 		return nil, err
 	}
 	c.RuntimeParams["role"] = "pizza_owner"
+	// Policies do not bind the owner of a table. Where a table has another one, a
+	// statement fails instead of missing rows.
+	c.RuntimeParams["row_security"] = "off"
 	return c, nil
 }
 
-func parse(dsn string) (*pgx.ConnConfig, error) {
+func parse(ctx context.Context, dsn string) (*pgx.ConnConfig, error) {
 	c, err := pgurl.Parse(dsn)
 	if err != nil {
-		return nil, err
+		return nil, SettingsError{err}
 	}
 	c.RuntimeParams["application_name"] = "migrate"
 	c.RuntimeParams["search_path"] = "public"
 	c.RuntimeParams["timezone"] = "UTC"
+	if tell, ok := ctx.Value(warningsKey{}).(func(string)); ok {
+		c.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
+			if n.SeverityUnlocalized == "WARNING" {
+				tell(n.Message)
+			}
+		}
+	}
 	return c, nil
 }
 
 // connect opens a connection that acts as pizza_owner.
 func connect(ctx context.Context, dsn string) (*pgx.Conn, error) {
-	c, err := config(dsn)
+	c, err := config(ctx, dsn)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +76,7 @@ func connect(ctx context.Context, dsn string) (*pgx.Conn, error) {
 // own the tables.
 func explain(err error) error {
 	switch sqlstate(err) {
-	case "22023", "42501", "28000", "28P01": // no such role, insufficient privilege, no login, wrong password
+	case "22023", insufficientPrivilege, "28000", "28P01": // no such role, …, no login, wrong password
 		return fmt.Errorf("%w (has `migrate roles` been run on this database, with this password?)", err)
 	}
 	return explainLock(err)
@@ -64,7 +90,24 @@ func explainLock(err error) error {
 	return err
 }
 
-// sqlstate returns the code of a server error (PostgreSQL documentation,
+// hint adds what the server says of a refusal, and what a script says to do.
+func hint(err error) error {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return err
+	}
+	if pg.Detail != "" && pg.Code == insufficientPrivilege { // other details can name rows
+		err = fmt.Errorf("%w: %s", err, pg.Detail)
+	}
+	if pg.Hint != "" {
+		err = fmt.Errorf("%w (%s)", err, pg.Hint)
+	}
+	return err
+}
+
+const insufficientPrivilege = "42501"
+
+// sqlstate returns the code of a server's error (PostgreSQL documentation,
 // appendix A), or "".
 func sqlstate(err error) string {
 	var pg *pgconn.PgError

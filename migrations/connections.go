@@ -9,9 +9,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Connections is the maximum of open connections per service, over all its
-// processes. 0 means no limit.
-type Connections struct{ Login, Menu, Order int }
+// Connections are how many each service may have open at a time, all its
+// processes together. 0 is no limit, and nil is not said.
+type Connections struct{ Login, Menu, Order *int }
 
 func (c Connections) byRole() []roleConnections {
 	return []roleConnections{{"login_svc", c.Login}, {"menu_svc", c.Menu}, {"order_svc", c.Order}}
@@ -19,28 +19,47 @@ func (c Connections) byRole() []roleConnections {
 
 type roleConnections struct {
 	role string
-	most int
+	most *int
 }
 
-// LimitConnections sets the CONNECTION LIMIT of the service roles, or removes
-// it where c has 0, so that a runaway service cannot exhaust the connections of
-// the others. adminDSN is as for ApplyRoles.
-func LimitConnections(ctx context.Context, adminDSN string, c Connections) error {
-	return connected(ctx, adminDSN, func(conn *pgx.Conn) error {
+// Limit is the CONNECTION LIMIT that a role has.
+type Limit struct {
+	Role string
+	Most int  // -1 is no limit, as in PostgreSQL
+	Kept bool // from before, because nothing was said
+}
+
+// LimitConnections gives the roles of the services a CONNECTION LIMIT, so that one
+// service that has gone wild cannot take the connections of the others. A role of
+// which nothing is said keeps its own. adminDSN is as for ApplyRoles.
+func LimitConnections(ctx context.Context, adminDSN string, c Connections) (limits []Limit, err error) {
+	err = connected(ctx, adminDSN, func(conn *pgx.Conn) error {
 		for _, r := range c.byRole() {
-			limit := r.most
-			if limit == 0 {
-				limit = -1
+			if r.most != nil {
+				limit := *r.most
+				if limit == 0 {
+					limit = -1
+				}
+				if err := administer(ctx, conn, fmt.Sprintf("ALTER ROLE %s CONNECTION LIMIT %d", r.role, limit)); err != nil {
+					return fmt.Errorf("connection limit of %s: %w", r.role, err)
+				}
 			}
-			if err := retry(ctx, func() error {
-				_, err := conn.Exec(ctx, fmt.Sprintf("ALTER ROLE %s CONNECTION LIMIT %d", r.role, limit))
-				return err
-			}); err != nil {
+			limit, err := connectionLimit(ctx, conn, r.role)
+			if err != nil {
 				return err
 			}
+			limits = append(limits, Limit{r.role, limit, r.most == nil})
 		}
 		return nil
 	})
+	return limits, err
+}
+
+func connectionLimit(ctx context.Context, conn *pgx.Conn, role string) (limit int, err error) {
+	if err := conn.QueryRow(ctx, "SELECT rolconnlimit FROM pg_roles WHERE rolname = $1", role).Scan(&limit); err != nil {
+		return 0, fmt.Errorf("connection limit of %s: %w", role, err)
+	}
+	return limit, nil
 }
 
 // CheckConnections returns an error that names each role whose limit is lower
@@ -49,15 +68,15 @@ func CheckConnections(ctx context.Context, dsn string, c Connections) error {
 	return connected(ctx, dsn, func(conn *pgx.Conn) error {
 		var low []string
 		for _, r := range c.byRole() {
-			if r.most == 0 {
+			if r.most == nil {
 				continue
 			}
-			var limit int
-			if err := conn.QueryRow(ctx, "SELECT rolconnlimit FROM pg_roles WHERE rolname = $1", r.role).Scan(&limit); err != nil {
-				return fmt.Errorf("connection limit of %s: %w", r.role, err)
+			limit, err := connectionLimit(ctx, conn, r.role)
+			if err != nil {
+				return err
 			}
-			if limit >= 0 && limit < r.most {
-				low = append(low, fmt.Sprintf("%s may open %d, and needs up to %d", r.role, limit, r.most))
+			if limit >= 0 && limit < *r.most {
+				low = append(low, fmt.Sprintf("%s may open %d, and needs up to %d", r.role, limit, *r.most))
 			}
 		}
 		if len(low) > 0 {
@@ -68,7 +87,7 @@ func CheckConnections(ctx context.Context, dsn string, c Connections) error {
 }
 
 func connected(ctx context.Context, dsn string, do func(*pgx.Conn) error) (err error) {
-	c, err := parse(dsn)
+	c, err := parse(ctx, dsn)
 	if err != nil {
 		return err
 	}

@@ -9,10 +9,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// errPooler explains what to do when the address is a connection pooler.
-var errPooler = errors.New("the address leads to a connection pooler, and migrate needs the PostgreSQL server itself: its locks, its role " +
-	"and its settings are those of a session, which a pooler takes away between transactions. Nothing was changed; give migrate the " +
-	"host and port of the server")
+// errPooler says what to do about an address that leads to a pooler.
+var errPooler error = SettingsError{errors.New("the address leads to a connection pooler, and migrate needs the " +
+	"PostgreSQL server itself: its locks, its role and its settings are those of a session, which a pooler takes away " +
+	"between transactions. Nothing was changed; give migrate the host and port of the server")}
 
 // probeTime bounds the wait for an answer while another connection is in use: a
 // pooler with a single connection would block.

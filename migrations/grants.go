@@ -2,14 +2,17 @@ package migrations
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // grant applies sql/access/grants.sql. A build that is older than the database
-// skips this: it would revoke what newer services need.
-func grant(ctx context.Context, db *sql.DB, providers []provider) (err error) {
+// leaves the grants alone: it would take away what newer services need.
+func grant(ctx context.Context, dsn string, providers []provider) (err error) {
 	for _, p := range providers {
 		have, known, err := p.GetVersions(ctx)
 		if err != nil {
@@ -23,22 +26,34 @@ func grant(ctx context.Context, db *sql.DB, providers []provider) (err error) {
 	if err != nil {
 		return err
 	}
-	tx, err := db.BeginTx(ctx, nil)
+	c, err := config(ctx, dsn)
 	if err != nil {
-		return fmt.Errorf("grants: %w", err)
+		return err
 	}
-	defer func() {
-		if rollback := tx.Rollback(); !errors.Is(rollback, sql.ErrTxDone) {
-			err = errors.Join(err, rollback)
+	var ignored []string
+	c.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
+		if n.Code == "01007" || n.Code == "01006" { // privilege_not_granted, privilege_not_revoked
+			ignored = append(ignored, n.Message)
 		}
-	}()
-	// Concurrent runs would change the same catalog rows, which PostgreSQL
-	// rejects instead of making one run wait.
-	lock := fmt.Sprintf("SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(%d)", grantsLock)
-	for _, statement := range []string{lock, string(grants)} {
-		if _, err := tx.ExecContext(ctx, statement); err != nil {
+	}
+	conn, err := dial(ctx, c)
+	if err != nil {
+		return explain(err)
+	}
+	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		// Two at once would change the same rows of the catalog, which PostgreSQL
+		// refuses instead of letting one wait.
+		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", grantsLock); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, string(grants)); err != nil {
 			return explain(fmt.Errorf("grants: %w", err))
 		}
-	}
-	return tx.Commit()
+		if ignored != nil {
+			return fmt.Errorf("grants: %s: the table must belong to pizza_owner "+
+				"(`migrate roles` takes over those of the old system)", strings.Join(ignored, "; "))
+		}
+		return nil
+	})
 }

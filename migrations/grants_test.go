@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/jackc/pgx/v5"
 
+	"example.com/pizza/migrations"
 	"example.com/pizza/migrations/migrationstest"
 )
 
@@ -287,4 +288,34 @@ func TestRolesMayNothingElse(t *testing.T) {
 			t.Fatal(conn.Close(t.Context()))
 		}
 	})
+}
+
+// Up does not say that the grants are in place where a table has another owner, and no
+// step misses the rows that a policy hides from others than the owner.
+func TestTableOfAnotherOwner(t *testing.T) {
+	t.Parallel()
+	d := migrationstest.NewSeeded(t)
+	admin := connect(t, d.URL("postgres"))
+	exec(t, admin, "INSERT INTO orders VALUES ('o1', 'demo', 'BRANCH001', '2026-01-01', '12:00:00')")
+	exec(t, admin, "ALTER TABLE orders OWNER TO postgres; GRANT SELECT, INSERT, UPDATE, DELETE ON orders TO pizza_owner")
+	err := migrations.Up(t.Context(), d.URL("migrator"))
+	if err == nil || !strings.Contains(err.Error(), `no privileges were granted for "orders"`) {
+		t.Errorf("up: %v", err)
+	}
+	_, err = migrations.ForgetMember(t.Context(), d.URL("migrator"), "demo")
+	if err == nil || !strings.Contains(err.Error(), `"orders"`) {
+		t.Errorf("forget: %v", err)
+	}
+	if err := migrations.ApplyRoles(t.Context(), d.URL("postgres"), migrationstest.Passwords()); err != nil {
+		t.Fatal(err)
+	}
+	if err := migrations.Up(t.Context(), d.URL("migrator")); err != nil {
+		t.Error(err)
+	}
+	if _, err := migrations.ForgetMember(t.Context(), d.URL("migrator"), "demo"); err != nil {
+		t.Error(err)
+	}
+	if n := value[int](t, admin, "SELECT count(*) FROM orders WHERE member_id <> ''"); n != 0 {
+		t.Errorf("%d orders name the member", n)
+	}
 }

@@ -134,7 +134,7 @@ func packed(dir fs.FS, name string) (string, error) {
 			return "", err
 		}
 	}
-	return "", fmt.Errorf("neither %s.gz nor %[1]s exists", name)
+	return "", SettingsError{fmt.Errorf("neither %s.gz nor %[1]s exists", name)}
 }
 
 func (h *history) orderReader(zone *time.Location) func(record) error {

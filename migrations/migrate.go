@@ -83,7 +83,7 @@ type Step struct {
 // A failed migration is rolled back, earlier ones stay, and the next Up resumes
 // with it.
 func Up(ctx context.Context, dsn string, done ...func(Step)) error {
-	return eachOwner(ctx, dsn, func(providers []provider, db *sql.DB) error {
+	return eachOwner(ctx, dsn, func(providers []provider, _ *sql.DB) error {
 		for _, p := range providers {
 			results, err := p.Up(ctx)
 			var partial *goose.PartialError
@@ -96,7 +96,7 @@ func Up(ctx context.Context, dsn string, done ...func(Step)) error {
 				return explain(err)
 			}
 		}
-		return grant(ctx, db, providers)
+		return grant(ctx, dsn, providers)
 	})
 }
 
@@ -163,7 +163,7 @@ type provider struct {
 
 // eachOwner calls do with one provider per owner, on one database handle.
 func eachOwner(ctx context.Context, dsn string, do func([]provider, *sql.DB) error) (err error) {
-	c, err := config(dsn)
+	c, err := config(ctx, dsn)
 	if err != nil {
 		return err
 	}

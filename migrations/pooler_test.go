@@ -3,6 +3,7 @@
 package migrations_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -14,9 +15,9 @@ import (
 	"example.com/pizza/pkg/testkit/pgtest"
 )
 
-// everything lists the startup parameters of migrate. A PgBouncer that drops
-// them lets migrate connect.
-var everything = []string{"statement_timeout", "lock_timeout", "search_path", "role", "timezone"}
+// everything are the startup parameters of migrate: a PgBouncer that drops them
+// lets it in.
+var everything = []string{"statement_timeout", "lock_timeout", "search_path", "role", "row_security", "timezone"}
 
 // TestPoolerIsRefused: through a PgBouncer of any configuration, no step of
 // migrate begins, and the error says what to do.
@@ -36,14 +37,16 @@ func TestPoolerIsRefused(t *testing.T) {
 			t.Parallel()
 			direct := pgtest.Empty(t)
 			dsn := pgbouncer.Start(t, direct, o)
+			_, limited := migrations.LimitConnections(t.Context(), dsn, migrations.Connections{Login: new(1)})
 			for step, err := range map[string]error{
 				"roles":       migrations.ApplyRoles(t.Context(), dsn, migrationstest.Passwords()),
-				"connections": migrations.LimitConnections(t.Context(), dsn, migrations.Connections{Login: 1}),
+				"connections": limited,
 				"up":          migrations.Up(t.Context(), dsn),
 				"down":        migrations.Down(t.Context(), dsn, ""),
 				"seed":        migrations.Seed(t.Context(), dsn),
 			} {
-				if err == nil || !strings.Contains(err.Error(), "leads to a connection pooler") {
+				if !errors.As(err, new(migrations.SettingsError)) ||
+					!strings.Contains(err.Error(), "leads to a connection pooler") {
 					t.Errorf("%s: %v", step, err)
 				}
 			}

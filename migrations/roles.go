@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
@@ -15,10 +17,11 @@ type Passwords struct {
 	Migrator, Login, Menu, Order string
 }
 
-// ApplyRoles creates the missing roles, sets their passwords, and transfers the
-// tables of the old system to pizza_owner; the previous owner can still read
-// and write them. adminDSN names a superuser, or a role that owns the database
-// and the tables and may create roles.
+// ApplyRoles creates the roles that are missing, gives them the passwords and what
+// they need of the database, and hands the tables of the old system to pizza_owner;
+// their previous owner keeps reading and writing them. adminDSN names a superuser, or a
+// role that owns the database and the tables and may create roles. An error names
+// everything that another administrator could not do.
 //
 // Passwords are sent to the server only as SCRAM verifiers, so that they appear
 // in no log or statistics there.
@@ -27,7 +30,7 @@ func ApplyRoles(ctx context.Context, adminDSN string, passwords Passwords) (err 
 	if err != nil {
 		return err
 	}
-	c, err := parse(adminDSN)
+	c, err := parse(ctx, adminDSN)
 	if err != nil {
 		return err
 	}
@@ -37,19 +40,83 @@ func ApplyRoles(ctx context.Context, adminDSN string, passwords Passwords) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	if err := administer(ctx, conn, script); err != nil {
+		return fmt.Errorf("sql/access/roles.sql: %w", err)
+	}
+	rights, err := readRights(ctx, conn)
+	if err != nil {
+		return err
+	}
+	for _, r := range rights {
+		if r.Adopts {
+			continue
+		}
+		// What is refused, by an error or a warning, is still missing below.
+		if err := administer(ctx, conn, r.Statement); err != nil && sqlstate(err) != insufficientPrivilege {
+			return fmt.Errorf("%s: %w", r.Statement, err)
+		}
+	}
 	adopt, err := files.ReadFile("sql/access/adopt.sql")
 	if err != nil {
 		return err
 	}
-	for _, step := range []struct{ name, sql string }{{"roles.sql", script}, {"adopt.sql", string(adopt)}} {
-		if err := retry(ctx, func() error {
-			_, err := conn.Exec(ctx, step.sql)
-			return err
-		}); err != nil {
-			return fmt.Errorf("sql/access/%s: %w", step.name, explainLock(err))
+	if err := administer(ctx, conn, string(adopt)); err != nil {
+		return fmt.Errorf("sql/access/adopt.sql: %w", err)
+	}
+	return checkRights(ctx, conn)
+}
+
+// administer executes SQL, again when it has lost a race.
+func administer(ctx context.Context, conn *pgx.Conn, sql string) error {
+	return explainLock(hint(retry(ctx, func() error {
+		_, err := conn.Exec(ctx, sql)
+		return err
+	})))
+}
+
+// right is one row of sql/access/rights.sql.
+type right struct {
+	Statement, Whose string
+	Holds            bool
+	Adopts           bool // a table, which adopt.sql does
+}
+
+func readRights(ctx context.Context, conn *pgx.Conn) ([]right, error) {
+	list, err := files.ReadFile("sql/access/rights.sql")
+	if err != nil {
+		return nil, err
+	}
+	rows, err := conn.Query(ctx, string(list))
+	if err != nil {
+		return nil, fmt.Errorf("sql/access/rights.sql: %w", err)
+	}
+	rights, err := pgx.CollectRows(rows, pgx.RowToStructByPos[right])
+	if err != nil {
+		return nil, fmt.Errorf("sql/access/rights.sql: %w", err)
+	}
+	return rights, nil
+}
+
+// checkRights returns one error with everything that is missing, as statements for
+// somebody who may run them.
+func checkRights(ctx context.Context, conn *pgx.Conn) error {
+	rights, err := readRights(ctx, conn)
+	if err != nil {
+		return err
+	}
+	var missing strings.Builder
+	for _, r := range rights {
+		if !r.Holds {
+			fmt.Fprintf(&missing, "\n  %s; -- %s", r.Statement, r.Whose)
 		}
 	}
-	return nil
+	if missing.Len() == 0 {
+		return nil
+	}
+	return fmt.Errorf("the administrator %s may not do everything that `migrate roles` has to do. Run it as a superuser, "+
+		"or as a role with CREATEROLE that owns the database and the tables; or have this run in the database %s, "+
+		"and run it again:%s",
+		conn.Config().User, conn.Config().Database, missing.String())
 }
 
 // retry repeats do when it lost a race. Roles are shared by all databases of a
@@ -80,7 +147,7 @@ func rolesScript(p Passwords) (string, error) {
 	} {
 		verifier, err := scramVerifier(r.password)
 		if err != nil {
-			return "", fmt.Errorf("password of %s: %w", r.name, err)
+			return "", SettingsError{fmt.Errorf("password of %s: %w", r.name, err)}
 		}
 		// The verifier is ASCII without quotes or backslashes.
 		script += fmt.Sprintf("\nALTER ROLE %s PASSWORD '%s';", r.name, verifier)

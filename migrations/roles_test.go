@@ -1,14 +1,19 @@
 package migrations_test
 
 import (
+	std "cmp"
 	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	osexec "os/exec"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
 	"example.com/pizza/migrations"
@@ -149,29 +154,38 @@ func TestApplyRoles(t *testing.T) {
 	})
 	t.Run("connection_limits", func(t *testing.T) {
 		admin := s.URL("pizza")
-		limit := func(c migrations.Connections) {
-			if err := migrations.LimitConnections(t.Context(), admin, c); err != nil {
+		limit := func(c migrations.Connections) []migrations.Limit {
+			t.Helper()
+			limits, err := migrations.LimitConnections(t.Context(), admin, c)
+			if err != nil {
 				t.Fatal(err)
 			}
+			return limits
 		}
 		check := func(c migrations.Connections) error {
 			return migrations.CheckConnections(t.Context(), as(t, dsn, "migrator"), c)
 		}
-		limit(migrations.Connections{Login: 1, Menu: 20})
+		limit(migrations.Connections{Login: new(1), Menu: new(20)})
 		connect(t, as(t, dsn, "login_svc"))
 		if _, err := pgx.Connect(t.Context(), as(t, dsn, "login_svc")); err == nil || !strings.Contains(err.Error(), "too many connections for role") {
 			t.Errorf("a connection beyond the limit: %v", err)
 		}
-		if err := check(migrations.Connections{Login: 1, Menu: 20, Order: 1000}); err != nil {
+		if err := check(migrations.Connections{Login: new(1), Menu: new(20), Order: new(1000)}); err != nil {
 			t.Errorf("as many as there may be: %v", err)
 		}
 		const want = "login_svc may open 1, and needs up to 2; menu_svc may open 20, and needs up to 21 (migrate roles raises them)"
-		if err := check(migrations.Connections{Login: 2, Menu: 21}); err == nil || !strings.HasSuffix(err.Error(), want) {
+		err := check(migrations.Connections{Login: new(2), Menu: new(21)})
+		if err == nil || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("more than there may be: %v", err)
 		}
-		limit(migrations.Connections{})
-		if err := check(migrations.Connections{Login: 1000}); err != nil {
-			t.Errorf("without a limit: %v", err)
+		kept := []migrations.Limit{
+			{Role: "login_svc", Most: -1}, {Role: "menu_svc", Most: 20, Kept: true}, {Role: "order_svc", Most: -1, Kept: true},
+		}
+		if diff := cmp.Diff(kept, limit(migrations.Connections{Login: new(0)})); diff != "" {
+			t.Error(diff)
+		}
+		if err := check(migrations.Connections{Login: new(1000), Menu: new(20)}); err != nil {
+			t.Errorf("without a limit of login_svc: %v", err)
 		}
 	})
 	t.Run("mighty_role", func(t *testing.T) {
@@ -216,7 +230,175 @@ func TestApplyRolesWithoutSuperuser(t *testing.T) {
 	}
 }
 
-// Roles are shared by all databases of a server; preparing several at once works.
+// TestAdministrators: whoever runs `migrate roles`, it does everything or says what is
+// missing; what it says, run by a superuser, is enough.
+func TestAdministrators(t *testing.T) {
+	t.Parallel()
+	s := server(t)
+	super := connect(t, s.URL("postgres"))
+	script, err := os.ReadFile("testdata/old_system.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const ofMonolith = `SELECT format('%s, %s', has_schema_privilege('monolith', 'public', 'CREATE'),
+		has_database_privilege('monolith', 'pizza', 'TEMPORARY'))`
+	const half = "CREATE ROLE app_admin LOGIN CREATEROLE; "
+	alone := []string{"GRANT CREATE ON SCHEMA public TO pizza_owner", "REVOKE TEMPORARY ON DATABASE pizza FROM PUBLIC"}
+	var tables []string
+	for _, table := range oldTables() {
+		tables = append(tables, fmt.Sprintf(
+			"ALTER TABLE public.%s OWNER TO pizza_owner; "+
+				"GRANT SELECT, INSERT, UPDATE, DELETE ON public.%[1]s TO monolith", table))
+	}
+	slices.Sort(tables)
+	for _, test := range []struct {
+		name  string
+		roles string // those that there are, with app_admin among them
+		owner string // of the database
+		setup string // run in the database by a superuser
+		old   bool   // with the old system's tables, which belong to monolith
+		want  []string
+	}{
+		{name: "superuser", roles: "CREATE ROLE app_admin LOGIN SUPERUSER", old: true},
+		{name: "owner", roles: half, owner: "app_admin"},
+		{name: "member_of_the_owner", roles: "CREATE ROLE dba; " + half + "GRANT dba TO app_admin", owner: "dba"},
+		{
+			name: "rds", owner: "app_admin", old: true,
+			roles: "CREATE ROLE rds_superuser; GRANT pg_monitor, pg_signal_backend TO rds_superuser WITH ADMIN OPTION; " + half +
+				"ALTER ROLE app_admin CREATEDB; GRANT rds_superuser, monolith TO app_admin",
+		},
+		{
+			name: "rds_without_the_tables", roles: half + "ALTER ROLE app_admin CREATEDB", owner: "app_admin", old: true,
+			want: tables,
+		},
+		{name: "neither_owner_nor_member", roles: half, want: alone},
+		{
+			name: "member_without_inheritance", owner: "dba", want: alone,
+			roles: "CREATE ROLE dba; CREATE ROLE app_admin LOGIN CREATEROLE NOINHERIT; GRANT dba TO app_admin",
+		},
+		{
+			name: "database_closed_to_the_public", roles: half,
+			setup: "REVOKE ALL ON DATABASE pizza FROM PUBLIC; REVOKE ALL ON SCHEMA public FROM PUBLIC; " +
+				"GRANT CONNECT ON DATABASE pizza TO app_admin",
+			want: []string{
+				"GRANT CONNECT ON DATABASE pizza TO login_svc", "GRANT CONNECT ON DATABASE pizza TO menu_svc",
+				"GRANT CONNECT ON DATABASE pizza TO migrator", "GRANT CONNECT ON DATABASE pizza TO order_svc",
+				"GRANT CREATE ON SCHEMA public TO pizza_owner", "GRANT USAGE ON SCHEMA public TO login_svc",
+				"GRANT USAGE ON SCHEMA public TO menu_svc", "GRANT USAGE ON SCHEMA public TO order_svc",
+				"GRANT USAGE ON SCHEMA public TO pizza_owner",
+			},
+		},
+		{ // as PostgreSQL 14 has made it
+			name: "old_system_that_lives_on_rights_of_the_public", old: true,
+			roles: half, setup: "GRANT CREATE ON SCHEMA public TO PUBLIC",
+			want: slices.Concat([]string{
+				"GRANT CREATE ON SCHEMA public TO monolith", "GRANT TEMPORARY ON DATABASE pizza TO monolith",
+				alone[0], "REVOKE CREATE ON SCHEMA public FROM PUBLIC", alone[1],
+			}, tables),
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			exec(t, super, "CREATE ROLE monolith LOGIN; "+test.roles)
+			exec(t, super, "CREATE DATABASE pizza OWNER "+std.Or(test.owner, "postgres"))
+			inside := connect(t, s.URL("pizza"))
+			for _, role := range []string{"app_admin", "monolith"} {
+				exec(t, inside, "ALTER ROLE "+role+" PASSWORD '"+migrationstest.Passwords().Migrator+"'")
+			}
+			if test.old {
+				exec(t, inside, "GRANT CREATE ON SCHEMA public TO monolith; SET ROLE monolith; "+string(script)+
+					"; RESET ROLE; REVOKE CREATE ON SCHEMA public FROM monolith")
+			}
+			exec(t, inside, test.setup)
+			before := value[string](t, inside, ofMonolith)
+			admin := as(t, s.URL("pizza"), "app_admin")
+			err := migrations.ApplyRoles(t.Context(), admin, migrationstest.Passwords())
+			var missing []string
+			if err != nil {
+				for _, m := range regexp.MustCompile("\n  (.*); -- as .*").FindAllStringSubmatch(err.Error(), -1) {
+					missing = append(missing, m[1])
+				}
+				if missing == nil || !strings.Contains(err.Error(), "the administrator app_admin may not do everything") {
+					t.Error(err)
+				}
+			}
+			if diff := cmp.Diff(test.want, missing); diff != "" {
+				t.Error(diff)
+			}
+			if missing != nil {
+				exec(t, inside, strings.Join(missing, "; "))
+				if err := migrations.ApplyRoles(t.Context(), admin, migrationstest.Passwords()); err != nil {
+					t.Errorf("once others have done their part: %v", err)
+				}
+			}
+			if err := migrations.Up(t.Context(), as(t, s.URL("pizza"), "migrator")); err != nil {
+				t.Error(err)
+			}
+			mustBeReady(t, s.URL("pizza"))
+			if after := value[string](t, inside, ofMonolith); test.old && before != after {
+				t.Errorf("CREATE, TEMPORARY of the old system were %s, and are %s", before, after)
+			}
+			if test.old {
+				exec(t, connect(t, as(t, s.URL("pizza"), "monolith")), "INSERT INTO branch VALUES ('BRANCH999', 'x')")
+			}
+			exec(t, super, "DROP DATABASE pizza WITH (FORCE)")
+			exec(t, super, "DROP ROLE pizza_owner, migrator, login_svc, menu_svc, order_svc, monolith")
+			exec(t, super, "DROP ROLE app_admin; DROP ROLE IF EXISTS dba, rds_superuser")
+		})
+	}
+}
+
+// mustBeReady checks that the services can work, and do no more.
+func mustBeReady(t *testing.T, dsn string) {
+	t.Helper()
+	for role, table := range map[string]string{"login_svc": "member", "menu_svc": "pizza", "order_svc": "branch"} {
+		conn := connect(t, as(t, dsn, role))
+		if code := attempt(t, conn, "SELECT FROM "+table); code != "" {
+			t.Errorf("%s cannot read %s: SQLSTATE %s", role, table, code)
+		}
+		for _, sql := range []string{"CREATE TEMPORARY TABLE mine ()", "CREATE TABLE mine ()"} {
+			if code := attempt(t, conn, sql); code != refused {
+				t.Errorf("%s: %s: SQLSTATE %q", role, sql, code)
+			}
+		}
+	}
+}
+
+// An administrator who may not change the roles is told why, and by which right.
+func TestRolesOfAnotherAdministrator(t *testing.T) {
+	t.Parallel()
+	s := server(t)
+	super := connect(t, s.URL("postgres"))
+	exec(t, super, "CREATE DATABASE pizza")
+	exec(t, super, "CREATE ROLE app_admin LOGIN PASSWORD '"+migrationstest.Passwords().Migrator+"'")
+	apply := func() error {
+		return migrations.ApplyRoles(t.Context(), as(t, s.URL("pizza"), "app_admin"), migrationstest.Passwords())
+	}
+	if err := apply(); err == nil || !strings.Contains(err.Error(), "permission denied to create role") {
+		t.Errorf("without CREATEROLE: %v", err)
+	}
+	exec(t, super, "ALTER ROLE app_admin CREATEROLE; ALTER DATABASE pizza OWNER TO app_admin")
+	if err := migrations.ApplyRoles(t.Context(), s.URL("pizza"), migrationstest.Passwords()); err != nil {
+		t.Fatal(err)
+	}
+	// PostgreSQL 16 has bound CREATEROLE to the roles that one has made.
+	bound := value[bool](t, super, "SELECT current_setting('server_version_num')::int >= 160000")
+	if err := apply(); bound != (err != nil) || bound && !strings.Contains(err.Error(), "the ADMIN option on") {
+		t.Error(err)
+	}
+	exec(t, super, "GRANT migrator, login_svc, menu_svc, order_svc TO app_admin WITH ADMIN OPTION; "+
+		"REVOKE pizza_owner FROM migrator")
+	const missing = "\n  GRANT pizza_owner TO migrator WITH SET TRUE; " +
+		"-- as one who has ADMIN OPTION on pizza_owner, or a superuser"
+	if err := apply(); bound != (err != nil) || bound && !strings.HasSuffix(err.Error(), missing) {
+		t.Error(err)
+	}
+	exec(t, super, "GRANT pizza_owner TO app_admin WITH ADMIN OPTION")
+	if err := apply(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Roles belong to all databases of a server; preparing several at once works.
 func TestApplyRolesToManyDatabases(t *testing.T) {
 	t.Parallel()
 	var wg sync.WaitGroup

@@ -26,7 +26,7 @@ const maxConnections = 200
 // connections returns the roles' limits: exactly the maximum that the charts
 // compute for the pods, with menu scaled up.
 func connections() *migrations.Connections {
-	return &migrations.Connections{Login: 24, Menu: 48, Order: 52}
+	return &migrations.Connections{Login: new(24), Menu: new(48), Order: new(52)}
 }
 
 // database is a PostgreSQL server on this machine, outside of the cluster. It
@@ -66,7 +66,7 @@ func startDatabase(ctx context.Context, dir, host string, limits *migrations.Con
 		return nil, err
 	}
 	if limits != nil {
-		if err := migrations.LimitConnections(ctx, d.url(), *limits); err != nil {
+		if _, err := migrations.LimitConnections(ctx, d.url(), *limits); err != nil {
 			return nil, err
 		}
 	}

@@ -96,20 +96,20 @@ func (p *problems) explain(t reflect.Type, err error) {
 	case errors.As(err, &empty):
 		p.add(empty.Key, empty.Key+" must not be empty")
 	case errors.As(err, &parse):
-		name := variableOf(t, parse.Name)
+		name := variableOf(t, parse)
 		p.add(name, name+" cannot be read") // a type can refuse more than its rule does
 	default:
 		p.add("", err.Error())
 	}
 }
 
-func variableOf(t reflect.Type, field string) string {
+func variableOf(t reflect.Type, err env.ParseError) string {
 	for _, v := range Describe(t) {
-		if v.field == field {
+		if v.field == err.Name && v.Type == err.Type {
 			return v.Name
 		}
 	}
-	return field
+	return err.Name
 }
 
 // Variable describes one environment variable.

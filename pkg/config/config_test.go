@@ -91,6 +91,25 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// Fields of two structs can have the same name.
+func TestProblemIsOfTheRightVariable(t *testing.T) {
+	t.Parallel()
+	type first struct {
+		Menu string `env:"MENU_NAME"`
+	}
+	type second struct {
+		Menu *int `env:"MENU_SIZE"`
+	}
+	_, err := config.Load[struct {
+		First  first
+		Second second
+	}]([]string{"MENU_SIZE=many"})
+	const want = "invalid configuration:\n  - MENU_SIZE must be a whole number"
+	if err == nil || err.Error() != want {
+		t.Error(err)
+	}
+}
+
 func TestDescribe(t *testing.T) {
 	t.Parallel()
 	want := []config.Variable{

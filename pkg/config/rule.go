@@ -56,8 +56,11 @@ func ruleOf(f reflect.StructField) Rule {
 	tag := parseTag(f.Tag.Get("rule"))
 	of := f.Type
 	r := Rule{}
-	if of.Kind() == reflect.Slice {
+	switch of.Kind() { //nolint:exhaustive // the others are values themselves
+	case reflect.Slice:
 		r.List, of = true, of.Elem()
+	case reflect.Pointer: // nil when not given
+		of = of.Elem()
 	}
 	_, positive := tag["positive"]
 	switch v := reflect.New(of).Interface().(type) {

@@ -17,6 +17,7 @@ type kitchen struct {
 	Count    int            `env:"COUNT" rule:"min=1,max=120"`
 	Big      uint32         `env:"BIG" rule:"min=7168,max=65536"`
 	Any      int            `env:"ANY"`
+	Perhaps  *int           `env:"PERHAPS" rule:"max=20"`
 	Wait     time.Duration  `env:"WAIT"`
 	Pause    time.Duration  `env:"PAUSE" envDefault:"1s" rule:"positive"`
 	Share    float64        `env:"SHARE" rule:"positive"`
@@ -36,6 +37,7 @@ func TestRules(t *testing.T) {
 		{"COUNT", "1 9 10 99 100 119 120", "0 121 200 1000 -1 1.5 1e3 +1 0x1 one 01"},
 		{"BIG", "7168 7169 7200 8000 9999 10000 19456 65535 65536", "7167 7099 999 65537 65600 66000 70000 100000 0"},
 		{"ANY", "0 1 99999999", "-1 1_000 2.0"},
+		{"PERHAPS", "0 1 20", "21 -1 one"},
 		{"WAIT", "0 0s 5s 1m30s 1.5h 250ms", "5 -5s s 1d 5,s"},
 		{"PAUSE", "1s 0.5s 10ms", "0 0s 0m 0h0m 0.0s"},
 		{"SHARE", "0.5 1 1.0 0.001", "0 0.0 1.1 2 -0.5 NaN .5 1e-3"},

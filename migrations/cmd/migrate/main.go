@@ -9,18 +9,28 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"example.com/pizza/migrations"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
 	stop()
-	if err == nil {
-		return
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "migrate:", err)
 	}
-	fmt.Fprintln(os.Stderr, "migrate:", err)
-	if errors.As(err, new(usageError)) {
-		os.Exit(2)
+	os.Exit(exitStatus(err))
+}
+
+// exitStatus tells a failure that another try can cure, 1, from one that it cannot, 2.
+func exitStatus(err error) int {
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, new(usageError)), errors.As(err, new(migrations.SettingsError)):
+		return 2
+	default:
+		return 1
 	}
-	os.Exit(1)
 }

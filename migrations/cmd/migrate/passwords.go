@@ -20,13 +20,16 @@ func (c command) passwords(ctx context.Context, args []string) error {
 	if !*yes && !*dryRun {
 		return usageError{"passwords: the old system logs nobody in any more whose password is hashed; look with --dry-run, confirm with --yes"}
 	}
-	s := settings{getenv: c.getenv}
-	dsn, hashing := s.dsn(), s.hashing()
-	if err := s.check(); err != nil {
+	s, err := load[struct {
+		Database Database
+		Hashing  Hashing
+	}](c)
+	if err != nil {
 		return err
 	}
+	hashing := s.Hashing.options()
 	hashing.DryRun, hashing.Progress = *dryRun, c.stderr
-	report, err := migrations.HashPasswords(ctx, dsn, hashing)
+	report, err := migrations.HashPasswords(ctx, s.Database.dsn(), hashing)
 	if err != nil {
 		if report.Hashed > 0 {
 			err = fmt.Errorf("%w (%d passwords are hashed; run it again for the rest)", err, report.Hashed)
@@ -36,9 +39,15 @@ func (c command) passwords(ctx context.Context, args []string) error {
 	if *asJSON {
 		e := json.NewEncoder(c.stdout)
 		e.SetIndent("", "  ")
-		return e.Encode(report)
+		err = e.Encode(report)
+	} else {
+		err = c.tellPasswords(report)
 	}
-	return c.tellPasswords(report)
+	if left := report.Stored[password.ClearText]; left > 0 && !report.DryRun {
+		err = errors.Join(err, fmt.Errorf("%d passwords are in clear text, added or held by others meanwhile: "+
+			"run it again", left))
+	}
+	return err
 }
 
 // meaning explains what happens to a kind of stored password.
@@ -73,7 +82,7 @@ func (c command) tellPasswords(r migrations.PasswordReport) error {
 	case r.DryRun:
 		text = fmt.Sprintf("%d passwords would be hashed; nothing is changed", left)
 	case left > 0:
-		text = fmt.Sprintf("hashed %d passwords; %d are in clear text, added or held by others meanwhile: run it again", r.Hashed, left)
+		text = fmt.Sprintf("hashed %d passwords", r.Hashed)
 	}
 	err := out.flush()
 	_, printed := fmt.Fprintln(c.stdout, text)

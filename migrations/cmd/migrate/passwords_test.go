@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -52,4 +53,35 @@ func TestPasswords(t *testing.T) {
 		dearer[name] = value
 	}
 	dearer.mustRun(t, []string{"passwords", "--dry-run"}, "argon2id_outdated  2", "0 passwords would be hashed")
+}
+
+// A password that somebody holds stays in clear text: that is no success.
+func TestPasswordsLeft(t *testing.T) {
+	t.Parallel()
+	admin, migrator := database(t)
+	admin.mustRun(t, []string{"roles"})
+	migrator.mustRun(t, []string{"up"})
+	conn, err := pgx.Connect(t.Context(), admin["DATABASE_URL"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	for _, sql := range []string{
+		"INSERT INTO member VALUES ('a', 'pizza1234', 'x')", "BEGIN", "SELECT FROM member FOR UPDATE",
+	} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{{"passwords", "--yes"}, {"passwords", "--yes", "--json"}} {
+		stdout, _, err := migrator.run(t, args...)
+		if exitStatus(err) != 1 || !strings.Contains(err.Error(), "1 passwords are in clear text") ||
+			!strings.Contains(stdout, "clear_text") {
+			t.Errorf("%v: %v, stdout %q", args, err, stdout)
+		}
+	}
+	if _, err := conn.Exec(t.Context(), "COMMIT"); err != nil {
+		t.Fatal(err)
+	}
+	migrator.mustRun(t, []string{"passwords", "--yes"}, "hashed 1 passwords; none is in clear text")
 }

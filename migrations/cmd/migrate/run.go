@@ -42,12 +42,14 @@ That has to be the server itself: through a pooler, migrate stops at once.
 Nothing else counts: neither libpq's variables (PGHOST, PGSERVICE, ...) nor its files.
 
 "roles" connects as a superuser, or as the owner of database and tables that may
-create roles; everything else as migrator. "roles" gives these passwords:
+create roles (CREATEROLE); everything else as migrator. What another administrator
+may not do, "roles" lists at its end as SQL for one who may. It gives these passwords:
   MIGRATOR_DB_PASSWORD LOGIN_DB_PASSWORD MENU_DB_PASSWORD ORDER_DB_PASSWORD
 and to the role of each service, as the most connections of all its processes,
   LOGIN_CONNECTIONS MENU_CONNECTIONS ORDER_CONNECTIONS
-                                 0, the default, is no limit; with these, "up"
-                                 stops where a role may open fewer
+                                 0 is no limit; without one, a role keeps the limit
+                                 that it has. With these, "up" stops where a role
+                                 may open fewer
 
 "seed --history" reads dates and times in the zone
   SHOP_TIMEZONE                  Asia/Seoul by default
@@ -57,7 +59,11 @@ and to the role of each service, as the most connections of all its processes,
   PASSWORD_PASSES                2 by default
   PASSWORD_HASHES                hashes at once; 0, the default, is one per CPU
 
-Exit status: 0 done, 1 failed, 2 wrong usage.
+Exit status:
+  0  done
+  1  failed; another try can succeed: the database was away, a lock was held, a role
+     or a right was missing in the database, passwords were left in clear text
+  2  wrong usage or settings, all of which are named; no other try can succeed
 `
 
 // usageError is an invalid command line.
@@ -67,13 +73,16 @@ func (e usageError) Error() string { return e.message + "; see migrate --help" }
 
 // command holds what all subcommands need.
 type command struct {
-	getenv         func(string) string
+	environ        []string // NAME=value
 	stdout, stderr io.Writer
 }
 
-// run executes one command line, independent of the process's own environment.
-func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	c := command{getenv, stdout, stderr}
+// run is the program without its surroundings.
+func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {
+	c := command{environ, stdout, stderr}
+	ctx = migrations.WithWarnings(ctx, func(text string) {
+		_, _ = fmt.Fprintln(stderr, "migrate: warning of the server:", text)
+	})
 	if len(args) == 0 {
 		return usageError{"a command is missing"}
 	}
@@ -149,36 +158,59 @@ func (c command) roles(ctx context.Context, args []string) error {
 	if _, err := parse(flag.NewFlagSet("roles", flag.ContinueOnError), args, 0); err != nil {
 		return err
 	}
-	s := settings{getenv: c.getenv}
-	dsn, passwords, connections := s.dsn(), s.passwords(), s.connections()
-	if err := s.check(); err != nil {
+	s, err := load[struct {
+		Database    Database
+		Passwords   Passwords
+		Connections Connections
+	}](c)
+	if err != nil {
 		return err
 	}
-	if err := migrations.ApplyRoles(ctx, dsn, passwords); err != nil {
+	p := s.Passwords
+	if err := migrations.ApplyRoles(ctx, s.Database.dsn(), migrations.Passwords{
+		Migrator: string(p.Migrator), Login: string(p.Login), Menu: string(p.Menu), Order: string(p.Order),
+	}); err != nil {
 		return err
 	}
-	if err := migrations.LimitConnections(ctx, dsn, connections); err != nil {
+	limits, err := migrations.LimitConnections(ctx, s.Database.dsn(), migrations.Connections(s.Connections))
+	if err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(c.stdout, "the roles pizza_owner, migrator, login_svc, menu_svc and order_svc are in place")
-	return err
+	out := newTable(c.stdout)
+	out.row("ROLE", "CONNECTIONS", "")
+	for _, l := range limits {
+		most, why := fmt.Sprint(l.Most), ""
+		if l.Most < 0 {
+			most = "no limit"
+		}
+		if l.Kept {
+			why = "as before: " + strings.ToUpper(strings.TrimSuffix(l.Role, "_svc")) + "_CONNECTIONS is not set"
+		}
+		out.row(l.Role, most, why)
+	}
+	err = out.flush()
+	_, printed := fmt.Fprintln(c.stdout, "the roles pizza_owner, migrator, login_svc, menu_svc and order_svc are in place")
+	return errors.Join(err, printed)
 }
 
 func (c command) up(ctx context.Context, args []string) error {
 	if _, err := parse(flag.NewFlagSet("up", flag.ContinueOnError), args, 0); err != nil {
 		return err
 	}
-	s := settings{getenv: c.getenv}
-	dsn, connections := s.dsn(), s.connections()
-	if err := s.check(); err != nil {
+	s, err := load[struct {
+		Database    Database
+		Connections Connections
+	}](c)
+	if err != nil {
 		return err
 	}
-	if err := migrations.CheckConnections(ctx, dsn, connections); err != nil {
+	dsn := s.Database.dsn()
+	if err := migrations.CheckConnections(ctx, dsn, migrations.Connections(s.Connections)); err != nil {
 		return err
 	}
 	out := newTable(c.stdout)
 	n := 0
-	err := migrations.Up(ctx, dsn, func(s migrations.Step) {
+	err = migrations.Up(ctx, dsn, func(s migrations.Step) {
 		n++
 		out.row("applied", string(s.Owner), version(s.Version), s.Name, s.Took.Round(time.Millisecond).String())
 	})
@@ -192,9 +224,10 @@ func (c command) up(ctx context.Context, args []string) error {
 	text := "the schema was up to date; the grants are in place"
 	switch {
 	case slices.ContainsFunc(list, migrations.Migration.Unknown):
-		text = "nothing to apply: the schema is newer than this program; the grants are in place"
+		text = "nothing to apply: the schema is newer than this program; the grants are left as they are"
 		if n > 0 {
-			text = fmt.Sprintf("applied %d migrations to a schema that is newer than this program; the grants are in place", n)
+			text = fmt.Sprintf("applied %d migrations to a schema that is newer than this program; "+
+				"the grants are left as they are", n)
 		}
 	case n > 0:
 		text = fmt.Sprintf("the schema is up to date, after %d migrations; the grants are in place", n)
@@ -237,14 +270,21 @@ func (c command) seed(ctx context.Context, args []string) error {
 	if _, err := parse(flags, args, 0); err != nil {
 		return err
 	}
-	s := settings{getenv: c.getenv}
-	dsn, zone := s.dsn(), s.zone()
-	if err := s.check(); err != nil {
+	s, err := load[struct {
+		Database Database
+		Shop     Shop
+	}](c)
+	if err != nil {
 		return err
 	}
+	zone, err := time.LoadLocation(s.Shop.TimeZone)
+	if err != nil {
+		return err
+	}
+	dsn := s.Database.dsn()
 	out := newTable(c.stdout)
 	out.row("TABLE", "ROWS ADDED")
-	err := migrations.Seed(ctx, dsn, func(a migrations.Added) { out.row(a.Table, fmt.Sprint(a.Rows)) })
+	err = migrations.Seed(ctx, dsn, func(a migrations.Added) { out.row(a.Table, fmt.Sprint(a.Rows)) })
 	if err != nil {
 		return err
 	}
@@ -266,9 +306,8 @@ func (c command) seed(ctx context.Context, args []string) error {
 
 // dsn returns the connection string of the database.
 func (c command) dsn() (string, error) {
-	s := settings{getenv: c.getenv}
-	dsn := s.dsn()
-	return dsn, s.check()
+	s, err := load[struct{ Database Database }](c)
+	return s.Database.dsn(), err
 }
 
 func version(v int64) string { return fmt.Sprintf("%05d", v) }

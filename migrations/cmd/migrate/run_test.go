@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
+	"net/url"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,7 +15,10 @@ import (
 
 	"example.com/pizza/migrations"
 	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/config"
 	"example.com/pizza/pkg/pgurl"
+	"example.com/pizza/pkg/postgres"
+	"example.com/pizza/pkg/testkit/pgserver"
 	"example.com/pizza/pkg/testkit/pgtest"
 )
 
@@ -23,7 +30,11 @@ type program map[string]string
 func (p program) run(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	var out, problems bytes.Buffer
-	err = run(t.Context(), args, func(name string) string { return p[name] }, &out, &problems)
+	var environ []string
+	for name, value := range p {
+		environ = append(environ, name+"="+value)
+	}
+	err = run(t.Context(), args, environ, &out, &problems)
 	return out.String(), problems.String(), err
 }
 
@@ -91,7 +102,134 @@ func TestMigrate(t *testing.T) {
 	migrator.mustRun(t, []string{"up"}, "after 2 migrations")
 }
 
-// Help names every owner whose migrations can be rolled back.
+// What needs another address, file or password is the settings' fault, what can change
+// in the database is not.
+func TestExitStatus(t *testing.T) {
+	t.Parallel()
+	admin, _ := database(t)
+	with := func(name, value string) program {
+		p := maps.Clone(admin)
+		p[name] = value
+		return p
+	}
+	nobody := strings.Replace(admin["DATABASE_URL"], "//postgres", "//nobody", 1)
+	for name, test := range map[string]struct {
+		program program
+		args    []string
+		want    int
+	}{
+		"done":             {admin, []string{"roles"}, 0},
+		"not_there":        {with("DATABASE_URL", "postgres://u:p@127.0.0.1:1/d"), []string{"status"}, 1},
+		"no_such_role":     {with("DATABASE_URL", nobody), []string{"status"}, 1},
+		"no_such_database": {with("DATABASE_URL", admin["DATABASE_URL"]+"&dbname=gone"), []string{"status"}, 1},
+		"no_such_file":     {with("DATABASE_URL", "postgres://u:p@h/d?sslrootcert=/gone"), []string{"status"}, 2},
+		"no_such_sslmode":  {with("DATABASE_URL", "postgres://u:p@h/d?sslmode=perhaps"), []string{"status"}, 2},
+		"nothing_to_undo":  {admin, []string{"down", "--yes"}, 1},
+	} {
+		if _, _, err := test.program.run(t, test.args...); exitStatus(err) != test.want {
+			t.Errorf("%s: exit status %d, want %d: %v", name, exitStatus(err), test.want, err)
+		}
+	}
+}
+
+// Help names every variable that a command reads.
+func TestHelpNamesAllVariables(t *testing.T) {
+	t.Parallel()
+	words := strings.FieldsFunc(help, func(r rune) bool { return r != '_' && (r < 'A' || r > 'Z') })
+	for _, v := range variables() {
+		if !slices.Contains(words, v.Name) {
+			t.Errorf("help does not name %s", v.Name)
+		}
+	}
+}
+
+func variables() []config.Variable {
+	return config.Describe(reflect.TypeFor[struct {
+		Database    Database
+		Passwords   Passwords
+		Connections Connections
+		Hashing     Hashing
+		Shop        Shop
+	}]())
+}
+
+// What migrate and the services both read has the same rule and default.
+func TestSettingsAreThoseOfTheServices(t *testing.T) {
+	t.Parallel()
+	services, compared := map[string]config.Variable{}, 0
+	for _, v := range config.Describe(reflect.TypeFor[postgres.Config]()) {
+		services[v.Name] = v
+	}
+	for _, v := range variables() {
+		theirs, shared := services[v.Name]
+		if !shared {
+			continue
+		}
+		compared++
+		if diff := cmp.Diff([]any{theirs.Default, theirs.Rule}, []any{v.Default, v.Rule}); diff != "" {
+			t.Errorf("%s: %s", v.Name, diff)
+		}
+	}
+	if compared != 7 {
+		t.Errorf("%d variables compared", compared)
+	}
+}
+
+// TestRoles: an administrator with half of the rights is told what is missing, and a
+// limit of which nothing is said stays.
+func TestRoles(t *testing.T) {
+	t.Parallel()
+	s, err := pgserver.Start(t.Context(), pgserver.Options{Settings: pgserver.TestSettings()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	conn, err := pgurl.Connect(t.Context(), s.URL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	for _, sql := range []string{"CREATE ROLE half LOGIN CREATEROLE PASSWORD 'half'", "CREATE DATABASE pizza"} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	address, err := url.Parse(s.URL("pizza"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	address.User = url.UserPassword("half", "half")
+	p := program{
+		"DATABASE_URL": address.String(), "LOGIN_CONNECTIONS": "7",
+		"MIGRATOR_DB_PASSWORD": "a", "LOGIN_DB_PASSWORD": "b", "MENU_DB_PASSWORD": "c", "ORDER_DB_PASSWORD": "d",
+	}
+	stdout, stderr, err := p.run(t, "roles")
+	const missing = "GRANT CREATE ON SCHEMA public TO pizza_owner; -- as postgres, or a superuser"
+	if exitStatus(err) != 1 || !strings.Contains(err.Error(), missing) {
+		t.Error(err)
+	}
+	if stdout != "" || !strings.Contains(stderr, `warning of the server: no privileges were granted for "pizza"`) {
+		t.Errorf("stdout %q, stderr %q", stdout, stderr)
+	}
+	if _, err := conn.Exec(t.Context(), "ALTER DATABASE pizza OWNER TO half"); err != nil {
+		t.Fatal(err)
+	}
+	p.mustRun(t, []string{"roles"}, "login_svc  7 ", "menu_svc   no limit     as before: MENU_CONNECTIONS is not set")
+	delete(p, "LOGIN_CONNECTIONS")
+	p["MENU_CONNECTIONS"] = "9"
+	p.mustRun(t, []string{"roles"}, "login_svc  7            as before: LOGIN_CONNECTIONS is not set", "menu_svc   9 ")
+	p["LOGIN_CONNECTIONS"] = "0"
+	p.mustRun(t, []string{"roles"}, "login_svc  no limit     \n")
+	if _, stderr, err := p.run(t, "roles"); err != nil || stderr != "" {
+		t.Errorf("with all rights: %v, stderr %q", err, stderr)
+	}
+}
+
+// Help names every owner whose migrations can be taken back.
 func TestHelpNamesAllOwners(t *testing.T) {
 	t.Parallel()
 	text := strings.Join(strings.Fields(program{}.mustRun(t, []string{"--help"})), " ")
@@ -122,7 +260,8 @@ func TestSchemaNewerThanTheProgram(t *testing.T) {
 	if strings.Contains(text, "(of a newer") {
 		t.Errorf("the JSON has text for people: %s", text)
 	}
-	stdout := migrator.mustRun(t, []string{"up"}, "nothing to apply: the schema is newer than this program")
+	stdout := migrator.mustRun(t, []string{"up"},
+		"nothing to apply: the schema is newer than this program; the grants are left as they are")
 	if strings.Contains(stdout, "up to date") {
 		t.Errorf("up says %q", stdout)
 	}
@@ -175,7 +314,7 @@ func TestSeedOfBrokenHistory(t *testing.T) {
 	admin.mustRun(t, []string{"roles"})
 	migrator.mustRun(t, []string{"up"})
 	_, _, err := migrator.run(t, "seed", "--history", t.TempDir())
-	if err == nil || !strings.Contains(err.Error(), "load the history (nothing was loaded): neither orders.csv.gz") {
+	if exitStatus(err) != 2 || !strings.Contains(err.Error(), "load the history (nothing was loaded): neither orders.csv.gz") {
 		t.Error(err)
 	}
 }
@@ -218,6 +357,9 @@ func TestWrongUsage(t *testing.T) {
 			if !errors.As(err, new(usageError)) {
 				t.Fatalf("%v is no usage error", err)
 			}
+			if status := exitStatus(err); status != 2 {
+				t.Errorf("exit status %d", status)
+			}
 			if diff := cmp.Diff(test.want, err.Error()); diff != "" {
 				t.Error(diff)
 			}
@@ -240,14 +382,29 @@ func TestWrongConfiguration(t *testing.T) {
 			"DB_HOST": "h", "DB_NAME": "n", "DB_USER": "u", "DB_PASSWORD": "s3cret",
 			"DB_PORT": "70000", "DB_SSLMODE": "s3cret", "SHOP_TIMEZONE": "s3cret",
 		}, []string{
-			"DB_PORT must be a port number",
+			"DB_PORT must be a whole number from 1 to 65535",
 			"DB_SSLMODE must be disable, allow, prefer, require, verify-ca or verify-full",
-			`SHOP_TIMEZONE must be a time zone such as "Asia/Seoul"`,
+			`SHOP_TIMEZONE must be an IANA time zone, such as "Asia/Seoul"`,
 		}},
 		{"hashing", "passwords --yes", program{
 			"DATABASE_URL": "postgres://u:s3cret@h/d", "PASSWORD_MEMORY_KIB": "1024", "PASSWORD_PASSES": "11", "PASSWORD_HASHES": "-1",
 		}, []string{
-			"PASSWORD_HASHES must be a whole number", "PASSWORD_MEMORY_KIB must be from 7168 to 65536 with that many passes", "PASSWORD_PASSES must be from 1 to 10",
+			"PASSWORD_HASHES must be a whole number", "PASSWORD_MEMORY_KIB must be a whole number from 7168 to 65536",
+			"PASSWORD_PASSES must be a whole number from 1 to 10",
+		}},
+		{"hashing_too_cheap", "passwords --yes", program{
+			"DATABASE_URL": "postgres://u:s3cret@h/d", "PASSWORD_MEMORY_KIB": "7168", "PASSWORD_PASSES": "2",
+		}, []string{"PASSWORD_MEMORY_KIB must be from 19456 to 65536 with that many passes"}},
+		{"connections", "roles", program{
+			"DATABASE_URL":      "postgres://u:s3cret@h/d",
+			"LOGIN_CONNECTIONS": "-1", "MENU_CONNECTIONS": "some", "ORDER_CONNECTIONS": "262144",
+			"MIGRATOR_DB_PASSWORD": "s3cret", "LOGIN_DB_PASSWORD": "s3cret",
+			"MENU_DB_PASSWORD": "", "ORDER_DB_PASSWORD": "aكلمةb\u00a0c",
+		}, []string{
+			"LOGIN_CONNECTIONS must be a whole number from 0 to 262143",
+			"MENU_CONNECTIONS must be a whole number from 0 to 262143",
+			"MENU_DB_PASSWORD must not be empty", "ORDER_CONNECTIONS must be a whole number from 0 to 262143",
+			"ORDER_DB_PASSWORD: " + pgurl.ErrPassword.Error(),
 		}},
 		{"address", "status", program{"DATABASE_URL": "s3cret"}, []string{"DATABASE_URL must be postgres://user:password@host:port/database"}},
 		{"passwords", "roles", program{"DATABASE_URL": "postgres://u:s3cret@h/d", "LOGIN_DB_PASSWORD": "s3cret"}, []string{
@@ -258,8 +415,8 @@ func TestWrongConfiguration(t *testing.T) {
 			t.Parallel()
 			_, _, err := test.env.run(t, strings.Fields(test.command)...)
 			want := "invalid configuration:\n  - " + strings.Join(test.want, "\n  - ")
-			if err == nil {
-				t.Fatal("accepted")
+			if status := exitStatus(err); status != 2 {
+				t.Fatalf("exit status %d: %v", status, err)
 			}
 			if diff := cmp.Diff(want, err.Error()); diff != "" {
 				t.Error(diff)

@@ -1,133 +1,122 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 	"net/url"
 	"runtime"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 	_ "time/tzdata" // the image has no time zone files
 
 	"example.com/pizza/migrations"
+	"example.com/pizza/pkg/config"
 	"example.com/pizza/pkg/password"
 	"example.com/pizza/pkg/pgurl"
+	"example.com/pizza/pkg/secret"
 )
 
-// settings reads environment variables and collects all problems, by name and
-// never with the value.
-type settings struct {
-	getenv   func(string) string
-	problems []string
-}
-
-func (s *settings) wrong(format string, args ...any) {
-	s.problems = append(s.problems, fmt.Sprintf(format, args...))
-}
-
-func (s *settings) required(name string) string {
-	v := s.getenv(name)
-	if v == "" {
-		s.wrong("%s is required", name)
+// load reads the settings of a command: a struct of those below.
+func load[T any](c command) (T, error) {
+	s, err := config.Load[T](c.environ)
+	if err != nil {
+		return s, migrations.SettingsError{Err: err}
 	}
-	return v
+	return s, nil
 }
 
-// check returns all problems at once.
-func (s *settings) check() error {
-	if len(s.problems) == 0 {
+// Database is where the database is: its address, or the parts of it.
+type Database struct {
+	URL         secret.Text `env:"DATABASE_URL"`
+	Host        string      `env:"DB_HOST"`
+	Port        uint16      `env:"DB_PORT" envDefault:"5432" rule:"min=1,max=65535"`
+	Name        string      `env:"DB_NAME"`
+	User        string      `env:"DB_USER"`
+	Password    secret.Text `env:"DB_PASSWORD"`
+	SSLMode     string      `env:"DB_SSLMODE" envDefault:"prefer" rule:"oneof=disable|allow|prefer|require|verify-ca|verify-full"`
+	SSLRootCert string      `env:"DB_SSLROOTCERT"`
+}
+
+// Validate reports an address that is none, or parts that are missing.
+func (d Database) Validate() error {
+	if d.URL != "" {
+		u, err := url.Parse(string(d.URL))
+		if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") || u.Hostname() == "" {
+			return errors.New("DATABASE_URL must be postgres://user:password@host:port/database")
+		}
 		return nil
 	}
-	slices.Sort(s.problems)
-	return fmt.Errorf("invalid configuration:\n  - %s", strings.Join(s.problems, "\n  - "))
+	var missing []error
+	for _, part := range []struct{ value, problem string }{
+		{d.Host, "DB_HOST is required, or DATABASE_URL"}, {d.Name, "DB_NAME is required"},
+		{d.User, "DB_USER is required"}, {string(d.Password), "DB_PASSWORD is required"},
+	} {
+		if part.value == "" {
+			missing = append(missing, errors.New(part.problem))
+		}
+	}
+	return errors.Join(missing...)
 }
 
-// dsn returns the connection string of the database.
-func (s *settings) dsn() string {
-	if dsn := s.getenv("DATABASE_URL"); dsn != "" {
-		u, err := url.Parse(dsn)
-		if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") || u.Hostname() == "" {
-			s.wrong("DATABASE_URL must be postgres://user:password@host:port/database")
-		}
-		return dsn
-	}
-	host, port := s.getenv("DB_HOST"), s.getenv("DB_PORT")
-	if host == "" {
-		s.wrong("DB_HOST is required, or DATABASE_URL")
-	}
-	if port == "" {
-		port = "5432"
-	}
-	number, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || number == 0 {
-		s.wrong("DB_PORT must be a port number")
-	}
-	mode := s.getenv("DB_SSLMODE")
-	switch mode {
-	case "":
-		mode = "prefer"
-	case "disable", "allow", "prefer", "require", "verify-ca", "verify-full":
-	default:
-		s.wrong("DB_SSLMODE must be disable, allow, prefer, require, verify-ca or verify-full")
+func (d Database) dsn() string {
+	if d.URL != "" {
+		return string(d.URL)
 	}
 	return pgurl.Target{
-		Host: host, Port: uint16(number), Database: s.required("DB_NAME"), User: s.required("DB_USER"), Password: s.required("DB_PASSWORD"),
-		Parameters: map[string]string{"sslmode": mode, "sslrootcert": s.getenv("DB_SSLROOTCERT")},
+		Host: d.Host, Port: d.Port, Database: d.Name, User: d.User, Password: string(d.Password),
+		Parameters: map[string]string{"sslmode": d.SSLMode, "sslrootcert": d.SSLRootCert},
 	}.String()
 }
 
-func (s *settings) passwords() migrations.Passwords {
-	return migrations.Passwords{
-		Migrator: s.required("MIGRATOR_DB_PASSWORD"), Login: s.required("LOGIN_DB_PASSWORD"),
-		Menu: s.required("MENU_DB_PASSWORD"), Order: s.required("ORDER_DB_PASSWORD"),
-	}
+// Passwords are those that "roles" gives.
+type Passwords struct {
+	Migrator secret.Text `env:"MIGRATOR_DB_PASSWORD,required,notEmpty"`
+	Login    secret.Text `env:"LOGIN_DB_PASSWORD,required,notEmpty"`
+	Menu     secret.Text `env:"MENU_DB_PASSWORD,required,notEmpty"`
+	Order    secret.Text `env:"ORDER_DB_PASSWORD,required,notEmpty"`
 }
 
-// connections returns the connection limits of the services.
-func (s *settings) connections() migrations.Connections {
-	return migrations.Connections{
-		Login: int(s.number("LOGIN_CONNECTIONS", 0)), Menu: int(s.number("MENU_CONNECTIONS", 0)), Order: int(s.number("ORDER_CONNECTIONS", 0)),
-	}
-}
-
-// hashing returns the settings for hashing passwords.
-func (s *settings) hashing() migrations.PasswordHashing {
-	cost := password.Recommended()
-	cost.Memory, cost.Passes = s.number("PASSWORD_MEMORY_KIB", cost.Memory), s.number("PASSWORD_PASSES", cost.Passes)
-	if err := cost.Validate(); err != nil {
-		for line := range strings.Lines(err.Error()) {
-			s.wrong("%s", strings.TrimSpace(line))
+// Validate reports passwords with which not every client could log in.
+func (p Passwords) Validate() error {
+	var bad []error
+	for name, password := range map[string]secret.Text{
+		"MIGRATOR": p.Migrator, "LOGIN": p.Login, "MENU": p.Menu, "ORDER": p.Order,
+	} {
+		if err := pgurl.CheckPassword(string(password)); err != nil {
+			bad = append(bad, errors.New(name+"_DB_PASSWORD: "+err.Error()))
 		}
 	}
-	hashes := int(s.number("PASSWORD_HASHES", 0))
+	return errors.Join(bad...)
+}
+
+// Connections are how many each service may have open; see migrations.Connections.
+type Connections struct {
+	Login *int `env:"LOGIN_CONNECTIONS" rule:"max=262143"` // max_connections is never more
+	Menu  *int `env:"MENU_CONNECTIONS" rule:"max=262143"`
+	Order *int `env:"ORDER_CONNECTIONS" rule:"max=262143"`
+}
+
+// Hashing is how "passwords" hashes, as login does.
+type Hashing struct {
+	Cost   password.Cost
+	Hashes int `env:"PASSWORD_HASHES" envDefault:"0"`
+}
+
+func (h Hashing) options() migrations.PasswordHashing {
+	hashes := h.Hashes
 	if hashes == 0 {
 		hashes = runtime.GOMAXPROCS(0)
 	}
-	return migrations.PasswordHashing{Cost: cost, Hashes: hashes}
+	return migrations.PasswordHashing{Cost: h.Cost, Hashes: hashes}
 }
 
-func (s *settings) number(name string, otherwise uint32) uint32 {
-	text := s.getenv(name)
-	if text == "" {
-		return otherwise
-	}
-	n, err := strconv.ParseUint(text, 10, 17) // PASSWORD_MEMORY_KIB is 65536 at most
-	if err != nil {
-		s.wrong("%s must be a whole number", name)
-		return otherwise
-	}
-	return uint32(n)
+// Shop is where the orders of "seed --history" were placed.
+type Shop struct {
+	TimeZone string `env:"SHOP_TIMEZONE" envDefault:"Asia/Seoul"`
 }
 
-func (s *settings) zone() *time.Location {
-	name := s.getenv("SHOP_TIMEZONE")
-	if name == "" {
-		name = "Asia/Seoul"
+// Validate reports an unknown time zone.
+func (s Shop) Validate() error {
+	if _, err := time.LoadLocation(s.TimeZone); err != nil {
+		return errors.New(`SHOP_TIMEZONE must be an IANA time zone, such as "Asia/Seoul"`)
 	}
-	zone, err := time.LoadLocation(name)
-	if err != nil {
-		s.wrong(`SHOP_TIMEZONE must be a time zone such as "Asia/Seoul"`)
-	}
-	return zone
+	return nil
 }
