@@ -23,12 +23,14 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"example.com/pizza/pkg/pgurl"
+	"example.com/pizza/pkg/testkit/child"
 )
 
 // Options configure PgBouncer.
@@ -106,7 +108,7 @@ var FollowsPrepared = sync.OnceValues(func() (bool, error) {
 	return major > 1 || minor >= 21, nil
 })
 
-func start(tb testing.TB, program string, target pgconn.Config, o Options) (port int, err error) {
+func start(tb testing.TB, path string, target pgconn.Config, o Options) (port int, err error) {
 	tb.Helper()
 	if port, err = freePort(tb.Context()); err != nil {
 		return 0, err
@@ -116,29 +118,25 @@ func start(tb testing.TB, program string, target pgconn.Config, o Options) (port
 		return 0, err
 	}
 	var log bytes.Buffer
-	cmd := exec.Command(program, file) //nolint:noctx // the end of the test kills it
-	if os.Geteuid() == 0 {             // it does not run as root
+	cmd := exec.Command(path, file) //nolint:noctx // the end of the test kills it
+	if os.Geteuid() == 0 {          // it does not run as root
 		cmd.Args = append(cmd.Args, "--user="+account())
 	}
 	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
+	program, err := child.Start(cmd, syscall.SIGKILL)
+	if err != nil {
 		return 0, err
 	}
-	ended := make(chan struct{})
-	go func() {
-		_ = cmd.Wait() // it is killed; if it exits earlier, its log says why
-		close(ended)
-	}()
 	tb.Cleanup(func() {
-		_ = cmd.Process.Kill() // it may have exited
-		<-ended
+		_ = program.Signal(syscall.SIGKILL)
+		<-program.Done()
 		if tb.Failed() && log.Len() > 0 {
 			tb.Logf("the log of pgbouncer:\n%s", withoutPassword(&log))
 		}
 	})
 	for deadline := time.Now().Add(startTime); time.Now().Before(deadline); {
 		select {
-		case <-ended:
+		case <-program.Done():
 			return 0, fmt.Errorf("it exited unexpectedly:\n%s", withoutPassword(&log))
 		case <-time.After(10 * time.Millisecond):
 		}

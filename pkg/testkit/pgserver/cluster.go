@@ -1,6 +1,7 @@
 package pgserver
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -9,10 +10,11 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"example.com/pizza/pkg/testkit/child"
 )
 
 const superuser = "postgres"
@@ -57,15 +59,19 @@ func initialize(ctx context.Context, f *folder, b binaries, durable bool) error 
 	}
 	f.account.run(cmd)
 	cmd.Dir = f.path
-	// Otherwise it could outlive us, in a folder that the next start deletes.
-	endWithParent(cmd.SysProcAttr, syscall.SIGKILL)
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	if out, err := cmd.CombinedOutput(); err != nil {
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	// An orphan would work in a folder that the next start deletes.
+	initdb, err := child.Start(cmd, syscall.SIGKILL)
+	if err == nil {
+		<-initdb.Done()
+		err = initdb.Err()
+	}
+	if err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		return fmt.Errorf("initdb of PostgreSQL %s: %w\n%s", b.version, err, lastLines(string(out)))
+		return fmt.Errorf("initdb of PostgreSQL %s: %w\n%s", b.version, err, lastLines(out.String()))
 	}
 	if err := os.Rename(f.in(unfinished), f.in(clusterDir)); err != nil {
 		return fmt.Errorf("finish the cluster: %w", err)

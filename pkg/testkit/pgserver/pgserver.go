@@ -158,7 +158,7 @@ func (s *Server) DataDir() string { return s.folder.path }
 
 // Done returns a channel that is closed when the server has exited. If the server
 // was not stopped by Stop, Stop returns the reason.
-func (s *Server) Done() <-chan struct{} { return s.process.done }
+func (s *Server) Done() <-chan struct{} { return s.process.Done() }
 
 // Stop ends all sessions, stops the server, waits until it is gone, and deletes
 // temporary data. If the server had already exited, the error has the last lines

@@ -85,7 +85,7 @@ func TestStop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pid := s.process.cmd.Process.Pid
+	pid := s.process.PID()
 
 	mustStop(t, s)
 	mustStop(t, s)
@@ -149,7 +149,7 @@ func TestStartAfterCrash(t *testing.T) {
 	o := quick(folderFor(t))
 	first := mustStart(t, o)
 	execute(t, first, "CREATE TABLE kept AS SELECT 'yes' AS answer")
-	if err := first.process.cmd.Process.Kill(); err != nil {
+	if err := first.process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	<-first.Done()

@@ -21,11 +21,6 @@ func mayWorkIn(pid int, folder string) bool {
 	return cwd == folder
 }
 
-// endWithParent makes the kernel signal a child when this process ends, even if it
-// is killed. The trigger is the end of the *thread* that starts the child. So the
-// caller must keep the thread, with runtime.LockOSThread, until the child is gone.
-func endWithParent(a *syscall.SysProcAttr, signal syscall.Signal) { a.Pdeathsig = signal }
-
 // TemporaryRoot returns the folder for temporary data. It is in memory if there is
 // enough space, because a database is copied there several times faster than on
 // disk. A container often has only 64 MB there.

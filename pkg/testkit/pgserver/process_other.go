@@ -11,9 +11,5 @@ import (
 // platform has no reliable way to tell.
 func mayWorkIn(pid int, _ string) bool { return syscall.Kill(pid, 0) == nil }
 
-// endWithParent does nothing here: a server whose parent was killed lives on
-// until the next start on its folder.
-func endWithParent(*syscall.SysProcAttr, syscall.Signal) {}
-
 // TemporaryRoot returns the folder for temporary data.
 func TemporaryRoot() string { return os.TempDir() }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"example.com/pizza/pkg/pgurl"
+	"example.com/pizza/pkg/testkit/child"
 )
 
 // attempt is a signal to stop a server, and how long to wait for it.
@@ -36,10 +36,8 @@ func attempts() []attempt {
 
 // process is a server's main process.
 type process struct {
-	cmd     *exec.Cmd
-	log     string        // path of the server's log
-	done    chan struct{} // closed when the process is gone, and err is set
-	err     error
+	*child.Process
+	log     string // path of the server's log
 	stopped sync.Once
 	stopErr error
 }
@@ -58,37 +56,20 @@ func (s *Server) run(ctx context.Context, b binaries, wanted map[string]string) 
 	}
 	slices.Sort(cmd.Args[3:])
 	f.account.run(cmd)
-	endWithParent(cmd.SysProcAttr, syscall.SIGINT)
 	cmd.Dir = f.path
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{f.server.file}
-	s.process = &process{cmd: cmd, log: log.Name(), done: make(chan struct{})}
-	if err := errors.Join(s.process.launch(), log.Close()); err != nil {
+	postgres, err := child.Start(cmd, syscall.SIGINT)
+	if err = errors.Join(err, log.Close()); err != nil {
 		return fmt.Errorf("start PostgreSQL %s: %w", b.version, err)
 	}
+	s.process = &process{Process: postgres, log: log.Name()}
 	if err := s.answers(ctx); err != nil {
 		return errors.Join(err, s.process.end())
 	}
 	err = f.server.handOver()
 	f.server = nil
 	return err
-}
-
-// launch starts the process. The goroutine that does it keeps its thread until
-// the process is gone, as endWithParent requires.
-func (p *process) launch() error {
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := p.cmd.Start()
-		started <- err
-		if err == nil {
-			p.err = p.cmd.Wait()
-			close(p.done)
-		}
-	}()
-	return <-started
 }
 
 // answers waits until the server accepts connections. If the server exits instead,
@@ -105,7 +86,7 @@ func (s *Server) answers(ctx context.Context) error {
 			return conn.Close(ctx)
 		}
 		select {
-		case <-s.process.done:
+		case <-s.process.Done():
 			return fmt.Errorf("PostgreSQL did not start: %w", s.process.ended())
 		case <-ctx.Done():
 			return fmt.Errorf("PostgreSQL does not answer: %w: %w", context.Cause(ctx), err)
@@ -117,8 +98,8 @@ func (s *Server) answers(ctx context.Context) error {
 // ended returns how the process has ended.
 func (p *process) ended() error {
 	state := "it has ended"
-	if p.err != nil {
-		state = p.err.Error()
+	if err := p.Err(); err != nil {
+		state = err.Error()
 	}
 	b, err := os.ReadFile(p.log)
 	if err != nil {
@@ -131,7 +112,7 @@ func (p *process) ended() error {
 func (p *process) stop() error {
 	p.stopped.Do(func() {
 		select {
-		case <-p.done:
+		case <-p.Done():
 			p.stopErr = fmt.Errorf("PostgreSQL exited unexpectedly: %w", p.ended())
 		default:
 			p.stopErr = p.end()
@@ -143,16 +124,16 @@ func (p *process) stop() error {
 // end ends the process if it still runs.
 func (p *process) end() error {
 	for _, attempt := range attempts() {
-		if err := p.cmd.Process.Signal(attempt.signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		if err := p.Signal(attempt.signal); err != nil {
 			return fmt.Errorf("stop PostgreSQL: %w", err)
 		}
 		select {
-		case <-p.done:
+		case <-p.Done():
 			return nil
 		case <-time.After(attempt.wait):
 		}
 	}
-	return fmt.Errorf("PostgreSQL process %d does not stop", p.cmd.Process.Pid)
+	return fmt.Errorf("PostgreSQL process %d does not stop", p.PID())
 }
 
 // lastLines returns the last lines of a log, indented.

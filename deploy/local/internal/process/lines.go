@@ -2,8 +2,6 @@ package process
 
 import (
 	"bytes"
-	"errors"
-	"os"
 	"sync"
 )
 
@@ -66,5 +64,3 @@ func (l *lines) last() []string {
 	defer l.mu.Unlock()
 	return append([]string(nil), l.tail...)
 }
-
-func isGone(err error) bool { return errors.Is(err, os.ErrProcessDone) }

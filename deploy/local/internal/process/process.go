@@ -11,9 +11,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"syscall"
 	"time"
+
+	"example.com/pizza/pkg/testkit/child"
 )
 
 // drain bounds the wait for output after the child exits. Only a grandchild
@@ -31,55 +32,37 @@ type Spec struct {
 
 // Process is a started child.
 type Process struct {
-	name string
-	cmd  *exec.Cmd
-	out  *lines
-	done chan struct{}
-	err  error // set before done is closed
+	name  string
+	child *child.Process
+	out   *lines
+	done  chan struct{}
 }
 
 // Start starts the child and returns at once.
 func Start(s Spec) (*Process, error) {
 	p := &Process{name: s.Name, out: &lines{emit: s.Line}, done: make(chan struct{})}
-	p.cmd = exec.Command(s.Path, s.Args...) //nolint:noctx // Stop ends the child, in its order; a context would just kill it
-	p.cmd.Env = s.Env
-	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
-	p.cmd.WaitDelay = drain
-	p.cmd.SysProcAttr = attributes()
-
-	started := make(chan error)
+	cmd := exec.Command(s.Path, s.Args...) //nolint:noctx // Stop ends the child, in its order; a context would just kill it
+	cmd.Env = s.Env
+	cmd.Stdout, cmd.Stderr = p.out, p.out
+	cmd.WaitDelay = drain
+	var err error
+	if p.child, err = child.Start(cmd, syscall.SIGKILL); err != nil {
+		return nil, fmt.Errorf("start %s: %w", s.Name, err)
+	}
 	go func() {
-		// Linux kills the child when the *thread* that created it exits, and Go
-		// can end threads at any time. This goroutine holds its thread while
-		// the child lives (https://go.dev/issue/27505).
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := p.cmd.Start()
-		started <- err
-		if err != nil {
-			return
-		}
-		p.err = p.cmd.Wait()
+		<-p.child.Done()
 		p.out.flush()
 		close(p.done)
 	}()
-	if err := <-started; err != nil {
-		return nil, fmt.Errorf("start %s: %w", s.Name, err)
-	}
 	return p, nil
 }
 
-// PID returns the child's process id.
-func (p *Process) PID() int { return p.cmd.Process.Pid }
+// PID returns the child's process ID.
+func (p *Process) PID() int { return p.child.PID() }
 
 // Signal sends sig to the child. It returns nil if the child has exited.
 func (p *Process) Signal(sig os.Signal) error {
-	select {
-	case <-p.done:
-		return nil
-	default:
-	}
-	if err := p.cmd.Process.Signal(sig); err != nil && !isGone(err) {
+	if err := p.child.Signal(sig); err != nil {
 		return fmt.Errorf("signal %s: %w", p.name, err)
 	}
 	return nil
@@ -90,7 +73,7 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 
 // Err returns the child's exit error, or nil for exit status 0. It is valid only
 // after Done.
-func (p *Process) Err() error { return p.err }
+func (p *Process) Err() error { return p.child.Err() }
 
 // Tail returns the last lines of output, oldest first.
 func (p *Process) Tail() []string { return p.out.last() }
@@ -111,8 +94,8 @@ func (p *Process) Stop(ctx context.Context) error {
 		<-p.done
 		return fmt.Errorf("%s did not stop in time and was killed", p.name)
 	}
-	if p.err != nil {
-		return fmt.Errorf("%s: %w", p.name, p.err)
+	if err := p.Err(); err != nil {
+		return fmt.Errorf("%s: %w", p.name, err)
 	}
 	return nil
 }

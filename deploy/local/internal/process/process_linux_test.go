@@ -21,7 +21,7 @@ func TestParentKilled(t *testing.T) {
 	}
 	defer func() { _ = l.Close() }()
 	supervisor := exec.Command(os.Args[0])
-	supervisor.Env = append(os.Environ(), "TEST_SUPERVISE="+l.Addr().String(), "TEST_CHILD="+child)
+	supervisor.Env = append(os.Environ(), "TEST_SUPERVISE="+l.Addr().String(), "TEST_CHILD="+program)
 	if err := supervisor.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -15,8 +15,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// child is the built test program.
-var child string
+// program is the built test program.
+var program string
 
 // TestMain is also the supervisor of TestParentKilled, a process that only runs
 // the child.
@@ -38,8 +38,8 @@ func testMain(m *testing.M) int {
 		panic(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	child = filepath.Join(dir, "child")
-	if out, err := exec.Command("go", "build", "-o", child, "./testdata/child").CombinedOutput(); err != nil {
+	program = filepath.Join(dir, "child")
+	if out, err := exec.Command("go", "build", "-o", program, "./testdata/child").CombinedOutput(); err != nil {
 		panic(fmt.Sprintf("build the test program: %v\n%s", err, out))
 	}
 	code := m.Run()
@@ -55,7 +55,7 @@ func start(t *testing.T, mode string) (*Process, <-chan string) {
 	t.Helper()
 	out := make(chan string, 200)
 	p, err := Start(Spec{
-		Name: "child", Path: child, Args: []string{mode}, Env: []string{"REASON=none", "REASON=the test"},
+		Name: "child", Path: program, Args: []string{mode}, Env: []string{"REASON=none", "REASON=the test"},
 		Line: func(b []byte) { out <- string(b) },
 	})
 	if err != nil {
