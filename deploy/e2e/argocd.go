@@ -265,6 +265,32 @@ func (a *argocd) terminate(ctx context.Context, name string) error {
 	})
 }
 
+// readOnly writes a kubeconfig with the token of the verification.
+func (a *argocd) readOnly(ctx context.Context) (string, error) {
+	text, err := a.kubectl(ctx, "config", "view", "--minify", "--flatten", "--output=json")
+	if err != nil {
+		return "", err
+	}
+	var own struct {
+		Clusters []struct{ Cluster json.RawMessage }
+	}
+	if err := json.Unmarshal([]byte(text), &own); err != nil {
+		return "", err
+	}
+	if len(own.Clusters) != 1 {
+		return "", fmt.Errorf("%d clusters in the kubeconfig, want 1", len(own.Clusters))
+	}
+	token, err := a.kubectl(ctx, "create", "token", "verify")
+	if err != nil {
+		return "", err
+	}
+	config := fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"verify","clusters":[{"name":"verify","cluster":%s}],`+
+		`"users":[{"name":"verify","user":{"token":%q}}],"contexts":[{"name":"verify","context":{"cluster":"verify","user":"verify"}}]}`,
+		own.Clusters[0].Cluster, strings.TrimSpace(token))
+	file := filepath.Join(a.work, "verify.kubeconfig")
+	return file, os.WriteFile(file, []byte(config), 0o600)
+}
+
 // applyFile applies a manifest of the repository, with local addresses in place of
 // GitHub's.
 func (a *argocd) applyFile(ctx context.Context, path, repository string) error {

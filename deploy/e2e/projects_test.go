@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
+
+	"example.com/pizza/deploy/delivery"
 )
 
 // helm is built by the targets of the Makefile that run these tests.
@@ -174,5 +176,42 @@ func TestOnCallMaySyncAtAnyTime(t *testing.T) {
 	}
 	if windows == 0 {
 		t.Error("there are no windows")
+	}
+}
+
+// The verification of a workflow may read what it signs for, and nothing else.
+func TestVerificationReadsAlone(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../argocd/verify.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ = bytes.Cut(text, []byte("apiVersion"))
+	var want []string
+	for _, environment := range delivery.Environments()[:2] { // nothing is promoted from the last
+		for _, service := range delivery.Services() {
+			want = append(want, "pizza-"+environment+"-"+service)
+		}
+	}
+	type rule struct{ APIGroups, Resources, ResourceNames, Verbs []string }
+	roles := 0
+	for _, d := range documents[struct {
+		Kind     string
+		Metadata struct{ Namespace string }
+		Rules    []rule
+	}](t, append([]byte("apiVersion"), text...)) {
+		if d.Metadata.Namespace != "argocd" || d.Kind == "ClusterRole" || d.Kind == "ClusterRoleBinding" {
+			t.Errorf("a %s of the namespace %q", d.Kind, d.Metadata.Namespace)
+		}
+		if d.Kind != "Role" {
+			continue
+		}
+		roles++
+		if diff := cmp.Diff([]rule{{[]string{"argoproj.io"}, []string{"applications"}, want, []string{"get"}}}, d.Rules); diff != "" {
+			t.Error(diff)
+		}
+	}
+	if roles != 1 {
+		t.Errorf("%d roles", roles)
 	}
 }

@@ -177,7 +177,7 @@ func TestMissingValues(t *testing.T) {
 		"make e2e":                    `e2e needs E2E_LOAD_IMAGE, for example: make e2e E2E_LOAD_IMAGE="kind load image-archive"`,
 		"make images IMAGES=payment":  `images: IMAGES must be names of login, menu, order and migrate, not "payment"`,
 		"make pre-commit BASE=a..b":   `pre-commit: BASE must be a commit, a tag or a branch, not "a..b"`,
-		"tools/delivery.sh attest":    "attest needs ENV CHECKS, for example: ENV=dev CHECKS=sync,smoke tools/delivery.sh attest",
+		"tools/delivery.sh attest":    "attest needs ENV SERVICE, for example: ENV=dev SERVICE=order tools/delivery.sh attest",
 		"tools/delivery.sh push":      "push needs REGISTRY, for example: REGISTRY=ghcr.io/me/pizza tools/delivery.sh push",
 		"tools/announce.sh":           "announce needs TAG, for example: TAG=v1.2.3 tools/announce.sh",
 	} {
