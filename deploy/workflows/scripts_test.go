@@ -191,3 +191,24 @@ func TestMissingValues(t *testing.T) {
 		}
 	}
 }
+
+// The kubeconfig of a workflow is a text, and kubectl reads files: it is one for as long
+// as the cluster is asked, and what the program says decides.
+func TestAttestAsksTheCluster(t *testing.T) {
+	t.Parallel()
+	folder := clone(t)
+	temporary, programs := t.TempDir(), t.TempDir()
+	write(t, filepath.Join(folder, ".local", "bin", "cosign"), "", 0o700)
+	write(t, filepath.Join(programs, "go"), "#!/bin/sh\necho \"$*\"; cat \"$KUBECONFIG\"; stat -c %a \"$KUBECONFIG\"; echo \"[$CLUSTER]\"; exit 3\n", 0o700)
+	out, err := run(t, folder, []string{
+		"PATH=" + programs + ":" + os.Getenv("PATH"), "TMPDIR=" + temporary, "KUBECONFIG=", "ENV=dev", "SERVICE=order", "REVISION=", "JSON=",
+		"CLUSTER=users: [\"$HOME\"]\n# end",
+	}, "tools/delivery.sh", "attest")
+	want := "run ./deploy/delivery/cmd/delivery attest -env dev -service order\nusers: [\"$HOME\"]\n# end\n600\n[]"
+	if err == nil || out != want {
+		t.Errorf("%v, %q, want %q", err, out, want)
+	}
+	if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+		t.Errorf("%v is left, %v", left, err)
+	}
+}
