@@ -95,14 +95,11 @@ kind: ## Run the system in a kind cluster, with Docker (PORT=8080)
 
 .PHONY: e2e
 e2e: ## Break the system on a cluster while customers order
-	@go build -o $(BIN)/e2e ./deploy/e2e
-	@$(BIN)/e2e
+	@tools/e2e.sh
 
 .PHONY: gitops
-gitops: $(BIN)/argocd $(BIN)/rollouts $(BIN)/prometheus $(BIN)/cosign $(BIN)/helm ## Follow a commit to prod and back, with Argo CD
-	@go build -o $(BIN)/e2e ./deploy/e2e
-	@go build -o $(BIN)/delivery ./deploy/delivery/cmd/delivery
-	@$(BIN)/e2e gitops
+gitops: ## Follow a commit to prod and back, with Argo CD
+	@tools/e2e.sh gitops
 
 .PHONY: promote
 promote: ## Promote images to the next environment (FROM=dev TO=stg)

@@ -2,7 +2,12 @@
 # announce.sh: publish the release TAG on GitHub, with the commits since the previous
 # release.
 set -eu
+step=announce
+. tools/inputs.sh
+needs TAG=v1.2.3
+takes TAG 'v[0-9]{1,9}(\.[0-9]{1,9}){2}(-[a-z0-9.]{1,30})?' 'a release, such as v1.2.3'
 tag=$TAG
+unset TAG # delivery.sh would take it for a tag of images
 notes=.local/notes.md
 mkdir -p .local
 before=$(git describe --tags --match 'v*' --abbrev=0 "$tag^" 2> /dev/null || true)

@@ -4,6 +4,10 @@
 # the consumer and provider tests, because make test runs them. BREAKING=accepted
 # reports a breaking change without failing. JSON=1 prints only JSON on standard output.
 set -eu
+step=contracts
+. tools/inputs.sh
+takes BASE "$revision" 'a commit, a tag or a branch'
+takes BREAKING accepted accepted
 failed=
 GOWORK=off go -C tools/contracts build -o "../../$BIN/contracts" .
 [ "${1:-}" = compare ] || "$BIN/withpostgres" go test -count=1 -run '^TestContract' ./services/login/internal/app ./services/menu/internal/app \

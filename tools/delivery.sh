@@ -2,21 +2,25 @@
 # delivery.sh STEP: run one step of delivery: changed, images, scan, push, sign,
 # push-charts, publish, attest, promote, rollback, history, changelog.
 #
-# Values are environment variables, which the programs check: IMAGES, TAG, REGISTRY,
-# BASE, ENV, FROM, TO, SERVICE, CHECKS, REVISION, RANGE, and JSON=1, MARKDOWN=1 and
+# Values are environment variables, which are checked before anything is built: IMAGES, TAG,
+# REGISTRY, BASE, ENV, FROM, TO, SERVICE, REVISION, RANGE, and JSON=1, MARKDOWN=1 and
 # ALL=1. No value becomes part of a command line that a shell or make parses.
 set -eu
 cd "$(dirname "$0")/.."
 bin=$PWD/.local/bin
 step=${1:-}
+. tools/inputs.sh
 
-needs() { # NAME=EXAMPLE...: report all missing values before anything is built
-    missing=
-    for value in "$@"; do
-        eval "[ -n \"\${${value%%=*}:-}\" ]" || missing="$missing $value"
-    done
-    [ -z "$missing" ] || { echo "$step needs$missing" >&2; exit 2; }
-}
+takes IMAGES '(login|menu|order|migrate)( (login|menu|order|migrate))*' 'names of login, menu, order and migrate'
+takes TAG '[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}' 'a tag of an image'
+takes REGISTRY '[a-z0-9]([a-z0-9.-]{0,99}[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]([a-z0-9._-]{0,99}[a-z0-9])?){0,9}' \
+    'a host and a path, such as ghcr.io/me/pizza'
+takes BASE "$revision" 'a commit, a tag or a branch'
+takes RANGE "($revision\.\.)?$revision" 'commits, such as v1.0.0..HEAD'
+takes ENV 'dev|stg|prod' 'dev, stg or prod'
+takes FROM 'dev|stg' 'dev or stg'
+takes SERVICE 'login|menu|order' 'login, menu or order'
+takes REVISION '[0-9a-f]{40}' 'a commit of 40 hex digits'
 tool() { make -s --no-print-directory ".local/bin/$1" >&2; } # standard output is the step's alone
 delivery() { # COMMAND [FLAG...]
     command=$1
@@ -54,17 +58,27 @@ publish)
     delivery publish ${MARKDOWN:+-markdown}
     ;;
 attest)
-    needs ENV=dev CHECKS=sync,smoke
+    needs ENV=dev SERVICE=order
+    takes ENV 'dev|stg' 'dev or stg'
+    if [ -n "${CLUSTER:-}" ]; then # a workflow has the kubeconfig as text, and kubectl reads files
+        KUBECONFIG=$(mktemp)
+        trap 'rm -f "$KUBECONFIG"' EXIT
+        printf '%s\n' "$CLUSTER" > "$KUBECONFIG"
+        unset CLUSTER
+        export KUBECONFIG
+    fi
     tool cosign
-    delivery attest -env "$ENV" -checks "$CHECKS" -service "${SERVICE:-}" ${REVISION:+-revision "$REVISION"}
+    (delivery attest -env "$ENV" -service "$SERVICE" ${REVISION:+-revision "$REVISION"})
     ;;
 promote)
     needs FROM=dev TO=stg
+    takes TO 'stg|prod' 'stg or prod'
     tool cosign
     delivery promote ${MARKDOWN:+-markdown} -from "$FROM" -to "$TO" -service "${SERVICE:-}"
     ;;
 rollback)
     needs ENV=prod
+    takes TO 'previous|[0-9a-f]{7,40}' 'previous, or a commit of 7 to 40 hex digits'
     tool cosign
     delivery rollback ${MARKDOWN:+-markdown} -env "$ENV" ${TO:+-to "$TO"} -service "${SERVICE:-}"
     ;;

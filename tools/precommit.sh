@@ -6,6 +6,9 @@
 # Texts are checked as they would be committed. Code is compiled, linted and generated
 # in the working tree, and only in touched modules.
 set -eu
+step=pre-commit
+. tools/inputs.sh
+takes BASE "$revision" 'a commit, a tag or a branch'
 bin=$BIN
 staged=${STAGED:-}
 most=512 # KiB

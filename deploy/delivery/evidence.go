@@ -29,12 +29,18 @@ type Checks struct {
 type Evidence struct {
 	Cosign   string // the program
 	Registry string // what comes before the name of each image
+	Releaser Signer // signs images, and attests nothing
+	Verifier Signer // attests that images passed checks, and signs none
+	Issuer   string // vouches for the identities of both, where they have no key
+}
+
+// Signer is whose signatures count.
+type Signer struct {
 	// Key is the file of a public key, such as cosign.pub, with the private one beside
 	// it as cosign.key where something is to be signed. Without one, signatures are
-	// keyless: of an identity, which an issuer vouches for.
+	// keyless, of an identity.
 	Key      string
 	Identity string // regular expression
-	Issuer   string
 }
 
 func (e Evidence) reference(i Image) string {
@@ -43,11 +49,27 @@ func (e Evidence) reference(i Image) string {
 
 // trust are the flags that say whose signatures count. With a key of one's own
 // nothing is written to a public log, and nothing asked of one.
-func (e Evidence) trust() []string {
-	if e.Key != "" {
-		return []string{"--key", e.Key, "--insecure-ignore-tlog=true"}
+func (e Evidence) trust(s Signer) []string {
+	if s.Key != "" {
+		return []string{"--key", s.Key, "--insecure-ignore-tlog=true"}
 	}
-	return []string{"--certificate-identity-regexp", e.Identity, "--certificate-oidc-issuer", e.Issuer}
+	return []string{"--certificate-identity-regexp", s.Identity, "--certificate-oidc-issuer", e.Issuer}
+}
+
+// apart reports a releaser and a verifier that are the same, or of which but one has
+// a key: then one who may do one thing could do both.
+func (e Evidence) apart() error {
+	switch r, v := e.Releaser, e.Verifier; {
+	case r.Key == "" && v.Key == "":
+		if r.Identity == v.Identity {
+			return fmt.Errorf("who signs images must not attest checks: both are %q", r.Identity)
+		}
+	case r.Key == "" || v.Key == "":
+		return errors.New("who signs images and who attests checks must both have a key, or neither")
+	case r.Key == v.Key:
+		return fmt.Errorf("who signs images must not attest checks: both have the key %s", r.Key)
+	}
+	return nil
 }
 
 func (e Evidence) cosign(ctx context.Context, args ...string) ([]byte, error) {
@@ -68,7 +90,7 @@ func (e Evidence) cosign(ctx context.Context, args ...string) ([]byte, error) {
 
 // Signed reports an image without a signature that counts.
 func (e Evidence) Signed(ctx context.Context, i Image) error {
-	if _, err := e.cosign(ctx, append(append([]string{"verify"}, e.trust()...), e.reference(i))...); err != nil {
+	if _, err := e.cosign(ctx, append(append([]string{"verify"}, e.trust(e.Releaser)...), e.reference(i))...); err != nil {
 		return fmt.Errorf("%s is not signed by whom we trust: %w", e.reference(i), err)
 	}
 	return nil
@@ -76,7 +98,7 @@ func (e Evidence) Signed(ctx context.Context, i Image) error {
 
 // Passed reports an image that has not passed the checks of an environment.
 func (e Evidence) Passed(ctx context.Context, i Image, environment string) error {
-	out, err := e.cosign(ctx, append(append([]string{"verify-attestation", "--type", PredicateType}, e.trust()...), e.reference(i))...)
+	out, err := e.cosign(ctx, append(append([]string{"verify-attestation", "--type", PredicateType}, e.trust(e.Verifier)...), e.reference(i))...)
 	if err != nil {
 		return fmt.Errorf("%s has passed no checks of %s: %w", e.reference(i), environment, err)
 	}
@@ -122,7 +144,7 @@ func statement(line []byte) (c Checks, digest string, err error) {
 // Sign signs an image, Attest that it has passed checks. With a key of one's own,
 // whose password is in COSIGN_PASSWORD, neither reaches anything but the registry.
 func (e Evidence) Sign(ctx context.Context, i Image) error {
-	return e.with(func(flags []string) error {
+	return e.Releaser.with(func(flags []string) error {
 		_, err := e.cosign(ctx, append(append([]string{"sign"}, flags...), e.reference(i))...)
 		return err
 	})
@@ -130,7 +152,7 @@ func (e Evidence) Sign(ctx context.Context, i Image) error {
 
 // Attest writes down that an image has passed checks.
 func (e Evidence) Attest(ctx context.Context, i Image, c Checks) error {
-	return e.with(func(flags []string) error {
+	return e.Verifier.with(func(flags []string) error {
 		predicate, err := os.CreateTemp("", "stage-checks-*.json")
 		if err != nil {
 			return err
@@ -145,8 +167,8 @@ func (e Evidence) Attest(ctx context.Context, i Image, c Checks) error {
 }
 
 // with calls do with the flags that say how to sign.
-func (e Evidence) with(do func(flags []string) error) error {
-	if e.Key == "" {
+func (s Signer) with(do func(flags []string) error) error {
+	if s.Key == "" {
 		return do(nil)
 	}
 	folder, err := os.MkdirTemp("", "signing-")
@@ -159,5 +181,5 @@ func (e Evidence) with(do func(flags []string) error) error {
 	if err := os.WriteFile(config, []byte(none), 0o600); err != nil {
 		return err
 	}
-	return do([]string{"--key", strings.TrimSuffix(e.Key, ".pub") + ".key", "--signing-config", config})
+	return do([]string{"--key", strings.TrimSuffix(s.Key, ".pub") + ".key", "--signing-config", config})
 }

@@ -23,21 +23,31 @@ import (
 func TestEvidenceOfAnotherDigest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	good, bad := w.image("order"), w.image("order")
-	w.must(w.Sign(t.Context(), good))
-	w.must(w.Attest(t.Context(), good, delivery.Checks{Environment: "dev", Checks: []string{"smoke"}, Time: time.Now()}))
-	w.must(w.Signed(t.Context(), good))
-	w.must(w.Passed(t.Context(), good, "dev"))
-
-	if moved := w.move(good, bad); moved < 2 { // a signature and an attestation
-		t.Fatalf("%d pieces of evidence were moved", moved)
-	}
-	const digest = "provided artifact digest does not match any digest in statement"
-	if err := w.Signed(t.Context(), bad); err == nil || !strings.Contains(err.Error(), digest) {
-		t.Errorf("the signature of another image: error %v", err)
-	}
-	if err := w.Passed(t.Context(), bad, "dev"); err == nil || !strings.Contains(err.Error(), digest) {
-		t.Errorf("the checks of another image: error %v", err)
+	for _, c := range []struct {
+		what       string
+		hang, find func(delivery.Image) error
+	}{
+		{
+			"signature", func(i delivery.Image) error { return w.Sign(t.Context(), i) },
+			func(i delivery.Image) error { return w.Signed(t.Context(), i) },
+		},
+		{
+			"checks", func(i delivery.Image) error {
+				return w.Attest(t.Context(), i, delivery.Checks{Environment: "dev", Checks: []string{"smoke"}, Time: time.Now()})
+			},
+			func(i delivery.Image) error { return w.Passed(t.Context(), i, "dev") },
+		},
+	} {
+		good, bad := w.image("order"), w.image("order")
+		w.must(c.hang(good))
+		w.must(c.find(good))
+		if moved := w.move(good, bad); moved != 1 {
+			t.Fatalf("%s: %d pieces of evidence were moved", c.what, moved)
+		}
+		const digest = "provided artifact digest does not match any digest in statement"
+		if err := c.find(bad); err == nil || !strings.Contains(err.Error(), digest) {
+			t.Errorf("the %s of another image: error %v", c.what, err)
+		}
 	}
 }
 
@@ -51,11 +61,8 @@ func (w *world) move(from, to delivery.Image) int {
 	}
 	subject, err := remote.Get(reference(to.Digest))
 	w.must(err)
-	beside, err := remote.Referrers(reference(from.Digest))
-	w.must(err)
-	all, err := beside.IndexManifest()
-	w.must(err)
-	for _, d := range all.Manifests {
+	all := w.beside(from)
+	for _, d := range all {
 		evidence, err := remote.Image(reference(d.Digest.String()))
 		w.must(err)
 		moved, ok := mutate.Subject(evidence, subject.Descriptor).(v1.Image)
@@ -66,7 +73,19 @@ func (w *world) move(from, to delivery.Image) int {
 		w.must(err)
 		w.must(remote.Write(reference(digest.String()), moved))
 	}
-	return len(all.Manifests)
+	return len(all)
+}
+
+// beside is what a registry keeps of an image.
+func (w *world) beside(i delivery.Image) []v1.Descriptor {
+	w.Helper()
+	ref, err := name.NewDigest(w.Registry + "/" + i.Repository() + "@" + i.Digest)
+	w.must(err)
+	beside, err := remote.Referrers(ref)
+	w.must(err)
+	all, err := beside.IndexManifest()
+	w.must(err)
+	return all.Manifests
 }
 
 // What make images writes is what tools/delivery.sh push uploads, cosign signs and dev runs: the

@@ -33,6 +33,9 @@ func Promote(ctx context.Context, r Repository, e Evidence, from, to, service st
 	if err := stages(from, to); err != nil {
 		return Plan{}, err
 	}
+	if err := e.apart(); err != nil {
+		return Plan{}, err
+	}
 	chosen, err := choose(service, true)
 	if err != nil {
 		return Plan{}, err
@@ -191,37 +194,4 @@ func Publish(ctx context.Context, r Repository, e Evidence, images []Image) (Pla
 	p := Plan{Environment: first, Source: "release"}
 	err = r.change(ctx, &p, now, chosen, func(i Image) error { return e.Signed(ctx, i) })
 	return p, err
-}
-
-// Attest writes down that what an environment runs, by the revision in c, has passed
-// checks: a service with the migration that its sync has applied, or all of it.
-func Attest(ctx context.Context, r Repository, e Evidence, c Checks, service string) ([]Image, error) {
-	if len(c.Checks) == 0 {
-		return nil, errors.New("no checks are named that were passed")
-	}
-	chosen, err := choose(service, true)
-	if err != nil {
-		return nil, err
-	}
-	revision, err := r.git(ctx, "rev-parse", "--verify", c.Revision+"^{commit}")
-	if err != nil {
-		return nil, err
-	}
-	c.Revision = strings.TrimSpace(revision)
-	if _, err := r.git(ctx, "merge-base", "--is-ancestor", c.Revision, "HEAD"); err != nil {
-		return nil, fmt.Errorf("no environment has run %s, which is not a commit that led here", c.Revision)
-	}
-	all, err := r.images(ctx, c.Environment, c.Revision)
-	if err != nil {
-		return nil, err
-	}
-	var images []Image
-	for _, key := range chosen {
-		i := of(all, key)
-		images = append(images, i)
-		if err := errors.Join(e.Signed(ctx, i), e.Attest(ctx, i, c)); err != nil {
-			return nil, err
-		}
-	}
-	return images, nil
 }

@@ -233,14 +233,14 @@ func (a *argocd) brought(ctx context.Context, environment, revision string) erro
 	})
 }
 
-// sync syncs an Application manually, as an operator would.
-func (a *argocd) sync(ctx context.Context, name, revision string) error {
+// sync syncs an Application as an operator would, or as Argo CD does by itself.
+func (a *argocd) sync(ctx context.Context, name, revision string, byItself bool) error {
 	p, err := a.application(ctx, name)
 	if err != nil {
 		return err
 	}
 	operation, err := json.Marshal(map[string]any{"operation": map[string]any{
-		"initiatedBy": map[string]any{"username": "operator"},
+		"initiatedBy": map[string]any{"username": "operator", "automated": byItself},
 		"sync":        map[string]any{"revision": revision, "prune": true, "syncOptions": p.Spec.SyncPolicy.SyncOptions},
 	}})
 	if err != nil {
@@ -248,6 +248,47 @@ func (a *argocd) sync(ctx context.Context, name, revision string) error {
 	}
 	_, err = a.kubectl(ctx, "patch", "application", name, "--type=merge", "-p", string(operation))
 	return err
+}
+
+// terminate ends the operation of an Application, as "argocd app terminate-op" does.
+func (a *argocd) terminate(ctx context.Context, name string) error {
+	const ended = `{"status":{"operationState":{"phase":"Terminating"}}}`
+	if _, err := a.kubectl(ctx, "patch", "application", name, "--type=merge", "-p", ended); err != nil {
+		return err
+	}
+	return wait(ctx, "the end of the operation of "+name, time.Minute, func(ctx context.Context) (bool, error) {
+		p, err := a.application(ctx, name)
+		if err == nil && (p.Status.OperationState == nil || p.Status.OperationState.Phase != "Failed") {
+			err = errors.New(p.String())
+		}
+		return err == nil, err
+	})
+}
+
+// readOnly writes a kubeconfig with the token of the verification.
+func (a *argocd) readOnly(ctx context.Context) (string, error) {
+	text, err := a.kubectl(ctx, "config", "view", "--minify", "--flatten", "--output=json")
+	if err != nil {
+		return "", err
+	}
+	var own struct {
+		Clusters []struct{ Cluster json.RawMessage }
+	}
+	if err := json.Unmarshal([]byte(text), &own); err != nil {
+		return "", err
+	}
+	if len(own.Clusters) != 1 {
+		return "", fmt.Errorf("%d clusters in the kubeconfig, want 1", len(own.Clusters))
+	}
+	token, err := a.kubectl(ctx, "create", "token", "verify")
+	if err != nil {
+		return "", err
+	}
+	config := fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"verify","clusters":[{"name":"verify","cluster":%s}],`+
+		`"users":[{"name":"verify","user":{"token":%q}}],"contexts":[{"name":"verify","context":{"cluster":"verify","user":"verify"}}]}`,
+		own.Clusters[0].Cluster, strings.TrimSpace(token))
+	file := filepath.Join(a.work, "verify.kubeconfig")
+	return file, os.WriteFile(file, []byte(config), 0o600)
 }
 
 // applyFile applies a manifest of the repository, with local addresses in place of

@@ -26,24 +26,23 @@ import (
 type builder struct {
 	*walk
 	server   *httptest.Server
-	evidence delivery.Evidence // with a key for this run
+	evidence delivery.Evidence // with keys for this run
 }
 
 func newBuilder(ctx context.Context, w *walk) (*builder, error) {
 	server := httptest.NewServer(ociregistry.New(ociregistry.Logger(stdlog.New(w.log, "registry: ", 0))))
-	key := filepath.Join(w.work, "cosign")
+	releaser, verifier := filepath.Join(w.work, "releaser"), filepath.Join(w.work, "verifier")
 	b := &builder{walk: w, server: server, evidence: delivery.Evidence{
-		Cosign: filepath.Join(w.argocd.bin, "cosign"), Registry: strings.TrimPrefix(server.URL, "http://") + "/pizza", Key: key + ".pub",
+		Cosign: filepath.Join(w.argocd.bin, "cosign"), Registry: strings.TrimPrefix(server.URL, "http://") + "/pizza",
+		Releaser: delivery.Signer{Key: releaser + ".pub"}, Verifier: delivery.Signer{Key: verifier + ".pub"},
 	}}
-	for _, file := range []string{key + ".key", key + ".pub"} {
-		if err := os.RemoveAll(file); err != nil {
-			return nil, err
+	err := os.Setenv("COSIGN_PASSWORD", "")
+	for _, key := range []string{releaser, verifier} {
+		err = errors.Join(err, os.RemoveAll(key+".key"), os.RemoveAll(key+".pub"))
+		if err == nil {
+			_, err = w.argocd.run(ctx, "", b.evidence.Cosign, "generate-key-pair", "--output-key-prefix", key)
 		}
 	}
-	if err := os.Setenv("COSIGN_PASSWORD", ""); err != nil {
-		return nil, err
-	}
-	_, err := w.argocd.run(ctx, "", b.evidence.Cosign, "generate-key-pair", "--output-key-prefix", key)
 	return b, err
 }
 
@@ -136,5 +135,6 @@ func (b *builder) name(environment string, images []delivery.Image) error {
 // delivery runs the command behind make promote and the related targets.
 func (b *builder) delivery(ctx context.Context, args ...string) (string, error) {
 	args = append([]string{"COSIGN_PASSWORD=", filepath.Join(b.argocd.bin, "delivery")}, args...)
-	return b.argocd.run(ctx, "", "env", append(args, "-root", b.repository.checkout, "-cosign", b.evidence.Cosign, "-key", b.evidence.Key)...)
+	return b.argocd.run(ctx, "", "env", append(args, "-root", b.repository.checkout, "-cosign", b.evidence.Cosign,
+		"-key", b.evidence.Releaser.Key, "-verifier-key", b.evidence.Verifier.Key)...)
 }

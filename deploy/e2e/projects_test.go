@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"example.com/pizza/deploy/delivery"
 )
 
 // rendered returns the kinds that the umbrella chart renders in any scenario and
@@ -79,5 +81,98 @@ func TestProjects(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"pizza-dev", "pizza-stg", "pizza-prod"}, names); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A rollback of prod must always be possible for the one on call, and a release by
+// nobody else: in each window a sync by hand is allowed, by one role alone.
+func TestOnCallMaySyncAtAnyTime(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../argocd/projects.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ = bytes.Cut(text, []byte("\n---"))
+	windows := 0
+	for _, p := range documents[struct {
+		Metadata struct{ Name string }
+		Spec     struct {
+			Roles []struct {
+				Name             string
+				Groups, Policies []string
+			}
+			SyncWindows []struct {
+				Kind, Description string
+				Applications      []string
+				ManualSync        bool
+			}
+		}
+	}](t, text) {
+		may := map[string][]string{} // by role, what is more than to look
+		for _, r := range p.Spec.Roles {
+			for _, policy := range r.Policies {
+				f := strings.Split(policy, ", ")
+				if len(f) != 6 || f[1] != "proj:"+p.Metadata.Name+":"+r.Name || f[4] != p.Metadata.Name+"/*" || f[5] != "allow" || len(r.Groups) == 0 {
+					t.Errorf("%s, %s: the policy %q is not of this role, or of no group", p.Metadata.Name, r.Name, policy)
+					continue
+				}
+				if f[3] != "get" {
+					may[r.Name] = append(may[r.Name], f[2]+" "+f[3])
+				}
+			}
+		}
+		want := map[string][]string{}
+		if p.Metadata.Name == "pizza-prod" { // the others sync by themselves
+			want["on-call"] = []string{"applications sync"}
+		}
+		if diff := cmp.Diff(want, may); diff != "" {
+			t.Errorf("%s: who may do more than look\n%s", p.Metadata.Name, diff)
+		}
+		for _, w := range p.Spec.SyncWindows {
+			windows++
+			if w.Kind != "deny" || !w.ManualSync || !slices.Equal(w.Applications, []string{"*"}) {
+				t.Errorf("%s: the window %q must deny all Applications what nobody decided, and allow the one on call a sync by hand: %+v", p.Metadata.Name, w.Description, w)
+			}
+		}
+	}
+	if windows == 0 {
+		t.Error("there are no windows")
+	}
+}
+
+// The verification of a workflow may read what it signs for, and nothing else.
+func TestVerificationReadsAlone(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../argocd/verify.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ = bytes.Cut(text, []byte("apiVersion"))
+	var want []string
+	for _, environment := range delivery.Environments()[:2] { // nothing is promoted from the last
+		for _, service := range delivery.Services() {
+			want = append(want, "pizza-"+environment+"-"+service)
+		}
+	}
+	type rule struct{ APIGroups, Resources, ResourceNames, Verbs []string }
+	roles := 0
+	for _, d := range documents[struct {
+		Kind     string
+		Metadata struct{ Namespace string }
+		Rules    []rule
+	}](t, append([]byte("apiVersion"), text...)) {
+		if d.Metadata.Namespace != "argocd" || d.Kind == "ClusterRole" || d.Kind == "ClusterRoleBinding" {
+			t.Errorf("a %s of the namespace %q", d.Kind, d.Metadata.Namespace)
+		}
+		if d.Kind != "Role" {
+			continue
+		}
+		roles++
+		if diff := cmp.Diff([]rule{{[]string{"argoproj.io"}, []string{"applications"}, want, []string{"get"}}}, d.Rules); diff != "" {
+			t.Error(diff)
+		}
+	}
+	if roles != 1 {
+		t.Errorf("%d roles", roles)
 	}
 }

@@ -8,6 +8,9 @@
 # database and takes ready images from E2E_IMAGES.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+step=kind
+. tools/inputs.sh
+takes PORT '[0-9]{1,5}' 'a port, such as 8000'
 
 cluster=pizza
 database=pizza-postgres

@@ -157,3 +157,58 @@ func TestScan(t *testing.T) {
 		})
 	}
 }
+
+// What is missing is said at once, with a command that has it: before a program is built.
+func TestMissingValues(t *testing.T) {
+	t.Parallel()
+	folder := clone(t)
+	ran := filepath.Join(folder, ".local", "ran")
+	programs := t.TempDir()
+	for _, program := range []string{"go", "kubectl"} {
+		write(t, filepath.Join(programs, program), "#!/bin/sh\nmkdir -p .local\necho \"$*\" >> '"+ran+"'\n", 0o700)
+	}
+	variables := []string{"PATH=" + programs + ":" + os.Getenv("PATH"), "MAKELEVEL=", "E2E_LOAD_IMAGE="}
+	for command, want := range map[string]string{
+		"make promote":                "promote needs FROM TO, for example: make promote FROM=dev TO=stg",
+		"make promote FROM=dev":       "promote needs TO, for example: make promote FROM=dev TO=stg",
+		"make promote FROM=dev TO=qa": `promote: TO must be stg or prod, not "qa"`,
+		"make rollback":               "rollback needs ENV, for example: make rollback ENV=prod",
+		"make gitops":                 `gitops needs E2E_LOAD_IMAGE, for example: make gitops E2E_LOAD_IMAGE="kind load image-archive"`,
+		"make e2e":                    `e2e needs E2E_LOAD_IMAGE, for example: make e2e E2E_LOAD_IMAGE="kind load image-archive"`,
+		"make images IMAGES=payment":  `images: IMAGES must be names of login, menu, order and migrate, not "payment"`,
+		"make pre-commit BASE=a..b":   `pre-commit: BASE must be a commit, a tag or a branch, not "a..b"`,
+		"tools/delivery.sh attest":    "attest needs ENV SERVICE, for example: ENV=dev SERVICE=order tools/delivery.sh attest",
+		"tools/delivery.sh push":      "push needs REGISTRY, for example: REGISTRY=ghcr.io/me/pizza tools/delivery.sh push",
+		"tools/announce.sh":           "announce needs TAG, for example: TAG=v1.2.3 tools/announce.sh",
+	} {
+		words := strings.Fields(command)
+		out, err := run(t, folder, variables, words[0], words[1:]...)
+		if first, _, _ := strings.Cut(out, "\n"); err == nil || first != want {
+			t.Errorf("%s: %v, %q, want %q", command, err, out, want)
+		}
+		if text, err := os.ReadFile(ran); err == nil {
+			t.Fatalf("%s runs go %s", command, text)
+		}
+	}
+}
+
+// The kubeconfig of a workflow is a text, and kubectl reads files: it is one for as long
+// as the cluster is asked, and what the program says decides.
+func TestAttestAsksTheCluster(t *testing.T) {
+	t.Parallel()
+	folder := clone(t)
+	temporary, programs := t.TempDir(), t.TempDir()
+	write(t, filepath.Join(folder, ".local", "bin", "cosign"), "", 0o700)
+	write(t, filepath.Join(programs, "go"), "#!/bin/sh\necho \"$*\"; cat \"$KUBECONFIG\"; stat -c %a \"$KUBECONFIG\"; echo \"[$CLUSTER]\"; exit 3\n", 0o700)
+	out, err := run(t, folder, []string{
+		"PATH=" + programs + ":" + os.Getenv("PATH"), "TMPDIR=" + temporary, "KUBECONFIG=", "ENV=dev", "SERVICE=order", "REVISION=", "JSON=",
+		"CLUSTER=users: [\"$HOME\"]\n# end",
+	}, "tools/delivery.sh", "attest")
+	want := "run ./deploy/delivery/cmd/delivery attest -env dev -service order\nusers: [\"$HOME\"]\n# end\n600\n[]"
+	if err == nil || out != want {
+		t.Errorf("%v, %q, want %q", err, out, want)
+	}
+	if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+		t.Errorf("%v is left, %v", left, err)
+	}
+}

@@ -16,24 +16,29 @@ const root = "../.."
 
 // workflow is what the rules are about; a composite action has the steps of runs.
 type workflow struct {
-	On          map[string]any `json:"on"`
-	Permissions any            `json:"permissions"`
-	Concurrency any            `json:"concurrency"`
-	Jobs        map[string]job `json:"jobs"`
-	Runs        job            `json:"runs"`
+	On          map[string]any    `json:"on"`
+	Permissions any               `json:"permissions"`
+	Concurrency any               `json:"concurrency"`
+	Env         map[string]string `json:"env"`
+	Jobs        map[string]job    `json:"jobs"`
+	Runs        job               `json:"runs"`
 }
 
 type job struct {
 	Uses        string            `json:"uses"`
 	Permissions map[string]string `json:"permissions"`
 	Timeout     int               `json:"timeout-minutes"`
+	Env         map[string]string `json:"env"`
 	Steps       []step            `json:"steps"`
 }
 
 type step struct {
-	Uses string         `json:"uses"`
-	Run  string         `json:"run"`
-	With map[string]any `json:"with"`
+	Uses   string            `json:"uses"`
+	Run    string            `json:"run"`
+	Shell  string            `json:"shell"`
+	Folder string            `json:"working-directory"`
+	Env    map[string]string `json:"env"`
+	With   map[string]any    `json:"with"`
 }
 
 // read returns the workflows, or the actions, whose files match a pattern below .github.

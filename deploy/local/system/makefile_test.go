@@ -11,7 +11,7 @@ import (
 
 // outside are the variables that users and workflows set.
 var outside = []string{
-	"BASE", "BREAKING", "CHAOS", "CHECKS", "DATA", "ENV", "FROM", "FUZZTIME", "GITHUB_OUTPUT", "IMAGES", "JSON", "OFF", "PACKAGES",
+	"BASE", "BREAKING", "CHAOS", "CLUSTER", "DATA", "ENV", "FROM", "FUZZTIME", "GITHUB_OUTPUT", "IMAGES", "JSON", "OFF", "PACKAGES",
 	"PORT", "PULL", "RANGE", "REGISTRY", "REVISION", "SERVICE", "STAGED", "STEPS", "TAG", "TO", "VULN",
 }
 

@@ -1,5 +1,5 @@
 // Command delivery says what runs in which environment, and changes it; see package
-// delivery. make promote, rollback, history, publish, attest and changelog call it.
+// delivery. tools/delivery.sh calls it.
 package main
 
 import (
@@ -12,9 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
-	"time"
 
 	"sigs.k8s.io/yaml"
 
@@ -35,16 +33,17 @@ const usage = `usage: delivery promote   -from dev -to stg [-service order]
        delivery rollback  -env prod [-to COMMIT] [-service order]
        delivery history   [-env prod] [-all]
        delivery publish   [-images .local/images]
-       delivery attest    -env dev -checks sync,smoke [-service order]
+       delivery attest    -env dev -service order [-revision COMMIT]
        delivery changelog [-range v1.0.0..HEAD]
 
 Each takes -h. What changes an environment changes lines of its images.yaml in the
 checkout, shows them, and leaves the commit to you.
 `
 
-// Whose signatures count when there is no key: those of this repository's workflows.
+// Whose signatures count when there is no key: those of two workflows of this repository.
 const (
-	identity = `^https://github\.com/example/pizza/\.github/workflows/(release|verify)\.yml@refs/(heads/main|tags/v.+)$`
+	releaser = `^https://github\.com/example/pizza/\.github/workflows/release\.yml@refs/(heads/main|tags/v[0-9.]+)$`
+	verifier = `^https://github\.com/example/pizza/\.github/workflows/verify\.yml@refs/heads/main$`
 	issuer   = "https://token.actions.githubusercontent.com"
 )
 
@@ -71,9 +70,18 @@ func (c *command) trusting() {
 	c.flags.BoolVar(&c.markdown, "markdown", false, "print the text of a pull request")
 	c.flags.StringVar(&c.evidence.Cosign, "cosign", "", "the program (default .local/bin/cosign of the repository)")
 	c.flags.StringVar(&c.evidence.Registry, "registry", "", "what comes before the name of each image (default: what the values of the environment say)")
-	c.flags.StringVar(&c.evidence.Key, "key", os.Getenv("COSIGN_KEY"), "file of the public key whose signatures count, instead of an identity (COSIGN_KEY)")
-	c.flags.StringVar(&c.evidence.Identity, "identity", identity, "regular expression of whose signatures count")
-	c.flags.StringVar(&c.evidence.Issuer, "issuer", issuer, "who vouches for the identity")
+	for _, s := range []struct {
+		signer                              *delivery.Signer
+		what, key, variable, name, fallback string
+	}{
+		{&c.evidence.Releaser, "signatures", "key", "COSIGN_KEY", "identity", releaser},
+		{&c.evidence.Verifier, "attestations", "verifier-key", "COSIGN_VERIFIER_KEY", "verifier", verifier},
+	} {
+		c.flags.StringVar(&s.signer.Key, s.key, os.Getenv(s.variable),
+			"file of the public key whose "+s.what+" count, instead of an identity ("+s.variable+")")
+		c.flags.StringVar(&s.signer.Identity, s.name, s.fallback, "regular expression of whose "+s.what+" count")
+	}
+	c.flags.StringVar(&c.evidence.Issuer, "issuer", issuer, "who vouches for the identities")
 }
 
 // parse reads the flags, and what they leave open.
@@ -89,7 +97,7 @@ func (c *command) parse(args []string, environment *string) (err error) {
 			return err
 		}
 	}
-	if c.evidence.Issuer != "" && c.evidence.Registry == "" {
+	if c.evidence.Registry == "" {
 		c.evidence.Registry, err = registry(c.repository.Root, *environment)
 	}
 	return err
@@ -186,18 +194,17 @@ func (c *command) publish(ctx context.Context, args []string) error {
 
 func (c *command) attest(ctx context.Context, args []string) error {
 	environment := c.flags.String("env", "", "dev or stg")
-	service := c.flags.String("service", "", "login, menu or order alone (default all); the migration comes along")
-	revision := c.flags.String("revision", "HEAD", "commit that the environment has been brought to")
-	checks := c.flags.String("checks", "", "what was passed, such as sync,smoke")
+	service := c.flags.String("service", "", "login, menu or order; the migration comes along")
+	revision := c.flags.String("revision", "", "commit that it must have been synced to (default: the one of its last sync)")
+	kubectl := c.flags.String("kubectl", "kubectl", "the program, which finds the cluster of Argo CD by KUBECONFIG")
 	c.trusting()
 	if err := c.parse(args, environment); err != nil {
 		return err
 	}
-	passed := delivery.Checks{Environment: *environment, Revision: *revision, Time: time.Now().UTC().Truncate(time.Second)}
-	passed.Checks = strings.FieldsFunc(*checks, func(r rune) bool { return r == ',' })
-	images, err := delivery.Attest(ctx, c.repository, c.evidence, passed, *service)
+	cluster := delivery.Cluster{Kubectl: *kubectl}
+	passed, images, err := delivery.Attest(ctx, c.repository, c.evidence, cluster, *environment, *service, *revision)
 	if err != nil {
-		return err
+		return fmt.Errorf("nothing was attested:\n%w", err)
 	}
 	if c.json {
 		return c.encode(images)

@@ -26,13 +26,16 @@ func TestRun(t *testing.T) {
 		"no command":                 {refused: "no command"},
 		"unknown command":            {args: "demote", refused: `unknown command "demote"`},
 		"unknown environment":        {args: "promote -from test -to stg", refused: `there is no environment "test"`},
-		"no environment":             {args: "attest -checks smoke", refused: `there is no environment ""`},
+		"no environment":             {args: "attest -service order", refused: `there is no environment ""`},
 		"skips a stage":              {args: "promote -from dev -to prod", refused: "from dev to prod would skip stg"},
 		"words that nobody reads":    {args: "promote -from dev -to stg order", refused: `takes no "order"`},
 		"without looking":            {args: "promote -from dev -to stg -no-verify", refused: "flag provided but not defined: -no-verify"},
 		"the same runs there":        {args: "promote -from dev -to stg", want: "nothing to change: the same images run there already"},
 		"the same, for a program":    {args: "promote -from dev -to stg -json", want: `"changes": []`},
-		"no checks":                  {args: "attest -env dev", refused: "no checks are named that were passed"},
+		"no service":                 {args: "attest -env dev", refused: `there is no service ""`},
+		"nobody to ask":              {args: "attest -env dev -service order -kubectl /nowhere/kubectl", refused: "nothing was attested:\nthe cluster was asked for the Application pizza-dev-order: "},
+		"nobody's word counts":       {args: "attest -env dev -service order -checks sync,smoke", refused: "flag provided but not defined: -checks"},
+		"one key for both":           {args: "promote -from dev -to stg -key a.pub -verifier-key a.pub", refused: "both have the key a.pub"},
 		"no images":                  {args: "publish", refused: "make images builds them"},
 		"nothing ran before":         {args: "rollback -env prod", refused: "prod has run nothing else"},
 		"history of all":             {args: "history", want: "prod         migration  0a1b2c3d  44444444"},
@@ -182,24 +185,42 @@ deploy/environments/prod/images.yaml is changed in this checkout. Look at it and
 	}
 }
 
-// Without a key, the workflows of this repository count and nobody else's.
+// Without a key, images are signed by the release, as the cluster requires too, and
+// checks attested by the verification: neither workflow can do what the other does.
 func TestIdentity(t *testing.T) {
 	t.Parallel()
-	trusted := regexp.MustCompile(identity)
+	text, err := os.ReadFile("../../../../helm/pizza/values.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), "\n    subject: "+releaser+"\n") {
+		t.Errorf("the chart admits images of another signer than %s", releaser)
+	}
 	const ours = "https://github.com/example/pizza/.github/workflows/"
-	for who, want := range map[string]bool{
-		ours + "release.yml@refs/heads/main":                                                  true,
-		ours + "release.yml@refs/tags/v1.2.3":                                                 true,
-		ours + "verify.yml@refs/heads/main":                                                   true,
-		ours + "release.yml@refs/heads/main-not":                                              false,
-		ours + "release.yml@refs/pull/1/merge":                                                false,
-		ours + "ci.yml@refs/heads/main":                                                       false,
-		ours + "releaseXyml@refs/heads/main":                                                  false,
-		"https://github.com/example/pizza-fork/.github/workflows/release.yml@refs/heads/main": false,
-		"https://example.com/?" + ours + "release.yml@refs/heads/main":                        false,
+	for who, want := range map[string]string{
+		ours + "release.yml@refs/heads/main":                                                  "signs",
+		ours + "release.yml@refs/tags/v1.2.3":                                                 "signs",
+		ours + "verify.yml@refs/heads/main":                                                   "attests",
+		ours + "verify.yml@refs/tags/v1.2.3":                                                  "",
+		ours + "verify.yml@refs/heads/mine":                                                   "",
+		ours + "verifyXyml@refs/heads/main":                                                   "",
+		ours + "release.yml@refs/heads/main-not":                                              "",
+		ours + "release.yml@refs/pull/1/merge":                                                "",
+		ours + "ci.yml@refs/heads/main":                                                       "",
+		ours + "releaseXyml@refs/heads/main":                                                  "",
+		"https://github.com/example/pizza-fork/.github/workflows/release.yml@refs/heads/main": "",
+		"https://example.com/?" + ours + "release.yml@refs/heads/main":                        "",
+		"https://example.com/?" + ours + "verify.yml@refs/heads/main":                         "",
 	} {
-		if got := trusted.MatchString(who); got != want {
-			t.Errorf("%s: %v", who, got)
+		got := ""
+		if regexp.MustCompile(releaser).MatchString(who) {
+			got += "signs"
+		}
+		if regexp.MustCompile(verifier).MatchString(who) {
+			got += "attests"
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", who, got, want)
 		}
 	}
 }

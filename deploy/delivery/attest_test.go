@@ -1,0 +1,191 @@
+package delivery_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/pizza/deploy/delivery"
+)
+
+// The cluster says what has passed. What it says otherwise than is claimed, or than git
+// says, is attested of nothing.
+func TestAttest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.runs("dev", true, "order", "migration")
+	synced := w.git("rev-parse", "HEAD")
+	was := w.images("dev")
+	beside := w.git("commit-tree", "-m", "beside", "HEAD^{tree}")
+	w.touch("README.md", "nothing of order's")
+	unrelated := w.git("rev-parse", "HEAD")
+	w.runs("dev", true, "order")
+	later := w.git("rev-parse", "HEAD")
+	now := w.images("dev")
+	w.runs("stg", false, "order")
+	unsigned := w.git("rev-parse", "HEAD")
+
+	for _, c := range []struct {
+		name                           string
+		environment, service, revision string
+		was, is                        string // in what the cluster says
+		refused                        string
+	}{
+		{name: "order?", service: "payment", refused: `there is no service "payment"`},
+		{name: "test?", environment: "test", refused: `there is no environment "test"`},
+		{name: "an option for a commit", revision: "--output=x", refused: `the revision must be a commit of 40 hex digits, not "--output=x"`},
+		{
+			name: "the cluster does not answer", was: "{", is: "no", refused: "the cluster was asked for the Application pizza-dev-order: invalid character",
+		},
+		{
+			name: "another Application", was: `"name": "pizza-dev-order"`, is: `"name": "pizza-stg-order"`,
+			refused: `asked for the Application pizza-dev-order and answered with "pizza-stg-order"`,
+		},
+		{
+			name: "another service is asked for than there is", service: "menu", refused: "NotFound",
+		},
+		{
+			name: "claimed of another revision", revision: later,
+			refused: `syncResult.revision is "` + synced + `", must be "` + later + `"`,
+		},
+		{name: "a revision of another branch", was: "SYNCED", is: beside, refused: `is at "` + beside + `", which is not a commit that led here`},
+		{name: "a revision of no form", was: "COMPARED", is: "-h", refused: `is at "-h", which is not a commit that led here`},
+		{name: "images have changed since", was: "COMPARED", is: later, refused: "status.sync.revision is " + later + ", whose images are not those of the last sync"},
+		{name: "not synced", was: `"status": "Synced"}`, is: `"status": "OutOfSync"}`, refused: `status.sync.status is "OutOfSync", must be "Synced"`},
+		{name: "not healthy", was: `"status": "Healthy"}`, is: `"status": "Degraded"}`, refused: `status.health.status is "Degraded", must be "Healthy"`},
+		{name: "the sync failed", was: `"phase": "Succeeded"`, is: `"phase": "Failed"`, refused: `status.operationState.phase is "Failed", must be "Succeeded"`},
+		{name: "never synced", was: `"operationState"`, is: `"operation"`, refused: `status.operationState.phase is "", must be "Succeeded"`},
+		{
+			name: "the order failed", was: `"hookPhase": "Succeeded", "hookType": "PostSync"`, is: `"hookPhase": "Failed", "hookType": "PostSync"`,
+			refused: `the phase of the hook Job/smoke-order is "Failed", must be "Succeeded"`,
+		},
+		{
+			name: "the migration goes on", was: `"hookPhase": "Succeeded", "hookType": "PreSync",` + "\n", is: `"hookPhase": "Running", "hookType": "PreSync",` + "\n",
+			refused: `the phase of the hook Job/migrate-order is "Running", must be "Succeeded"`,
+		},
+		{name: "no order was placed", was: `"name": "smoke-order"`, is: `"name": "smoke"`, refused: "the sync ran no PostSync hook Job/smoke-order"},
+		{name: "the order is no hook", was: `"hookType": "PostSync",`, refused: "the sync ran no PostSync hook Job/smoke-order"},
+		{name: "no migration ran", was: `"kind": "Job", "message": "Reached expected number of succeeded pods",` + "\n" + `            "name": "migrate-order"`, is: `"kind": "Job", "name": "migrate"`, refused: "the sync ran no PreSync hook Job/migrate-order"},
+		{
+			name: "the pods are of another image", was: `"summary": {"images": ["REGISTRY/order:0a1b2c3d@ORDER"]}`, is: `"summary": {"images": ["REGISTRY/order@` + now[2].Digest + `"]}`,
+			refused: "pizza-dev-order ran " + w.Registry + "/order@" + now[2].Digest + ", not " + w.Registry + "/order@" + was[2].Digest,
+		},
+		{
+			name: "the pods are of another registry", was: `"summary": {"images": ["REGISTRY/order`, is: `"summary": {"images": ["REGISTRY.example/order`,
+			refused: "pizza-dev-order ran ",
+		},
+		{
+			name: "the migration was another", was: "REGISTRY/migrate:0a1b2c3d@MIGRATION", is: "REGISTRY/migrate@" + now[2].Digest,
+			refused: "not " + w.Registry + "/migrate@" + was[3].Digest,
+		},
+		{name: "nobody signed", environment: "stg", was: "SYNCED", is: unsigned, refused: "is not signed by whom we trust"},
+		{name: "as claimed", revision: synced},
+		{name: "the last sync, since when main has gone on with others", was: "COMPARED", is: unrelated},
+		{name: "without tags", was: ":0a1b2c3d"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.environment == "" {
+				c.environment = "dev"
+			}
+			if c.service == "" {
+				c.service = "order"
+			}
+			images := was
+			if c.environment == "stg" {
+				images = w.images("stg")
+			}
+			text, err := os.ReadFile("testdata/application.json")
+			w.must(err)
+			said := string(text)
+			if c.was != "" {
+				if !strings.Contains(said, c.was) {
+					t.Fatalf("%s is not there to be changed", c.was)
+				}
+				said = strings.ReplaceAll(said, c.was, c.is)
+			}
+			if c.environment == "stg" {
+				said = strings.ReplaceAll(said, "pizza-dev", "pizza-stg")
+				said = strings.ReplaceAll(said, "COMPARED", unsigned)
+			}
+			said = strings.NewReplacer("REGISTRY", w.Registry, "MIGRATION", images[3].Digest, "ORDER", images[2].Digest, "SYNCED", synced, "COMPARED", synced).Replace(said)
+			var before int
+			if c.refused != "" {
+				before = w.attestations(images)
+			}
+			checks, attested, err := delivery.Attest(t.Context(), w.Repository, w.Evidence, kubectl(t, "pizza-"+c.environment+"-order", said), c.environment, c.service, c.revision)
+			if c.refused != "" {
+				if err == nil || !strings.Contains(err.Error(), c.refused) {
+					t.Errorf("error %v, want %q", err, c.refused)
+				}
+				if after := w.attestations(images); after != before {
+					t.Errorf("%d attestations, %d before", after, before)
+				}
+				return
+			}
+			w.must(err)
+			if diff := cmp.Diff([]delivery.Image{images[2], images[3]}, attested); diff != "" {
+				t.Error(diff)
+			}
+			if checks.Revision != synced || checks.Time.Format("15:04:05") != "09:15:01" || strings.Join(checks.Checks, ",") != "sync,smoke" {
+				t.Errorf("%+v", checks)
+			}
+			w.must(w.Passed(t.Context(), images[2], "dev"))
+			w.must(w.Passed(t.Context(), images[3], "dev"))
+			if err := w.Passed(t.Context(), now[2], "dev"); err == nil {
+				t.Error("what came after the revision counts as checked")
+			}
+		})
+	}
+}
+
+// attestations counts what is in the registry beside images.
+func (w *world) attestations(images []delivery.Image) (n int) {
+	w.Helper()
+	for _, i := range images {
+		n += len(w.beside(i))
+	}
+	return n
+}
+
+// kubectl answers with an Application under its name, and knows no other.
+func kubectl(t *testing.T, name, says string) delivery.Cluster {
+	t.Helper()
+	folder := t.TempDir()
+	for file, text := range map[string]string{
+		"says": says,
+		"kubectl": "#!/bin/sh\n[ \"$*\" = '--namespace=argocd get applications.argoproj.io " + name + " --output=json' ] ||\n" +
+			"    { echo \"Error from server (NotFound): $*\" >&2; exit 1; }\nexec cat '" + folder + "/says'\n",
+	} {
+		if err := os.WriteFile(filepath.Join(folder, file), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return delivery.Cluster{Kubectl: filepath.Join(folder, "kubectl")}
+}
+
+// One who may attest must not be one who signs images.
+func TestSignersAreApart(t *testing.T) {
+	t.Parallel()
+	release, verify := delivery.Signer{Identity: "release"}, delivery.Signer{Identity: "verify"}
+	key, other := delivery.Signer{Key: "a.pub"}, delivery.Signer{Key: "b.pub"}
+	for _, c := range []struct {
+		releaser, verifier delivery.Signer
+		refused            string
+	}{
+		{release, verify, "nothing to change"},
+		{key, other, "nothing to change"},
+		{release, release, `who signs images must not attest checks: both are "release"`},
+		{key, key, "who signs images must not attest checks: both have the key a.pub"},
+		{key, verify, "must both have a key, or neither"},
+		{release, other, "must both have a key, or neither"},
+	} {
+		w := newWorld(t)
+		w.Releaser, w.Verifier = c.releaser, c.verifier
+		if _, err := delivery.Promote(t.Context(), w.Repository, w.Evidence, "dev", "stg", ""); err == nil || !strings.Contains(err.Error(), c.refused) {
+			t.Errorf("%v and %v: error %v, want %q", c.releaser, c.verifier, err, c.refused)
+		}
+	}
+}
