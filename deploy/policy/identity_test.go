@@ -30,7 +30,7 @@ func TestIdentity(t *testing.T) {
 	const workflows = "https://github.com/example/pizza/.github/workflows/"
 	for identity, counts := range map[string]bool{
 		workflows + "release.yml@refs/heads/main":                                         true,
-		workflows + "release.yml@refs/tags/v1.2.0":                                        true,
+		workflows + "release.yml@refs/tags/v1.2.0":                                        false,
 		workflows + "release.yml@refs/heads/mine":                                         false,
 		workflows + "release.yml@refs/heads/main2":                                        false,
 		workflows + "release.yml@refs/pull/7/merge":                                       false,

@@ -42,7 +42,7 @@ checkout, shows them, and leaves the commit to you.
 
 // Whose signatures count when there is no key: those of two workflows of this repository.
 const (
-	releaser = `^https://github\.com/example/pizza/\.github/workflows/release\.yml@refs/(heads/main|tags/v[0-9.]+)$`
+	releaser = `^https://github\.com/example/pizza/\.github/workflows/release\.yml@refs/heads/main$`
 	verifier = `^https://github\.com/example/pizza/\.github/workflows/verify\.yml@refs/heads/main$`
 	issuer   = "https://token.actions.githubusercontent.com"
 )

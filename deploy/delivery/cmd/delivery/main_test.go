@@ -199,7 +199,7 @@ func TestIdentity(t *testing.T) {
 	const ours = "https://github.com/example/pizza/.github/workflows/"
 	for who, want := range map[string]string{
 		ours + "release.yml@refs/heads/main":                                                  "signs",
-		ours + "release.yml@refs/tags/v1.2.3":                                                 "signs",
+		ours + "release.yml@refs/tags/v1.2.3":                                                 "",
 		ours + "verify.yml@refs/heads/main":                                                   "attests",
 		ours + "verify.yml@refs/tags/v1.2.3":                                                  "",
 		ours + "verify.yml@refs/heads/mine":                                                   "",
