@@ -38,6 +38,7 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- include "pizza.refuseEnv" (list (include "pizza.name" .) $settings (include "pizza.pod" (list . .Values) | fromYaml).extraEnv) }}
 {{- range $name, $value := merge (dict) .Values.config $settings }}
 {{ $name }}: {{ $value | toString | quote }}
 {{- end }}
