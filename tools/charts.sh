@@ -73,6 +73,7 @@ global.networkPolicy.extraEgress=all
 global.pods.typo=1
 migration.tolerations=spot
 smoke.podLabels.team=7
+migration.externalSecret.data.DB_USER.propety=user
 order.service.type=ExternalName
 httpRoute.timeouts.request=15
 BAD
