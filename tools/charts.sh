@@ -68,6 +68,14 @@ order.config.OTEL_TRACES_SAMPLER_ARG=2
 order.config.ADMIN_TOKEN=a-token-of-at-least-32-bytes-00001
 order.secrets.values.ADMIN_TOKN=x
 order.config.lower=x
+global.networkPolicy.ingressController[0].typo=1
+global.networkPolicy.extraEgress=all
+global.pods.typo=1
+migration.tolerations=spot
+smoke.podLabels.team=7
+migration.externalSecret.data.DB_USER.propety=user
+order.service.type=ExternalName
+httpRoute.timeouts.request=15
 BAD
 for values in helm/pizza/ci/*-values.yaml; do
     scenario "scenario $(basename "$values" -values.yaml)" "$values"

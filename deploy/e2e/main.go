@@ -299,8 +299,9 @@ func (e *experiment) policies(ctx context.Context) error {
 		want   map[string]bool
 	}{
 		{"stranger", e.cluster, map[string]string{"app": "stranger"}, map[string]bool{
-			db: false, "menu-svc:9000": false, "login-svc:9000": false, "login-svc:9100": false, "order-svc:80": false,
+			db: true, "menu-svc:9000": false, "login-svc:9000": false, "login-svc:9100": false, "order-svc:80": false,
 		}},
+		{"unknown", e.cluster, map[string]string{"app.kubernetes.io/part-of": "pizza"}, map[string]bool{db: false, "order-svc:80": false}},
 		{"login", e.cluster, asService("login"), map[string]bool{"menu-svc:9000": false}},
 		{"test", e.cluster, map[string]string{"app.kubernetes.io/component": "test", "app.kubernetes.io/part-of": "pizza"}, map[string]bool{
 			"order-svc:80": true, "order-svc:9000": false, db: false,

@@ -13,7 +13,7 @@ import (
 type Settings struct {
 	Namespace        string        `env:"E2E_NAMESPACE" envDefault:"pizza-e2e" doc:"Namespace to install into; made, and deleted at the end"`
 	Ingress          string        `env:"E2E_INGRESS" envDefault:"http://localhost" doc:"Address of the Ingress controller as this machine sees it"`
-	IngressNamespace string        `env:"E2E_INGRESS_NAMESPACE" envDefault:"ingress-nginx" doc:"Namespace of the Ingress controller"`
+	IngressNamespace string        `env:"E2E_INGRESS_NAMESPACE" envDefault:"traefik" doc:"Namespace of the Ingress controller"`
 	Host             string        `env:"E2E_HOST" doc:"Address of this machine as pods see it, where PostgreSQL is; empty is the address of the node, if this machine has it"`
 	LoadImage        string        `env:"E2E_LOAD_IMAGE,required,notEmpty" doc:"Command that gives the nodes an OCI archive, whose path is its last argument; for kind: kind load image-archive"`
 	Images           string        `env:"E2E_IMAGES" doc:"Folder of archives that make images built, to run these very images; what is not there is built"`

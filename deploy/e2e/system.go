@@ -120,15 +120,13 @@ func small() map[string]any {
 // networkPolicy returns the locations of the allowed peers on this cluster.
 func networkPolicy(s Settings) map[string]any {
 	type object = map[string]any
-	namespace := func(name string) object {
-		return object{"namespaceSelector": object{"matchLabels": object{"kubernetes.io/metadata.name": name}}}
+	namespace := func(name string) []object {
+		return []object{{"namespaceSelector": object{"matchLabels": object{"kubernetes.io/metadata.name": name}}}}
 	}
-	dns := namespace("kube-system")
-	dns["podSelector"], dns["ports"] = nil, []int{53, 5353}
 	return object{
-		"ingressController": namespace(s.IngressNamespace), "dns": dns,
-		"prometheus": namespace(s.Namespace + monitoring),
-		"database":   object{"cidrs": []string{s.Host + "/32"}},
+		"ingressController": namespace(s.IngressNamespace),
+		"prometheus":        namespace(s.Namespace + monitoring),
+		"database":          object{"cidrs": []string{s.Host + "/32"}},
 	}
 }
 

@@ -23,6 +23,38 @@ app.kubernetes.io/managed-by: {{ $context.Release.Service }}
 helm.sh/chart: {{ $context.Chart.Name }}-{{ $context.Chart.Version }}
 {{- end }}
 
+{{/*
+Labels and annotations of an object. Takes the context, its labels as text, its annotations, and more labels; what
+comes first counts.
+*/}}
+{{- define "pizza.metadata" -}}
+{{- $global := (index . 0).Values.global -}}
+{{- $labels := dict -}}
+{{- if gt (len .) 3 }}{{ $labels = index . 3 | default dict }}{{ end -}}
+{{- $annotations := dict -}}
+{{- if gt (len .) 2 }}{{ $annotations = index . 2 | default dict }}{{ end -}}
+namespace: {{ (index . 0).Release.Namespace }}
+{{ include "pizza.marks" (list (index . 1) $annotations (merge (dict) $labels ($global.commonLabels | default dict)) ($global.commonAnnotations | default dict)) }}
+{{- end }}
+
+{{/* Takes labels as text and annotations, and more of both. */}}
+{{- define "pizza.marks" -}}
+labels:
+  {{- merge (index . 0 | fromYaml) (index . 2) | toYaml | nindent 2 }}
+{{- with merge (dict) (index . 1) (index . 3) }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/*
+The Service that the way in leads to. One that is open to the outside by itself is a second one, with the public port
+alone. Takes the name and the values of the service.
+*/}}
+{{- define "pizza.publicService" -}}
+{{- index . 0 }}-{{ if has (((index . 1).service).type | default "ClusterIP") (list "ClusterIP") }}svc{{ else }}public{{ end -}}
+{{- end }}
+
 {{/* An image of the umbrella. Takes the context and the values of the image. */}}
 {{- define "pizza.umbrella.image" -}}
 {{- $context := index . 0 -}}

@@ -1,26 +1,27 @@
-{{/* To DNS, the database, and what else the values name. Takes the context and the values of the policies. */}}
-{{- define "pizza.egress" -}}
-{{- $context := index . 0 -}}
-{{- $policy := index . 1 -}}
+{{/* To DNS. Without peers there is no rule: one with an empty list would lead everywhere. */}}
+{{- define "pizza.dnsEgress" -}}
+{{- $dns := .Values.global.networkPolicy.dns -}}
+{{- with $dns.peers -}}
 - to:
-    - namespaceSelector:
-        {{- toYaml $policy.dns.namespaceSelector | nindent 8 }}
-      {{- with $policy.dns.podSelector }}
-      podSelector:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
+    {{- toYaml . | nindent 4 }}
   ports:
     {{- range $protocol := list "UDP" "TCP" }}
-    {{- range $policy.dns.ports }}
+    {{- range $dns.ports }}
     - port: {{ . }}
       protocol: {{ $protocol }}
     {{- end }}
     {{- end }}
+{{- end -}}
+{{- end }}
+
+{{/* To DNS, the database, and what else the values name. */}}
+{{- define "pizza.egress" -}}
+{{ include "pizza.dnsEgress" . }}
 - to:
-    {{- include "pizza.databasePeers" $context | nindent 4 }}
+    {{- include "pizza.databasePeers" . | nindent 4 }}
   ports:
-    - port: {{ $context.Values.global.postgresql.port }}
-{{- with $policy.extraEgress }}
+    - port: {{ .Values.global.postgresql.port }}
+{{- with .Values.global.networkPolicy.extraEgress }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}

@@ -1,21 +1,26 @@
-{{/* A pod that places an order as a customer does: registers, logs in, reads the menu, orders, and logs out. */}}
+{{/*
+A pod that places an order as a customer does: registers, logs in, reads the menu, orders, and logs out. Takes the
+context, and what the pod takes.
+*/}}
 {{- define "pizza.smokePod" -}}
+{{- $pod := index . 1 -}}
+{{- with index . 0 -}}
 restartPolicy: Never
-automountServiceAccountToken: false
-enableServiceLinks: false
-{{- with .Values.global.image.pullSecrets }}
-imagePullSecrets:
+{{ include "pizza.podSpec" (list . $pod) }}
+{{- with pick $pod "initContainers" }}
+{{ toYaml . }}
+{{- end }}
+{{- with $pod.extraVolumes }}
+volumes:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-securityContext:
-  {{- include "pizza.podSecurityContext" . | nindent 2 }}
 containers:
   - name: order
     image: {{ include "pizza.umbrella.image" (list . .Values.order.image) }}
     imagePullPolicy: {{ .Values.global.image.pullPolicy }}
     args: [smoke]
     securityContext:
-      {{- include "pizza.containerSecurityContext" . | nindent 6 }}
+      {{- toYaml $pod.securityContext | nindent 6 }}
     env:
       - name: LOGIN_URL
         value: http://login-svc
@@ -23,7 +28,18 @@ containers:
         value: http://menu-svc
       - name: ORDER_URL
         value: http://order-svc
+      {{- with $pod.extraEnv }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
+    {{- with $pod.extraEnvFrom }}
+    envFrom:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    {{- with $pod.extraVolumeMounts }}
+    volumeMounts:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
     resources:
-      requests: {cpu: 10m, memory: 16Mi}
-      limits: {cpu: 100m, memory: 64Mi}
+      {{- toYaml .Values.smoke.resources | nindent 6 }}
+{{- end }}
 {{- end }}

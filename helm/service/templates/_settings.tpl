@@ -38,7 +38,9 @@
 {{- end }}
 {{- end }}
 {{- end }}
-{{- range $name, $value := merge (dict) .Values.config $settings }}
+{{- $settings = merge (dict) .Values.config $settings }}
+{{- include "pizza.refuseEnv" (list (include "pizza.name" .) $settings (include "pizza.pod" (list . .Values) | fromYaml).extraEnv) }}
+{{- range $name, $value := $settings }}
 {{ $name }}: {{ $value | toString | quote }}
 {{- end }}
 {{- end }}

@@ -3,7 +3,7 @@
 // document, and of the operators' resources, from their own definitions. All of
 // them come as Go modules, so the module proxy is all that it needs.
 //
-//	schemas DIR        →  DIR/v1.34.4/deployment-apps-v1.json, DIR/crd/servicemonitor-…
+//	schemas DIR        →  DIR/v1.33.13/deployment-apps-v1.json, DIR/crd/servicemonitor-…
 package main
 
 import (
@@ -20,7 +20,7 @@ import (
 )
 
 // versions are the newest of each minor version that is supported.
-func versions() []string { return []string{"v1.34.4", "v1.35.4", "v1.36.3", "v1.37.2"} }
+func versions() []string { return []string{"v1.33.13", "v1.34.4", "v1.35.4", "v1.36.3", "v1.37.2"} }
 
 // kinds are those that the charts render.
 func kinds() map[string]bool {
