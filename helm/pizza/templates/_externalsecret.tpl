@@ -5,7 +5,9 @@ place of its values, these values, and the keys that must be there.
 {{- define "pizza.externalSecret" -}}
 {{- $where := index . 4 -}}
 {{- $from := index . 5 -}}
-{{- if not $from.secretStoreRef }}{{ fail (printf "%s.secretStoreRef is required: the store, such as {kind: ClusterSecretStore, name: vault}" $where) }}{{ end -}}
+{{- if not $from.secretStoreRef -}}
+{{ fail (printf "%s.secretStoreRef is required: the store, such as {kind: ClusterSecretStore, name: vault}" $where) }}
+{{- end -}}
 apiVersion: external-secrets.io/v1
 kind: ExternalSecret
 metadata:

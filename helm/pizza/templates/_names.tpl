@@ -34,7 +34,8 @@ comes first counts.
 {{- $annotations := dict -}}
 {{- if gt (len .) 2 }}{{ $annotations = index . 2 | default dict }}{{ end -}}
 namespace: {{ (index . 0).Release.Namespace }}
-{{ include "pizza.marks" (list (index . 1) $annotations (merge (dict) $labels ($global.commonLabels | default dict)) ($global.commonAnnotations | default dict)) }}
+{{ include "pizza.marks" (list (index . 1) $annotations
+  (merge (dict) $labels ($global.commonLabels | default dict)) ($global.commonAnnotations | default dict)) }}
 {{- end }}
 
 {{/* Takes labels as text and annotations, and more of both. */}}

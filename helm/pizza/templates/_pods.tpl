@@ -5,11 +5,17 @@ those values.
 */}}
 {{- define "pizza.pod" -}}
 {{- $default := dict
-  "podSecurityContext" (dict "runAsNonRoot" true "runAsUser" 65532 "runAsGroup" 65532 "fsGroup" 65532 "seccompProfile" (dict "type" "RuntimeDefault"))
-  "securityContext" (dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL"))) -}}
+  "podSecurityContext" (dict
+    "runAsNonRoot" true "runAsUser" 65532 "runAsGroup" 65532 "fsGroup" 65532
+    "seccompProfile" (dict "type" "RuntimeDefault"))
+  "securityContext" (dict
+    "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL"))) -}}
 {{- $pod := dict "podLabels" dict "podAnnotations" dict -}}
 {{- range $values := list $default ((index . 0).Values.global.pods | default dict) (index . 1) -}}
-{{- range $name := list "podLabels" "podAnnotations" "podSecurityContext" "securityContext" "priorityClassName" "runtimeClassName" "nodeSelector" "tolerations" "affinity" "dnsPolicy" "dnsConfig" "hostAliases" "initContainers" "extraVolumes" "extraVolumeMounts" "extraEnv" "extraEnvFrom" -}}
+{{- range $name := list
+  "podLabels" "podAnnotations" "podSecurityContext" "securityContext" "priorityClassName" "runtimeClassName"
+  "nodeSelector" "tolerations" "affinity" "dnsPolicy" "dnsConfig" "hostAliases"
+  "initContainers" "extraVolumes" "extraVolumeMounts" "extraEnv" "extraEnvFrom" -}}
 {{- with get $values $name -}}
 {{- if kindIs "map" . -}}
 {{- $merged := dict -}}
