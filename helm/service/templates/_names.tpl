@@ -37,3 +37,29 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- define "pizza.secretName" -}}
 {{- .Values.secrets.existingSecret | default (printf "%s-secrets" (include "pizza.name" .)) -}}
 {{- end }}
+
+{{/*
+The number of pods where an autoscaler owns it: what runs now, and no fewer than its minimum. A field that leaves a
+manifest goes back to 1, so an upgrade that turns autoscaling or a canary on would take pods away. Argo CD cannot look
+things up: it starts at the minimum, and then ignores what the autoscaler has set.
+*/}}
+{{- define "pizza.keptReplicas" -}}
+{{- if .Values.autoscaling.enabled -}}
+{{- $deployment := lookup "apps/v1" "Deployment" .Release.Namespace (printf "%s-deploy" (include "pizza.name" .)) -}}
+{{- $rollout := lookup "argoproj.io/v1alpha1" "Rollout" .Release.Namespace (printf "%s-rollout" (include "pizza.name" .)) -}}
+{{- max (int .Values.autoscaling.minReplicas) (dig "spec" "replicas" 0 $deployment | int) (dig "spec" "replicas" 0 $rollout | int) -}}
+{{- else -}}
+{{- .Values.replicas -}}
+{{- end -}}
+{{- end }}
+
+{{/* The number of pods of the Deployment itself. A Rollout takes them away when its own serve, and keeps it that way. */}}
+{{- define "pizza.deploymentReplicas" -}}
+{{- if and .Values.canary.enabled (not .Values.canary.ending) -}}
+{{- with lookup "apps/v1" "Deployment" .Release.Namespace (printf "%s-deploy" (include "pizza.name" .)) -}}
+{{- dig "spec" "replicas" 0 . -}}
+{{- end -}}
+{{- else -}}
+{{- include "pizza.keptReplicas" . -}}
+{{- end -}}
+{{- end }}
