@@ -78,7 +78,7 @@ type Pizza struct {
 	PizzaImgURL string `json:"pizza_img_url"`
 	PizzaNm     string `json:"pizza_nm"`
 
-	// PizzaTypePizzaNm Repeats pizza_nm for clients of the old system.
+	// PizzaTypePizzaNm Same as `pizza_nm`, for clients of the old system.
 	PizzaTypePizzaNm string `json:"pizza_type__pizza_nm"`
 	PizzaTypeID      string `json:"pizza_type_id"`
 	Price            Money  `json:"price"`

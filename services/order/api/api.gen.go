@@ -119,8 +119,8 @@ type PlaceOrderParams struct {
 	// IdempotencyKey A unique key for this order, such as a random UUID
 	// (draft-ietf-httpapi-idempotency-key-header-07). The order is placed at most
 	// once, even if requests with the same key are sent repeatedly or concurrently.
-	// Every 201 is byte for byte the first one, even if prices, the menu, or the
-	// branches have changed since.
+	// Every 201 response repeats the first one byte for byte, even if prices, the
+	// menu, or the branches have changed since.
 	//
 	// Only placed orders are stored: after a rejected or failed request the key is
 	// unused, and can be sent with another order. Keys are scoped to a member. The
