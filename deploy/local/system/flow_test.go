@@ -28,6 +28,7 @@ func TestSystem(t *testing.T) {
 	t.Run("input at the limits", s.testLimits)
 	t.Run("bad input", s.testBadInput)
 	t.Run("smoke", s.testSmoke)
+	t.Run("examples of the API page", s.testExamples) // changes the demo member's password
 }
 
 type orderRow struct {
@@ -64,27 +65,27 @@ func (s *system) testFlow(t *testing.T) {
 		}
 	}
 	step("register with the old field names", func(t *testing.T) {
-		a := s.postJSON(t, "/api/login/register/", "", `{"id":"minji","pw":"pw-of-minji","name":"김민지"}`).want(t, http.StatusCreated)
-		if got := decode[object](t, a); got["member_id"] != "minji" || got["message"] == "" {
+		a := s.postJSON(t, "/api/login/register/", "", `{"id":"sora","pw":"pw-of-sora","name":"김소라"}`).want(t, http.StatusCreated)
+		if got := decode[object](t, a); got["member_id"] != "sora" || got["message"] == "" {
 			t.Errorf("answer %s", a.body)
 		}
 	})
 	step("register with the new ones, by form", func(t *testing.T) {
-		s.postForm(t, "/login/register", url.Values{"member_id": {"joon"}, "password": {"pw-of-joon"}, "member_nm": {"이준"}}).want(t, http.StatusCreated)
+		s.postForm(t, "/login/register", url.Values{"member_id": {"jun"}, "password": {"pw-of-jun"}, "member_nm": {"이준"}}).want(t, http.StatusCreated)
 	})
 	step("register a taken id", func(t *testing.T) {
-		s.postJSON(t, "/login/register/", "", `{"id":"minji","pw":"another-password","name":"x"}`).wantProblem(t, http.StatusConflict)
+		s.postJSON(t, "/login/register/", "", `{"id":"sora","pw":"another-password","name":"x"}`).wantProblem(t, http.StatusConflict)
 	})
 	step("log in wrongly", func(t *testing.T) {
-		wrong := s.postJSON(t, "/login/", "", `{"id":"minji","pw":"pw-of-joon"}`).wantProblem(t, http.StatusUnauthorized)
-		unknown := s.postJSON(t, "/login/", "", `{"id":"nobody","pw":"pw-of-joon"}`).wantProblem(t, http.StatusUnauthorized)
+		wrong := s.postJSON(t, "/login/", "", `{"id":"sora","pw":"pw-of-jun"}`).wantProblem(t, http.StatusUnauthorized)
+		unknown := s.postJSON(t, "/login/", "", `{"id":"nobody","pw":"pw-of-jun"}`).wantProblem(t, http.StatusUnauthorized)
 		wrong.TraceID, unknown.TraceID = "", ""
 		if diff := cmp.Diff(wrong, unknown); diff != "" {
 			t.Errorf("a wrong password and an unknown id are answered differently:\n%s", diff)
 		}
 	})
 	step("log in", func(t *testing.T) {
-		a := s.postJSON(t, "/api/login/", "", `{"id":"minji","pw":"pw-of-minji"}`).want(t, http.StatusOK)
+		a := s.postJSON(t, "/api/login/", "", `{"id":"sora","pw":"pw-of-sora"}`).want(t, http.StatusOK)
 		got := decode[struct {
 			Token     string
 			TokenType string `json:"token_type"`
@@ -92,12 +93,12 @@ func (s *system) testFlow(t *testing.T) {
 			MemberID  string `json:"member_id"`
 			MemberNM  string `json:"member_nm"`
 		}](t, a)
-		if got.TokenType != "Bearer" || got.MemberID != "minji" || got.MemberNM != "김민지" {
+		if got.TokenType != "Bearer" || got.MemberID != "sora" || got.MemberNM != "김소라" {
 			t.Errorf("answer %s", a.body)
 		}
-		checkToken(t, got.Token, "minji", got.ExpiresIn)
+		checkToken(t, got.Token, "sora", got.ExpiresIn)
 		token = got.Token
-		form := s.postForm(t, "/login/", url.Values{"member_id": {"joon"}, "member_pwd": {"pw-of-joon"}}).want(t, http.StatusOK)
+		form := s.postForm(t, "/login/", url.Values{"member_id": {"jun"}, "member_pwd": {"pw-of-jun"}}).want(t, http.StatusOK)
 		other = decode[struct{ Token string }](t, form).Token
 	})
 	step("the demo member logs in", func(t *testing.T) {
@@ -208,12 +209,12 @@ func (s *system) testFlow(t *testing.T) {
 			s.postJSON(t, "/order/", wrong, body).wantProblem(t, http.StatusUnauthorized)
 			s.send(t, request{method: http.MethodGet, path: "/order/myorder/", token: wrong}).wantProblem(t, http.StatusUnauthorized)
 		}
-		spoof := request{method: http.MethodGet, path: "/order/myorder/", header: map[string]string{"X-User-Id": "minji"}}
+		spoof := request{method: http.MethodGet, path: "/order/myorder/", header: map[string]string{"X-User-Id": "sora"}}
 		s.send(t, spoof).wantProblem(t, http.StatusUnauthorized)
 	})
 	step("the token is known inside", func(t *testing.T) {
 		a := s.verify(t, token)
-		if got := decode[object](t, a.want(t, http.StatusOK)); got["valid"] != true || got["member_id"] != "minji" {
+		if got := decode[object](t, a.want(t, http.StatusOK)); got["valid"] != true || got["member_id"] != "sora" {
 			t.Errorf("answer %s", a.body)
 		}
 	})
@@ -235,8 +236,8 @@ func (s *system) testFlow(t *testing.T) {
 		s.send(t, request{method: http.MethodGet, path: "/order/myorder/", token: other}).want(t, http.StatusOK)
 	})
 	step("change the password, and only the new session goes on", func(t *testing.T) {
-		again := s.login(t, "minji", "pw-of-minji")
-		a := s.postJSON(t, "/login/password/", again, js(t, object{"old_pw": "pw-of-minji", "new_pw": "new-pw-of-minji"}))
+		again := s.login(t, "sora", "pw-of-sora")
+		a := s.postJSON(t, "/login/password/", again, js(t, object{"old_pw": "pw-of-sora", "new_pw": "new-pw-of-sora"}))
 		fresh := decode[struct{ Token string }](t, a.want(t, http.StatusOK)).Token
 		s.send(t, request{method: http.MethodGet, path: "/order/myorder/", token: again}).wantProblem(t, http.StatusUnauthorized)
 		if got := decode[object](t, s.verify(t, again).want(t, http.StatusUnauthorized)); got["reason"] != "revoked" {
@@ -246,7 +247,7 @@ func (s *system) testFlow(t *testing.T) {
 		s.send(t, request{method: http.MethodGet, path: "/order/myorder/", token: other}).want(t, http.StatusOK)
 	})
 	step("log in again, and the orders are there", func(t *testing.T) {
-		again := s.login(t, "minji", "new-pw-of-minji")
+		again := s.login(t, "sora", "new-pw-of-sora")
 		rows := decode[[]orderRow](t, s.send(t, request{method: http.MethodGet, path: "/order/myorder/", token: again}).want(t, http.StatusOK))
 		if len(rows) != 5 {
 			t.Errorf("%d rows, want 5", len(rows))

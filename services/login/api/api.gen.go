@@ -67,17 +67,17 @@ func (e TokenType) Valid() bool {
 	}
 }
 
-// Credentials `id` or `member_id`, and `pw` or `password` or `member_pwd` are required.
+// Credentials `id` or `member_id`, and `pw`, `password`, or `member_pwd` are required.
 type Credentials struct {
 	ID *string `json:"id,omitempty"`
 
-	// MemberID The same as id.
+	// MemberID Alias of `id`.
 	MemberID *string `alias:"id" json:"member_id,omitempty"`
 
-	// MemberPwd The same as pw.
+	// MemberPwd Alias of `pw`.
 	MemberPwd *string `alias:"pw" json:"member_pwd,omitempty"`
 
-	// Password The same as pw.
+	// Password Alias of `pw`.
 	Password *string `alias:"pw" json:"password,omitempty"`
 	Pw       *string `json:"pw,omitempty"`
 }
@@ -86,7 +86,7 @@ type Credentials struct {
 type GoodToken struct {
 	MemberID string `json:"member_id"`
 
-	// Valid Always true here.
+	// Valid Always true in this response.
 	Valid bool `json:"valid"`
 }
 
@@ -106,17 +106,17 @@ type MemberToRevoke struct {
 
 // NoToken defines model for NoToken.
 type NoToken struct {
-	// Valid Always false here.
+	// Valid Always false in this response.
 	Valid bool `json:"valid"`
 }
 
 // PasswordChange `old_pw` or `old_password`, and `new_pw` or `new_password` are required.
 type PasswordChange struct {
-	// NewPassword The same as new_pw.
+	// NewPassword Alias of `new_pw`.
 	NewPassword *string `alias:"new_pw" json:"new_password,omitempty"`
 	NewPw       *string `json:"new_pw,omitempty"`
 
-	// OldPassword The same as old_pw.
+	// OldPassword Alias of `old_pw`.
 	OldPassword *string `alias:"old_pw" json:"old_password,omitempty"`
 	OldPw       *string `json:"old_pw,omitempty"`
 }
@@ -128,10 +128,10 @@ type PasswordChanged struct {
 	MemberID  string `json:"member_id"`
 	Message   string `json:"message"`
 
-	// Token Takes the place of the one that was sent.
+	// Token Replaces the token of the request.
 	Token string `json:"token"`
 
-	// TokenType How the token is sent (RFC 6750).
+	// TokenType How to send the token (RFC 6750).
 	TokenType TokenType `json:"token_type"`
 }
 
@@ -139,10 +139,10 @@ type PasswordChanged struct {
 type Problem struct {
 	Detail string `json:"detail"`
 
-	// Error Repeats detail for clients of the old system.
+	// Error Same as `detail`, for clients of the old system.
 	Error string `json:"error"`
 
-	// Errors Every bad field of the request.
+	// Errors Every invalid field of the request.
 	Errors *[]struct {
 		Field   string `json:"field"`
 		Message string `json:"message"`
@@ -150,28 +150,28 @@ type Problem struct {
 	Status int    `json:"status"`
 	Title  string `json:"title"`
 
-	// TraceID Leads to the log lines of this request.
+	// TraceID Identifies the log lines of this request.
 	TraceID *string `json:"trace_id,omitempty"`
 	Type    string  `json:"type"`
 }
 
-// RefusalReason Why a token is not good:
-//   - `invalid`: it is none of ours, or was changed, or there is none
-//   - `expired`: it was good until `exp`
-//   - `revoked`: the member logged out, has another password since, or was
-//     deleted, or an operator has revoked all its tokens
+// RefusalReason Why the token was rejected:
+//   - `invalid`: missing, modified, or not issued by this service
+//   - `expired`: the time in `exp` has passed
+//   - `revoked`: the member logged out, changed the password, or was deleted, or
+//     an operator revoked all tokens of the member
 type RefusalReason string
 
 // RefusedToken defines model for RefusedToken.
 type RefusedToken struct {
-	// Reason Why a token is not good:
-	// - `invalid`: it is none of ours, or was changed, or there is none
-	// - `expired`: it was good until `exp`
-	// - `revoked`: the member logged out, has another password since, or was
-	//   deleted, or an operator has revoked all its tokens
+	// Reason Why the token was rejected:
+	// - `invalid`: missing, modified, or not issued by this service
+	// - `expired`: the time in `exp` has passed
+	// - `revoked`: the member logged out, changed the password, or was deleted, or
+	//   an operator revoked all tokens of the member
 	Reason RefusalReason `json:"reason"`
 
-	// Valid Always false here.
+	// Valid Always false in this response.
 	Valid bool `json:"valid"`
 }
 
@@ -181,21 +181,21 @@ type Registered struct {
 	Message  string `json:"message"`
 }
 
-// Registration `id` or `member_id`, `pw` or `password` or `member_pwd`, and `name` or `member_nm` are required.
+// Registration `id` or `member_id`, `pw`, `password`, or `member_pwd`, and `name` or `member_nm` are required.
 type Registration struct {
 	ID *string `json:"id,omitempty"`
 
-	// MemberID The same as id.
+	// MemberID Alias of `id`.
 	MemberID *string `alias:"id" json:"member_id,omitempty"`
 
-	// MemberNm The same as name.
+	// MemberNm Alias of `name`.
 	MemberNm *string `alias:"name" json:"member_nm,omitempty"`
 
-	// MemberPwd The same as pw.
+	// MemberPwd Alias of `pw`.
 	MemberPwd *string `alias:"pw" json:"member_pwd,omitempty"`
 	Name      *string `json:"name,omitempty"`
 
-	// Password The same as pw.
+	// Password Alias of `pw`.
 	Password *string `alias:"pw" json:"password,omitempty"`
 	Pw       *string `json:"pw,omitempty"`
 }
@@ -214,7 +214,7 @@ type Session struct {
 	MemberNm  string `json:"member_nm"`
 	Token     string `json:"token"`
 
-	// TokenType How the token is sent (RFC 6750).
+	// TokenType How to send the token (RFC 6750).
 	TokenType TokenType `json:"token_type"`
 }
 
@@ -223,7 +223,7 @@ type TokenToVerify struct {
 	Token *string `json:"token,omitempty"`
 }
 
-// TokenType How the token is sent (RFC 6750).
+// TokenType How to send the token (RFC 6750).
 type TokenType string
 
 // BadToken defines model for BadToken.
@@ -252,13 +252,13 @@ type RegisterJSONRequestBody = Registration
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
-	// RevokeMember Withdraw all tokens of a member
+	// RevokeMember Revoke all tokens of a member
 	// (POST /int/auth/revoke)
 	RevokeMember(ctx echo.Context) error
-	// AuthorizeRequest Check the token of a request (forward authentication of a gateway)
+	// AuthorizeRequest Verify the token of a request (forward authentication for gateways)
 	// (GET /int/auth/verify)
 	AuthorizeRequest(ctx echo.Context) error
-	// VerifyToken Check a token
+	// VerifyToken Verify a token
 	// (POST /int/auth/verify)
 	VerifyToken(ctx echo.Context) error
 	// Login Log in
@@ -694,13 +694,13 @@ func (response Register201JSONResponse) VisitRegisterResponse(w http.ResponseWri
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
-	// RevokeMember Withdraw all tokens of a member
+	// RevokeMember Revoke all tokens of a member
 	// (POST /int/auth/revoke)
 	RevokeMember(ctx context.Context, request RevokeMemberRequestObject) (RevokeMemberResponseObject, error)
-	// AuthorizeRequest Check the token of a request (forward authentication of a gateway)
+	// AuthorizeRequest Verify the token of a request (forward authentication for gateways)
 	// (GET /int/auth/verify)
 	AuthorizeRequest(ctx context.Context, request AuthorizeRequestRequestObject) (AuthorizeRequestResponseObject, error)
-	// VerifyToken Check a token
+	// VerifyToken Verify a token
 	// (POST /int/auth/verify)
 	VerifyToken(ctx context.Context, request VerifyTokenRequestObject) (VerifyTokenResponseObject, error)
 	// Login Log in

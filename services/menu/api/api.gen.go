@@ -35,10 +35,10 @@ func (e QuoteError) Valid() bool {
 
 // Catalog defines model for Catalog.
 type Catalog struct {
-	// CatalogVersion The version of all of this.
+	// CatalogVersion The version of the catalog.
 	CatalogVersion int64 `json:"catalog_version"`
 
-	// PizzaNms The names of all types, each once, also of those that no size is sold of at the moment.
+	// PizzaNms The distinct names of all types, including types without a size on sale.
 	PizzaNms []string      `json:"pizza_nms"`
 	Pizzas   []PricedPizza `json:"pizzas"`
 }
@@ -55,7 +55,7 @@ type Money = money.Amount
 type NewPizza struct {
 	PizzaTypeID *string `json:"pizza_type_id,omitempty"`
 
-	// Price At most 2 digits after the point.
+	// Price At most 2 decimal places.
 	Price *money.Amount `json:"price,omitempty"`
 	Size  *string       `json:"size,omitempty"`
 }
@@ -64,7 +64,7 @@ type NewPizza struct {
 type NewPizzaType struct {
 	PizzaCateg *string `json:"pizza_categ,omitempty"`
 
-	// PizzaImgURL A relative path, such as `images/durian.png`; no scheme, no leading slash, no `..`.
+	// PizzaImgURL Relative path, such as `images/durian.png`, without a scheme, a leading slash, or `..`.
 	PizzaImgURL *string `json:"pizza_img_url,omitempty"`
 	PizzaNm     *string `json:"pizza_nm,omitempty"`
 }
@@ -74,11 +74,11 @@ type Pizza struct {
 	PizzaCateg string `json:"pizza_categ"`
 	PizzaID    string `json:"pizza_id"`
 
-	// PizzaImgURL A path relative to where the images are served.
+	// PizzaImgURL Path relative to the base URL of the images.
 	PizzaImgURL string `json:"pizza_img_url"`
 	PizzaNm     string `json:"pizza_nm"`
 
-	// PizzaTypePizzaNm Repeats pizza_nm for clients of the old system.
+	// PizzaTypePizzaNm Same as `pizza_nm`, for clients of the old system.
 	PizzaTypePizzaNm string `json:"pizza_type__pizza_nm"`
 	PizzaTypeID      string `json:"pizza_type_id"`
 	Price            Money  `json:"price"`
@@ -87,7 +87,7 @@ type Pizza struct {
 
 // PizzaName `pizza_nm` or `name`, and `size`, are required.
 type PizzaName struct {
-	// Name The same as pizza_nm.
+	// Name Alias of `pizza_nm`.
 	Name    *string `alias:"pizza_nm" json:"name,omitempty"`
 	PizzaNm *string `json:"pizza_nm,omitempty"`
 	Size    *string `json:"size,omitempty"`
@@ -97,7 +97,7 @@ type PizzaName struct {
 type PizzaType struct {
 	PizzaCateg string `json:"pizza_categ"`
 
-	// PizzaImgURL A path relative to where the images are served.
+	// PizzaImgURL Path relative to the base URL of the images.
 	PizzaImgURL string `json:"pizza_img_url"`
 	PizzaNm     string `json:"pizza_nm"`
 	PizzaTypeID string `json:"pizza_type_id"`
@@ -113,17 +113,17 @@ type PricedPizza struct {
 
 // Quotation defines model for Quotation.
 type Quotation struct {
-	// CatalogVersion The version of the catalog that the prices are of.
+	// CatalogVersion The version of the catalog that the prices come from.
 	CatalogVersion int64        `json:"catalog_version"`
 	Lines          []QuotedLine `json:"lines"`
 }
 
 // QuoteError Why a line has no price:
-// - `unknown_pizza`: no pizza has this id, or no type this name
-// - `unknown_size`: there is a type of this name, but not in this size
+// - `unknown_pizza`: no pizza has this ID, or no type has this name
+// - `unknown_size`: a type has this name, but not in this size
 type QuoteError string
 
-// QuoteLine `pizza_id`, or `pizza_nm` and `size`.
+// QuoteLine `pizza_id`, or `pizza_nm` and `size`, are required.
 type QuoteLine struct {
 	PizzaID *string `json:"pizza_id,omitempty"`
 	PizzaNm *string `json:"pizza_nm,omitempty"`
@@ -139,8 +139,8 @@ type QuoteRequest struct {
 // QuotedLine Either `pizza_id` and `unit_price`, or `error`.
 type QuotedLine struct {
 	// Error Why a line has no price:
-	// - `unknown_pizza`: no pizza has this id, or no type this name
-	// - `unknown_size`: there is a type of this name, but not in this size
+	// - `unknown_pizza`: no pizza has this ID, or no type has this name
+	// - `unknown_size`: a type has this name, but not in this size
 	Error     *QuoteError `json:"error,omitempty"`
 	PizzaID   *string     `json:"pizza_id,omitempty"`
 	UnitPrice *Money      `json:"unit_price,omitempty"`
@@ -168,46 +168,46 @@ type TypeID = string
 
 // GetCatalogParams defines parameters for GetCatalog.
 type GetCatalogParams struct {
-	// IfNoneMatch ETags of answers that the caller still has, or `*` (RFC 9110, section 13.1.2).
+	// IfNoneMatch ETags of cached responses, or `*` (RFC 9110, section 13.1.2).
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 
-	// AcceptEncoding Codings that the caller can read (RFC 9110, section 12.5.3). A list with
-	// neither filter nor `sort` is sent as `gzip` where that is wanted; the two
-	// forms have different ETags.
+	// AcceptEncoding Encodings that the client accepts (RFC 9110, section 12.5.3). A list with
+	// neither a filter nor `sort` is compressed with `gzip` on request. The two
+	// encodings have different ETags.
 	AcceptEncoding *AcceptEncoding `json:"Accept-Encoding,omitempty"`
 }
 
 // ListMenuParams defines parameters for ListMenu.
 type ListMenuParams struct {
-	// Q Part of the name (`pizza_nm`), in any case; at most 50 characters.
+	// Q Substring of the name (`pizza_nm`), case-insensitive. At most 50 characters.
 	Q *string `form:"q,omitempty" json:"q,omitempty"`
 
-	// Category The whole category (`pizza_categ`), in any case; at most 50 characters.
+	// Category Full name of the category (`pizza_categ`), case-insensitive. At most 50 characters.
 	Category *string `form:"category,omitempty" json:"category,omitempty"`
 
-	// Size The whole size, in any case; at most 50 characters.
+	// Size Full name of the size, case-insensitive. At most 50 characters.
 	Size *string `form:"size,omitempty" json:"size,omitempty"`
 
-	// Sort One of `name`, `-name`, `price` and `-price`; `-` is from the end, or from the dearest.
+	// Sort One of `name`, `-name`, `price`, and `-price`. `-` sorts in descending order.
 	Sort *string `form:"sort,omitempty" json:"sort,omitempty"`
 
-	// IfNoneMatch ETags of answers that the caller still has, or `*` (RFC 9110, section 13.1.2).
+	// IfNoneMatch ETags of cached responses, or `*` (RFC 9110, section 13.1.2).
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 
-	// AcceptEncoding Codings that the caller can read (RFC 9110, section 12.5.3). A list with
-	// neither filter nor `sort` is sent as `gzip` where that is wanted; the two
-	// forms have different ETags.
+	// AcceptEncoding Encodings that the client accepts (RFC 9110, section 12.5.3). A list with
+	// neither a filter nor `sort` is compressed with `gzip` on request. The two
+	// encodings have different ETags.
 	AcceptEncoding *AcceptEncoding `json:"Accept-Encoding,omitempty"`
 }
 
 // ListPizzaTypesParams defines parameters for ListPizzaTypes.
 type ListPizzaTypesParams struct {
-	// IfNoneMatch ETags of answers that the caller still has, or `*` (RFC 9110, section 13.1.2).
+	// IfNoneMatch ETags of cached responses, or `*` (RFC 9110, section 13.1.2).
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 
-	// AcceptEncoding Codings that the caller can read (RFC 9110, section 12.5.3). A list with
-	// neither filter nor `sort` is sent as `gzip` where that is wanted; the two
-	// forms have different ETags.
+	// AcceptEncoding Encodings that the client accepts (RFC 9110, section 12.5.3). A list with
+	// neither a filter nor `sort` is compressed with `gzip` on request. The two
+	// encodings have different ETags.
 	AcceptEncoding *AcceptEncoding `json:"Accept-Encoding,omitempty"`
 }
 
@@ -225,10 +225,10 @@ type GetPizzaIDJSONRequestBody = PizzaName
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
-	// GetCatalog Everything that a quote is made of
+	// GetCatalog Get the catalog that quotes are based on
 	// (GET /int/menu/catalog)
 	GetCatalog(ctx echo.Context, params GetCatalogParams) error
-	// DeletePizza Remove a pizza
+	// DeletePizza Delete a pizza
 	// (DELETE /int/menu/pizzas/{id})
 	DeletePizza(ctx echo.Context, id PizzaID) error
 	// PutPizza Add or replace a pizza
@@ -237,7 +237,7 @@ type ServerInterface interface {
 	// Quote Price the lines of an order
 	// (POST /int/menu/quote)
 	Quote(ctx echo.Context) error
-	// DeletePizzaType Remove a pizza type
+	// DeletePizzaType Delete a pizza type
 	// (DELETE /int/menu/types/{id})
 	DeletePizzaType(ctx echo.Context, id TypeID) error
 	// PutPizzaType Add or replace a pizza type
@@ -246,7 +246,7 @@ type ServerInterface interface {
 	// ListMenu List the pizzas
 	// (GET /menu/)
 	ListMenu(ctx echo.Context, params ListMenuParams) error
-	// GetPizzaID Look up the id of a pizza
+	// GetPizzaID Look up the ID of a pizza
 	// (POST /menu/get_pizza_id/)
 	GetPizzaID(ctx echo.Context) error
 	// ListPizzaTypes List the pizza types
@@ -930,10 +930,10 @@ func (response ListPizzaTypes304Response) VisitListPizzaTypesResponse(w http.Res
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
-	// GetCatalog Everything that a quote is made of
+	// GetCatalog Get the catalog that quotes are based on
 	// (GET /int/menu/catalog)
 	GetCatalog(ctx context.Context, request GetCatalogRequestObject) (GetCatalogResponseObject, error)
-	// DeletePizza Remove a pizza
+	// DeletePizza Delete a pizza
 	// (DELETE /int/menu/pizzas/{id})
 	DeletePizza(ctx context.Context, request DeletePizzaRequestObject) (DeletePizzaResponseObject, error)
 	// PutPizza Add or replace a pizza
@@ -942,7 +942,7 @@ type StrictServerInterface interface {
 	// Quote Price the lines of an order
 	// (POST /int/menu/quote)
 	Quote(ctx context.Context, request QuoteRequestObject) (QuoteResponseObject, error)
-	// DeletePizzaType Remove a pizza type
+	// DeletePizzaType Delete a pizza type
 	// (DELETE /int/menu/types/{id})
 	DeletePizzaType(ctx context.Context, request DeletePizzaTypeRequestObject) (DeletePizzaTypeResponseObject, error)
 	// PutPizzaType Add or replace a pizza type
@@ -951,7 +951,7 @@ type StrictServerInterface interface {
 	// ListMenu List the pizzas
 	// (GET /menu/)
 	ListMenu(ctx context.Context, request ListMenuRequestObject) (ListMenuResponseObject, error)
-	// GetPizzaID Look up the id of a pizza
+	// GetPizzaID Look up the ID of a pizza
 	// (POST /menu/get_pizza_id/)
 	GetPizzaID(ctx context.Context, request GetPizzaIDRequestObject) (GetPizzaIDResponseObject, error)
 	// ListPizzaTypes List the pizza types

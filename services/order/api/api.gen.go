@@ -26,19 +26,19 @@ type Line struct {
 	PizzaID  *string `json:"pizza_id"`
 	Quantity int     `json:"quantity"`
 
-	// UnitPrice null where the old system placed the order; it recorded no prices.
+	// UnitPrice null for orders of the old system, which did not record prices.
 	UnitPrice *RecordedMoney `json:"unit_price"`
 }
 
 // Money defines model for Money.
 type Money = money.Amount
 
-// NewLine `pizza_id`, or `name` (or `pizza_nm`) and `size`; and `quantity`, which is required.
+// NewLine `quantity` is required, and either `pizza_id`, or `name` (or `pizza_nm`) and `size`.
 type NewLine struct {
 	Name    *string `json:"name,omitempty"`
 	PizzaID *string `json:"pizza_id,omitempty"`
 
-	// PizzaNm The same as name.
+	// PizzaNm Alias of `name`.
 	PizzaNm  *string `alias:"name" json:"pizza_nm,omitempty"`
 	Quantity *int    `json:"quantity,omitempty"`
 
@@ -48,16 +48,16 @@ type NewLine struct {
 
 // NewOrder `branchId` or `bran_id`, and `lines` or `items`, are required.
 type NewOrder struct {
-	// BranID The same as branchId.
+	// BranID Alias of `branchId`.
 	BranID *string `alias:"branchId" json:"bran_id,omitempty"`
 
-	// BranchID Id of the branch that bakes.
+	// BranchID ID of the branch that prepares the order.
 	BranchID *string `json:"branchId,omitempty"`
 
-	// ExpectedTotal The total that the customer was shown.
+	// ExpectedTotal The total shown to the customer.
 	ExpectedTotal *money.Amount `json:"expected_total,omitempty"`
 
-	// Items The same as lines.
+	// Items Alias of `lines`.
 	Items *[]NewLine `alias:"lines" json:"items,omitempty"`
 
 	// Lines 1 to 50 lines.
@@ -72,7 +72,7 @@ type Order struct {
 	OrderID string  `json:"order_id"`
 	Time    string  `json:"time"`
 
-	// TotalPrice null where the old system placed the order; it recorded no prices.
+	// TotalPrice null for orders of the old system, which did not record prices.
 	TotalPrice *RecordedMoney `json:"total_price"`
 }
 
@@ -80,16 +80,16 @@ type Order struct {
 type OrderRow struct {
 	BranID *string `json:"bran_id"`
 
-	// Date YYYY-MM-DD in the shop's time zone.
+	// Date Date in the shop's time zone (YYYY-MM-DD).
 	Date     string  `json:"date"`
 	OrderID  string  `json:"order_id"`
 	PizzaID  *string `json:"pizza_id"`
 	Quantity int     `json:"quantity"`
 
-	// Time HH:MM:SS in the shop's time zone.
+	// Time Time in the shop's time zone (HH:MM:SS).
 	Time string `json:"time"`
 
-	// UnitPrice null where the old system placed the order; it recorded no prices.
+	// UnitPrice null for orders of the old system, which did not record prices.
 	UnitPrice *RecordedMoney `json:"unit_price"`
 }
 
@@ -108,7 +108,7 @@ type PlacedOrder struct {
 	TotalPrice Money        `json:"total_price"`
 }
 
-// RecordedMoney null where the old system placed the order; it recorded no prices.
+// RecordedMoney null for orders of the old system, which did not record prices.
 type RecordedMoney = money.Amount
 
 // IdempotencyKey defines model for IdempotencyKey.
@@ -116,30 +116,30 @@ type IdempotencyKey = string
 
 // PlaceOrderParams defines parameters for PlaceOrder.
 type PlaceOrderParams struct {
-	// IdempotencyKey The caller's own name for this one order, such as a random UUID
-	// (draft-ietf-httpapi-idempotency-key-header-07). However often the order
-	// is sent with it, also at the same time, it is placed at most once, and
-	// every 201 is the first one again, byte for byte: whatever has happened
-	// to prices, menu and branches meanwhile.
+	// IdempotencyKey A unique key for this order, such as a random UUID
+	// (draft-ietf-httpapi-idempotency-key-header-07). The order is placed at most
+	// once, even if requests with the same key are sent repeatedly or concurrently.
+	// Every 201 response repeats the first one byte for byte, even if prices, the
+	// menu, or the branches have changed since.
 	//
-	// Only placed orders are kept: a refused or failed try leaves the key
-	// free, also for another order. A key belongs to one member. The same key
-	// with another order is 422; an order says the same as JSON, as a form, and
-	// under old and new names. While the first request is in work the others
-	// get 409 with `Retry-After`. Keys are kept for at least 24 hours
-	// (`IDEMPOTENCY_TTL`), and after that until they are cleaned up.
+	// Only placed orders are stored: after a rejected or failed request the key is
+	// unused, and can be sent with another order. Keys are scoped to a member. The
+	// same key with another order gets 422. Orders are compared by content: JSON and
+	// forms, and old and new field names, are equivalent. While the first request is
+	// in progress, the others get 409 with `Retry-After`. Keys are kept for at least
+	// 24 hours (`IDEMPOTENCY_TTL`), and after that until they are cleaned up.
 	//
-	// 1 to 255 visible ASCII characters, sent bare or as the quoted string of
-	// the draft (RFC 8941), which is the same key.
+	// A key has 1 to 255 visible ASCII characters. It is sent bare or as the quoted
+	// string of the draft (RFC 8941); both are the same key.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListMyOrdersParams defines parameters for ListMyOrders.
 type ListMyOrdersParams struct {
-	// Limit Maximum orders in a page.
+	// Limit Maximum number of orders per page.
 	Limit *string `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor Where the page starts, from the `Link` header of the page before.
+	// Cursor Start of the page, from the `Link` header of the previous page.
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
@@ -154,10 +154,10 @@ type ServerInterface interface {
 	// ListBranches List the branches
 	// (GET /order/branch/)
 	ListBranches(ctx echo.Context) error
-	// ListMyOrders List the caller's own orders, newest first
+	// ListMyOrders List your own orders
 	// (GET /order/myorder/)
 	ListMyOrders(ctx echo.Context, params ListMyOrdersParams) error
-	// GetOrder Read one of the caller's own orders
+	// GetOrder Get one of your own orders
 	// (GET /order/{order_id}/)
 	GetOrder(ctx echo.Context, orderID string) error
 }
@@ -420,10 +420,10 @@ type StrictServerInterface interface {
 	// ListBranches List the branches
 	// (GET /order/branch/)
 	ListBranches(ctx context.Context, request ListBranchesRequestObject) (ListBranchesResponseObject, error)
-	// ListMyOrders List the caller's own orders, newest first
+	// ListMyOrders List your own orders
 	// (GET /order/myorder/)
 	ListMyOrders(ctx context.Context, request ListMyOrdersRequestObject) (ListMyOrdersResponseObject, error)
-	// GetOrder Read one of the caller's own orders
+	// GetOrder Get one of your own orders
 	// (GET /order/{order_id}/)
 	GetOrder(ctx context.Context, request GetOrderRequestObject) (GetOrderResponseObject, error)
 }

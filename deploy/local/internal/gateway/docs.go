@@ -23,6 +23,22 @@ const docsPath = "/docs"
 const pagePolicy = "default-src 'none'; connect-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; " +
 	"img-src 'self' data:; font-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
+// freshKeys is a plugin of Swagger UI, in JavaScript. It sends a random
+// Idempotency-Key unless the user entered one. The key of the example would
+// place one order, and then replay or refuse every other one. randomUUID is
+// undefined on pages from other hosts without TLS.
+const freshKeys = `{statePlugins: {spec: {wrapActions: {executeRequest: (execute) => (request) => {
+	const id = "header.Idempotency-Key";
+	const parameter = request.operation.get("parameters")?.find((p) => p.get("in") + "." + p.get("name") === id);
+	const value = request.parameters[id];
+	if (parameter && (!value || value === parameter.get("example"))) {
+		const uuid = "10000000-1000-4000-8000-100000000000".replace(/[018]/g, (c) =>
+			(c ^ (crypto.getRandomValues(new Uint8Array(1))[0] & (15 >> (c / 4)))).toString(16));
+		request.parameters = Object.assign({}, request.parameters, {[id]: JSON.stringify(uuid)});
+	}
+	return execute(request);
+} } } } }`
+
 // isPage reports whether path belongs to the API page or is "/", which redirects
 // to it.
 func isPage(path string) bool {
@@ -53,6 +69,7 @@ func pages(services []string) http.Handler {
 			"urls":                 string(urls),
 			"persistAuthorization": "true", // keeps the token when the user switches documents
 			"tryItOutEnabled":      "true",
+			"plugins":              "[SwaggerUIBundle.plugins.DownloadUrl, " + freshKeys + "]",
 		},
 		AppendHead: template.HTML(`<meta name="viewport" content="width=device-width, initial-scale=1">`),
 	})

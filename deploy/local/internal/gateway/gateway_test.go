@@ -448,6 +448,19 @@ func TestDocs(t *testing.T) {
 			}
 		}
 	})
+	t.Run("every order gets a fresh Idempotency-Key", func(t *testing.T) {
+		t.Parallel()
+		if !strings.Contains(read(t, "/docs", "text/html"), freshKeys) {
+			t.Error("the page has no plugin for it")
+		}
+		// What the plugin relies on in Swagger UI: the action and the names of the values in it.
+		ui := read(t, "/docs/swagger-ui-bundle.js", "")
+		for _, part := range []string{"executeRequest=", "parameterValues(", "paramToIdentifier("} {
+			if !strings.Contains(ui, part) {
+				t.Errorf("Swagger UI has no %s", part)
+			}
+		}
+	})
 	t.Run("compressed where the browser takes it", func(t *testing.T) {
 		t.Parallel()
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/docs/swagger-ui-bundle.js", nil)

@@ -18,10 +18,10 @@ import (
 
 // Catalog defines model for Catalog.
 type Catalog struct {
-	// CatalogVersion The version of all of this.
+	// CatalogVersion The version of the catalog.
 	CatalogVersion *int64 `json:"catalog_version,omitempty"`
 
-	// PizzaNms The names of all types, each once, also of those that no size is sold of at the moment.
+	// PizzaNms The distinct names of all types, including types without a size on sale.
 	PizzaNms *[]string      `json:"pizza_nms,omitempty"`
 	Pizzas   *[]PricedPizza `json:"pizzas,omitempty"`
 }
@@ -41,10 +41,10 @@ type PricedPizza struct {
 type Problem struct {
 	Detail string `json:"detail"`
 
-	// Error Repeats detail for clients of the old system.
+	// Error Same as `detail`, for clients of the old system.
 	Error string `json:"error"`
 
-	// Errors Every bad field of the request.
+	// Errors Every invalid field of the request.
 	Errors *[]struct {
 		Field   string `json:"field"`
 		Message string `json:"message"`
@@ -52,7 +52,7 @@ type Problem struct {
 	Status int    `json:"status"`
 	Title  string `json:"title"`
 
-	// TraceID Leads to the log lines of this request.
+	// TraceID Identifies the log lines of this request.
 	TraceID *string `json:"trace_id,omitempty"`
 	Type    string  `json:"type"`
 }
@@ -77,12 +77,12 @@ type Unavailable = Problem
 
 // GetCatalogParams defines parameters for GetCatalog.
 type GetCatalogParams struct {
-	// IfNoneMatch ETags of answers that the caller still has, or `*` (RFC 9110, section 13.1.2).
+	// IfNoneMatch ETags of cached responses, or `*` (RFC 9110, section 13.1.2).
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 
-	// AcceptEncoding Codings that the caller can read (RFC 9110, section 12.5.3). A list with
-	// neither filter nor `sort` is sent as `gzip` where that is wanted; the two
-	// forms have different ETags.
+	// AcceptEncoding Encodings that the client accepts (RFC 9110, section 12.5.3). A list with
+	// neither a filter nor `sort` is compressed with `gzip` on request. The two
+	// encodings have different ETags.
 	AcceptEncoding *AcceptEncoding `json:"Accept-Encoding,omitempty"`
 }
 
@@ -160,35 +160,41 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
-	// GetCatalog Everything that a quote is made of
+	// GetCatalog Get the catalog that quotes are based on
 	//
-	// The whole catalog of one version, for services that keep prices in memory.
-	// It has every change that was committed before the request. Ask again with
-	// `If-None-Match`, about once a second: 304 says that the prices are still
-	// the latest. With the catalog, lines can be priced as `POST /int/menu/quote` prices
-	// them. A line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
-	// with `pizza_nm` and `size` is the pizza with both; where several have
-	// them, the one with the lowest id (compared by bytes). Where none has, it
-	// is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
-	// Names and sizes are the same when their Unicode forms NFC are, once every
-	// blank (category Zs) in them is U+0020; here they are as they are stored.
+	// Returns one version of the whole catalog, for services that keep prices in
+	// memory. It includes every change committed before the request. Poll about once
+	// a second with `If-None-Match`; 304 means that the prices are still current.
+	//
+	// Clients can use the catalog to price lines as `POST /int/menu/quote` does:
+	// - A line with `pizza_id` is the pizza with this ID, or `unknown_pizza`.
+	// - A line with `pizza_nm` and `size` is the pizza with both. If several match,
+	//   the one with the lowest ID (in byte order) is used. If none matches, the line
+	//   is `unknown_size` if the name is in `pizza_nms`, and `unknown_pizza` if not.
+	//
+	// Names and sizes are equal if their Unicode forms NFC are equal after every
+	// space character (category Zs) is replaced by U+0020. This response contains
+	// them as stored.
 	//
 	// Corresponds with GET /int/menu/catalog (the `GetCatalog` operationId).
 	GetCatalog(ctx context.Context, params *GetCatalogParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
-// GetCatalog Everything that a quote is made of
+// GetCatalog Get the catalog that quotes are based on
 //
-// The whole catalog of one version, for services that keep prices in memory.
-// It has every change that was committed before the request. Ask again with
-// `If-None-Match`, about once a second: 304 says that the prices are still
-// the latest. With the catalog, lines can be priced as `POST /int/menu/quote` prices
-// them. A line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
-// with `pizza_nm` and `size` is the pizza with both; where several have
-// them, the one with the lowest id (compared by bytes). Where none has, it
-// is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
-// Names and sizes are the same when their Unicode forms NFC are, once every
-// blank (category Zs) in them is U+0020; here they are as they are stored.
+// Returns one version of the whole catalog, for services that keep prices in
+// memory. It includes every change committed before the request. Poll about once
+// a second with `If-None-Match`; 304 means that the prices are still current.
+//
+// Clients can use the catalog to price lines as `POST /int/menu/quote` does:
+//   - A line with `pizza_id` is the pizza with this ID, or `unknown_pizza`.
+//   - A line with `pizza_nm` and `size` is the pizza with both. If several match,
+//     the one with the lowest ID (in byte order) is used. If none matches, the line
+//     is `unknown_size` if the name is in `pizza_nms`, and `unknown_pizza` if not.
+//
+// Names and sizes are equal if their Unicode forms NFC are equal after every
+// space character (category Zs) is replaced by U+0020. This response contains
+// them as stored.
 //
 // Corresponds with GET /int/menu/catalog (the `GetCatalog` operationId).
 func (c *Client) GetCatalog(ctx context.Context, params *GetCatalogParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -300,18 +306,21 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
-	// GetCatalogWithResponse Everything that a quote is made of
+	// GetCatalogWithResponse Get the catalog that quotes are based on
 	//
-	// The whole catalog of one version, for services that keep prices in memory.
-	// It has every change that was committed before the request. Ask again with
-	// `If-None-Match`, about once a second: 304 says that the prices are still
-	// the latest. With the catalog, lines can be priced as `POST /int/menu/quote` prices
-	// them. A line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
-	// with `pizza_nm` and `size` is the pizza with both; where several have
-	// them, the one with the lowest id (compared by bytes). Where none has, it
-	// is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
-	// Names and sizes are the same when their Unicode forms NFC are, once every
-	// blank (category Zs) in them is U+0020; here they are as they are stored.
+	// Returns one version of the whole catalog, for services that keep prices in
+	// memory. It includes every change committed before the request. Poll about once
+	// a second with `If-None-Match`; 304 means that the prices are still current.
+	//
+	// Clients can use the catalog to price lines as `POST /int/menu/quote` does:
+	// - A line with `pizza_id` is the pizza with this ID, or `unknown_pizza`.
+	// - A line with `pizza_nm` and `size` is the pizza with both. If several match,
+	//   the one with the lowest ID (in byte order) is used. If none matches, the line
+	//   is `unknown_size` if the name is in `pizza_nms`, and `unknown_pizza` if not.
+	//
+	// Names and sizes are equal if their Unicode forms NFC are equal after every
+	// space character (category Zs) is replaced by U+0020. This response contains
+	// them as stored.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -401,18 +410,21 @@ func (r GetCatalogResponse) ContentType() string {
 	return ""
 }
 
-// GetCatalogWithResponse Everything that a quote is made of
+// GetCatalogWithResponse Get the catalog that quotes are based on
 //
-// The whole catalog of one version, for services that keep prices in memory.
-// It has every change that was committed before the request. Ask again with
-// `If-None-Match`, about once a second: 304 says that the prices are still
-// the latest. With the catalog, lines can be priced as `POST /int/menu/quote` prices
-// them. A line with `pizza_id` is the pizza of this id, or `unknown_pizza`. A line
-// with `pizza_nm` and `size` is the pizza with both; where several have
-// them, the one with the lowest id (compared by bytes). Where none has, it
-// is `unknown_size` if the name is one of `pizza_nms`, else `unknown_pizza`.
-// Names and sizes are the same when their Unicode forms NFC are, once every
-// blank (category Zs) in them is U+0020; here they are as they are stored.
+// Returns one version of the whole catalog, for services that keep prices in
+// memory. It includes every change committed before the request. Poll about once
+// a second with `If-None-Match`; 304 means that the prices are still current.
+//
+// Clients can use the catalog to price lines as `POST /int/menu/quote` does:
+//   - A line with `pizza_id` is the pizza with this ID, or `unknown_pizza`.
+//   - A line with `pizza_nm` and `size` is the pizza with both. If several match,
+//     the one with the lowest ID (in byte order) is used. If none matches, the line
+//     is `unknown_size` if the name is in `pizza_nms`, and `unknown_pizza` if not.
+//
+// Names and sizes are equal if their Unicode forms NFC are equal after every
+// space character (category Zs) is replaced by U+0020. This response contains
+// them as stored.
 //
 // Returns a wrapper object for the known response body format(s).
 //
