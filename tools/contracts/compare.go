@@ -119,5 +119,43 @@ func read(text string, as func(string) ([]byte, error)) (*load.SpecInfo, error) 
 	if err != nil {
 		return nil, err
 	}
-	return load.NewSpecInfoFromData(openapi3.NewLoader(), document, "document", load.WithFlattenAllOf(), load.WithFlattenParams())
+	info, err := load.NewSpecInfoFromData(openapi3.NewLoader(), document, "document", load.WithFlattenAllOf(), load.WithFlattenParams())
+	if err == nil {
+		nameSchemes(info.Spec)
+	}
+	return info, err
+}
+
+// nameSchemes names security schemes after their kind. A name is only a label in the
+// document, so a client does not notice another one.
+func nameSchemes(spec *openapi3.T) {
+	if spec.Components == nil {
+		return
+	}
+	kinds, schemes := map[string]string{}, openapi3.SecuritySchemes{}
+	for _, name := range slices.Sorted(maps.Keys(spec.Components.SecuritySchemes)) {
+		scheme := spec.Components.SecuritySchemes[name]
+		kind := strings.Join([]string{scheme.Value.Type, scheme.Value.Scheme, scheme.Value.BearerFormat, scheme.Value.In, scheme.Value.Name}, " ")
+		if schemes[kind] != nil {
+			return // two of a kind differ by nothing but their names
+		}
+		kinds[name], schemes[kind] = kind, scheme
+	}
+	spec.Components.SecuritySchemes = schemes
+	rename := func(requirements openapi3.SecurityRequirements) {
+		for n, requirement := range requirements {
+			requirements[n] = openapi3.SecurityRequirement{}
+			for name, scopes := range requirement {
+				requirements[n][kinds[name]] = scopes
+			}
+		}
+	}
+	rename(spec.Security)
+	for _, path := range spec.Paths.Map() {
+		for _, operation := range path.Operations() {
+			if operation.Security != nil {
+				rename(*operation.Security)
+			}
+		}
+	}
 }

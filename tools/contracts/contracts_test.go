@@ -128,6 +128,21 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// TestSchemes: the name of a security scheme is only a label in the document; its kind
+// is not.
+func TestSchemes(t *testing.T) {
+	t.Parallel()
+	const scheme, requirement = "{key: {type: http, scheme: bearer}}", "\nsecurity: [{key: []}]"
+	r := compared(t, openAPI, scheme+requirement, "{token: {type: http, scheme: bearer}}\nsecurity: [{token: []}]")
+	if len(r.Changes) != 0 {
+		t.Errorf("another name: %+v", r.Changes)
+	}
+	r = compared(t, openAPI, scheme+requirement, "{key: {type: http, scheme: basic}}"+requirement)
+	if !r.Breaking {
+		t.Errorf("another kind: %+v", r.Changes)
+	}
+}
+
 // TestBase: the last release, else what is merged; or what is asked for.
 func TestBase(t *testing.T) {
 	t.Parallel()
