@@ -72,6 +72,6 @@ BAD
 for values in helm/pizza/ci/*-values.yaml; do
     scenario "scenario $(basename "$values" -values.yaml)" "$values"
 done
-for environment in dev stg prod; do
-    scenario "environment $environment" "deploy/environments/$environment/values.yaml,deploy/environments/$environment/images.yaml"
+for environment in dev stg prod; do # TestPinned renders the charts that they pin
+    scenario "environment $environment" "deploy/environments/$environment/values.yaml"
 done

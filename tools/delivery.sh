@@ -47,7 +47,9 @@ sign)
 push-charts)
     needs REGISTRY=ghcr.io/me/pizza
     tool helm
-    exec tools/push-charts.sh "$bin/helm" "$REGISTRY/charts"
+    tool cosign
+    tools/push-charts.sh "$bin/helm" "$REGISTRY/charts"
+    exec tools/sign.sh "$bin/cosign" .local/charts
     ;;
 publish)
     tool cosign
