@@ -8,13 +8,16 @@ set -eu
 helm=$1
 to=$2
 plain=${PLAIN_HTTP:+--plain-http}
-export TZ=UTC HELM_DATA_HOME="$PWD/.local/helm" HELM_CACHE_HOME="$PWD/.local/helm/cache" HELM_CONFIG_HOME="$PWD/.local/helm/config"
+export TZ=UTC
+export HELM_DATA_HOME="$PWD/.local/helm" HELM_CACHE_HOME="$PWD/.local/helm/cache" HELM_CONFIG_HOME="$PWD/.local/helm/config"
 out=.local/charts
-commit=$(git log -1 --abbrev=8 --format=%h -- helm tools/push-charts.sh tools/charts/go.mod go.work) # all that makes its bytes
+# All that makes its bytes.
+commit=$(git log -1 --abbrev=8 --format=%h -- helm tools/push-charts.sh tools/charts/go.mod go.work)
 [ -n "$commit" ] || { echo "helm is in no commit" >&2; exit 1; }
 version=0.0.0-g$commit
 if [ -n "${TAG:-}" ]; then
-    printf %s "$TAG" | grep -Eqx 'v(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}' || { echo "TAG is $TAG, must be a release such as v1.2.3" >&2; exit 2; }
+    printf %s "$TAG" | grep -Eqx 'v(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}' ||
+        { echo "TAG is $TAG, must be a release such as v1.2.3" >&2; exit 2; }
     version=${TAG#v}
 fi
 rm -rf "$out"
@@ -26,7 +29,7 @@ touch -t "$(git log -1 --date=format-local:%Y%m%d%H%M.%S --format=%cd "$commit")
 # shellcheck disable=SC2086 # nothing, or one word
 if said=$("$helm" pull $plain "oci://$to/pizza" --version "$version" --destination "$out/published" 2>&1); then
     if ! cmp -s "$out/pizza-$version.tgz" "$out/published/pizza-$version.tgz"; then
-        echo "$to has pizza $version with other content, and a published version never changes: release the change as another" >&2
+        echo "$to has pizza $version with other content, which never changes: release the change as another version" >&2
         exit 1
     fi
 else
