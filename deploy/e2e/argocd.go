@@ -251,11 +251,12 @@ func (a *argocd) brought(ctx context.Context, environment, revision string) erro
 	})
 }
 
-// sync syncs an Application manually, as an operator would, once it shows the revision.
+// sync syncs an Application manually, as an operator would, once it shows what the
+// revision changes. While it has another chart than the revision pins, it shows nothing.
 func (a *argocd) sync(ctx context.Context, name, revision string) error {
 	err := wait(ctx, name+" at "+revision[:8], time.Minute, func(ctx context.Context) (bool, error) {
 		p, err := a.application(ctx, name)
-		if err == nil && p.Status.Sync.commit() != revision {
+		if err == nil && (p.Status.Sync.commit() != revision || p.Status.Sync.Status == "Unknown") {
 			err = errors.New(p.String())
 		}
 		return err == nil, err

@@ -148,7 +148,7 @@ deploy/environments/stg/images.yaml is changed in this checkout. Look at it and 
 | order | 0a1b2c3d | 4e5f6071 | ` + "`" + digest("2") + "`" + ` |
 | migration | 1 | 2 | ` + "`" + digest("4") + "`" + ` |
 
-Every image is signed, and has passed the checks of dev.
+Every image is signed, and has passed the checks of dev with the chart that it runs with here.
 
 **order**, with:
 
