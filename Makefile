@@ -71,10 +71,6 @@ cover: $(WITH_POSTGRES) ## Measure coverage, with HTML in coverage/
 	@mkdir -p coverage
 	@$(WITH_POSTGRES) tools/cover.sh coverage $(MODULES)
 
-.PHONY: fuzz
-fuzz: $(WITH_POSTGRES) ## Run every fuzz target (FUZZTIME=30s each)
-	@$(WITH_POSTGRES) tools/fuzz.sh $(MODULES)
-
 .PHONY: mutate
 mutate: $(WITH_POSTGRES) $(BIN)/gremlins ## Change the code and see a test fail (PACKAGES="pkg/money")
 	@$(WITH_POSTGRES) tools/mutate.sh
@@ -84,6 +80,10 @@ chaos: ## Break parts of the running system for longer (CHAOS=10)
 	@CHAOS="$${CHAOS:-10}" go test -count=1 -v -timeout 2h -run TestChaos ./deploy/local/system
 
 ##@ Cluster and delivery
+
+.PHONY: adopt
+adopt: ## Make a fork yours (ORG=acme REGISTRY=... DOMAIN=... DB_HOST=...)
+	@tools/adopt.sh
 
 .PHONY: images
 images: ## Build container images in .local/images (IMAGES="login")

@@ -50,8 +50,11 @@ sign)
     ;;
 push-charts)
     needs REGISTRY=ghcr.io/me/pizza
+    takes TAG 'v(0|[1-9][0-9]{0,8})(\.(0|[1-9][0-9]{0,8})){2}' 'a release such as v1.2.3'
     tool helm
-    exec tools/push-charts.sh "$bin/helm" "$REGISTRY/charts"
+    tool cosign
+    tools/push-charts.sh "$bin/helm" "$REGISTRY/charts"
+    exec tools/sign.sh "$bin/cosign" .local/charts
     ;;
 publish)
     tool cosign

@@ -11,11 +11,34 @@ import (
 	"strings"
 )
 
+// ErrNoImages says that none was built.
+var ErrNoImages = errors.New("there is no image")
+
+// PushedChart reads what tools/push-charts.sh has pushed, if it has.
+func PushedChart(file string) ([]Image, error) {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	fields := strings.Fields(string(text)) // name, version, reference
+	if len(fields) == 3 {
+		_, digest, _ := strings.Cut(fields[2], "@")
+		i := Image{Chart, fields[1], digest}
+		if fields[0] == "pizza" && lines.MatchString(i.line()) {
+			return []Image{i}, nil
+		}
+	}
+	return nil, fmt.Errorf("%s: want pizza VERSION REGISTRY/charts/pizza@sha256:<64 hex digits>, not %q", file, text)
+}
+
 // Archives reads which images `make images` has left in a folder: those that were
 // built, which need not be all.
 func Archives(folder string) ([]Image, error) {
 	var all []Image
-	for _, key := range keys() {
+	for _, key := range append(Services(), Migration) {
 		i := Image{Key: key}
 		file := filepath.Join(folder, i.Repository()+".tar")
 		err := i.read(file)
@@ -28,7 +51,7 @@ func Archives(folder string) ([]Image, error) {
 		all = append(all, i)
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("there is no image in %s: make images builds them", folder)
+		return nil, fmt.Errorf("%w in %s: make images builds them", ErrNoImages, folder)
 	}
 	return all, nil
 }

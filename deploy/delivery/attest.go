@@ -19,18 +19,52 @@ type Cluster struct{ Kubectl string } // the program, which finds it by KUBECONF
 type application struct {
 	Metadata struct{ Name string }
 	Status   struct {
-		Sync           struct{ Status, Revision string }
+		Sync struct {
+			Status     string
+			Revisions  []string
+			ComparedTo struct{ Sources []source }
+		}
 		Health         struct{ Status string }
 		OperationState struct {
 			Phase      string
 			FinishedAt time.Time
 			SyncResult struct {
-				Revision  string
+				Revisions []string
+				Sources   []source
 				Resources []resource
 			}
 		}
 		Summary struct{ Images []string } // of the pods
 	}
+}
+
+// source is where Argo CD takes a part of an Application from. The first has the chart,
+// the second the values (deploy/argocd/applications.yaml), and so have their revisions.
+type source struct{ RepoURL, Ref string }
+
+// target is what an Application was synced to or compared with.
+type target struct {
+	field     string // of the Application
+	revisions []string
+	sources   []source
+}
+
+// targets are those of the last sync and, since then, of the last comparison.
+func (a application) targets() [2]target {
+	s, r := a.Status.Sync, a.Status.OperationState.SyncResult
+	return [...]target{
+		{"status.operationState.syncResult", r.Revisions, r.Sources},
+		{"status.sync", s.Revisions, s.ComparedTo.Sources},
+	}
+}
+
+// read returns the digest of the chart, which must be of an address, and the commit of main.
+func (t target) read(chart string) (digest, revision string, err error) {
+	if len(t.revisions) != 2 || len(t.sources) != 2 || t.sources[0].RepoURL != chart || t.sources[1].Ref == "" {
+		return "", "", fmt.Errorf("%s is at %q of %+v, must be at a digest of %s and a commit of values",
+			t.field, t.revisions, t.sources, chart)
+	}
+	return t.revisions[0], t.revisions[1], nil
 }
 
 // resource is what a sync did with an object.
@@ -57,8 +91,8 @@ func (c Cluster) application(ctx context.Context, name string) (a application, e
 	return a, nil
 }
 
-// synced reports what speaks against a finished sync to a revision, or to any if that is empty.
-func (a application) synced(revision string) error {
+// synced reports what speaks against a finished sync.
+func (a application) synced() error {
 	var against []error
 	want := func(field, is, want string) {
 		if is != want {
@@ -69,9 +103,6 @@ func (a application) synced(revision string) error {
 	want("status.sync.status", a.Status.Sync.Status, "Synced")
 	want("status.health.status", a.Status.Health.Status, "Healthy")
 	want("status.operationState.phase", operation.Phase, "Succeeded")
-	if revision != "" {
-		want("status.operationState.syncResult.revision", operation.SyncResult.Revision, revision)
-	}
 	for _, r := range operation.SyncResult.Resources {
 		if r.HookType != "" {
 			want("the phase of the hook "+r.Kind+"/"+r.Name, r.HookPhase, "Succeeded")
@@ -101,8 +132,8 @@ func (e Evidence) runs(i Image, images []string) bool {
 
 // Attest writes down that a service in an environment, and the migration that its sync
 // has applied, passed the checks of that sync. The cluster says so, and nobody else: it
-// must be synced to the revision that is asked about (to any, if that is empty), run
-// the images of that revision and have placed an order.
+// must be synced to the revision that is asked about (to any, if that is empty) with the
+// chart that this pins, run its images and have placed an order.
 func Attest(
 	ctx context.Context, r Repository, e Evidence, cluster Cluster, environment, service, revision string,
 ) (Checks, []Image, error) {
@@ -123,10 +154,17 @@ func Attest(
 	if err != nil {
 		return Checks{}, nil, err
 	}
-	if err := a.synced(revision); err != nil {
+	if err := a.synced(); err != nil {
 		return Checks{}, nil, err
 	}
-	images, err := r.synced(ctx, a, environment, service)
+	_, synced, err := a.targets()[0].read(e.charts())
+	if err == nil && revision != "" && synced != revision {
+		err = fmt.Errorf("%s: status.operationState.syncResult.revisions[1] is %q, must be %q", a.Metadata.Name, synced, revision)
+	}
+	if err != nil {
+		return Checks{}, nil, err
+	}
+	images, chart, err := r.synced(ctx, e, a, environment, service)
 	if err != nil {
 		return Checks{}, nil, err
 	}
@@ -138,8 +176,11 @@ func Attest(
 		return Checks{}, nil, err
 	}
 	c := Checks{
-		Environment: environment, Revision: a.Status.OperationState.SyncResult.Revision,
+		Environment: environment, Revision: synced,
 		Checks: []string{"sync", "smoke"}, Time: a.Status.OperationState.FinishedAt,
+	}
+	if err := e.Signed(ctx, chart); err != nil {
+		return c, nil, err
 	}
 	for _, i := range images {
 		running := a.Status.Summary.Images
@@ -164,36 +205,51 @@ func Attest(
 
 var commit = regexp.MustCompile(`^[0-9a-f]{40}$`)
 
-// synced returns what an Application was synced to. Since then main may have gone on,
-// but not with these images.
-func (r Repository) synced(ctx context.Context, a application, environment, service string) ([]Image, error) {
+// charts is where Argo CD pulls the chart from.
+func (e Evidence) charts() string {
+	return "oci://" + e.Registry + "/" + Image{Key: Chart}.Repository()
+}
+
+// synced returns what an Application was synced to: images, and the chart that is pinned
+// with them. Since then main may have gone on, but not with these.
+func (r Repository) synced(ctx context.Context, e Evidence, a application, environment, service string) (
+	images []Image, chart Image, err error,
+) {
 	chosen, err := choose(service, true)
 	if err != nil {
-		return nil, err
+		return nil, chart, err
 	}
-	var images []Image
-	for _, revision := range []string{a.Status.OperationState.SyncResult.Revision, a.Status.Sync.Revision} {
+	for _, t := range a.targets() {
+		digest, revision, err := t.read(e.charts())
+		if err != nil {
+			return nil, chart, fmt.Errorf("%s: %w", a.Metadata.Name, err)
+		}
 		known := commit.MatchString(revision)
 		if known {
 			_, err := r.git(ctx, "merge-base", "--is-ancestor", revision, "HEAD")
 			known = err == nil
 		}
 		if !known {
-			return nil, fmt.Errorf("%s is at %q, which is not a commit that led here", a.Metadata.Name, revision)
+			return nil, chart, fmt.Errorf("%s is at %q, which is not a commit that led here", a.Metadata.Name, revision)
 		}
 		all, err := r.images(ctx, environment, revision)
 		if err != nil {
-			return nil, err
+			return nil, chart, err
 		}
-		var these []Image
+		chart = of(all, Chart)
+		if digest != chart.Digest {
+			return nil, chart, fmt.Errorf("%s: %s.revisions[0] is %q, must be the chart that %s pins, %q",
+				a.Metadata.Name, t.field, digest, revision, chart.Digest)
+		}
+		these := []Image{chart}
 		for _, key := range chosen {
 			these = append(these, of(all, key))
 		}
 		if images != nil && !slices.Equal(images, these) {
-			return nil, fmt.Errorf("%s: status.sync.revision is %s, whose images are not those of the last sync",
-				a.Metadata.Name, revision)
+			return nil, chart, fmt.Errorf("%s: %s.revisions[1] is %s, whose images and chart are not those of the last sync",
+				a.Metadata.Name, t.field, revision)
 		}
 		images = these
 	}
-	return images, nil
+	return images[1:], chart, nil
 }

@@ -22,15 +22,23 @@ func TestAttest(t *testing.T) {
 	beside := w.git("commit-tree", "-m", "beside", "HEAD^{tree}")
 	w.touch("README.md", "nothing of order's")
 	unrelated := w.git("rev-parse", "HEAD")
+	w.runs("dev", true, "chart")
+	charted := w.git("rev-parse", "HEAD")
+	rechart := w.images("dev")[4].Digest
+	w.write("dev", was...)
 	w.runs("dev", true, "order")
 	later := w.git("rev-parse", "HEAD")
 	now := w.images("dev")
 	w.runs("stg", false, "order")
 	unsigned := w.git("rev-parse", "HEAD")
+	w.write("stg", was...)
+	w.runs("stg", false, "chart")
+	unsignedChart := w.git("rev-parse", "HEAD")
 
 	for _, c := range []struct {
 		name                           string
 		environment, service, revision string
+		at                             string // the commit that was synced, if not that of dev
 		was, is                        string // in what the cluster says
 		refused                        string
 	}{
@@ -49,12 +57,28 @@ func TestAttest(t *testing.T) {
 		},
 		{
 			name: "claimed of another revision", revision: later,
-			refused: `syncResult.revision is "` + synced + `", must be "` + later + `"`,
+			refused: `status.operationState.syncResult.revisions[1] is "` + synced + `", must be "` + later + `"`,
 		},
 		{name: "a revision of another branch", was: "SYNCED", is: beside, refused: `is at "` + beside + `", which is not a commit that led here`},
 		{name: "a revision of no form", was: "COMPARED", is: "-h", refused: `is at "-h", which is not a commit that led here`},
-		{name: "images have changed since", was: "COMPARED", is: later, refused: "status.sync.revision is " + later + ", whose images are not those of the last sync"},
-		{name: "not synced", was: `"status": "Synced"}`, is: `"status": "OutOfSync"}`, refused: `status.sync.status is "OutOfSync", must be "Synced"`},
+		{name: "images have changed since", was: "COMPARED", is: later, refused: "status.sync.revisions[1] is " + later + ", whose images and chart are not those of the last sync"},
+		{
+			name: "the chart has changed since", was: `"CHART", "COMPARED"`, is: `"` + rechart + `", "` + charted + `"`,
+			refused: "status.sync.revisions[1] is " + charted + ", whose images and chart are not those of the last sync",
+		},
+		{
+			name: "another chart was synced than is pinned", was: `"CHART", "SYNCED"`, is: `"` + rechart + `", "SYNCED"`,
+			refused: `status.operationState.syncResult.revisions[0] is "` + rechart + `", must be the chart that ` + synced + ` pins, "` + was[4].Digest + `"`,
+		},
+		{
+			name: "the chart that was synced is not the one of the comparison", was: `"CHART", "COMPARED"`, is: `"` + rechart + `", "COMPARED"`,
+			refused: `status.sync.revisions[0] is "` + rechart + `", must be the chart that ` + synced + ` pins`,
+		},
+		{name: "the chart is from elsewhere", was: "oci://REGISTRY/charts", is: "oci://elsewhere.example/charts", refused: "must be at a digest of oci://" + w.Registry + "/charts/pizza and a commit of values"},
+		{name: "the values are of no repository", was: `"ref": "environments", `, refused: "must be at a digest of oci://"},
+		{name: "the chart is of the repository", was: `"revisions": ["CHART", "SYNCED"]`, is: `"revisions": ["SYNCED"]`, refused: `status.operationState.syncResult is at ["` + synced + `"]`},
+		{name: "the comparison has no chart", was: `"revisions": ["CHART", "COMPARED"]`, is: `"revision": "COMPARED"`, refused: "pizza-dev-order: status.sync is at []"},
+		{name: "not synced", was: `"status": "Synced"` + "\n", is: `"status": "OutOfSync"` + "\n", refused: `status.sync.status is "OutOfSync", must be "Synced"`},
 		{name: "not healthy", was: `"status": "Healthy"}`, is: `"status": "Degraded"}`, refused: `status.health.status is "Degraded", must be "Healthy"`},
 		{name: "the sync failed", was: `"phase": "Succeeded"`, is: `"phase": "Failed"`, refused: `status.operationState.phase is "Failed", must be "Succeeded"`},
 		{name: "never synced", was: `"operationState"`, is: `"operation"`, refused: `status.operationState.phase is "", must be "Succeeded"`},
@@ -81,7 +105,8 @@ func TestAttest(t *testing.T) {
 			name: "the migration was another", was: "REGISTRY/migrate:0a1b2c3d@MIGRATION", is: "REGISTRY/migrate@" + now[2].Digest,
 			refused: "not " + w.Registry + "/migrate@" + was[3].Digest,
 		},
-		{name: "nobody signed", environment: "stg", was: "SYNCED", is: unsigned, refused: "is not signed by whom we trust"},
+		{name: "nobody signed", environment: "stg", at: unsigned, refused: "/order@" + w.imagesAt("stg", unsigned)[2].Digest + " is not signed by whom we trust"},
+		{name: "nobody signed the chart", environment: "stg", at: unsignedChart, refused: "/charts/pizza@" + w.images("stg")[4].Digest + " is not signed by whom we trust"},
 		{name: "as claimed", revision: synced},
 		{name: "the last sync, since when main has gone on with others", was: "COMPARED", is: unrelated},
 		{name: "without tags", was: ":0a1b2c3d"},
@@ -94,8 +119,10 @@ func TestAttest(t *testing.T) {
 				c.service = "order"
 			}
 			images := was
-			if c.environment == "stg" {
-				images = w.images("stg")
+			if c.at == "" {
+				c.at = synced
+			} else {
+				images = w.imagesAt(c.environment, c.at)
 			}
 			text, err := os.ReadFile("testdata/application.json")
 			w.must(err)
@@ -108,9 +135,8 @@ func TestAttest(t *testing.T) {
 			}
 			if c.environment == "stg" {
 				said = strings.ReplaceAll(said, "pizza-dev", "pizza-stg")
-				said = strings.ReplaceAll(said, "COMPARED", unsigned)
 			}
-			said = strings.NewReplacer("REGISTRY", w.Registry, "MIGRATION", images[3].Digest, "ORDER", images[2].Digest, "SYNCED", synced, "COMPARED", synced).Replace(said)
+			said = strings.NewReplacer("REGISTRY", w.Registry, "MIGRATION", images[3].Digest, "ORDER", images[2].Digest, "CHART", images[4].Digest, "SYNCED", c.at, "COMPARED", c.at).Replace(said)
 			var before int
 			if c.refused != "" {
 				before = w.attestations(images)

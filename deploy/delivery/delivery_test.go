@@ -83,7 +83,7 @@ func newWorld(t *testing.T) *world {
 		w.must(os.MkdirAll(filepath.Dir(file), 0o755))
 		w.must(os.WriteFile(file, []byte(content), 0o600))
 	}
-	first := []delivery.Image{w.image("login"), w.image("menu"), w.image("order"), w.image("migration")}
+	first := []delivery.Image{w.image("login"), w.image("menu"), w.image("order"), w.image("migration"), w.image("chart")}
 	for _, e := range delivery.Environments() {
 		w.write(e, first...)
 	}
@@ -142,7 +142,11 @@ func (w *world) write(environment string, images ...delivery.Image) {
 	}
 	text := comment
 	for _, i := range images {
-		text += i.Key + `: {image: {tag: "` + i.Tag + `", digest: "` + i.Digest + "\"}}\n"
+		name := i.Key + ": {image"
+		if i.Key == delivery.Chart {
+			name = "global: {chart"
+		}
+		text += name + `: {tag: "` + i.Tag + `", digest: "` + i.Digest + "\"}}\n"
 	}
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		w.Fatal(err)
@@ -184,6 +188,9 @@ func (w *world) runs(environment string, signed bool, changed ...string) {
 			if all[i].Key == key {
 				all[i] = w.image(key)
 				all[i].Tag = w.git("rev-parse", "--short=8", "HEAD")
+				if key == delivery.Chart {
+					all[i].Tag = "0.0.0-g" + all[i].Tag
+				}
 			}
 		}
 	}
@@ -199,7 +206,7 @@ func (w *world) runs(environment string, signed bool, changed ...string) {
 func (w *world) passed(environment string) {
 	w.Helper()
 	for _, i := range w.images(environment) {
-		w.must(w.Attest(w.Context(), i, delivery.Checks{Environment: environment, Checks: []string{"smoke"}, Time: time.Now()}))
+		w.must(w.Attest(w.Context(), i, delivery.Checks{Environment: environment, Revision: w.git("rev-parse", "HEAD"), Checks: []string{"smoke"}, Time: time.Now()}))
 	}
 }
 
@@ -247,6 +254,44 @@ func TestPromote(t *testing.T) {
 		{
 			name: "to prod after stg", from: "stg", to: "prod", changes: "login",
 			given: func(w *world) { w.runs("stg", true, "login"); w.passed("stg") },
+		},
+		{
+			name: "the chart along with a service", from: "dev", to: "stg", service: "order", changes: "order chart",
+			given: func(w *world) { w.runs("dev", true, "order", "chart"); w.passed("dev") },
+		},
+		{
+			name: "the chart alone", from: "stg", to: "prod", changes: "chart",
+			given: func(w *world) { w.runs("stg", true, "chart"); w.passed("stg") },
+		},
+		{
+			name: "an image that has passed with the chart of before", from: "dev", to: "stg", service: "order", refused: "has passed the checks of dev, but: with the chart 00000000, not 0.0.0-g",
+			given: func(w *world) { w.runs("dev", true, "order"); w.passed("dev"); w.runs("dev", true, "chart") },
+		},
+		{
+			name: "a chart that no image has passed with", from: "dev", to: "stg", refused: "has passed the checks of dev, but: with the chart 00000000, not 0.0.0-g",
+			given: func(w *world) {
+				w.runs("dev", true, "order")
+				w.passed("dev")
+				w.write("stg", w.images("dev")...)
+				w.runs("dev", true, "chart")
+			},
+		},
+		{
+			name: "checks that name no commit, and so no chart", from: "dev", to: "stg", refused: `has passed the checks of dev, but: "" is no commit`,
+			given: func(w *world) {
+				w.runs("dev", true, "order")
+				w.must(w.Attest(w.Context(), w.images("dev")[2], delivery.Checks{Environment: "dev", Checks: []string{"smoke"}}))
+			},
+		},
+		{
+			name: "an unsigned chart", from: "dev", to: "stg", refused: "/charts/pizza@sha256:",
+			given: func(w *world) {
+				for _, i := range w.images("dev")[:4] {
+					w.must(w.Sign(w.Context(), i))
+				}
+				w.runs("dev", false, "chart")
+				w.passed("dev")
+			},
 		},
 		{name: "nothing differs", from: "dev", to: "stg", refused: delivery.ErrNothing.Error()},
 		{name: "skips a stage", from: "dev", to: "prod", refused: "from dev to prod would skip stg"},
@@ -371,7 +416,9 @@ func TestPromoteTellsCommits(t *testing.T) {
 	w.touch("services/menu/cmd/menu/a.go", "nothing of order's")
 	w.touch("pkg/logging/a.go", "log less")
 	w.touch("pkg/secret/a.go", "nothing of order's, too")
-	w.runs("dev", true, "order", "migration")
+	w.runs("stg", true, "chart")
+	w.touch("helm/service/templates/deployment.yaml", "ask for less memory")
+	w.runs("dev", true, "order", "migration", "chart")
 	w.passed("dev")
 	plan, err := delivery.Promote(t.Context(), w.Repository, w.Evidence, "dev", "stg", "order")
 	w.must(err)
@@ -384,6 +431,9 @@ func TestPromoteTellsCommits(t *testing.T) {
 	}
 	if !plan.Changes[1].Unknown { // of the migration, whose tag is of no commit here
 		t.Errorf("%+v", plan.Changes[1])
+	}
+	if chart := plan.Changes[2]; len(chart.Commits) != 1 || chart.Commits[0].Subject != "ask for less memory" {
+		t.Errorf("%+v", chart)
 	}
 }
 
@@ -410,7 +460,7 @@ func TestRollback(t *testing.T) {
 	t.Run("one service at a commit, but not the migration", func(t *testing.T) {
 		_, err := delivery.Rollback(t.Context(), w.Repository, w.Evidence, "prod", begin, "order")
 		w.must(err)
-		want := []delivery.Image{first[0], first[1], first[2], second[3]}
+		want := []delivery.Image{first[0], first[1], first[2], second[3], second[4]}
 		if diff := cmp.Diff(want, w.images("prod")); diff != "" {
 			t.Error(diff)
 		}
@@ -438,6 +488,25 @@ func TestRollback(t *testing.T) {
 		}
 		w.commit("Back with login")
 	})
+	t.Run("the chart goes back with all, and stays with one", func(t *testing.T) {
+		before := w.images("prod")
+		w.runs("prod", true, "order", "chart")
+		after := w.images("prod")
+		_, err := delivery.Rollback(t.Context(), w.Repository, w.Evidence, "prod", delivery.Previous, "order")
+		w.must(err)
+		want := []delivery.Image{before[0], before[1], before[2], before[3], after[4]}
+		if diff := cmp.Diff(want, w.images("prod")); diff != "" {
+			t.Error(diff)
+		}
+		w.commit("Back with order")
+		if _, err = delivery.Rollback(t.Context(), w.Repository, w.Evidence, "prod", "HEAD~2", ""); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(before, w.images("prod")); diff != "" {
+			t.Error(diff)
+		}
+		w.commit("Back with the chart")
+	})
 	t.Run("an option in place of a commit", func(t *testing.T) {
 		written := filepath.Join(t.TempDir(), "written")
 		_, err := delivery.Rollback(t.Context(), w.Repository, w.Evidence, "prod", "--output="+written, "")
@@ -449,7 +518,7 @@ func TestRollback(t *testing.T) {
 		}
 	})
 	t.Run("nothing to go back to", func(t *testing.T) {
-		if _, err := delivery.Rollback(t.Context(), w.Repository, w.Evidence, "stg", delivery.Previous, ""); err == nil || !strings.Contains(err.Error(), "stg has run nothing else of login, menu, order, migration before") {
+		if _, err := delivery.Rollback(t.Context(), w.Repository, w.Evidence, "stg", delivery.Previous, ""); err == nil || !strings.Contains(err.Error(), "stg has run nothing else of login, menu, order, migration, chart before") {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -474,6 +543,35 @@ func TestPublish(t *testing.T) {
 	if diff := cmp.Diff(i, w.images("dev")[2]); diff != "" {
 		t.Error(diff)
 	}
+	w.commit("A new order")
+	chart := w.image("chart")
+	chart.Tag = "0.0.0-g0a1b2c3d"
+	w.must(w.Sign(t.Context(), chart))
+	pushed := filepath.Join(t.TempDir(), "pizza.pushed")
+	w.must(os.WriteFile(pushed, []byte("pizza "+chart.Tag+" "+w.Registry+"/charts/pizza@"+chart.Digest+"\n"), 0o600))
+	charts, err := delivery.PushedChart(pushed)
+	w.must(err)
+	_, err = delivery.Publish(t.Context(), w.Repository, w.Evidence, charts)
+	w.must(err)
+	if diff := cmp.Diff([]delivery.Image{i, chart}, []delivery.Image{w.images("dev")[2], w.images("dev")[4]}); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestPushedChart(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "pizza.pushed")
+	if charts, err := delivery.PushedChart(file); charts != nil || err != nil {
+		t.Errorf("of nothing: %v, %v", charts, err)
+	}
+	for _, text := range []string{"", "pizza 1.2.3", "pizza 1.2.3 r.example/charts/pizza:1.2.3", "order 1.2.3 r.example/order@sha256:" + strings.Repeat("0f", 32)} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if charts, err := delivery.PushedChart(file); err == nil || !strings.Contains(err.Error(), "want pizza VERSION REGISTRY/charts/pizza@sha256:") {
+			t.Errorf("%q: %v, %v", text, charts, err)
+		}
+	}
 }
 
 func TestHistory(t *testing.T) {
@@ -481,19 +579,20 @@ func TestHistory(t *testing.T) {
 	w := newWorld(t)
 	w.runs("dev", true, "order")
 	w.runs("dev", true, "order", "menu")
+	w.runs("dev", true, "chart")
 	now, err := delivery.History(t.Context(), w.Repository, "dev", false)
 	w.must(err)
 	var got []string
 	for _, r := range now {
 		got = append(got, r.Image.Key+" since "+r.Commit.Subject)
 	}
-	want := []string{"login since The first images", "menu since New images of order, menu", "order since New images of order, menu", "migration since The first images"}
+	want := []string{"login since The first images", "menu since New images of order, menu", "order since New images of order, menu", "migration since The first images", "chart since New images of chart"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 	all, err := delivery.History(t.Context(), w.Repository, "dev", true)
 	w.must(err)
-	if len(all) != 4+1+2 {
+	if len(all) != 5+1+2+1 {
 		t.Errorf("%d changes in all", len(all))
 	}
 }
@@ -527,16 +626,21 @@ func TestParse(t *testing.T) {
 	line := func(key string) string {
 		return key + `: {image: {tag: "0a1b2c3d", digest: "sha256:` + strings.Repeat("0f", 32) + "\"}}\n"
 	}
-	good := line("login") + line("menu") + line("order") + line("migration")
+	chart := strings.Replace(line("global"), "image", "chart", 1)
+	good := line("login") + line("menu") + line("order") + line("migration") + chart
 	for name, c := range map[string]struct{ text, want string }{
 		"good":              {comment + good, ""},
 		"no last line end":  {strings.TrimSuffix(good, "\n"), ""},
 		"a tag as a number": {strings.Replace(good, `"0a1b2c3d"`, "12345678", 1), "f:1: want NAME"},
 		"no digest":         {strings.Replace(good, "0f0f", "", 1), "f:1: want NAME"},
-		"missing":           {line("login") + line("menu") + line("order"), "f: migration is missing"},
-		"twice":             {good + line("menu"), "f:5: menu is there twice"},
-		"unknown":           {good + line("payment"), `f:5: there is no image "payment", but login, menu, order, migration`},
-		"more YAML":         {good + "global: {logLevel: debug}\n", "f:5: want NAME"},
+		"missing":           {line("login") + line("menu") + line("order") + chart, "f: migration is missing"},
+		"no chart":          {strings.TrimSuffix(good, chart), "f: chart is missing"},
+		"twice":             {good + line("menu"), "f:6: menu is there twice"},
+		"two charts":        {good + chart, "f:6: chart is there twice"},
+		"chart as an image": {good + line("chart"), `f:6: there is no image "chart", but login, menu, order, migration`},
+		"image as a global": {good + strings.Replace(line("global"), "image", "order", 1), "f:6: want NAME"},
+		"unknown":           {good + line("payment"), `f:6: there is no image "payment", but login, menu, order, migration`},
+		"more YAML":         {good + "global: {logLevel: debug}\n", "f:6: want NAME"},
 		"empty":             {"", "f: login is missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -552,7 +656,7 @@ func TestParse(t *testing.T) {
 // Whatever Parse takes, Replace changes in the lines that it is told and nowhere else.
 func FuzzReplace(f *testing.F) {
 	line := `: {image: {tag: "0a1b2c3d", digest: "sha256:` + strings.Repeat("0f", 32) + "\"}}\n"
-	f.Add([]byte("# c\nlogin" + line + "menu" + line + "\norder" + line + "migration" + line))
+	f.Add([]byte("# c\nlogin" + line + "menu" + line + "\norder" + line + "migration" + line + "global" + strings.Replace(line, "image", "chart", 1)))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		before, err := delivery.Parse("f", text)
 		if err != nil {

@@ -98,20 +98,48 @@ func (e Evidence) Signed(ctx context.Context, i Image) error {
 
 // Passed reports an image that has not passed the checks of an environment.
 func (e Evidence) Passed(ctx context.Context, i Image, environment string) error {
+	return e.passed(ctx, i, environment, func(Checks) error { return nil })
+}
+
+// PassedWith reports one that has not passed them while the environment pinned a chart.
+// Other charts say nothing of it.
+func (e Evidence) PassedWith(ctx context.Context, i Image, environment string, chart Image, r Repository) error {
+	return e.passed(ctx, i, environment, func(c Checks) error {
+		if !commit.MatchString(c.Revision) { // git would show what is not committed yet
+			return fmt.Errorf("%q is no commit", c.Revision)
+		}
+		then, err := r.images(ctx, environment, c.Revision)
+		if err == nil && of(then, Chart).Digest != chart.Digest {
+			err = fmt.Errorf("with the chart %s, not %s", of(then, Chart).Tag, chart.Tag)
+		}
+		return err
+	})
+}
+
+// passed looks for checks of the environment that count.
+func (e Evidence) passed(ctx context.Context, i Image, environment string, count func(Checks) error) error {
 	out, err := e.cosign(ctx, append(append([]string{"verify-attestation", "--type", PredicateType}, e.trust(e.Verifier)...), e.reference(i))...)
 	if err != nil {
 		return fmt.Errorf("%s has passed no checks of %s: %w", e.reference(i), environment, err)
 	}
 	var elsewhere []string
+	var otherwise []error
 	for line := range bytes.Lines(out) {
 		checks, digest, err := statement(line)
 		if err != nil {
 			return fmt.Errorf("attestation of %s: %w", e.reference(i), err)
 		}
 		if checks.Environment == environment && "sha256:"+digest == i.Digest && len(checks.Checks) > 0 {
+			if err := count(checks); err != nil {
+				otherwise = append(otherwise, err)
+				continue
+			}
 			return nil
 		}
 		elsewhere = append(elsewhere, checks.Environment)
+	}
+	if len(otherwise) > 0 {
+		return fmt.Errorf("%s has passed the checks of %s, but: %w", e.reference(i), environment, errors.Join(otherwise...))
 	}
 	return fmt.Errorf("%s has passed no checks of %s, only of %s", e.reference(i), environment, strings.Join(elsewhere, ", "))
 }

@@ -19,26 +19,48 @@ func Services() []string { return []string{"login", "menu", "order"} }
 // Migration is the key of the image that applies the migrations.
 const Migration = "migration"
 
+// Chart is the key of the chart, which is an artifact of the registry too.
+const Chart = "chart"
+
 // keys are those of the lines, in their order.
-func keys() []string { return append(Services(), Migration) }
+func keys() []string { return append(Services(), Migration, Chart) }
 
 // Image is what one line says.
 type Image struct {
-	Key    string `json:"image"`  // login, menu, order or migration
+	Key    string `json:"image"`  // login, menu, order, migration or chart
 	Tag    string `json:"tag"`    // the commit that touched its sources last; for people
 	Digest string `json:"digest"` // sha256:…, which decides
 }
 
-// Repository is the last part of the image's name.
+// Repository is what follows the registry in the image's name.
 func (i Image) Repository() string {
-	if i.Key == Migration {
+	switch i.Key {
+	case Migration:
 		return "migrate"
+	case Chart:
+		return "charts/pizza"
 	}
 	return i.Key
 }
 
+// commit is git's name for what the tag says.
+func (i Image) commit() string {
+	if i.Key != Chart {
+		return i.Tag
+	}
+	if _, commit, found := strings.Cut(i.Tag, "-g"); found {
+		return commit
+	}
+	return "v" + i.Tag
+}
+
+// line is a value of the chart: its own pin is a global.
 func (i Image) line() string {
-	return fmt.Sprintf(`%s: {image: {tag: %q, digest: %q}}`, i.Key, i.Tag, i.Digest)
+	name, value := i.Key, "image"
+	if i.Key == Chart {
+		name, value = "global", Chart
+	}
+	return fmt.Sprintf(`%s: {%s: {tag: %q, digest: %q}}`, name, value, i.Tag, i.Digest)
 }
 
 // Path is where the images of an environment are written, below the root of the
@@ -47,7 +69,7 @@ func Path(environment string) string {
 	return path.Join("deploy", "environments", environment, "images.yaml")
 }
 
-var lines = regexp.MustCompile(`^([a-z]+): \{image: \{tag: "([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})", digest: "(sha256:[0-9a-f]{64})"\}\}$`)
+var lines = regexp.MustCompile(`^(?:([a-z]+): \{image|global: \{(chart)): \{tag: "([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})", digest: "(sha256:[0-9a-f]{64})"\}\}$`)
 
 // Parse reads an images.yaml. It is stricter than YAML, so that a change of one
 // image is a change of one line: every line that it does not take is named.
@@ -67,13 +89,13 @@ func Parse(file string, text []byte) ([]Image, error) {
 		m := lines.FindStringSubmatch(content)
 		switch {
 		case m == nil:
-			wrong(n, `want NAME: {image: {tag: "…", digest: "sha256:<64 hex digits>"}}`)
-		case !slices.Contains(keys(), m[1]):
-			wrong(n, "there is no image %q, but %s", m[1], strings.Join(keys(), ", "))
-		case found[m[1]].Key != "":
-			wrong(n, "%s is there twice", m[1])
+			wrong(n, `want NAME: {image: {tag: "…", digest: "sha256:<64 hex digits>"}}, or global: {chart: {…}}`)
+		case m[2] == "" && (m[1] == Chart || !slices.Contains(keys(), m[1])):
+			wrong(n, "there is no image %q, but %s", m[1], strings.Join(append(Services(), Migration), ", "))
+		case found[m[1]+m[2]].Key != "":
+			wrong(n, "%s is there twice", m[1]+m[2])
 		default:
-			found[m[1]] = Image{m[1], m[2], m[3]}
+			found[m[1]+m[2]] = Image{m[1] + m[2], m[3], m[4]}
 		}
 	}
 	var all []Image
@@ -91,8 +113,8 @@ func Parse(file string, text []byte) ([]Image, error) {
 func Replace(text []byte, images []Image) []byte {
 	var out bytes.Buffer
 	for line := range bytes.Lines(text) {
-		key, _, _ := strings.Cut(string(line), ":")
-		i := slices.IndexFunc(images, func(i Image) bool { return i.Key == key })
+		name, _, _ := strings.Cut(string(line), ":")
+		i := slices.IndexFunc(images, func(i Image) bool { return strings.HasPrefix(i.line(), name+": ") })
 		if i < 0 {
 			out.Write(line)
 			continue

@@ -26,8 +26,9 @@ type Plan struct {
 
 // Promote has an environment run what the one before it runs: one service, or all
 // of them when service is empty. The migration comes along with either, because the
-// schema may be ahead of services and never behind. Every image that changes must be
-// signed, and must have passed the checks of the environment that it comes from;
+// schema may be ahead of services and never behind, and so does the chart, with which
+// the images were tested. Everything that changes must be signed, and every image must
+// have passed the checks of the environment that it comes from with this very chart;
 // otherwise nothing is changed.
 func Promote(ctx context.Context, r Repository, e Evidence, from, to, service string) (Plan, error) {
 	if err := stages(from, to); err != nil {
@@ -45,8 +46,12 @@ func Promote(ctx context.Context, r Repository, e Evidence, from, to, service st
 		return Plan{}, err
 	}
 	p := Plan{Environment: to, Source: from}
-	err = r.change(ctx, &p, source, chosen, func(i Image) error {
-		return errors.Join(e.Signed(ctx, i), e.Passed(ctx, i, from))
+	chart := of(source, Chart)
+	err = r.change(ctx, &p, source, append(chosen, Chart), func(i Image) error {
+		if i.Key == Chart {
+			return e.Signed(ctx, i)
+		}
+		return errors.Join(e.Signed(ctx, i), e.PassedWith(ctx, i, from, chart, r))
 	})
 	return p, err
 }
@@ -96,12 +101,15 @@ func (r Repository) change(ctx context.Context, p *Plan, source []Image, chosen 
 	p.Changes = []Change{} // a list for programs, even when empty
 	var images []Image
 	var refused []error
+	another := slices.Contains(chosen, Chart) && of(now, Chart).Digest != of(source, Chart).Digest
 	for _, key := range chosen {
 		c := Change{From: of(now, key), To: of(source, key)}
+		if another || c.From.Digest != c.To.Digest { // an image that stays meets another chart
+			refused = append(refused, allowed(c.To))
+		}
 		if c.From.Digest == c.To.Digest {
 			continue
 		}
-		refused = append(refused, allowed(c.To))
 		first, last := c.From, c.To
 		if p.Back {
 			first, last = last, first
@@ -122,11 +130,11 @@ func (r Repository) change(ctx context.Context, p *Plan, source []Image, chosen 
 }
 
 // Rollback has an environment run what it ran at an older commit, of one service or
-// of all. Previous means before the last change of these, whatever else has changed
-// there since. The schema goes forward only, and
+// of all, with the chart of then. Previous means before the last change of these,
+// whatever else has changed there since. The schema goes forward only, and
 // services of before run on it (design: expand first): a migration of before finds a
-// newer schema and leaves it. With one service alone the line of the migration stays,
-// which the others may need.
+// newer schema and leaves it. With one service alone the lines of the migration and of
+// the chart stay, which the others may need.
 func Rollback(ctx context.Context, r Repository, e Evidence, environment, revision, service string) (Plan, error) {
 	if !slices.Contains(Environments(), environment) {
 		return Plan{}, fmt.Errorf("there is no environment %q, but %s", environment, strings.Join(Environments(), ", "))
@@ -134,6 +142,9 @@ func Rollback(ctx context.Context, r Repository, e Evidence, environment, revisi
 	chosen, err := choose(service, service == "")
 	if err != nil {
 		return Plan{}, err
+	}
+	if service == "" {
+		chosen = append(chosen, Chart)
 	}
 	if revision == Previous {
 		if revision, err = r.previous(ctx, environment, chosen); err != nil {
@@ -178,8 +189,8 @@ func (r Repository) previous(ctx context.Context, environment string, chosen []s
 	return "", fmt.Errorf("%s has run nothing else of %s before", environment, strings.Join(chosen, ", "))
 }
 
-// Publish has the first environment run images that were just built. They must be
-// signed; that is all that can be said of them yet.
+// Publish has the first environment run images that were just built, or the chart. They
+// must be signed; that is all that can be said of them yet.
 func Publish(ctx context.Context, r Repository, e Evidence, images []Image) (Plan, error) {
 	first := Environments()[0]
 	now, err := r.images(ctx, first, "HEAD")

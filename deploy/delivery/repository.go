@@ -90,6 +90,9 @@ func (r Repository) log(ctx context.Context, args ...string) ([]Commit, error) {
 
 // inputs are the paths that an image is made of.
 func (r Repository) inputs(ctx context.Context, i Image) ([]string, error) {
+	if i.Key == Chart {
+		return []string{"helm"}, nil
+	}
 	for _, s := range image.Specs() {
 		if s.Name == i.Repository() {
 			return image.Inputs(ctx, r.Root, s)
@@ -100,8 +103,8 @@ func (r Repository) inputs(ctx context.Context, i Image) ([]string, error) {
 
 // between returns the commits that lead from one image to another.
 func (r Repository) between(ctx context.Context, from, to Image) ([]Commit, error) {
-	for _, tag := range []string{from.Tag, to.Tag} {
-		if _, err := r.git(ctx, "rev-parse", "--verify", "--quiet", tag+"^{commit}"); err != nil {
+	for _, commit := range []string{from.commit(), to.commit()} {
+		if _, err := r.git(ctx, "rev-parse", "--verify", "--quiet", commit+"^{commit}"); err != nil {
 			return nil, errUnknown
 		}
 	}
@@ -109,7 +112,7 @@ func (r Repository) between(ctx context.Context, from, to Image) ([]Commit, erro
 	if err != nil {
 		return nil, err
 	}
-	return r.log(ctx, append([]string{from.Tag + ".." + to.Tag, "--"}, inputs...)...)
+	return r.log(ctx, append([]string{from.commit() + ".." + to.commit(), "--"}, inputs...)...)
 }
 
 // errUnknown: a tag is of no commit in this clone, which may be a shallow one.

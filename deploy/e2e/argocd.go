@@ -164,18 +164,32 @@ type application struct {
 		SyncPolicy struct{ SyncOptions []string }
 	}
 	Status struct {
-		Sync           struct{ Status, Revision string }
+		Sync           synced
 		Health         struct{ Status string }
 		OperationState *struct {
 			Phase, Message string
-			SyncResult     struct{ Revision string }
+			SyncResult     synced
 		}
 		Conditions []struct{ Type, Message string }
 	}
 }
 
+// synced has a revision for each source.
+type synced struct {
+	Status    string
+	Revisions []string
+}
+
+// commit is the one of main.
+func (s synced) commit() string {
+	if len(s.Revisions) != 2 {
+		return ""
+	}
+	return s.Revisions[1]
+}
+
 func (p application) String() string {
-	text := fmt.Sprintf("%s %s at %.8s, %s", p.Metadata.Name, p.Status.Sync.Status, p.Status.Sync.Revision, p.Status.Health.Status)
+	text := fmt.Sprintf("%s %s at %.8s, %s", p.Metadata.Name, p.Status.Sync.Status, p.Status.Sync.commit(), p.Status.Health.Status)
 	if o := p.Status.OperationState; o != nil {
 		text += ", " + o.Phase + ": " + o.Message
 	}
@@ -187,7 +201,7 @@ func (p application) String() string {
 
 // runs reports whether the Application is synced to a revision and healthy.
 func (p application) runs(revision string) bool {
-	return p.Status.Sync.Revision == revision && p.Status.Sync.Status == "Synced" && p.Status.Health.Status == "Healthy" &&
+	return p.Status.Sync.commit() == revision && p.Status.Sync.Status == "Synced" && p.Status.Health.Status == "Healthy" &&
 		(p.Status.OperationState == nil || p.Status.OperationState.Phase != "Running")
 }
 
@@ -213,7 +227,11 @@ func (a *argocd) applications(ctx context.Context, environment string) ([]applic
 // refresh makes Argo CD poll the repository now, like a webhook from the git
 // server.
 func (a *argocd) refresh(ctx context.Context) error {
-	_, err := a.kubectl(ctx, "annotate", "applications", "--all", "--overwrite", "argocd.argoproj.io/refresh=normal")
+	_, err := a.kubectl(ctx, "annotate", "applicationset", "pizza", "--overwrite", "argocd.argoproj.io/application-set-refresh=true")
+	if err != nil {
+		return err
+	}
+	_, err = a.kubectl(ctx, "annotate", "applications", "--all", "--overwrite", "argocd.argoproj.io/refresh=normal")
 	return err
 }
 
@@ -233,15 +251,26 @@ func (a *argocd) brought(ctx context.Context, environment, revision string) erro
 	})
 }
 
-// sync syncs an Application as an operator would, or as Argo CD does by itself.
+// sync syncs an Application as an operator would, or as Argo CD does by itself, once it
+// shows what the revision changes. While it has another chart than the revision pins, it shows nothing.
 func (a *argocd) sync(ctx context.Context, name, revision string, byItself bool) error {
+	err := wait(ctx, name+" at "+revision[:8], time.Minute, func(ctx context.Context) (bool, error) {
+		p, err := a.application(ctx, name)
+		if err == nil && (p.Status.Sync.commit() != revision || p.Status.Sync.Status == "Unknown") {
+			err = errors.New(p.String())
+		}
+		return err == nil, err
+	})
+	if err != nil {
+		return err
+	}
 	p, err := a.application(ctx, name)
 	if err != nil {
 		return err
 	}
 	operation, err := json.Marshal(map[string]any{"operation": map[string]any{
 		"initiatedBy": map[string]any{"username": "operator", "automated": byItself},
-		"sync":        map[string]any{"revision": revision, "prune": true, "syncOptions": p.Spec.SyncPolicy.SyncOptions},
+		"sync":        map[string]any{"revisions": p.Status.Sync.Revisions, "prune": true, "syncOptions": p.Spec.SyncPolicy.SyncOptions},
 	}})
 	if err != nil {
 		return err
@@ -293,11 +322,11 @@ func (a *argocd) readOnly(ctx context.Context) (string, error) {
 
 // applyFile applies a manifest of the repository, with local addresses in place of
 // GitHub's.
-func (a *argocd) applyFile(ctx context.Context, path, repository string) error {
+func (a *argocd) applyFile(ctx context.Context, path, repository, registry string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	here := strings.NewReplacer("https://github.com/example/pizza", repository, "https://api.github.com", a.team.URL)
+	here := strings.NewReplacer("https://github.com/example/pizza", repository, "ghcr.io/example/pizza", registry, "https://api.github.com", a.team.URL)
 	return a.apply(ctx, here.Replace(string(text)))
 }

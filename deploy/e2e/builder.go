@@ -21,7 +21,7 @@ import (
 )
 
 // builder does the work of the release workflow: it builds, pushes and signs the
-// images of a commit. Its registry is on this machine. Nodes get the images
+// images and the chart of a commit. Its registry is on this machine. Nodes get the images
 // through the command in E2E_LOAD_IMAGE.
 type builder struct {
 	*walk
@@ -64,10 +64,25 @@ func (b *builder) build(ctx context.Context) ([]delivery.Image, error) {
 		return nil, err
 	}
 	images, err := delivery.Archives(folder)
+	if err != nil {
+		return nil, err
+	}
+	chart, err := b.chart(ctx)
+	images = append(images, chart...)
 	for _, i := range images {
 		err = errors.Join(err, b.evidence.Sign(ctx, i))
 	}
 	return images, err
+}
+
+// chart packages and pushes the chart.
+func (b *builder) chart(ctx context.Context) ([]delivery.Image, error) {
+	checkout := b.repository.checkout
+	_, err := b.argocd.run(ctx, "", "env", "-C", checkout, "PLAIN_HTTP=1", "tools/push-charts.sh", filepath.Join(b.argocd.bin, "helm"), b.evidence.Registry+"/charts")
+	if err != nil {
+		return nil, err
+	}
+	return delivery.PushedChart(filepath.Join(checkout, ".local", "charts", "pizza.pushed"))
 }
 
 // archives is the output folder of make images.

@@ -17,6 +17,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
+
+	"example.com/pizza/deploy/delivery"
 )
 
 // helm runs Helm, which is built by the targets of the Makefile that run these tests.
@@ -108,7 +110,7 @@ func parts(t *testing.T) map[string]string {
 			}
 			Template struct {
 				Spec struct {
-					Source struct{ Helm struct{ Values string } }
+					Sources []struct{ Helm struct{ Values string } }
 				}
 			}
 		}
@@ -116,7 +118,7 @@ func parts(t *testing.T) map[string]string {
 	if err := yaml.Unmarshal(text, &set); err != nil {
 		t.Fatal(err)
 	}
-	values, err := template.New("values").Option("missingkey=error").Parse(set.Spec.Template.Spec.Source.Helm.Values)
+	values, err := template.New("values").Option("missingkey=error").Parse(set.Spec.Template.Spec.Sources[0].Helm.Values)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,5 +272,114 @@ func TestEmbedded(t *testing.T) {
 		if diff := cmp.Diff(alone, render(t, company, "--values", file)); diff != "" || len(alone) == 0 {
 			t.Errorf("%s (- alone, + embedded)\n%s", scenario, diff)
 		}
+	}
+}
+
+// Every environment renders with the chart that it pins, part by part, and with no other.
+func TestPinned(t *testing.T) {
+	t.Parallel()
+	all := parts(t)
+	newest := packaged(t)
+	for _, environment := range delivery.Environments() {
+		values, images := "../environments/"+environment+"/values.yaml", filepath.Join("../..", delivery.Path(environment))
+		text, err := os.ReadFile(images)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pins, err := delivery.Parse(images, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pin := pins[slices.IndexFunc(pins, func(i delivery.Image) bool { return i.Key == delivery.Chart })]
+		chart := pinned(t, pin.Tag)
+		for part, of := range all {
+			if objects := render(t, chart, "--values", values, "--values", images, "--values", of); len(objects) == 0 {
+				t.Errorf("%s renders nothing of %s with its chart %s", environment, part, pin.Tag)
+			}
+		}
+		out, err := exec.CommandContext(t.Context(), "../../.local/bin/helm", "template", "pizza", newest, "--values", values, "--values", images).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "global.chart.tag is "+pin.Tag) {
+			t.Errorf("%s renders with another chart: %v %.200s", environment, err, out)
+		}
+	}
+}
+
+// pinned packages the chart as it was at the commit that its version names.
+func pinned(t *testing.T, version string) string {
+	t.Helper()
+	_, commit, found := strings.Cut(version, "-g")
+	if !found {
+		commit = "v" + version
+	}
+	folder := t.TempDir()
+	archive := exec.CommandContext(t.Context(), "git", "-C", "../..", "archive", "--output", filepath.Join(folder, "helm.tar"), commit, "helm")
+	if out, err := archive.CombinedOutput(); err != nil {
+		t.Fatalf("the chart %s is of no commit here: %v: %s", version, err, out)
+	}
+	if out, err := exec.CommandContext(t.Context(), "tar", "-x", "-C", folder, "-f", filepath.Join(folder, "helm.tar")).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	helm(t, "dependency", "build", filepath.Join(folder, "helm", "pizza"))
+	helm(t, "package", filepath.Join(folder, "helm", "pizza"), "--version", version, "--app-version", version, "--destination", folder)
+	return filepath.Join(folder, "pizza-"+version+".tgz")
+}
+
+// What the Applications pull is what delivery moves: the digest of the pin, from where the
+// release pushes it, with the values of main.
+func TestApplicationsPin(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../argocd/applications.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var set object
+	if err := yaml.Unmarshal(text, &set); err != nil {
+		t.Fatal(err)
+	}
+	sources, _ := inside(set, "spec", "template", "spec", "sources").([]any)
+	if len(sources) != 2 {
+		t.Fatalf("%d sources, want the chart and the values", len(sources))
+	}
+	chart, values := sources[0].(object), sources[1].(object)
+	for _, environment := range delivery.Environments() {
+		text, err := os.ReadFile(filepath.Join("../..", delivery.Path(environment)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var parameters object
+		if err := yaml.Unmarshal(text, &parameters); err != nil {
+			t.Fatal(err)
+		}
+		revision, err := template.New("").Option("missingkey=error").Parse(chart["targetRevision"].(string))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got bytes.Buffer
+		if err := revision.Execute(&got, parameters); err != nil {
+			t.Fatal(err)
+		}
+		pins, err := delivery.Parse(environment, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(pins, func(i delivery.Image) bool { return i.Key == delivery.Chart })
+		if got.String() != pins[i].Digest {
+			t.Errorf("%s takes the chart %s, want %s", environment, &got, pins[i].Digest)
+		}
+		text, err = os.ReadFile("../environments/" + environment + "/values.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var how object
+		if err := yaml.Unmarshal(text, &how); err != nil {
+			t.Fatal(err)
+		}
+		if want := "oci://" + inside(how, "global", "image", "registry").(string) + "/" + pins[i].Repository(); chart["repoURL"] != want {
+			t.Errorf("the chart is pulled from %s, want %s", chart["repoURL"], want)
+		}
+	}
+	want := []any{"$" + values["ref"].(string) + "/{{.path.path}}/values.yaml", "$" + values["ref"].(string) + "/{{.path.path}}/images.yaml"}
+	if diff := cmp.Diff(want, inside(chart, "helm", "valueFiles")); diff != "" || values["targetRevision"] != "main" {
+		t.Errorf("the values are of %v\n%s", values["targetRevision"], diff)
 	}
 }

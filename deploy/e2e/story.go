@@ -32,6 +32,11 @@ func (w *walk) story(ctx context.Context) error {
 		{"passed in stg, promoted: prod shows it and waits", w.toProd},
 		{"in the closed window nothing syncs by itself", w.window},
 		{"synced by the one on call in the closed window, while customers order", w.inProd},
+		{"a commit changes the chart: in dev, and nowhere else", w.chartInDev},
+		{"the chart's promotion is refused before dev has passed with it", w.chartTooEarly},
+		{"passed in dev with it, promoted: in stg", w.chartInStg},
+		{"passed in stg with it, promoted and synced: in prod", w.chartInProd},
+		{"rolled back: the chart of before in prod, and in prod alone", w.chartBack},
 		{"a commit whose migration fails: dev stays as it is", w.badMigration},
 		{"rolled back: in dev", w.back},
 		{"order of stg handed to Argo Rollouts, while customers order", w.handOver},
@@ -76,8 +81,13 @@ func (w *walk) install(ctx context.Context) (string, error) {
 	if err := w.argocd.start(ctx, w.root); err != nil {
 		return "", err
 	}
+	plain := `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"charts","labels":{"argocd.argoproj.io/secret-type":"repository"}},
+		"stringData":{"type":"oci","url":"oci://` + w.builder.evidence.Registry + `/charts/pizza","insecureOCIForceHttp":"true"}}`
+	if err := w.argocd.apply(ctx, plain); err != nil {
+		return "", err
+	}
 	for _, file := range []string{"projects.yaml", "notifications.yaml", "applications.yaml", "verify.yaml"} {
-		if err := w.argocd.applyFile(ctx, filepath.Join(w.root, "deploy", "argocd", file), w.repository.url()); err != nil {
+		if err := w.argocd.applyFile(ctx, filepath.Join(w.root, "deploy", "argocd", file), w.repository.url(), w.builder.evidence.Registry); err != nil {
 			return "", err
 		}
 	}
@@ -256,7 +266,7 @@ func (w *walk) attest(ctx context.Context, environment string) error {
 		return err
 	}
 	args := []string{"attest", "-env", environment, "-service", "order", "-kubectl", kubectl, "-revision"}
-	if err := w.refused(ctx, "syncResult.revision is", append(slices.Clone(args), before)...); err != nil {
+	if err := w.refused(ctx, "syncResult.revisions[1] is", append(slices.Clone(args), before)...); err != nil {
 		return err
 	}
 	_, err = w.builder.delivery(ctx, append(args, w.commit)...)
@@ -285,7 +295,7 @@ func (w *walk) toProd(ctx context.Context) (string, error) {
 	var p application
 	err = wait(ctx, "the difference", time.Minute, func(ctx context.Context) (bool, error) {
 		p, err = w.argocd.application(ctx, "pizza-prod-order")
-		return err == nil && p.Status.Sync.Revision == w.commit && p.Status.Sync.Status == "OutOfSync", err
+		return err == nil && p.Status.Sync.commit() == w.commit && p.Status.Sync.Status == "OutOfSync", err
 	})
 	return p.Metadata.Name + " " + p.Status.Sync.Status, errors.Join(err, prod.unchanged(ctx, before))
 }
@@ -347,6 +357,94 @@ func (w *walk) inProd(ctx context.Context) (string, error) {
 		}
 		return w.until(ctx, "prod")
 	})
+}
+
+// What the chart says of a Deployment before and after its change, which restarts no pod.
+const deadline, longer = "progressDeadlineSeconds: 300", "progressDeadlineSeconds: 301"
+
+// deadlines waits until the chart has arrived in some environments, and checks that it
+// has in no other.
+func (w *walk) deadlines(ctx context.Context, arrived ...string) (string, error) {
+	var seen []string
+	for _, name := range delivery.Environments() {
+		want := strings.TrimPrefix(deadline, "progressDeadlineSeconds: ")
+		if slices.Contains(arrived, name) {
+			want = strings.TrimPrefix(longer, "progressDeadlineSeconds: ")
+			if err := w.argocd.brought(ctx, name, w.commit); err != nil {
+				return "", err
+			}
+		}
+		out, err := w.environments[name].kubectl(ctx, "get", "deploy", "login-deploy", "menu-deploy", "order-deploy", "-o", "jsonpath={.items[*].spec.progressDeadlineSeconds}")
+		if err != nil {
+			return "", err
+		}
+		if out != strings.Join([]string{want, want, want}, " ") {
+			return "", fmt.Errorf("%s: the Deployments have progressDeadlineSeconds %s, want %s", name, out, want)
+		}
+		seen = append(seen, name+" "+want)
+	}
+	return strings.Join(seen, ", "), nil
+}
+
+// chartInDev changes a template of the chart, and no image.
+func (w *walk) chartInDev(ctx context.Context) (string, error) {
+	before, err := w.environments["dev"].pods(ctx, "")
+	if err != nil {
+		return "", err
+	}
+	if err := w.repository.edit("helm/service/templates/deployment.yaml", deadline, longer); err != nil {
+		return "", err
+	}
+	if err := w.publish(ctx, "Wait a second longer for pods"); err != nil {
+		return "", err
+	}
+	if err := w.argocd.refresh(ctx); err != nil {
+		return "", err
+	}
+	seen, err := w.deadlines(ctx, "dev")
+	return seen, errors.Join(err, w.environments["dev"].unchanged(ctx, before))
+}
+
+func (w *walk) chartTooEarly(ctx context.Context) (string, error) {
+	return "has passed the checks of dev, but with another chart",
+		w.refused(ctx, "has passed the checks of dev, but: with the chart", "promote", "-from", "dev", "-to", "stg", "-service", "order")
+}
+
+func (w *walk) chartInStg(ctx context.Context) (string, error) {
+	if err := w.promote(ctx, "dev", "stg"); err != nil {
+		return "", err
+	}
+	if err := w.argocd.refresh(ctx); err != nil {
+		return "", err
+	}
+	return w.deadlines(ctx, "dev", "stg")
+}
+
+func (w *walk) chartInProd(ctx context.Context) (string, error) {
+	if err := w.promote(ctx, "stg", "prod"); err != nil {
+		return "", err
+	}
+	if err := errors.Join(w.argocd.refresh(ctx), w.sync(ctx, false)); err != nil {
+		return "", err
+	}
+	return w.deadlines(ctx, "dev", "stg", "prod")
+}
+
+// chartBack takes prod back to the chart of before.
+func (w *walk) chartBack(ctx context.Context) (string, error) {
+	if _, err := w.builder.delivery(ctx, "rollback", "-env", "prod"); err != nil {
+		return "", err
+	}
+	if err := w.push(ctx, "prod: back to the chart of before"); err != nil {
+		return "", err
+	}
+	if err := errors.Join(w.argocd.refresh(ctx), w.sync(ctx, false)); err != nil {
+		return "", err
+	}
+	if err := w.argocd.brought(ctx, "prod", w.commit); err != nil {
+		return "", err
+	}
+	return w.deadlines(ctx, "dev", "stg")
 }
 
 // badMigration publishes a release whose migration fails, so that no pod changes.

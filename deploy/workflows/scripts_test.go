@@ -1,11 +1,16 @@
 package workflows
 
 import (
+	"io"
+	"log"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-containerregistry/pkg/registry"
 )
 
 // run runs a program in a folder with variables, and returns all that it said.
@@ -169,17 +174,20 @@ func TestMissingValues(t *testing.T) {
 	}
 	variables := []string{"PATH=" + programs + ":" + os.Getenv("PATH"), "MAKELEVEL=", "E2E_LOAD_IMAGE="}
 	for command, want := range map[string]string{
-		"make promote":                "promote needs FROM TO, for example: make promote FROM=dev TO=stg",
-		"make promote FROM=dev":       "promote needs TO, for example: make promote FROM=dev TO=stg",
-		"make promote FROM=dev TO=qa": `promote: TO must be stg or prod, not "qa"`,
-		"make rollback":               "rollback needs ENV, for example: make rollback ENV=prod",
-		"make gitops":                 `gitops needs E2E_LOAD_IMAGE, for example: make gitops E2E_LOAD_IMAGE="kind load image-archive"`,
-		"make e2e":                    `e2e needs E2E_LOAD_IMAGE, for example: make e2e E2E_LOAD_IMAGE="kind load image-archive"`,
-		"make images IMAGES=payment":  `images: IMAGES must be names of login, menu, order and migrate, not "payment"`,
-		"make pre-commit BASE=a..b":   `pre-commit: BASE must be a commit, a tag or a branch, not "a..b"`,
-		"tools/delivery.sh attest":    "attest needs ENV SERVICE, for example: ENV=dev SERVICE=order tools/delivery.sh attest",
-		"tools/delivery.sh push":      "push needs REGISTRY, for example: REGISTRY=ghcr.io/me/pizza tools/delivery.sh push",
-		"tools/announce.sh":           "announce needs TAG, for example: TAG=v1.2.3 tools/announce.sh",
+		"make promote":                  "promote needs FROM TO, for example: make promote FROM=dev TO=stg",
+		"make promote FROM=dev":         "promote needs TO, for example: make promote FROM=dev TO=stg",
+		"make promote FROM=dev TO=qa":   `promote: TO must be stg or prod, not "qa"`,
+		"make rollback":                 "rollback needs ENV, for example: make rollback ENV=prod",
+		"make gitops":                   `gitops needs E2E_LOAD_IMAGE, for example: make gitops E2E_LOAD_IMAGE="kind load image-archive"`,
+		"make e2e":                      `e2e needs E2E_LOAD_IMAGE, for example: make e2e E2E_LOAD_IMAGE="kind load image-archive"`,
+		"make images IMAGES=payment":    `images: IMAGES must be names of login, menu, order and migrate, not "payment"`,
+		"make pre-commit BASE=a..b":     `pre-commit: BASE must be a commit, a tag or a branch, not "a..b"`,
+		"tools/delivery.sh attest":      "attest needs ENV SERVICE, for example: ENV=dev SERVICE=order tools/delivery.sh attest",
+		"tools/delivery.sh push":        "push needs REGISTRY, for example: REGISTRY=ghcr.io/me/pizza tools/delivery.sh push",
+		"tools/delivery.sh push-charts": "push-charts needs REGISTRY, for example: REGISTRY=ghcr.io/me/pizza tools/delivery.sh push-charts",
+		"make adopt ORG=acme": "adopt needs REGISTRY DOMAIN DB_HOST, for example: " +
+			"make adopt ORG=acme REGISTRY=ghcr.io/acme/pizza DOMAIN=pizza.acme.com DB_HOST=postgres.ENV.acme.internal",
+		"tools/announce.sh": "announce needs TAG, for example: TAG=v1.2.3 tools/announce.sh",
 	} {
 		words := strings.Fields(command)
 		out, err := run(t, folder, variables, words[0], words[1:]...)
@@ -210,5 +218,103 @@ func TestAttestAsksTheCluster(t *testing.T) {
 	}
 	if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
 		t.Errorf("%v is left, %v", left, err)
+	}
+}
+
+// charts is a repository with the charts and what pushes them.
+func charts(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	for _, name := range []string{"helm", "tools/charts"} {
+		if err := os.CopyFS(filepath.Join(folder, name), os.DirFS(filepath.Join(root, name))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"go.work", "tools/push-charts.sh"} {
+		content, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(folder, name), string(content), 0o700)
+	}
+	write(t, filepath.Join(folder, ".gitignore"), "/.local/\n", 0o600)
+	git(t, folder, "init", "-q")
+	commit(t, folder, "first")
+	return folder
+}
+
+func commit(t *testing.T, folder, message string) {
+	t.Helper()
+	git(t, folder, "add", ".")
+	git(t, folder, "-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "commit.gpgsign=false", "commit", "-q", "-m", message)
+}
+
+// A version of the chart is the release's or the commit's, its bytes are the same wherever
+// it is packaged, and it is never published with others.
+func TestPushCharts(t *testing.T) {
+	t.Parallel()
+	helm, err := filepath.Abs(filepath.Join(root, ".local/bin/helm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := func() string {
+		server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+		t.Cleanup(server.Close)
+		return strings.TrimPrefix(server.URL, "http://") + "/pizza/charts"
+	}
+	here, there := host(), host()
+	folder := charts(t)
+	push := func(folder, to string, variables ...string) (version, digest string) {
+		t.Helper()
+		out, err := run(t, folder, append(variables, "PLAIN_HTTP=1"), "tools/push-charts.sh", helm, to)
+		pushed, readErr := os.ReadFile(filepath.Join(folder, ".local/charts/pizza.pushed"))
+		fields := strings.Fields(out)
+		if err != nil || readErr != nil || len(fields) != 3 || fields[0] != "pizza" || string(pushed) != out+"\n" {
+			t.Fatalf("%v, %v: %s; recorded %s", err, readErr, out, pushed)
+		}
+		digest, found := strings.CutPrefix(fields[2], to+"/pizza@")
+		if !found {
+			t.Fatalf("pushed %s", fields[2])
+		}
+		return fields[1], digest
+	}
+	version, digest := push(folder, here)
+	if want := "0.0.0-g" + git(t, folder, "rev-parse", "--short=8", "HEAD"); version != want {
+		t.Errorf("version %s, want %s", version, want)
+	}
+	// Elsewhere, later, and after a commit that is not the chart's, it is the same.
+	clone := t.TempDir()
+	git(t, clone, "clone", "-q", folder, ".")
+	write(t, filepath.Join(clone, "README.md"), "other\n", 0o600)
+	commit(t, clone, "not of the chart")
+	for _, to := range []string{here, there} {
+		if v, d := push(clone, to, "TZ=Asia/Seoul"); v != version || d != digest {
+			t.Errorf("%s: %s %s, want %s %s", to, v, d, version, digest)
+		}
+	}
+	if v, d := push(folder, here, "TAG=v1.2.3"); v != "1.2.3" || d == digest {
+		t.Errorf("the release is %s %s", v, d)
+	}
+	said, err := run(t, folder, nil, helm, "show", "chart", "--plain-http", "oci://"+here+"/pizza", "--version", "1.2.3")
+	if err != nil || !strings.Contains(said, "\nversion: 1.2.3") || !strings.Contains(said, "appVersion: 1.2.3\n") {
+		t.Errorf("%v: %s", err, said)
+	}
+	// A change is another version, and not that of a release that is there.
+	values := filepath.Join(folder, "helm/pizza/values.yaml")
+	text, err := os.ReadFile(values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, values, string(text)+"# changed\n", 0o600)
+	commit(t, folder, "of the chart")
+	if v, d := push(folder, here); v == version || d == digest {
+		t.Errorf("the change is %s %s too", v, d)
+	}
+	const other = "has pizza 1.2.3 with other content"
+	if out, err := run(t, folder, []string{"TAG=v1.2.3", "PLAIN_HTTP=1"}, "tools/push-charts.sh", helm, here); err == nil || !strings.Contains(out, other) {
+		t.Errorf("%v, %s, want %q", err, out, other)
+	}
+	if v, _ := push(folder, here, "TAG=v1.2.4"); v != "1.2.4" {
+		t.Errorf("the next release is %s", v)
 	}
 }

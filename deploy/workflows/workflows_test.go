@@ -96,7 +96,7 @@ func mayWrite() map[string]string {
 	return map[string]string{
 		"security.yml codeql":  "security-events",
 		"release.yml push":     "attestations id-token packages",
-		"release.yml charts":   "packages",
+		"release.yml charts":   "id-token packages",
 		"release.yml publish":  "contents pull-requests",
 		"release.yml announce": "contents",
 		"promote.yml propose":  "contents pull-requests",

@@ -11,7 +11,8 @@ import (
 
 // outside are the variables that users and workflows set.
 var outside = []string{
-	"BASE", "BREAKING", "CHAOS", "CLUSTER", "DATA", "ENV", "FROM", "FUZZTIME", "GITHUB_OUTPUT", "IMAGES", "JSON", "OFF", "PACKAGES",
+	"BASE", "BREAKING", "CHAOS", "CLUSTER", "DATA", "DB_HOST", "DOMAIN", "ENV",
+	"FROM", "FUZZTIME", "GITHUB_OUTPUT", "IMAGES", "JSON", "OFF", "ORG", "PACKAGES",
 	"PORT", "PULL", "RANGE", "REGISTRY", "REVISION", "SERVICE", "STAGED", "STEPS", "TAG", "TO", "VULN",
 }
 
@@ -35,7 +36,7 @@ func TestMakefileQuotes(t *testing.T) {
 			t.Errorf("Makefile:%d: make expands a value of a user: %s", i+1, line)
 		}
 	}
-	for _, target := range []string{"help", "promote", "rollback", "images", "contracts", "check", "pre-commit"} {
+	for _, target := range []string{"help", "promote", "rollback", "images", "contracts", "check", "pre-commit", "adopt"} {
 		mark := filepath.Join(t.TempDir(), "ran")
 		command := exec.CommandContext(t.Context(), "make", "-n", target)
 		command.Dir = root(t)

@@ -156,7 +156,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 func (c *command) promote(ctx context.Context, args []string) error {
 	from := c.flags.String("from", "", "environment that runs the images: dev or stg")
 	to := c.flags.String("to", "", "environment that shall run them: stg or prod")
-	service := c.flags.String("service", "", "login, menu or order alone (default all); the migration comes along")
+	service := c.flags.String("service", "", "login, menu or order alone (default all); the migration and the chart come along")
 	c.trusting()
 	if err := c.parse(args, from); err != nil {
 		return err
@@ -168,7 +168,7 @@ func (c *command) promote(ctx context.Context, args []string) error {
 func (c *command) rollback(ctx context.Context, args []string) error {
 	environment := c.flags.String("env", "", "dev, stg or prod")
 	to := c.flags.String("to", delivery.Previous, "commit whose images shall run again")
-	service := c.flags.String("service", "", "login, menu or order alone, without the migration (default all)")
+	service := c.flags.String("service", "", "login, menu or order alone, without the migration and the chart (default all)")
 	c.trusting()
 	if err := c.parse(args, environment); err != nil {
 		return err
@@ -179,16 +179,21 @@ func (c *command) rollback(ctx context.Context, args []string) error {
 
 func (c *command) publish(ctx context.Context, args []string) error {
 	folder := c.flags.String("images", ".local/images", "folder with the archives of make images, below root")
+	pushed := c.flags.String("chart", ".local/charts/pizza.pushed", "what tools/push-charts.sh has pushed, if it has, below root")
 	c.trusting()
 	first := delivery.Environments()[0]
 	if err := c.parse(args, &first); err != nil {
 		return err
 	}
-	images, err := delivery.Archives(filepath.Join(c.repository.Root, *folder))
+	chart, err := delivery.PushedChart(filepath.Join(c.repository.Root, *pushed))
 	if err != nil {
 		return err
 	}
-	plan, err := delivery.Publish(ctx, c.repository, c.evidence, images)
+	images, err := delivery.Archives(filepath.Join(c.repository.Root, *folder))
+	if err != nil && (chart == nil || !errors.Is(err, delivery.ErrNoImages)) {
+		return err
+	}
+	plan, err := delivery.Publish(ctx, c.repository, c.evidence, append(images, chart...))
 	return c.changed(plan, err)
 }
 

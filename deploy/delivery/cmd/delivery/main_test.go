@@ -38,8 +38,9 @@ func TestRun(t *testing.T) {
 		"one key for both":           {args: "promote -from dev -to stg -key a.pub -verifier-key a.pub", refused: "both have the key a.pub"},
 		"no images":                  {args: "publish", refused: "make images builds them"},
 		"nothing ran before":         {args: "rollback -env prod", refused: "prod has run nothing else"},
-		"history of all":             {args: "history", want: "prod         migration  0a1b2c3d  44444444"},
-		"history of one":             {args: "history -env dev", want: "dev          login      0a1b2c3d  11111111"},
+		"history of all":             {args: "history", want: "prod         migration  0a1b2c3d         44444444"},
+		"history of the chart":       {args: "history -env stg", want: "stg          chart      0.0.0-g0a1b2c3d  55555555"},
+		"history of one":             {args: "history -env dev", want: "dev          login      0a1b2c3d         11111111"},
 		"history of one that is not": {args: "history -env test", refused: `there is no environment "test"`},
 		"changelog":                  {args: "changelog", want: "### charts and environments\n\n- The first images ("},
 	} {
@@ -75,7 +76,7 @@ func TestHistoryAsJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout.String()), &runs); err != nil {
 		t.Fatal(err)
 	}
-	if len(runs) != 4 || runs[2].Image != (delivery.Image{Key: "order", Tag: "0a1b2c3d", Digest: digest("3")}) || runs[2].Commit.Subject != "The first images" {
+	if len(runs) != 5 || runs[2].Image != (delivery.Image{Key: "order", Tag: "0a1b2c3d", Digest: digest("3")}) || runs[2].Commit.Subject != "The first images" {
 		t.Errorf("%+v", runs)
 	}
 }
@@ -90,6 +91,7 @@ func repository(t *testing.T) string {
 		for i, key := range append(delivery.Services(), delivery.Migration) {
 			text += key + `: {image: {tag: "0a1b2c3d", digest: "` + digest(string(rune('1'+i))) + "\"}}\n"
 		}
+		text += `global: {chart: {tag: "0.0.0-g0a1b2c3d", digest: "` + digest("5") + "\"}}\n"
 		for file, content := range map[string]string{"images.yaml": text, "values.yaml": "global: {image: {registry: registry.invalid/pizza}}\n"} {
 			if err := os.MkdirAll(folder, 0o750); err != nil {
 				t.Fatal(err)
@@ -149,7 +151,7 @@ deploy/environments/stg/images.yaml is changed in this checkout. Look at it and 
 | order | 0a1b2c3d | 4e5f6071 | ` + "`" + digest("2") + "`" + ` |
 | migration | 1 | 2 | ` + "`" + digest("4") + "`" + ` |
 
-Every image is signed, and has passed the checks of dev.
+Every image is signed, and has passed the checks of dev with the chart that it runs with here.
 
 **order**, with:
 

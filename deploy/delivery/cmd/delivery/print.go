@@ -82,7 +82,7 @@ func pullRequest(w io.Writer, p delivery.Plan) error {
 	if p.Back {
 		text.WriteString("\nEvery image is signed. The schema stays as it is: a migration of before finds it newer, and leaves it.\n")
 	} else if p.Source != "release" {
-		fmt.Fprintf(&text, "\nEvery image is signed, and has passed the checks of %s.\n", p.Source)
+		fmt.Fprintf(&text, "\nEvery image is signed, and has passed the checks of %s with the chart that it runs with here.\n", p.Source)
 	}
 	for _, c := range p.Changes {
 		if c.Unknown || len(c.Commits) == 0 {
