@@ -58,7 +58,7 @@ mkdir -p .local
 kind get kubeconfig --name "$cluster" > .local/kind.kubeconfig
 gateway=$(docker network inspect kind --format '{{range .IPAM.Config}}{{println .Gateway}}{{end}}' | grep -F . | head -n 1)
 if [ -n "$e2e" ]; then
-    KUBECONFIG='$PWD/.local/kind.kubeconfig' E2E_HOST=$gateway E2E_INGRESS=$url \
+    KUBECONFIG="$PWD/.local/kind.kubeconfig" E2E_HOST=$gateway E2E_INGRESS=$url \
         E2E_LOAD_IMAGE="kind load image-archive --name $cluster" E2E_NODE_EXEC="docker exec $cluster-control-plane" exec make e2e
 fi
 
@@ -94,6 +94,6 @@ The menu:        curl $url/api/menu/
 Place an order:  helm --kube-context kind-$cluster --namespace $namespace test pizza
 Delete it:       deploy/kind/kind.sh down
 Break it (on Linux, where pods reach this machine):
-  KUBECONFIG='$PWD/.local/kind.kubeconfig' E2E_HOST=$gateway E2E_INGRESS=$url \\
+  KUBECONFIG="$PWD/.local/kind.kubeconfig" E2E_HOST=$gateway E2E_INGRESS=$url \\
   E2E_LOAD_IMAGE='kind load image-archive --name $cluster' E2E_NODE_EXEC='docker exec $cluster-control-plane' make e2e
 SAY
