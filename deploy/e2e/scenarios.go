@@ -94,13 +94,38 @@ func evict(ctx context.Context, s *system) error {
 	return s.allReady(ctx, time.Minute)
 }
 
+// stillReady fails unless each of these pods still exists and is ready.
+func (s *system) stillReady(ctx context.Context, before []pod) error {
+	after, err := s.pods(ctx, "")
+	if err != nil {
+		return err
+	}
+	ready := map[string]bool{}
+	for _, p := range after {
+		ready[p.Metadata.UID] = p.ready()
+	}
+	for _, p := range before {
+		if !ready[p.Metadata.UID] {
+			return fmt.Errorf("%s is no longer ready", p.Metadata.Name)
+		}
+	}
+	return nil
+}
+
 // scale loads menu until it scales up, and then waits until it has scaled down.
 func scale(ctx context.Context, s *system) error {
-	err := s.install(ctx, tagAfter, "--set", "menu.autoscaling.enabled=true", "--set", "menu.autoscaling.minReplicas=2", "--set", "menu.autoscaling.maxReplicas=4",
+	before, err := s.pods(ctx, "menu")
+	if err != nil {
+		return err
+	}
+	err = s.install(ctx, tagAfter, "--set", "menu.autoscaling.enabled=true", "--set", "menu.autoscaling.minReplicas=2", "--set", "menu.autoscaling.maxReplicas=4",
 		"--set", "menu.autoscaling.targetCPU=60", "--set", "menu.autoscaling.targetMemory=0",
 		"--set", "menu.autoscaling.behavior.scaleUp.stabilizationWindowSeconds=0", "--set", "menu.autoscaling.behavior.scaleDown.stabilizationWindowSeconds=10")
 	if err != nil {
 		return err
+	}
+	if err := s.stillReady(ctx, before); err != nil {
+		return fmt.Errorf("autoscaling was turned on, and %w", err)
 	}
 	replicas := func(ctx context.Context) (int, error) {
 		pods, err := s.pods(ctx, "menu")
@@ -285,18 +310,8 @@ func brokenMigration(ctx context.Context, s *system) error {
 	if !strings.Contains(why, "password authentication failed") {
 		return fmt.Errorf("the migration does not say why it failed, %w: %s", err, why)
 	}
-	after, err := s.pods(ctx, "")
-	if err != nil {
-		return err
-	}
-	there := map[string]bool{}
-	for _, p := range after {
-		there[p.Metadata.UID] = p.ready()
-	}
-	for _, p := range before {
-		if !there[p.Metadata.UID] {
-			return fmt.Errorf("%s is no longer ready, though the migration has failed", p.Metadata.Name)
-		}
+	if err := s.stillReady(ctx, before); err != nil {
+		return fmt.Errorf("the migration has failed, but %w", err)
 	}
 	if _, err := s.helm(ctx, "rollback", "pizza", "--wait", "--timeout", "5m"); err != nil {
 		return err

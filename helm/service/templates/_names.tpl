@@ -46,7 +46,10 @@ things up: it starts at the minimum, and then ignores what the autoscaler has se
 {{- define "pizza.keptReplicas" -}}
 {{- if .Values.autoscaling.enabled -}}
 {{- $deployment := lookup "apps/v1" "Deployment" .Release.Namespace (printf "%s-deploy" (include "pizza.name" .)) -}}
-{{- $rollout := lookup "argoproj.io/v1alpha1" "Rollout" .Release.Namespace (printf "%s-rollout" (include "pizza.name" .)) -}}
+{{- $rollout := dict -}}
+{{- if .Capabilities.APIVersions.Has "argoproj.io/v1alpha1" -}}
+{{- $rollout = lookup "argoproj.io/v1alpha1" "Rollout" .Release.Namespace (printf "%s-rollout" (include "pizza.name" .)) -}}
+{{- end -}}
 {{- max (int .Values.autoscaling.minReplicas) (dig "spec" "replicas" 0 $deployment | int) (dig "spec" "replicas" 0 $rollout | int) -}}
 {{- else -}}
 {{- .Values.replicas -}}
