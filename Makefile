@@ -94,12 +94,12 @@ kind: ## Run the system in a kind cluster, with Docker (PORT=8080)
 	@deploy/kind/kind.sh
 
 .PHONY: e2e
-e2e: ## Break the system on a cluster while customers order
+e2e: $(BIN)/ko ## Break the system on a cluster while customers order
 	@go build -o $(BIN)/e2e ./deploy/e2e
 	@$(BIN)/e2e
 
 .PHONY: gitops
-gitops: $(BIN)/argocd $(BIN)/rollouts $(BIN)/prometheus $(BIN)/cosign $(BIN)/helm ## Follow a commit to prod and back, with Argo CD
+gitops: $(BIN)/argocd $(BIN)/rollouts $(BIN)/prometheus $(BIN)/cosign $(BIN)/helm $(BIN)/ko ## Follow a commit to prod and back, with Argo CD
 	@go build -o $(BIN)/e2e ./deploy/e2e
 	@go build -o $(BIN)/delivery ./deploy/delivery/cmd/delivery
 	@$(BIN)/e2e gitops
@@ -156,6 +156,10 @@ $(BIN)/rollouts: tools/rollouts/go.mod tools/rollouts/go.sum
 $(BIN)/cosign: tools/cosign/go.mod tools/cosign/go.sum
 	@echo "building cosign (a few minutes, once)"
 	@GOWORK=off go -C tools/cosign build -ldflags "-s -w" -o ../../$@ github.com/sigstore/cosign/v3/cmd/cosign
+
+$(BIN)/ko: tools/ko/go.mod tools/ko/go.sum
+	@echo "building ko (a minute, once)"
+	@GOWORK=off go -C tools/ko build -ldflags "-s -w" -o ../../$@ github.com/google/ko
 
 CHART_TOOLS := helm=helm.sh/helm/v4/cmd/helm helm-unittest=github.com/helm-unittest/helm-unittest/cmd/helm-unittest \
 	helm-docs=github.com/norwoodj/helm-docs/cmd/helm-docs kubeconform=github.com/yannh/kubeconform/cmd/kubeconform
