@@ -25,7 +25,7 @@ func keys() []string { return append(Services(), Migration) }
 // Image is what one line says.
 type Image struct {
 	Key    string `json:"image"`  // login, menu, order or migration
-	Tag    string `json:"tag"`    // the commit that touched its sources last; for people
+	Tag    string `json:"tag"`    // the commit that it was built of first; for people
 	Digest string `json:"digest"` // sha256:…, which decides
 }
 
@@ -35,6 +35,15 @@ func (i Image) Repository() string {
 		return "migrate"
 	}
 	return i.Key
+}
+
+// sources are where the commits are that may have changed an image: its module, and what all of them share.
+func (i Image) sources() []string {
+	module := "services/" + i.Key
+	if i.Key == Migration {
+		module = "migrations"
+	}
+	return []string{module, "pkg", "go.work", ".ko.yaml", ":(exclude,glob)**/*_test.go"}
 }
 
 func (i Image) line() string {

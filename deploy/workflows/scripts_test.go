@@ -140,7 +140,7 @@ func TestScan(t *testing.T) {
 		fails     bool
 		says      string
 	}{
-		"nothing":           {nothing, nil, false, "login: No vulnerabilities"},
+		"nothing":           {nothing, nil, false, "login-linux-amd64: No vulnerabilities"},
 		"found":             {found, nil, true, "GO-2026-1234"},
 		"database":          {database, nil, false, "NOT SCANNED"},
 		"database_required": {database, []string{"VULN=required"}, true, "NOT SCANNED"},
@@ -148,7 +148,7 @@ func TestScan(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			folder := t.TempDir()
-			write(t, filepath.Join(folder, "login.cdx.json"), "{}", 0o600)
+			write(t, filepath.Join(folder, "login-linux-amd64.spdx.json"), "{}", 0o600)
 			write(t, filepath.Join(folder, "grype"), "#!/bin/sh\n"+c.grype+"\n", 0o700)
 			out, err := run(t, root, c.variables, "tools/scan.sh", filepath.Join(folder, "grype"), folder)
 			if (err != nil) != c.fails || !strings.Contains(out, c.says) {
@@ -210,5 +210,76 @@ func TestAttestAsksTheCluster(t *testing.T) {
 	}
 	if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
 		t.Errorf("%v is left, %v", left, err)
+	}
+}
+
+func commit(t *testing.T, folder, message string) {
+	t.Helper()
+	git(t, folder, "add", ".")
+	git(t, folder, "-c", "user.name=x", "-c", "user.email=x@example.com", "commit", "-q", "--allow-empty", "-m", message)
+}
+
+// What only moves images between environments is not code; all else is.
+func TestCode(t *testing.T) {
+	t.Parallel()
+	folder := clone(t)
+	git(t, folder, "tag", "base")
+	code := func(base string) string {
+		output := filepath.Join(t.TempDir(), "output")
+		out, err := run(t, folder, []string{"BASE=" + base, "GITHUB_OUTPUT=" + output}, "tools/delivery.sh", "code")
+		if told, readErr := os.ReadFile(output); err != nil || readErr != nil || string(told) != out+"\n" {
+			t.Fatalf("%v, %s, told GitHub %q, %v", err, out, told, readErr)
+		}
+		return out
+	}
+	for _, step := range []struct{ file, want string }{
+		{"", "code=true"},
+		{"deploy/environments/stg/images.yaml", "code=false"},
+		{"deploy/environments/prod/images.yaml", "code=false"},
+		{"deploy/environments/prod/values.yaml", "code=true"},
+	} {
+		if step.file != "" {
+			write(t, filepath.Join(folder, step.file), "x\n", 0o600)
+		}
+		commit(t, folder, step.file+"!")
+		if got := code("base"); got != step.want {
+			t.Errorf("after %s: %s, want %s", step.file, got, step.want)
+		}
+	}
+	git(t, folder, "reset", "-q", "--hard", "base")
+	write(t, filepath.Join(folder, "deploy/environments/stg/images.yaml"), "x\n", 0o600)
+	commit(t, folder, "moved")
+	for base, want := range map[string]string{"base": "code=false", "": "code=true", "nowhere": "code=true"} {
+		if got := code(base); got != want {
+			t.Errorf("since %q: %s, want %s", base, got, want)
+		}
+	}
+}
+
+// Images are {branch}-{shortsha} on nodes and {shortsha} in a registry, and say when changes are not committed.
+func TestTag(t *testing.T) {
+	t.Parallel()
+	folder := clone(t)
+	git(t, folder, "checkout", "-q", "-b", "feature/new_oven")
+	short := git(t, folder, "rev-parse", "--short=8", "HEAD")
+	programs := t.TempDir()
+	write(t, filepath.Join(programs, "make"), "#!/bin/sh\n", 0o700)
+	write(t, filepath.Join(programs, "go"), "#!/bin/sh\necho \"$*\"\n", 0o700)
+	for _, step := range []struct {
+		name      string
+		change    func()
+		variables []string
+		want      string
+	}{
+		{"branch", func() {}, nil, "-version " + short + " -tag feature-new_oven-" + short + " -- login menu order migrate"},
+		{"chosen", func() {}, []string{"TAG=1.2.0", "IMAGES=order", "PULL=1"}, "-pull -version " + short + " -tag 1.2.0 -- order"},
+		{"of no branch", func() { git(t, folder, "checkout", "-q", "--detach") }, nil, "-tag " + short + " "},
+		{"changed", func() { write(t, filepath.Join(folder, "new"), "", 0o600) }, nil, "-version " + short + "-dirty -tag " + short + "-dirty "},
+	} {
+		step.change()
+		variables := append([]string{"PATH=" + programs + ":" + os.Getenv("PATH"), "TAG=", "IMAGES=", "PULL=", "REGISTRY="}, step.variables...)
+		if out, err := run(t, folder, variables, "tools/delivery.sh", "images"); err != nil || !strings.Contains(out+" ", step.want) {
+			t.Errorf("%s: %v, %s, want %q", step.name, err, out, step.want)
+		}
 	}
 }
