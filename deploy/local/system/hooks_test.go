@@ -115,7 +115,7 @@ type repository struct {
 func newRepository(t *testing.T) repository {
 	t.Helper()
 	r := repository{t, t.TempDir()}
-	for _, file := range []string{"Makefile", "tools/precommit.sh", "tools/hooks.sh", "tools/hooks/pre-commit"} {
+	for _, file := range []string{"Makefile", "tools/precommit.sh", "tools/inputs.sh", "tools/hooks.sh", "tools/hooks/pre-commit"} {
 		text, err := os.ReadFile(filepath.Join(root(t), file))
 		if err != nil {
 			t.Fatal(err)
