@@ -154,6 +154,10 @@ $(BIN)/cosign: tools/cosign/go.mod tools/cosign/go.sum
 	@echo "building cosign (a few minutes, once)"
 	@GOWORK=off go -C tools/cosign build -ldflags "-s -w" -o ../../$@ github.com/sigstore/cosign/v3/cmd/cosign
 
+$(BIN)/ko: tools/ko/go.mod tools/ko/go.sum
+	@echo "building ko (a minute, once)"
+	@GOWORK=off go -C tools/ko build -ldflags "-s -w" -o ../../$@ github.com/google/ko
+
 CHART_TOOLS := helm=helm.sh/helm/v4/cmd/helm helm-unittest=github.com/helm-unittest/helm-unittest/cmd/helm-unittest \
 	helm-docs=github.com/norwoodj/helm-docs/cmd/helm-docs kubeconform=github.com/yannh/kubeconform/cmd/kubeconform
 

@@ -12,7 +12,6 @@ require (
 	example.com/pizza/deploy/local v0.0.0
 	example.com/pizza/migrations v0.0.0
 	example.com/pizza/pkg v0.0.0
-	github.com/CycloneDX/cyclonedx-go v0.12.0
 	github.com/gofrs/flock v0.13.1
 	github.com/google/go-cmp v0.7.0
 	github.com/google/go-containerregistry v0.22.1

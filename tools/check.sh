@@ -45,7 +45,7 @@ charts() { tools helm helm-unittest helm-docs kubeconform && tools/charts.sh "$b
 rules() { tools promtool prometheus && go test -race -count=1 ./deploy/observability/...; }
 # Images, promotion with real signatures, workflows, and the code of the cluster tests.
 delivery() {
-    tools cosign helm withpostgres && "$bin/withpostgres" \
+    tools cosign helm ko withpostgres && "$bin/withpostgres" \
         go test -race -count=1 -skip '^TestPinned$' ./deploy/delivery/... ./deploy/images/... ./deploy/e2e/... ./deploy/policy/... ./deploy/workflows/...
 }
 # The admission policy of stg and prod, with signed and unsigned images.
@@ -55,7 +55,7 @@ policy() {
     go build -o "$bin/policy" ./deploy/policy && "$bin/policy"
 }
 # The Dockerfiles build the same as make images. PULL=1 uses the real base images.
-dockerfiles() { go run ./deploy/images/cmd/dockerfiles ${PULL:+-pull}; }
+dockerfiles() { tools/dockerfiles.sh; }
 # Services, events and migrate behind a PgBouncer in transaction mode.
 pooler() {
     tools withpostgres || return 1

@@ -1,15 +1,16 @@
 #!/bin/sh
-# delivery.sh STEP: run one step of delivery: changed, images, scan, push, sign,
+# delivery.sh STEP: run one step of delivery: code, images, changed, scan, push, sign,
 # push-charts, publish, attest, promote, rollback, history, changelog.
 #
 # Values are environment variables, which are checked before anything is built: IMAGES, TAG,
-# REGISTRY, BASE, ENV, FROM, TO, SERVICE, REVISION, RANGE, and JSON=1, MARKDOWN=1 and
-# ALL=1. No value becomes part of a command line that a shell or make parses.
+# REGISTRY, BASE, ENV, FROM, TO, SERVICE, REVISION, RANGE, and PULL=1, JSON=1, MARKDOWN=1
+# and ALL=1. No value becomes part of a command line that a shell or make parses.
 set -eu
 cd "$(dirname "$0")/.."
 bin=$PWD/.local/bin
 step=${1:-}
 . tools/inputs.sh
+images="login menu order migrate"
 
 takes IMAGES '(login|menu|order|migrate)( (login|menu|order|migrate))*' 'names of login, menu, order and migrate'
 takes TAG '[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}' 'a tag of an image'
@@ -28,12 +29,26 @@ delivery() { # COMMAND [FLAG...]
     exec go run ./deploy/delivery/cmd/delivery "$command" ${JSON:+-json} "$@"
 }
 case $step in
-changed)
-    exec go run ./deploy/images/cmd/changed ${GITHUB_OUTPUT:+-github "$GITHUB_OUTPUT"} ${BASE:+"$BASE"}
+code)
+    # Is there more than images that move between environments? What is moved was tested before.
+    code=true
+    if [ -n "${BASE:-}" ] && git rev-parse --verify --quiet --end-of-options "$BASE^{commit}" > /dev/null &&
+        ! git diff --quiet "$BASE...HEAD" -- && git diff --quiet "$BASE...HEAD" -- . ':(exclude,glob)deploy/environments/*/images.yaml'; then
+        code=false
+    fi
+    echo "code=$code" | tee -a "${GITHUB_OUTPUT:-/dev/null}"
     ;;
 images)
+    tool ko
+    version=$(git rev-parse --short=8 HEAD)
+    [ -z "$(git status --porcelain)" ] || version=$version-dirty
+    branch=$(git symbolic-ref --quiet --short HEAD | tr -cs 'A-Za-z0-9_.\n' -)
     # shellcheck disable=SC2086 # IMAGES are several words
-    exec go run ./deploy/images/cmd/images ${TAG:+-tag "$TAG"} ${REGISTRY:+-registry "$REGISTRY"} ${IMAGES:-}
+    exec go run ./deploy/images/cmd/images ${PULL:+-pull} ${REGISTRY:+-registry "$REGISTRY"} -version "$version" \
+        -tag "${TAG:-${branch:+$branch-}$version}" -- ${IMAGES:-$images}
+    ;;
+changed)
+    delivery changed ${ENV:+-env "$ENV"} ${GITHUB_OUTPUT:+-github "$GITHUB_OUTPUT"}
     ;;
 scan)
     tool grype
@@ -42,7 +57,11 @@ scan)
 push)
     needs REGISTRY=ghcr.io/me/pizza
     # shellcheck disable=SC2086 # IMAGES are several words
-    exec go run ./deploy/images/cmd/push ${GITHUB_OUTPUT:+-github "$GITHUB_OUTPUT"} -registry "$REGISTRY" ${IMAGES:-}
+    go run ./deploy/images/cmd/images -push -registry "$REGISTRY" -- ${IMAGES:-$images}
+    for image in ${IMAGES:-$images}; do
+        read -r _ _ reference < ".local/images/$image.pushed"
+        printf 'repository=%s\ndigest=%s\n' "${reference%@*}" "${reference#*@}" >> "${GITHUB_OUTPUT:-/dev/null}"
+    done
     ;;
 sign)
     tool cosign

@@ -4,9 +4,11 @@ set -eu
 step=${1:-e2e}
 . tools/inputs.sh
 needs 'E2E_LOAD_IMAGE="kind load image-archive"'
+tools=ko
 if [ "$step" = gitops ]; then
-    for tool in argocd rollouts prometheus cosign helm; do make -s --no-print-directory "$BIN/$tool"; done
+    tools="$tools argocd rollouts prometheus cosign helm"
     go build -o "$BIN/delivery" ./deploy/delivery/cmd/delivery
 fi
+for tool in $tools; do make -s --no-print-directory "$BIN/$tool"; done
 go build -o "$BIN/e2e" ./deploy/e2e
 exec "$BIN/e2e" "$@"

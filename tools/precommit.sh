@@ -77,9 +77,9 @@ if touched '(\.md|^\.github/.*)$' || git diff "$against" | grep -qE '^[-+].*[ `]
 fi
 
 # Workflows, and the files that platform tests compare.
-if touched '^\.github/|^deploy/(e2e|images|workflows)/|/Dockerfile$'; then
+if touched '^\.github/|^\.ko\.yaml$|^deploy/(e2e|images|workflows)/|/Dockerfile$'; then
     go test -count=1 ./deploy/workflows/...
-    go test -count=1 -run '^Test(Readme|VersionsAreInputs|Bases)$' ./deploy/e2e ./deploy/images/image ./deploy/images/dockerfile
+    go test -count=1 -run '^Test(Readme|Bases)$' ./deploy/e2e ./deploy/images
 fi
 
 # Code, module by module.

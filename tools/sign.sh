@@ -1,6 +1,6 @@
 #!/bin/sh
 # sign.sh COSIGN DIR: sign every image that the push step recorded in DIR (NAME.pushed),
-# and attest its SBOM, if any (NAME.cdx.json). In GitHub Actions the signer is the
+# and attest its SBOMs, if any (NAME-linux-*.spdx.json). In GitHub Actions the signer is the
 # workflow (keyless). Elsewhere it is the key COSIGN_KEY, and nothing is sent to the
 # public transparency log.
 set -eu
@@ -14,9 +14,8 @@ ls "$dir"/*.pushed > /dev/null 2>&1 || { echo "nothing in $dir was pushed: tools
 for pushed in "$dir"/*.pushed; do
     read -r image version reference < "$pushed"
     "$cosign" sign "$@" "$reference"
-    materials=${pushed%.pushed}.cdx.json
-    if [ -f "$materials" ]; then
-        "$cosign" attest "$@" --type cyclonedx --predicate "$materials" "$reference"
-    fi
+    for sbom in "${pushed%.pushed}"-linux-*.spdx.json; do
+        [ ! -f "$sbom" ] || "$cosign" attest "$@" --type spdxjson --predicate "$sbom" "$reference"
+    done
     echo "signed $image $version: $reference"
 done

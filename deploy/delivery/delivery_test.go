@@ -21,7 +21,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"example.com/pizza/deploy/delivery"
-	"example.com/pizza/deploy/images/image/imagetest"
 )
 
 // keys are public ones, with the private ones beside them: of the release and the
@@ -78,11 +77,6 @@ func newWorld(t *testing.T) *world {
 	w.swapped = w.Evidence
 	w.swapped.Releaser, w.swapped.Verifier = w.Verifier, w.Releaser
 	w.git("init", "--quiet", "--initial-branch=main")
-	for name, content := range imagetest.Workspace() {
-		file := filepath.Join(w.Root, name)
-		w.must(os.MkdirAll(filepath.Dir(file), 0o755))
-		w.must(os.WriteFile(file, []byte(content), 0o600))
-	}
 	first := []delivery.Image{w.image("login"), w.image("menu"), w.image("order"), w.image("migration"), w.image("chart")}
 	for _, e := range delivery.Environments() {
 		w.write(e, first...)
@@ -406,7 +400,7 @@ func TestPromote(t *testing.T) {
 	}
 }
 
-// The commits between two images are those that touch what the image is built of.
+// The commits between two images are those that may have changed the image.
 func TestPromoteTellsCommits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -415,7 +409,8 @@ func TestPromoteTellsCommits(t *testing.T) {
 	w.touch("services/order/cmd/order/a.go", "price the crust")
 	w.touch("services/menu/cmd/menu/a.go", "nothing of order's")
 	w.touch("pkg/logging/a.go", "log less")
-	w.touch("pkg/secret/a.go", "nothing of order's, too")
+	w.touch("services/order/cmd/order/a_test.go", "nothing of an image")
+	w.touch("deploy/a.go", "nothing of an image, too")
 	w.runs("stg", true, "chart")
 	w.touch("helm/service/templates/deployment.yaml", "ask for less memory")
 	w.runs("dev", true, "order", "migration", "chart")

@@ -10,12 +10,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"example.com/pizza/deploy/delivery"
-	"example.com/pizza/deploy/images/image"
-	"example.com/pizza/deploy/images/registry"
+	"example.com/pizza/deploy/images"
 )
 
 // Evidence is of one digest: whoever may write to the registry can hang what was
@@ -89,28 +91,32 @@ func (w *world) beside(i delivery.Image) []v1.Descriptor {
 }
 
 // What make images writes is what tools/delivery.sh push uploads, cosign signs and dev runs: the
-// digest in the archive is the one that all of them know.
-func TestArchives(t *testing.T) {
+// digest of the built image is the one that all of them know.
+func TestBuilt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	tag := w.touch("services/order/cmd/order/a.go", "price the crust")
 	folder := t.TempDir()
-	if _, err := delivery.Archives(folder); err == nil || !strings.Contains(err.Error(), "there is no image in "+folder) {
+	if _, err := delivery.Built(folder); err == nil || !strings.Contains(err.Error(), "there is no image in "+folder) {
 		t.Errorf("nothing built: error %v", err)
 	}
-	file := w.archive(folder, "order")
-	built, err := delivery.Archives(folder)
+	order := filepath.Join(folder, "order")
+	index, err := random.Index(64, 1, 1)
 	w.must(err)
-	pushed, err := registry.Push(t.Context(), file, w.Registry+"/order")
+	_, err = layout.Write(order, mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: index}))
 	w.must(err)
-	if pushed.Version != tag {
-		t.Errorf("version %s, want that of the commit, %s", pushed.Version, tag)
-	}
-	if diff := cmp.Diff([]delivery.Image{{Key: "order", Tag: pushed.Version, Digest: pushed.Digest}}, built); diff != "" {
+	w.must(images.Label(order, "order:any", "01234567"))
+	built, err := delivery.Built(folder)
+	w.must(err)
+	pushed, err := images.Push(t.Context(), order, w.Registry+"/order")
+	w.must(err)
+	if diff := cmp.Diff([]delivery.Image{{Key: "order", Tag: "01234567", Digest: pushed.DigestStr()}}, built); diff != "" {
 		t.Fatal(diff)
 	}
 	if _, err := delivery.Publish(t.Context(), w.Repository, w.Evidence, built); err == nil || !strings.Contains(err.Error(), "is not signed") {
 		t.Errorf("before it is signed: error %v", err)
+	}
+	if changed, err := delivery.New(t.Context(), w.Repository, "dev", built); len(changed) != 1 || err != nil {
+		t.Errorf("before it is published: %v, %v", changed, err)
 	}
 	w.must(w.Sign(t.Context(), built[0]))
 	_, err = delivery.Publish(t.Context(), w.Repository, w.Evidence, built)
@@ -118,43 +124,35 @@ func TestArchives(t *testing.T) {
 	if diff := cmp.Diff(built[0], w.images("dev")[2]); diff != "" {
 		t.Error(diff)
 	}
+	w.commit("It is published")
+	if changed, err := delivery.New(t.Context(), w.Repository, "dev", built); len(changed) != 0 || err != nil {
+		t.Errorf("once it is published: %v, %v", changed, err)
+	}
 
+	w.must(images.Label(order, "order:any", "01234567-dirty"))
+	built, err = delivery.Built(folder)
+	w.must(err)
+	const refused = "order was built of changes that are not committed (01234567-dirty)"
+	if _, err := delivery.Publish(t.Context(), w.Repository, w.Evidence, built); err == nil || err.Error() != refused {
+		t.Errorf("error %v, want %q", err, refused)
+	}
+	blobs, err := filepath.Glob(filepath.Join(order, "blobs/sha256/*"))
+	w.must(err)
 	for _, c := range []struct {
 		name  string
 		spoil func() // one after the other
 		want  string
 	}{
-		{"of changes that are not committed", func() {
-			w.must(os.WriteFile(filepath.Join(w.Root, "services/order/cmd/order/a.go"), []byte("package main\n"), 0o600))
-			w.archive(folder, "order")
-		}, "built of changes that are not committed (" + tag + "-dirty)"},
-		{"cut off", func() { w.must(os.Truncate(file, 1000)) }, "order.tar: unexpected EOF"},
-		{"empty", func() { w.must(os.Truncate(file, 0)) }, "order.tar: not the archive of one image"},
+		{"no version", func() { w.must(images.Label(order, "order:any", "")) }, `version "" is not one that images.yaml can hold`},
+		{"cut off", func() { w.must(os.Truncate(blobs[0], 10)) }, order},
+		{"without a part", func() { w.must(os.Remove(blobs[0])) }, order},
+		{"empty", func() { w.must(os.Truncate(filepath.Join(order, "index.json"), 0)) }, order + ": "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.spoil()
-			if got, err := delivery.Archives(folder); err == nil || !strings.Contains(err.Error(), c.want) {
+			if got, err := delivery.Built(folder); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v, error %v, want %q", got, err, c.want)
 			}
 		})
 	}
-}
-
-// archive builds an image of the repository as make images does, for one platform.
-func (w *world) archive(folder, key string) string {
-	w.Helper()
-	for _, s := range image.Specs() {
-		if s.Name != key {
-			continue
-		}
-		revision, err := image.RevisionOf(w.Context(), w.Root, s)
-		w.must(err)
-		index, err := image.Build(w.Context(), w.Root, s, revision, image.Platforms()[:1])
-		w.must(err)
-		file := filepath.Join(folder, key+".tar")
-		w.must(image.Write(file, "example.com/pizza/"+key+":"+revision.Version(), revision.Version(), index))
-		return file
-	}
-	w.Fatalf("there is no image %s", key)
-	return ""
 }

@@ -28,7 +28,7 @@ func keys() []string { return append(Services(), Migration, Chart) }
 // Image is what one line says.
 type Image struct {
 	Key    string `json:"image"`  // login, menu, order, migration or chart
-	Tag    string `json:"tag"`    // the commit that touched its sources last; for people
+	Tag    string `json:"tag"`    // the commit that it was built of first, or the chart's version; for people
 	Digest string `json:"digest"` // sha256:…, which decides
 }
 
@@ -52,6 +52,19 @@ func (i Image) commit() string {
 		return commit
 	}
 	return "v" + i.Tag
+}
+
+// sources are where the commits are that may have changed an image: its module, and what all of them
+// share. Those of the chart are its folder.
+func (i Image) sources() []string {
+	module := "services/" + i.Key
+	switch i.Key {
+	case Migration:
+		module = "migrations"
+	case Chart:
+		return []string{"helm"}
+	}
+	return []string{module, "pkg", "go.work", ".ko.yaml", ":(exclude,glob)**/*_test.go"}
 }
 
 // line is a value of the chart: its own pin is a global.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	built "example.com/pizza/deploy/images"
 )
 
 // Change is an image that an environment runs in the place of another.
@@ -199,6 +201,9 @@ func Publish(ctx context.Context, r Repository, e Evidence, images []Image) (Pla
 	}
 	var chosen []string
 	for _, i := range images {
+		if strings.HasSuffix(i.Tag, built.Dirty) {
+			return Plan{}, fmt.Errorf("%s was built of changes that are not committed (%s)", i.Key, i.Tag)
+		}
 		chosen = append(chosen, i.Key)
 		now[slices.IndexFunc(now, func(n Image) bool { return n.Key == i.Key })] = i
 	}

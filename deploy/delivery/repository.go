@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-
-	"example.com/pizza/deploy/images/image"
 )
 
 // Repository is a checkout of this repository.
@@ -88,31 +86,14 @@ func (r Repository) log(ctx context.Context, args ...string) ([]Commit, error) {
 	return all, nil
 }
 
-// inputs are the paths that an image is made of.
-func (r Repository) inputs(ctx context.Context, i Image) ([]string, error) {
-	if i.Key == Chart {
-		return []string{"helm"}, nil
-	}
-	for _, s := range image.Specs() {
-		if s.Name == i.Repository() {
-			return image.Inputs(ctx, r.Root, s)
-		}
-	}
-	return nil, fmt.Errorf("there is no image %s", i.Repository())
-}
-
-// between returns the commits that lead from one image to another.
+// between returns the commits that may have led from one image to another.
 func (r Repository) between(ctx context.Context, from, to Image) ([]Commit, error) {
 	for _, commit := range []string{from.commit(), to.commit()} {
 		if _, err := r.git(ctx, "rev-parse", "--verify", "--quiet", commit+"^{commit}"); err != nil {
 			return nil, errUnknown
 		}
 	}
-	inputs, err := r.inputs(ctx, to)
-	if err != nil {
-		return nil, err
-	}
-	return r.log(ctx, append([]string{from.commit() + ".." + to.commit(), "--"}, inputs...)...)
+	return r.log(ctx, append([]string{from.commit() + ".." + to.commit(), "--"}, to.sources()...)...)
 }
 
 // errUnknown: a tag is of no commit in this clone, which may be a shallow one.

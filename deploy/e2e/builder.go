@@ -11,13 +11,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	ociregistry "github.com/google/go-containerregistry/pkg/registry"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"golang.org/x/sync/errgroup"
 
 	"example.com/pizza/deploy/delivery"
-	"example.com/pizza/deploy/images/image"
+	"example.com/pizza/deploy/images"
 )
 
 // builder does the work of the release workflow: it builds, pushes and signs the
@@ -48,31 +46,31 @@ func newBuilder(ctx context.Context, w *walk) (*builder, error) {
 
 func (b *builder) close() { b.server.Close() }
 
-// build builds, pushes and signs the images of the checkout, and loads them onto
-// the nodes.
+// build builds, pushes and signs the images of the checkout, and loads them onto the nodes.
 func (b *builder) build(ctx context.Context) ([]delivery.Image, error) {
-	folder := filepath.Join(b.repository.checkout, archives)
-	if err := os.MkdirAll(folder, 0o750); err != nil {
+	folder := filepath.Join(b.repository.checkout, images.Folder)
+	version, err := b.repository.git(ctx, "describe", "--always", "--dirty", "--abbrev=8", "--exclude=*")
+	if err != nil {
 		return nil, err
 	}
 	work, building := errgroup.WithContext(ctx)
 	work.SetLimit(runtime.NumCPU())
-	for _, spec := range image.Specs() {
-		work.Go(func() error { return b.one(building, spec, filepath.Join(folder, spec.Name+".tar")) })
+	for _, image := range images.All() {
+		work.Go(func() error { return b.one(building, image, folder, version) })
 	}
 	if err := work.Wait(); err != nil {
 		return nil, err
 	}
-	images, err := delivery.Archives(folder)
+	built, err := delivery.Built(folder)
 	if err != nil {
 		return nil, err
 	}
 	chart, err := b.chart(ctx)
-	images = append(images, chart...)
-	for _, i := range images {
+	built = append(built, chart...)
+	for _, i := range built {
 		err = errors.Join(err, b.evidence.Sign(ctx, i))
 	}
-	return images, err
+	return built, err
 }
 
 // chart packages and pushes the chart.
@@ -85,35 +83,36 @@ func (b *builder) chart(ctx context.Context) ([]delivery.Image, error) {
 	return delivery.PushedChart(filepath.Join(checkout, ".local", "charts", "pizza.pushed"))
 }
 
-// archives is the output folder of make images.
-const archives = ".local/images"
-
-func (b *builder) one(ctx context.Context, spec image.Spec, archive string) error {
-	revision, err := image.RevisionOf(ctx, b.repository.checkout, spec)
-	if err != nil {
+func (b *builder) one(ctx context.Context, image images.Image, folder, version string) error {
+	if err := (images.Ko{Program: ko(b.root)}).Build(ctx, b.repository.checkout, folder, image); err != nil {
 		return err
 	}
-	index, err := image.Build(ctx, b.repository.checkout, spec, revision, image.Platforms())
-	if err != nil {
+	folder = filepath.Join(folder, image.Name)
+	if err := images.Label(folder, image.Name, version); err != nil {
 		return err
 	}
-	digest, err := index.Digest()
+	pushed, err := images.Push(ctx, folder, b.evidence.Registry+"/"+image.Name)
 	if err != nil {
-		return err
-	}
-	tag, err := name.NewTag(b.evidence.Registry + "/" + spec.Name + ":" + revision.Version())
-	if err != nil {
-		return err
-	}
-	if err := remote.WriteIndex(tag, index, remote.WithContext(ctx)); err != nil {
 		return err
 	}
 	// Pods refer to the image by digest, so the node needs that name.
-	if err := image.Write(archive, tag.Context().Digest(digest.String()).String(), revision.Version(), index); err != nil {
+	return load(ctx, b.argocd.cluster, b.settings, folder, pushed.String(), version)
+}
+
+// ko is the program that make .local/bin/ko builds.
+func ko(root string) string { return filepath.Join(root, ".local", "bin", "ko") }
+
+// load gives the nodes the image in a folder under a name.
+func load(ctx context.Context, c cluster, s Settings, folder, reference, version string) error {
+	if err := images.Label(folder, reference, version); err != nil {
 		return err
 	}
-	command := append(strings.Fields(b.settings.LoadImage), archive)
-	_, err = b.argocd.run(ctx, "", command[0], command[1:]...)
+	archive := folder + ".tar"
+	if err := images.Archive(folder, archive); err != nil {
+		return err
+	}
+	command := append(strings.Fields(s.LoadImage), archive)
+	_, err := c.run(ctx, "", command[0], command[1:]...)
 	return err
 }
 

@@ -16,7 +16,7 @@ type Settings struct {
 	IngressNamespace string        `env:"E2E_INGRESS_NAMESPACE" envDefault:"traefik" doc:"Namespace of the Ingress controller"`
 	Host             string        `env:"E2E_HOST" doc:"Address of this machine as pods see it, where PostgreSQL is; empty is the address of the node, if this machine has it"`
 	LoadImage        string        `env:"E2E_LOAD_IMAGE,required,notEmpty" doc:"Command that gives the nodes an OCI archive, whose path is its last argument; for kind: kind load image-archive"`
-	Images           string        `env:"E2E_IMAGES" doc:"Folder of archives that make images built, to run these very images; what is not there is built"`
+	Images           string        `env:"E2E_IMAGES" doc:"Folder of images that make images built, to run these very images; what is not there is built"`
 	NodeExec         string        `env:"E2E_NODE_EXEC" doc:"Command that runs another one on the node, for kind: docker exec kind-control-plane; empty when this machine is the node"`
 	Rate             float64       `env:"E2E_RATE" envDefault:"20" doc:"Requests per second of all customers"`
 	Calm             time.Duration `env:"E2E_CALM" envDefault:"5s" doc:"Undisturbed time before and after each disturbance"`

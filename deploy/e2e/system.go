@@ -9,15 +9,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
 
-	"example.com/pizza/deploy/images/image"
-	images "example.com/pizza/deploy/images/registry"
+	"example.com/pizza/deploy/images"
 )
 
 const (
@@ -45,19 +42,14 @@ type system struct {
 // loadImages loads the images onto the nodes under both tags.
 func (s *system) loadImages(ctx context.Context) error {
 	work, ctx := errgroup.WithContext(ctx)
-	for _, spec := range image.Specs() {
+	for _, image := range images.All() {
 		work.Go(func() error {
-			index, err := s.image(ctx, spec)
+			folder, err := s.image(ctx, image)
 			if err != nil {
 				return err
 			}
 			for _, tag := range []string{tagBefore, tagAfter} {
-				archive := filepath.Join(s.work, spec.Name+"-"+tag+".tar")
-				if err := image.Write(archive, registry+"/"+spec.Name+":"+tag, tag, index); err != nil {
-					return err
-				}
-				command := append(strings.Fields(s.settings.LoadImage), archive)
-				if _, err := s.run(ctx, "", command[0], command[1:]...); err != nil {
+				if err := load(ctx, s.cluster, s.settings, folder, registry+"/"+image.Name+":"+tag, tag); err != nil {
 					return err
 				}
 			}
@@ -67,19 +59,21 @@ func (s *system) loadImages(ctx context.Context) error {
 	return work.Wait()
 }
 
-// image returns the existing image, or builds one for this machine's
-// architecture.
-func (s *system) image(ctx context.Context, spec image.Spec) (v1.ImageIndex, error) {
-	archive := filepath.Join(s.settings.Images, spec.Name+".tar")
-	if _, err := os.Stat(archive); err == nil && s.settings.Images != "" {
-		index, _, err := images.Read(archive, filepath.Join(s.work, spec.Name))
-		return index, err
+// image returns the folder of a copy of the existing image, or of one that it builds.
+func (s *system) image(ctx context.Context, image images.Image) (string, error) {
+	folder := filepath.Join(s.work, "images")
+	target := filepath.Join(folder, image.Name)
+	if s.settings.Images != "" {
+		if ready := filepath.Join(s.settings.Images, image.Name); exists(ready) {
+			return target, errors.Join(os.RemoveAll(target), os.CopyFS(target, os.DirFS(ready)))
+		}
 	}
-	revision, err := image.RevisionOf(ctx, s.root, spec)
-	if err != nil {
-		return nil, err
-	}
-	return image.Build(ctx, s.root, spec, revision, []v1.Platform{{OS: "linux", Architecture: runtime.GOARCH}})
+	return target, images.Ko{Program: ko(s.root)}.Build(ctx, s.root, folder, image)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // values returns the chart values that differ from the environment dev.

@@ -1,44 +1,63 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
-	"time"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/random"
 
-	"example.com/pizza/deploy/images/image"
+	"example.com/pizza/deploy/images"
 )
 
-// An existing image is used unchanged and not rebuilt.
+// An existing image is used unchanged and not rebuilt, and the nodes get it under the names that pods use.
 func TestReadyImage(t *testing.T) {
 	t.Parallel()
-	folder := t.TempDir()
-	spec := image.Spec{Name: "hello", Package: "deploy/images/image/hello", Folder: "deploy/images"}
-	ready, err := image.Build(t.Context(), "../..", spec, image.Revision{Commit: "of a while ago", Time: time.Unix(0, 0)}, image.Platforms())
+	ready := t.TempDir()
+	index, err := random.Index(64, 1, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := image.Write(filepath.Join(folder, "hello.tar"), "hello:1", "1", ready); err != nil {
+	if _, err := layout.Write(filepath.Join(ready, "login"), mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: index})); err != nil {
 		t.Fatal(err)
 	}
-	for images, want := range map[string]bool{folder: true, t.TempDir(): false, "": false} {
-		s := &system{root: "../..", work: t.TempDir(), settings: Settings{Images: images}}
-		got, err := s.image(t.Context(), spec)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if digest(t, got) == digest(t, ready) != want {
-			t.Errorf("from %q: the ready one is taken: %t, want %t", images, !want, want)
-		}
+	// There is no ko here, so building an image fails.
+	s := &system{root: t.TempDir(), work: t.TempDir(), settings: Settings{Images: ready}}
+	folder, err := s.image(t.Context(), images.All()[0])
+	if err != nil {
+		t.Fatal(err)
 	}
-}
+	got, _, err := images.Read(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := index.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if digest, err := got.Digest(); digest != want || err != nil {
+		t.Errorf("%s, want %s, %v", digest, want, err)
+	}
+	if _, err := s.image(t.Context(), images.All()[1]); err == nil || !strings.Contains(err.Error(), ko(s.root)) {
+		t.Errorf("of an image that is not there: error %v, want one about %s", err, ko(s.root))
+	}
 
-func digest(t *testing.T, index v1.ImageIndex) v1.Hash {
-	t.Helper()
-	d, err := index.Digest()
+	loaded := filepath.Join(t.TempDir(), "loaded.tar")
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return d
+	t.Cleanup(func() { _ = log.Close() })
+	settings := Settings{LoadImage: "cp -t " + filepath.Dir(loaded)}
+	if err := load(t.Context(), cluster{"", log}, settings, folder, registry+"/login:"+tagAfter, tagAfter); err != nil {
+		t.Fatal(err)
+	}
+	archive, err := os.ReadFile(filepath.Join(filepath.Dir(loaded), "login.tar"))
+	if err != nil || !strings.Contains(string(archive), `"io.containerd.image.name": "registry.example.com/pizza/login:e2e-2"`) {
+		t.Errorf("the archive does not name the image: %v", err)
+	}
 }

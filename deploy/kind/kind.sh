@@ -78,8 +78,9 @@ DATABASE_URL="postgres://postgres:postgres@$(docker port "$database" 5432/tcp | 
 
 # A new tag each time, so that pods are replaced though nothing was committed.
 tag=kind-$(date +%Y%m%d%H%M%S)
-go run ./deploy/images/cmd/images -tag "$tag"
+PULL=1 TAG=$tag tools/delivery.sh images
 for image in login menu order migrate; do
+    tar --create --file ".local/images/$image.tar" --directory ".local/images/$image" .
     kind load image-archive ".local/images/$image.tar" --name "$cluster"
 done
 

@@ -41,8 +41,7 @@ func TestNoExpressionInAScript(t *testing.T) {
 func given() map[string]map[string]string {
 	const commit = "0123456789abcdef0123456789abcdef01234567"
 	return map[string]map[string]string{
-		"ci.yml changed: tools/delivery.sh changed":         {"BASE": commit},
-		"ci.yml images: tools/delivery.sh images":           {"IMAGES": "login migrate"},
+		"ci.yml changed: tools/delivery.sh code":            {"BASE": commit},
 		"release.yml push: tools/delivery.sh push":          {"IMAGES": "login"},
 		"release.yml charts: tools/delivery.sh push-charts": {"TAG": "v1.2.3"},
 		"release.yml announce: tools/announce.sh":           {"TAG": "v1.2.3"},
@@ -127,7 +126,7 @@ func refuses(t *testing.T, script string, env, examples map[string]string) {
 	for _, program := range []string{"go", "gh", "docker", "kubectl", "helm", "curl"} {
 		write(t, filepath.Join(programs, program), "#!/bin/sh\necho "+program+" >> '"+ran+"'\n", 0o700)
 	}
-	for _, tool := range []string{"cosign", "grype", "helm"} {
+	for _, tool := range []string{"cosign", "grype", "helm", "ko"} {
 		write(t, filepath.Join(folder, ".local", "bin", tool), "#!/bin/sh\nmkdir -p .local\necho "+tool+" >> '"+ran+"'\n", 0o700)
 	}
 	try := func(hostile, value string) (string, error) {
@@ -156,7 +155,7 @@ func refuses(t *testing.T, script string, env, examples map[string]string) {
 		return string(text) + git(t, folder, "status", "--porcelain") + git(t, folder, "for-each-ref", "--format=%(refname)", "refs/heads")
 	}
 	// With good values the script does its work, so that a refusal is due to the value.
-	if out, _ := try("", ""); happened() == "refs/heads/main" {
+	if out, err := try("", ""); happened() == "refs/heads/main" && (err != nil || out != "code=true") {
 		t.Fatalf("nothing runs with good values %v: %s", examples, out)
 	}
 	for variable := range examples {

@@ -145,7 +145,7 @@ func TestScan(t *testing.T) {
 		fails     bool
 		says      string
 	}{
-		"nothing":           {nothing, nil, false, "login: No vulnerabilities"},
+		"nothing":           {nothing, nil, false, "login-linux-amd64: No vulnerabilities"},
 		"found":             {found, nil, true, "GO-2026-1234"},
 		"database":          {database, nil, false, "NOT SCANNED"},
 		"database_required": {database, []string{"VULN=required"}, true, "NOT SCANNED"},
@@ -153,7 +153,7 @@ func TestScan(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			folder := t.TempDir()
-			write(t, filepath.Join(folder, "login.cdx.json"), "{}", 0o600)
+			write(t, filepath.Join(folder, "login-linux-amd64.spdx.json"), "{}", 0o600)
 			write(t, filepath.Join(folder, "grype"), "#!/bin/sh\n"+c.grype+"\n", 0o700)
 			out, err := run(t, root, c.variables, "tools/scan.sh", filepath.Join(folder, "grype"), folder)
 			if (err != nil) != c.fails || !strings.Contains(out, c.says) {
@@ -246,7 +246,7 @@ func charts(t *testing.T) string {
 func commit(t *testing.T, folder, message string) {
 	t.Helper()
 	git(t, folder, "add", ".")
-	git(t, folder, "-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "commit.gpgsign=false", "commit", "-q", "-m", message)
+	git(t, folder, "-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "commit.gpgsign=false", "commit", "-q", "--allow-empty", "-m", message)
 }
 
 // A version of the chart is the release's or the commit's, its bytes are the same wherever
@@ -316,5 +316,70 @@ func TestPushCharts(t *testing.T) {
 	}
 	if v, _ := push(folder, here, "TAG=v1.2.4"); v != "1.2.4" {
 		t.Errorf("the next release is %s", v)
+	}
+}
+
+// What only moves images between environments is not code; all else is.
+func TestCode(t *testing.T) {
+	t.Parallel()
+	folder := clone(t)
+	git(t, folder, "tag", "base")
+	code := func(base string) string {
+		output := filepath.Join(t.TempDir(), "output")
+		out, err := run(t, folder, []string{"BASE=" + base, "GITHUB_OUTPUT=" + output}, "tools/delivery.sh", "code")
+		if told, readErr := os.ReadFile(output); err != nil || readErr != nil || string(told) != out+"\n" {
+			t.Fatalf("%v, %s, told GitHub %q, %v", err, out, told, readErr)
+		}
+		return out
+	}
+	for _, step := range []struct{ file, want string }{
+		{"", "code=true"},
+		{"deploy/environments/stg/images.yaml", "code=false"},
+		{"deploy/environments/prod/images.yaml", "code=false"},
+		{"deploy/environments/prod/values.yaml", "code=true"},
+	} {
+		if step.file != "" {
+			write(t, filepath.Join(folder, step.file), "x\n", 0o600)
+		}
+		commit(t, folder, step.file+"!")
+		if got := code("base"); got != step.want {
+			t.Errorf("after %s: %s, want %s", step.file, got, step.want)
+		}
+	}
+	git(t, folder, "reset", "-q", "--hard", "base")
+	write(t, filepath.Join(folder, "deploy/environments/stg/images.yaml"), "x\n", 0o600)
+	commit(t, folder, "moved")
+	for base, want := range map[string]string{"base": "code=false", "": "code=true", "nowhere": "code=true"} {
+		if got := code(base); got != want {
+			t.Errorf("since %q: %s, want %s", base, got, want)
+		}
+	}
+}
+
+// Images are {branch}-{shortsha} on nodes and {shortsha} in a registry, and say when changes are not committed.
+func TestTag(t *testing.T) {
+	t.Parallel()
+	folder := clone(t)
+	git(t, folder, "checkout", "-q", "-b", "feature/new_oven")
+	short := git(t, folder, "rev-parse", "--short=8", "HEAD")
+	programs := t.TempDir()
+	write(t, filepath.Join(programs, "make"), "#!/bin/sh\n", 0o700)
+	write(t, filepath.Join(programs, "go"), "#!/bin/sh\necho \"$*\"\n", 0o700)
+	for _, step := range []struct {
+		name      string
+		change    func()
+		variables []string
+		want      string
+	}{
+		{"branch", func() {}, nil, "-version " + short + " -tag feature-new_oven-" + short + " -- login menu order migrate"},
+		{"chosen", func() {}, []string{"TAG=1.2.0", "IMAGES=order", "PULL=1"}, "-pull -version " + short + " -tag 1.2.0 -- order"},
+		{"of no branch", func() { git(t, folder, "checkout", "-q", "--detach") }, nil, "-tag " + short + " "},
+		{"changed", func() { write(t, filepath.Join(folder, "new"), "", 0o600) }, nil, "-version " + short + "-dirty -tag " + short + "-dirty "},
+	} {
+		step.change()
+		variables := append([]string{"PATH=" + programs + ":" + os.Getenv("PATH"), "TAG=", "IMAGES=", "PULL=", "REGISTRY="}, step.variables...)
+		if out, err := run(t, folder, variables, "tools/delivery.sh", "images"); err != nil || !strings.Contains(out+" ", step.want) {
+			t.Errorf("%s: %v, %s, want %q", step.name, err, out, step.want)
+		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 type Config struct {
 	Level       slog.Level `env:"LOG_LEVEL" envDefault:"info" doc:"Minimum level of log lines: debug, info, warn or error"`
 	Environment string     `env:"ENVIRONMENT" envDefault:"dev" doc:"Name of the environment, repeated in every log line and span"`
-	Version     string     `env:"SERVICE_VERSION" envDefault:"dev" doc:"Version of the service, repeated in every log line and span; the images set it"`
+	Version     string     `env:"SERVICE_VERSION" envDefault:"dev" doc:"Version of the service, repeated in every log line and span; the chart sets it to the tag of the image"`
 }
 
 // New returns the log of a service. LevelOf gives the hold of its level.

@@ -4,6 +4,7 @@
 {{- $settings := dict
   "ENVIRONMENT" $global.environment
   "LOG_LEVEL" $global.logLevel
+  "SERVICE_VERSION" (include "pizza.tag" .)
   "DB_HOST" (required "global.postgresql.host is required: the address of PostgreSQL as pods see it" $global.postgresql.host)
   "DB_PORT" $global.postgresql.port
   "DB_NAME" $global.postgresql.database

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"example.com/pizza/deploy/delivery"
+	"example.com/pizza/deploy/images"
 )
 
 func main() {
@@ -32,6 +33,7 @@ func main() {
 const usage = `usage: delivery promote   -from dev -to stg [-service order]
        delivery rollback  -env prod [-to COMMIT] [-service order]
        delivery history   [-env prod] [-all]
+       delivery changed   [-env dev] [-images .local/images]
        delivery publish   [-images .local/images]
        delivery attest    -env dev -service order [-revision COMMIT]
        delivery changelog [-range v1.0.0..HEAD]
@@ -139,6 +141,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return c.rollback(ctx, args[1:])
 	case "history":
 		return c.history(ctx, args[1:])
+	case "changed":
+		return c.changedImages(ctx, args[1:])
 	case "publish":
 		return c.publish(ctx, args[1:])
 	case "attest":
@@ -177,8 +181,48 @@ func (c *command) rollback(ctx context.Context, args []string) error {
 	return c.changed(plan, err)
 }
 
+// changedImages tells which built images an environment does not run, to people and to GitHub Actions.
+func (c *command) changedImages(ctx context.Context, args []string) error {
+	environment := c.flags.String("env", delivery.Environments()[0], "dev, stg or prod")
+	folder := c.flags.String("images", images.Folder, "folder of make images, below root")
+	github := c.flags.String("github", "", `file to append images=["NAME",…] to ($GITHUB_OUTPUT)`)
+	if err := c.parse(args, environment); err != nil {
+		return err
+	}
+	built, err := delivery.Built(filepath.Join(c.repository.Root, *folder))
+	if err != nil {
+		return err
+	}
+	changed, err := delivery.New(ctx, c.repository, *environment, built)
+	if err != nil {
+		return err
+	}
+	names := []string{}
+	for _, i := range changed {
+		names = append(names, i.Repository())
+	}
+	list, err := json.Marshal(names)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		err = c.encode(names)
+	} else {
+		_, err = fmt.Fprintf(c.stdout, "images that %s does not run: %s\n", *environment, list)
+	}
+	if err != nil || *github == "" {
+		return err
+	}
+	out, err := os.OpenFile(*github, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "images=%s\n", list)
+	return errors.Join(err, out.Close())
+}
+
 func (c *command) publish(ctx context.Context, args []string) error {
-	folder := c.flags.String("images", ".local/images", "folder with the archives of make images, below root")
+	folder := c.flags.String("images", images.Folder, "folder of make images, below root")
 	pushed := c.flags.String("chart", ".local/charts/pizza.pushed", "what tools/push-charts.sh has pushed, if it has, below root")
 	c.trusting()
 	first := delivery.Environments()[0]
@@ -189,11 +233,11 @@ func (c *command) publish(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	images, err := delivery.Archives(filepath.Join(c.repository.Root, *folder))
+	built, err := delivery.Built(filepath.Join(c.repository.Root, *folder))
 	if err != nil && (chart == nil || !errors.Is(err, delivery.ErrNoImages)) {
 		return err
 	}
-	plan, err := delivery.Publish(ctx, c.repository, c.evidence, append(images, chart...))
+	plan, err := delivery.Publish(ctx, c.repository, c.evidence, append(built, chart...))
 	return c.changed(plan, err)
 }
 

@@ -11,8 +11,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/random"
 
 	"example.com/pizza/deploy/delivery"
+	"example.com/pizza/deploy/images"
 )
 
 // digest is one of 64 times the same digit.
@@ -21,6 +26,12 @@ func digest(digit string) string { return "sha256:" + strings.Repeat(digit, 64) 
 func TestRun(t *testing.T) {
 	t.Parallel()
 	root := repository(t)
+	for file, pushed := range map[string]string{"new": digest("6"), "same": digest("5"), "bad": "latest"} {
+		text := "pizza 0.0.0-g0a1b2c3d registry.invalid/pizza/charts/pizza@" + pushed + "\n"
+		if err := os.WriteFile(filepath.Join(root, file+".pushed"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for name, c := range map[string]struct{ args, want, refused string }{
 		"help":                       {args: "-h", want: "usage: delivery promote   -from dev"},
 		"no command":                 {refused: "no command"},
@@ -37,6 +48,10 @@ func TestRun(t *testing.T) {
 		"nobody's word counts":       {args: "attest -env dev -service order -checks sync,smoke", refused: "flag provided but not defined: -checks"},
 		"one key for both":           {args: "promote -from dev -to stg -key a.pub -verifier-key a.pub", refused: "both have the key a.pub"},
 		"no images":                  {args: "publish", refused: "make images builds them"},
+		"the chart alone":            {args: "publish -chart new.pushed", refused: "nothing was changed:\nregistry.invalid/pizza/charts/pizza@" + digest("6")},
+		"the same chart":             {args: "publish -chart same.pushed", want: "nothing to change"},
+		"no chart":                   {args: "publish -chart bad.pushed", refused: "want pizza VERSION REGISTRY/charts/pizza@sha256:"},
+		"nothing built":              {args: "changed", refused: "make images builds them"},
 		"nothing ran before":         {args: "rollback -env prod", refused: "prod has run nothing else"},
 		"history of all":             {args: "history", want: "prod         migration  0a1b2c3d         44444444"},
 		"history of the chart":       {args: "history -env stg", want: "stg          chart      0.0.0-g0a1b2c3d  55555555"},
@@ -81,6 +96,51 @@ func TestHistoryAsJSON(t *testing.T) {
 	}
 }
 
+// The images that dev does not run are told to people and to the jobs that follow.
+func TestChanged(t *testing.T) {
+	t.Parallel()
+	root := repository(t)
+	for i, name := range []string{"login", "migrate"} {
+		index, err := random.Index(64, 1, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		folder := filepath.Join(root, images.Folder, name)
+		if _, err := layout.Write(folder, mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: index})); err != nil {
+			t.Fatal(err)
+		}
+		if err := images.Label(folder, name+":any", "01234567"); err != nil {
+			t.Fatal(err)
+		}
+		if i > 0 {
+			continue
+		}
+		now, err := index.Digest() // dev runs the first
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(root, delivery.Path("dev"))
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = delivery.Replace(text, []delivery.Image{{Key: "login", Tag: "older", Digest: now.String()}})
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		commit(t, root, "dev runs login")
+	}
+	github := filepath.Join(t.TempDir(), "output")
+	var stdout, stderr strings.Builder
+	if err := run(t.Context(), []string{"changed", "-root", root, "-github", github}, &stdout, &stderr); err != nil {
+		t.Fatal(err)
+	}
+	output, err := os.ReadFile(github)
+	if want := `["migrate"]`; stdout.String() != "images that dev does not run: "+want+"\n" || string(output) != "images="+want+"\n" || err != nil {
+		t.Errorf("said %q, and to GitHub %q, %v", stdout.String(), output, err)
+	}
+}
+
 // repository is one with the same images in every environment.
 func repository(t *testing.T) string {
 	t.Helper()
@@ -101,10 +161,16 @@ func repository(t *testing.T) string {
 			}
 		}
 	}
+	commit(t, root, "The first images")
+	return root
+}
+
+func commit(t *testing.T, root, message string) {
+	t.Helper()
 	for _, args := range [][]string{
 		{"init", "--quiet"},
 		{"add", "--all"},
-		{"-c", "user.name=Dev", "-c", "user.email=dev@example.com", "-c", "commit.gpgsign=false", "commit", "--quiet", "--message", "The first images"},
+		{"-c", "user.name=Dev", "-c", "user.email=dev@example.com", "-c", "commit.gpgsign=false", "commit", "--quiet", "--message", message},
 	} {
 		cmd := exec.CommandContext(t.Context(), "git", args...)
 		cmd.Dir = root
@@ -112,7 +178,6 @@ func repository(t *testing.T) string {
 			t.Fatalf("git %q: %v: %s", args, err, out)
 		}
 	}
-	return root
 }
 
 // What people read before they say yes.

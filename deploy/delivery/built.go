@@ -1,0 +1,75 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"example.com/pizza/deploy/images"
+)
+
+// ErrNoImages says that none was built.
+var ErrNoImages = errors.New("there is no image")
+
+// Built reads which images `make images` has left in a folder: those that were built, which need not be all.
+func Built(folder string) ([]Image, error) {
+	var all []Image
+	for _, key := range append(Services(), Migration) {
+		i := Image{Key: key}
+		place := filepath.Join(folder, i.Repository())
+		if _, err := os.Stat(place); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		index, version, err := images.Read(place)
+		if err != nil {
+			return nil, err
+		}
+		digest, err := index.Digest()
+		if err != nil {
+			return nil, err
+		}
+		i.Tag, i.Digest = version, digest.String()
+		if !lines.MatchString(i.line()) {
+			return nil, fmt.Errorf("%s: version %q is not one that images.yaml can hold", place, version)
+		}
+		all = append(all, i)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%w in %s: make images builds them", ErrNoImages, folder)
+	}
+	return all, nil
+}
+
+// PushedChart reads what tools/push-charts.sh has pushed, if it has.
+func PushedChart(file string) ([]Image, error) {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	fields := strings.Fields(string(text)) // name, version, reference
+	if len(fields) == 3 {
+		_, digest, _ := strings.Cut(fields[2], "@")
+		i := Image{Chart, fields[1], digest}
+		if fields[0] == "pizza" && lines.MatchString(i.line()) {
+			return []Image{i}, nil
+		}
+	}
+	return nil, fmt.Errorf("%s: want pizza VERSION REGISTRY/charts/pizza@sha256:<64 hex digits>, not %q", file, text)
+}
+
+// New returns the built images that an environment does not run. Equal sources give an equal digest, so these are
+// the images that have changed.
+func New(ctx context.Context, r Repository, environment string, built []Image) ([]Image, error) {
+	now, err := r.images(ctx, environment, "HEAD")
+	return slices.DeleteFunc(slices.Clone(built), func(b Image) bool {
+		return slices.ContainsFunc(now, func(n Image) bool { return n.Key == b.Key && n.Digest == b.Digest })
+	}), err
+}
