@@ -75,7 +75,8 @@ DATABASE_URL="postgres://postgres:postgres@$(docker port "$database" 5432/tcp | 
 
 # A new tag each time, so that pods are replaced though nothing was committed.
 tag=kind-$(date +%Y%m%d%H%M%S)
-PULL=1 TAG=$tag tools/delivery.sh images
+registry=registry.example.com/pizza # nobody pulls from it: nodes have the images
+PULL=1 TAG=$tag REGISTRY=$registry IMAGES= tools/delivery.sh images
 for image in login menu order migrate; do
     tar --create --file ".local/images/$image.tar" --directory ".local/images/$image" .
     kind load image-archive ".local/images/$image.tar" --name "$cluster"
@@ -86,7 +87,7 @@ for chart in login menu order pizza; do
 done
 "${helm[@]}" upgrade --install pizza helm/pizza --namespace "$namespace" --create-namespace --wait --timeout 5m \
     --values deploy/environments/dev/values.yaml --values deploy/kind/values.yaml \
-    --set global.image.tag="$tag" --set global.postgresql.host="$address"
+    --set global.image.registry="$registry" --set global.image.tag="$tag" --set global.postgresql.host="$address"
 
 cat <<SAY
 
