@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -42,6 +43,7 @@ func workspace(t *testing.T) string {
 	folder := t.TempDir()
 	sums := regexp.MustCompile(`(?m)^github.com/google/uuid v1.6.0.*\n`).FindAll([]byte(text(t, root, "deploy/go.sum")), -1)
 	for name, content := range map[string]string{
+		".gitignore":                       "/.local/\n",
 		".ko.yaml":                         text(t, root, ".ko.yaml"),
 		"go.work":                          "go 1.26.0\n\nuse (\n\t./pkg\n\t./services/hello\n)\n",
 		"pkg/go.mod":                       "module example.com/pizza/pkg\n\ngo 1.26.0\n",
@@ -54,7 +56,18 @@ func workspace(t *testing.T) string {
 	} {
 		write(t, filepath.Join(folder, name), content)
 	}
+	commit(t, folder)
 	return folder
+}
+
+func commit(t *testing.T, folder string) {
+	t.Helper()
+	script := "git init -q && git add . && git -c user.name=x -c user.email=x@example.com commit -q --allow-empty -m x"
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", script)
+	cmd.Dir = folder
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
 }
 
 func text(t *testing.T, path ...string) string {
@@ -76,7 +89,7 @@ func write(t *testing.T, path, content string) {
 // build returns the folder of the image of a workspace, and the image.
 func build(t *testing.T, workspace string) (string, v1.ImageIndex) {
 	t.Helper()
-	folder := t.TempDir()
+	folder := filepath.Join(workspace, images.Folder)
 	if err := (images.Ko{Program: ko}).Build(t.Context(), workspace, folder, hello); err != nil {
 		t.Fatalf("%v (make .local/bin/ko builds it)", err)
 	}
@@ -197,6 +210,7 @@ func TestReproducible(t *testing.T) {
 		{"services/hello/cmd/hello/text", "?", true},
 	} {
 		write(t, filepath.Join(second, step.file), step.content)
+		commit(t, second)
 		_, index := build(t, second)
 		is := digest(t, index)
 		if (is != was) != step.changed {

@@ -78,7 +78,8 @@ DATABASE_URL="postgres://postgres:postgres@$(docker port "$database" 5432/tcp | 
 
 # A new tag each time, so that pods are replaced though nothing was committed.
 tag=kind-$(date +%Y%m%d%H%M%S)
-PULL=1 TAG=$tag tools/delivery.sh images
+registry=registry.example.com/pizza # nobody pulls from it: nodes have the images
+PULL=1 TAG=$tag REGISTRY=$registry IMAGES= tools/delivery.sh images
 for image in login menu order migrate; do
     tar --create --file ".local/images/$image.tar" --directory ".local/images/$image" .
     kind load image-archive ".local/images/$image.tar" --name "$cluster"
@@ -87,7 +88,7 @@ done
 "${helm[@]}" dependency build helm/pizza >/dev/null
 "${helm[@]}" upgrade --install pizza helm/pizza --namespace "$namespace" --create-namespace --wait --timeout 5m \
     --values deploy/environments/dev/values.yaml --values deploy/kind/values.yaml \
-    --set global.image.tag="$tag" --set global.postgresql.host="$address"
+    --set global.image.registry="$registry" --set global.image.tag="$tag" --set global.postgresql.host="$address"
 
 cat <<SAY
 
