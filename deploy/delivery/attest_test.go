@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -185,7 +186,12 @@ func kubectl(t *testing.T, name, says string) delivery.Cluster {
 		"kubectl": "#!/bin/sh\n[ \"$*\" = '--namespace=argocd get applications.argoproj.io " + name + " --output=json' ] ||\n" +
 			"    { echo \"Error from server (NotFound): $*\" >&2; exit 1; }\nexec cat '" + folder + "/says'\n",
 	} {
-		if err := os.WriteFile(filepath.Join(folder, file), []byte(text), 0o700); err != nil {
+		// A child that another test forks meanwhile would hold the file open for writing, and
+		// it could not be run: text file busy (https://go.dev/issue/22315).
+		syscall.ForkLock.RLock()
+		err := os.WriteFile(filepath.Join(folder, file), []byte(text), 0o700)
+		syscall.ForkLock.RUnlock()
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
