@@ -224,6 +224,39 @@ func (w *walk) revert(ctx context.Context) (string, error) {
 	return w.until(ctx, "stg")
 }
 
+// handBack returns the pods of order in stg to the Deployment, in the order of
+// docs/operations/canary.md.
+func (w *walk) handBack(ctx context.Context) (string, error) {
+	stg := w.environments["stg"]
+	return w.amongCustomers(ctx, "stg", false, func(ctx context.Context) (string, error) {
+		if err := w.configure(ctx, "stg: order gets pods of the Deployment again", map[string]any{"canary": map[string]any{"ending": true}}); err != nil {
+			return "", err
+		}
+		if err := w.argocd.refresh(ctx); err != nil {
+			return "", err
+		}
+		err := wait(ctx, "the pods of the Deployment beside those of the Rollout", 2*time.Minute, func(ctx context.Context) (bool, error) {
+			out, err := stg.kubectl(ctx, "get", "deploy/order-deploy", "-o", "jsonpath={.status.availableReplicas}")
+			return out == "2", err
+		})
+		if err != nil {
+			return "", err
+		}
+		if err := w.configure(ctx, "stg: order leaves Argo Rollouts", map[string]any{"canary": map[string]any{"enabled": false, "ending": false}}); err != nil {
+			return "", err
+		}
+		if _, err := w.until(ctx, "stg"); err != nil {
+			return "", err
+		}
+		return "the Deployment has 2 pods, the Rollout is gone", wait(ctx, "the pods of the Deployment alone", 2*time.Minute, func(ctx context.Context) (bool, error) {
+			pods, err := stg.pods(ctx, "order")
+			return len(pods) == 2 && !slices.ContainsFunc(pods, func(p pod) bool {
+				return !strings.HasPrefix(p.Metadata.Name, "order-deploy-") || !p.ready()
+			}), err
+		})
+	})
+}
+
 // regulars returns the customers of an environment. They register once, because
 // registration is rate limited per address.
 func (e *environment) regulars(ctx context.Context, settings Settings) (*customers, error) {

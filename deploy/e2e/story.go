@@ -44,6 +44,7 @@ func (w *walk) story(ctx context.Context) error {
 		{"a bad change of order: rolled back by the analysis", w.badCanary},
 		{"the pods of before start again, with the settings of before", w.restarted},
 		{"reverted: in stg", w.revert},
+		{"order of stg handed back by Argo Rollouts, while customers order", w.handBack},
 	} {
 		if err := w.step(s.what, func() (string, error) { return s.do(ctx) }); err != nil {
 			return err
