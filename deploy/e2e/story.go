@@ -188,7 +188,7 @@ func (w *walk) change(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := w.repository.edit("services/order/cmd/order/main.go", "// Command order serves the order service.", "// Command order serves the order service, one pizza at a time."); err != nil {
+	if err := w.repository.edit("services/order/cmd/order/main.go", `server.Main("order smoke"`, `server.Main("order smoke, one pizza at a time"`); err != nil {
 		return "", err
 	}
 	if err := w.publish(ctx, "Serve one pizza at a time"); err != nil {
