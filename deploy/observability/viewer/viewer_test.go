@@ -60,10 +60,10 @@ func TestPages(t *testing.T) {
 		"/traces":                   "POST /order/",
 		"/traces/" + traceID:        "InsertOrder",
 		"/runbooks/ServiceDown.md":  "## Mitigation",
-		"/dashboards/unheard-of":    "no such page",
-		"/traces/unheard-of":        "no such page",
+		"/dashboards/unheard-of":    "page not found",
+		"/traces/unheard-of":        "page not found",
 		"/runbooks/unheard-of.md":   "404",
-		"/dashboards/..%2Foverview": "no such page",
+		"/dashboards/..%2Foverview": "page not found",
 	}
 	for _, d := range dashboard.All() {
 		want["/dashboards/"+d.Name] = "<h1>" + d.Title
@@ -71,7 +71,7 @@ func TestPages(t *testing.T) {
 	for path, text := range want {
 		w := httptest.NewRecorder()
 		pages.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
-		found := text != "404" && text != "no such page"
+		found := text != "404" && text != "page not found"
 		if !strings.Contains(w.Body.String(), text) || (w.Code == http.StatusOK) != found {
 			t.Errorf("%s: %d without %q:\n%s", path, w.Code, text, w.Body)
 		}

@@ -2,7 +2,8 @@ package menu
 
 import "fmt"
 
-// MaxLines is the maximum number of lines of a quote: that of an order.
+// MaxLines is the maximum number of lines of a quote: that of an order, which prices
+// lines by the same rules from its own copy of the catalog.
 const MaxLines = 50
 
 // Line identifies a pizza by id, or else by name and size.

@@ -127,8 +127,8 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	store := postgres.NewStore(pool, publisher.Wake)
 	placing, reading := c.shares()
 	handler := httpapi.New(order.NewService(quotes, store, zone, time.Now), store,
-		httpapi.Bounds{Gate: admission.New("order", placing, log, registry), Limit: counts.Limit("order", "member", c.Limits.Order)},
-		httpapi.Bounds{Gate: admission.New("order_read", reading, log, registry), Limit: counts.Limit("order_read", "member", c.Limits.Read)},
+		httpapi.Limits{Gate: admission.New("order", placing, log, registry), Limit: counts.Limit("order", "member", c.Limits.Order)},
+		httpapi.Limits{Gate: admission.New("order_read", reading, log, registry), Limit: counts.Limit("order_read", "member", c.Limits.Read)},
 		registry)
 	a.Server = server.New(c.HTTP, log, health.New(pg.SchemaCheck(pool, "schema_version_order", SchemaVersion)), registry, traces)
 	if err := handler.Mount(a.Server, keys.Keys); err != nil {

@@ -1,5 +1,5 @@
 // Package httpapi serves the order service's HTTP operations. A handler reads the
-// generated request, calls the order.Service within the Bounds of its operation,
+// generated request, calls the order.Service within the Limits of its operation,
 // and returns the generated answer. Package server answers errors.
 package httpapi
 
@@ -40,17 +40,17 @@ type Handler struct {
 	orders  *order.Service
 	store   Store
 	placing placing
-	reads   Bounds
+	reads   Limits
 	turns   turns
 	repeats repeats
 }
 
-// New returns a handler that places orders within the bounds of orders, and reads
+// New returns a handler that places orders within the limits of orders, and reads
 // them within those of reads. Its metrics are in registry.
-func New(service *order.Service, store Store, orders, reads Bounds, registry prometheus.Registerer) *Handler {
+func New(service *order.Service, store Store, orders, reads Limits, registry prometheus.Registerer) *Handler {
 	return &Handler{
 		orders: service, store: store, reads: reads, repeats: newRepeats(registry),
-		placing: placing{orders: service, store: store, bounds: orders, sales: newSales(registry)},
+		placing: placing{orders: service, store: store, limits: orders, sales: newSales(registry)},
 	}
 }
 
@@ -145,7 +145,7 @@ func (h *Handler) GetOrder(ctx context.Context, r api.GetOrderRequestObject) (ap
 	return api.GetOrder200JSONResponse(oneOrder(o)), nil
 }
 
-// read runs one read of a member within the bounds of reads. The limit is checked
+// read runs one read of a member within the limits of reads. The limit is checked
 // first, so a member who reads too often takes no place in the queue.
 func (h *Handler) read(ctx context.Context, c order.Caller, do func() error) error {
 	if err := h.reads.check(ctx, c.MemberID); err != nil {

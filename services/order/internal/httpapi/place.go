@@ -18,12 +18,12 @@ import (
 //
 //	token, receipt ─▶ rules ─▶ key ─▶ limit ─▶ gate ─▶ price ─▶ order and receipt, in one transaction
 //
-// Bounds come late, so that an order that is invalid or already placed costs its
+// The limits come late, so that an order that is invalid or already placed costs its
 // member nothing, and a client that sends its body slowly takes no place.
 type placing struct {
 	orders *order.Service
 	store  Store
-	bounds Bounds
+	limits Limits
 	inUse  keysInUse
 	sales  sales
 }
@@ -41,7 +41,7 @@ func (p *placing) place(ctx context.Context, c order.Caller, n order.NewOrder, k
 	invalid := n.Validate()
 	if key == "" {
 		if invalid == nil { // a member who orders too often costs the database nothing
-			err = p.bounds.check(ctx, c.MemberID)
+			err = p.limits.check(ctx, c.MemberID)
 		}
 		if err == nil {
 			err = cmp.Or(p.store.Check(ctx, c), invalid)
@@ -74,7 +74,7 @@ func (p *placing) place(ctx context.Context, c order.Caller, n order.NewOrder, k
 	}
 	defer release()
 	r, err = p.placeNew(ctx, c, n, &idempotency.Receipt{Key: key, Fingerprint: fingerprint})
-	if err == nil || isOutOfBounds(err) || errors.Is(err, order.ErrRevoked) {
+	if err == nil || isOverLimit(err) || errors.Is(err, order.ErrRevoked) {
 		return r, false, err
 	}
 	// The order may have been placed all the same: by a faster request, or by this
@@ -96,16 +96,16 @@ func (p *placing) recall(ctx context.Context, c order.Caller, key string, f idem
 	return kept, found, err
 }
 
-// placeNew places the order within the bounds. A receipt with a key is filled in
+// placeNew places the order within the limits. A receipt with a key is filled in
 // and kept with the order.
 func (p *placing) placeNew(ctx context.Context, c order.Caller, n order.NewOrder, keyed *idempotency.Receipt) (r idempotency.Receipt, err error) {
-	if err := p.bounds.check(ctx, c.MemberID); err != nil {
+	if err := p.limits.check(ctx, c.MemberID); err != nil {
 		return r, err
 	}
 	if keyed != nil {
 		r = *keyed
 	}
-	err = p.bounds.do(ctx, c.MemberID, func() error {
+	err = p.limits.do(ctx, c.MemberID, func() error {
 		placed, err := p.orders.Place(ctx, c, n, func(ctx context.Context, o order.Order) error {
 			if err := write(&r, o); err != nil {
 				return err
