@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// Cluster is where Argo CD is.
-type Cluster struct{ Kubectl string } // the program, which finds it by KUBECONFIG
+// Cluster is the cluster of Argo CD.
+type Cluster struct{ Kubectl string } // the program, configured by KUBECONFIG
 
-// application is what Argo CD says of a service in an environment.
+// application is Argo CD's Application of a service in an environment.
 type application struct {
 	Metadata struct{ Name string }
 	Status   struct {
@@ -38,18 +38,18 @@ type application struct {
 	}
 }
 
-// source is where Argo CD takes a part of an Application from. The first has the chart,
-// the second the values (deploy/argocd/applications.yaml), and so have their revisions.
+// source is a source of an Application. The first is the chart, and the second the
+// values (deploy/argocd/applications.yaml). Revisions have the same order.
 type source struct{ RepoURL, Ref string }
 
-// target is what an Application was synced to or compared with.
+// target is the state that an Application was synced to or compared with.
 type target struct {
 	field     string // of the Application
 	revisions []string
 	sources   []source
 }
 
-// targets are those of the last sync and, since then, of the last comparison.
+// targets returns the targets of the last sync and of the latest comparison.
 func (a application) targets() [2]target {
 	s, r := a.Status.Sync, a.Status.OperationState.SyncResult
 	return [...]target{
@@ -58,7 +58,7 @@ func (a application) targets() [2]target {
 	}
 }
 
-// read returns the digest of the chart, which must be of an address, and the commit of main.
+// read returns the digest of the chart, whose source must be the given one, and the commit of main.
 func (t target) read(chart string) (digest, revision string, err error) {
 	if len(t.revisions) != 2 || len(t.sources) != 2 || t.sources[0].RepoURL != chart || t.sources[1].Ref == "" {
 		return "", "", fmt.Errorf("%s is at %q of %+v, must be at a digest of %s and a commit of values",
@@ -67,7 +67,7 @@ func (t target) read(chart string) (digest, revision string, err error) {
 	return t.revisions[0], t.revisions[1], nil
 }
 
-// resource is what a sync did with an object.
+// resource is the result of a sync for an object.
 type resource struct {
 	Kind, Name, HookType, HookPhase string
 	Images                          []string
@@ -91,7 +91,7 @@ func (c Cluster) application(ctx context.Context, name string) (a application, e
 	return a, nil
 }
 
-// synced reports what speaks against a finished sync.
+// synced returns an error unless the sync has finished successfully.
 func (a application) synced() error {
 	var against []error
 	want := func(field, is, want string) {
@@ -121,7 +121,7 @@ func (a application) ran(hook, job string) (resource, error) {
 	return resource{}, fmt.Errorf("%s: the sync ran no %s hook Job/%s", a.Metadata.Name, hook, job)
 }
 
-// runs reports whether an image is one of some, which may name a tag before the digest.
+// runs reports whether images contain an image, possibly with a tag before the digest.
 func (e Evidence) runs(i Image, images []string) bool {
 	repository := e.Registry + "/" + i.Repository()
 	return slices.ContainsFunc(images, func(image string) bool {
@@ -130,10 +130,10 @@ func (e Evidence) runs(i Image, images []string) bool {
 	})
 }
 
-// Attest writes down that a service in an environment, and the migration that its sync
-// has applied, passed the checks of that sync. The cluster says so, and nobody else: it
-// must be synced to the revision that is asked about (to any, if that is empty) with the
-// chart that this pins, run its images and have placed an order.
+// Attest signs that a service in an environment, and the migration that its sync has
+// applied, passed the checks of that sync. The cluster is the only source for this. It
+// must be synced to the given revision (any, if empty) with the chart that this
+// revision pins, run its images, and have placed an order.
 func Attest(
 	ctx context.Context, r Repository, e Evidence, cluster Cluster, environment, service, revision string,
 ) (Checks, []Image, error) {
@@ -205,13 +205,13 @@ func Attest(
 
 var commit = regexp.MustCompile(`^[0-9a-f]{40}$`)
 
-// charts is where Argo CD pulls the chart from.
+// charts returns the address that Argo CD pulls the chart from.
 func (e Evidence) charts() string {
 	return "oci://" + e.Registry + "/" + Image{Key: Chart}.Repository()
 }
 
-// synced returns what an Application was synced to: images, and the chart that is pinned
-// with them. Since then main may have gone on, but not with these.
+// synced returns the images and the pinned chart that an Application was synced to.
+// Later commits on main must not have changed these.
 func (r Repository) synced(ctx context.Context, e Evidence, a application, environment, service string) (
 	images []Image, chart Image, err error,
 ) {

@@ -12,8 +12,8 @@ import (
 	"example.com/pizza/deploy/delivery"
 )
 
-// The cluster says what has passed. What it says otherwise than is claimed, or than git
-// says, is attested of nothing.
+// Only checks that the cluster reports are attested. If its report differs from the
+// claim or from git, nothing is attested.
 func TestAttest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -40,7 +40,7 @@ func TestAttest(t *testing.T) {
 		name                           string
 		environment, service, revision string
 		at                             string // the commit that was synced, if not that of dev
-		was, is                        string // in what the cluster says
+		was, is                        string // in the report of the cluster
 		refused                        string
 	}{
 		{name: "order?", service: "payment", refused: `there is no service "payment"`},
@@ -168,7 +168,7 @@ func TestAttest(t *testing.T) {
 	}
 }
 
-// attestations counts what is in the registry beside images.
+// attestations counts the objects in the registry that are not images.
 func (w *world) attestations(images []delivery.Image) (n int) {
 	w.Helper()
 	for _, i := range images {
@@ -177,7 +177,7 @@ func (w *world) attestations(images []delivery.Image) (n int) {
 	return n
 }
 
-// kubectl answers with an Application under its name, and knows no other.
+// kubectl is a fake that knows a single Application.
 func kubectl(t *testing.T, name, says string) delivery.Cluster {
 	t.Helper()
 	folder := t.TempDir()
@@ -198,7 +198,7 @@ func kubectl(t *testing.T, name, says string) delivery.Cluster {
 	return delivery.Cluster{Kubectl: filepath.Join(folder, "kubectl")}
 }
 
-// One who may attest must not be one who signs images.
+// The signer of attestations must not be the signer of images.
 func TestSignersAreApart(t *testing.T) {
 	t.Parallel()
 	release, verify := delivery.Signer{Identity: "release"}, delivery.Signer{Identity: "verify"}

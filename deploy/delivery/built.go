@@ -13,10 +13,10 @@ import (
 	"example.com/pizza/deploy/images"
 )
 
-// ErrNoImages says that none was built.
+// ErrNoImages means that no image was built.
 var ErrNoImages = errors.New("there is no image")
 
-// Built reads which images `make images` has left in a folder: those that were built, which need not be all.
+// Built returns the images that `make images` has built into a folder, which need not be all.
 func Built(folder string) ([]Image, error) {
 	var all []Image
 	for _, key := range append(Services(), Migration) {
@@ -45,7 +45,7 @@ func Built(folder string) ([]Image, error) {
 	return all, nil
 }
 
-// PushedChart reads what tools/push-charts.sh has pushed, if it has.
+// PushedChart returns the chart that tools/push-charts.sh has pushed, if any.
 func PushedChart(file string) ([]Image, error) {
 	text, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {

@@ -23,8 +23,8 @@ import (
 	"example.com/pizza/deploy/delivery"
 )
 
-// keys are public ones, with the private ones beside them: of the release and the
-// verification, and a stranger's.
+// keys are the public keys of the release, the verification and a stranger. The
+// private keys are next to them.
 var ours, verifiers, theirs string
 
 // cosign is built by the targets of the Makefile that run these tests.
@@ -52,13 +52,13 @@ func withKeys(m *testing.M) int {
 	return m.Run()
 }
 
-// world is a repository with images in a registry, and a key that signs them.
+// world is a repository with signed images in a registry.
 type world struct {
 	*testing.T
 	delivery.Repository
 	delivery.Evidence
-	stranger delivery.Evidence // has a key that nobody trusts
-	swapped  delivery.Evidence // of the verification that signs images, and the release that attests checks
+	stranger delivery.Evidence // has an untrusted key
+	swapped  delivery.Evidence // the verification signs images, and the release attests checks
 }
 
 func newWorld(t *testing.T) *world {
@@ -96,7 +96,7 @@ func (w *world) git(args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// commit commits everything, and returns the tag of images that are built of it.
+// commit commits everything, and returns the tag of images built from it.
 func (w *world) commit(message string) string {
 	w.Helper()
 	w.git("add", "--all")
@@ -173,7 +173,7 @@ func (w *world) imagesAt(environment, commit string) []delivery.Image {
 	return all
 }
 
-// runs has an environment run a new image of some keys.
+// runs sets new images for some keys in an environment.
 func (w *world) runs(environment string, signed bool, changed ...string) {
 	w.Helper()
 	all := w.images(environment)
@@ -381,7 +381,7 @@ func TestPromote(t *testing.T) {
 			if got := strings.Join(changed, " "); got != c.changes {
 				t.Errorf("changes %q, want %q", got, c.changes)
 			}
-			// The lines of these images are those of the source, and all else is as before.
+			// The lines of these images match the source, and the rest is unchanged.
 			for i, image := range w.images(c.to) {
 				want := w.images(c.to)[i]
 				if strings.Contains(c.changes, image.Key) {
@@ -400,7 +400,7 @@ func TestPromote(t *testing.T) {
 	}
 }
 
-// The commits between two images are those that may have changed the image.
+// The commits between two images are those that can have changed the image.
 func TestPromoteTellsCommits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -424,7 +424,7 @@ func TestPromoteTellsCommits(t *testing.T) {
 	if diff := cmp.Diff([]string{"log less", "price the crust"}, subjects); diff != "" {
 		t.Error(diff)
 	}
-	if !plan.Changes[1].Unknown { // of the migration, whose tag is of no commit here
+	if !plan.Changes[1].Unknown { // the tag of the migration is not a commit here
 		t.Errorf("%+v", plan.Changes[1])
 	}
 	if chart := plan.Changes[2]; len(chart.Commits) != 1 || chart.Commits[0].Subject != "ask for less memory" {
@@ -648,7 +648,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// Whatever Parse takes, Replace changes in the lines that it is told and nowhere else.
+// Replace changes only the given lines of any text that Parse accepts.
 func FuzzReplace(f *testing.F) {
 	line := `: {image: {tag: "0a1b2c3d", digest: "sha256:` + strings.Repeat("0f", 32) + "\"}}\n"
 	f.Add([]byte("# c\nlogin" + line + "menu" + line + "\norder" + line + "migration" + line + "global" + strings.Replace(line, "image", "chart", 1)))

@@ -25,20 +25,21 @@ type Checks struct {
 	Time        time.Time `json:"time"`
 }
 
-// Evidence is what is kept of images in their registry, read and written by cosign.
+// Evidence reads and writes the signatures and attestations of images in their
+// registry, by cosign.
 type Evidence struct {
 	Cosign   string // the program
-	Registry string // what comes before the name of each image
+	Registry string // prefix of the name of each image
 	Releaser Signer // signs images, and attests nothing
 	Verifier Signer // attests that images passed checks, and signs none
-	Issuer   string // vouches for the identities of both, where they have no key
+	Issuer   string // of both identities, if they have no key
 }
 
-// Signer is whose signatures count.
+// Signer identifies a trusted signer, by a key or an identity.
 type Signer struct {
-	// Key is the file of a public key, such as cosign.pub, with the private one beside
-	// it as cosign.key where something is to be signed. Without one, signatures are
-	// keyless, of an identity.
+	// Key is the file of a public key, such as cosign.pub. To sign, the private key
+	// must be next to it, as cosign.key. Without a key, signatures are keyless, by
+	// Identity.
 	Key      string
 	Identity string // regular expression
 }
@@ -47,8 +48,8 @@ func (e Evidence) reference(i Image) string {
 	return e.Registry + "/" + i.Repository() + "@" + i.Digest
 }
 
-// trust are the flags that say whose signatures count. With a key of one's own
-// nothing is written to a public log, and nothing asked of one.
+// trust returns cosign's flags for a trusted signer. With a key, cosign does not use
+// the public transparency log.
 func (e Evidence) trust(s Signer) []string {
 	if s.Key != "" {
 		return []string{"--key", s.Key, "--insecure-ignore-tlog=true"}
@@ -56,8 +57,8 @@ func (e Evidence) trust(s Signer) []string {
 	return []string{"--certificate-identity-regexp", s.Identity, "--certificate-oidc-issuer", e.Issuer}
 }
 
-// apart reports a releaser and a verifier that are the same, or of which but one has
-// a key: then one who may do one thing could do both.
+// apart returns an error if releaser and verifier are the same, or only one of them
+// has a key. Otherwise one of them could do both.
 func (e Evidence) apart() error {
 	switch r, v := e.Releaser, e.Verifier; {
 	case r.Key == "" && v.Key == "":
@@ -88,7 +89,7 @@ func (e Evidence) cosign(ctx context.Context, args ...string) ([]byte, error) {
 	return out, nil
 }
 
-// Signed reports an image without a signature that counts.
+// Signed returns an error if the image has no trusted signature.
 func (e Evidence) Signed(ctx context.Context, i Image) error {
 	if _, err := e.cosign(ctx, append(append([]string{"verify"}, e.trust(e.Releaser)...), e.reference(i))...); err != nil {
 		return fmt.Errorf("%s is not signed by whom we trust: %w", e.reference(i), err)
@@ -96,16 +97,16 @@ func (e Evidence) Signed(ctx context.Context, i Image) error {
 	return nil
 }
 
-// Passed reports an image that has not passed the checks of an environment.
+// Passed returns an error if the image has not passed the checks of an environment.
 func (e Evidence) Passed(ctx context.Context, i Image, environment string) error {
 	return e.passed(ctx, i, environment, func(Checks) error { return nil })
 }
 
-// PassedWith reports one that has not passed them while the environment pinned a chart.
-// Other charts say nothing of it.
+// PassedWith is like Passed, but ignores checks while the environment pinned another
+// chart.
 func (e Evidence) PassedWith(ctx context.Context, i Image, environment string, chart Image, r Repository) error {
 	return e.passed(ctx, i, environment, func(c Checks) error {
-		if !commit.MatchString(c.Revision) { // git would show what is not committed yet
+		if !commit.MatchString(c.Revision) { // git would accept the index, which is not committed
 			return fmt.Errorf("%q is no commit", c.Revision)
 		}
 		then, err := r.images(ctx, environment, c.Revision)
@@ -116,7 +117,8 @@ func (e Evidence) PassedWith(ctx context.Context, i Image, environment string, c
 	})
 }
 
-// passed looks for checks of the environment that count.
+// passed returns an error if the image has no checks of the environment that count
+// accepts.
 func (e Evidence) passed(ctx context.Context, i Image, environment string, count func(Checks) error) error {
 	out, err := e.cosign(ctx, append(append([]string{"verify-attestation", "--type", PredicateType}, e.trust(e.Verifier)...), e.reference(i))...)
 	if err != nil {
@@ -169,8 +171,8 @@ func statement(line []byte) (c Checks, digest string, err error) {
 	return s.Predicate, s.Subject[0].Digest.SHA256, nil
 }
 
-// Sign signs an image, Attest that it has passed checks. With a key of one's own,
-// whose password is in COSIGN_PASSWORD, neither reaches anything but the registry.
+// Sign signs an image. With a key, whose password is in COSIGN_PASSWORD, Sign and
+// Attest access only the registry.
 func (e Evidence) Sign(ctx context.Context, i Image) error {
 	return e.Releaser.with(func(flags []string) error {
 		_, err := e.cosign(ctx, append(append([]string{"sign"}, flags...), e.reference(i))...)
@@ -178,7 +180,7 @@ func (e Evidence) Sign(ctx context.Context, i Image) error {
 	})
 }
 
-// Attest writes down that an image has passed checks.
+// Attest signs an attestation that an image has passed checks.
 func (e Evidence) Attest(ctx context.Context, i Image, c Checks) error {
 	return e.Verifier.with(func(flags []string) error {
 		predicate, err := os.CreateTemp("", "stage-checks-*.json")
@@ -194,7 +196,7 @@ func (e Evidence) Attest(ctx context.Context, i Image, c Checks) error {
 	})
 }
 
-// with calls do with the flags that say how to sign.
+// with calls do with cosign's flags for signing.
 func (s Signer) with(do func(flags []string) error) error {
 	if s.Key == "" {
 		return do(nil)

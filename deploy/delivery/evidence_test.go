@@ -20,8 +20,8 @@ import (
 	"example.com/pizza/deploy/images"
 )
 
-// Evidence is of one digest: whoever may write to the registry can hang what was
-// signed for one image on another, and gains nothing by it.
+// Evidence is bound to one digest: an attacker with write access to the registry gains
+// nothing by copying signatures from one image to another.
 func TestEvidenceOfAnotherDigest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -53,7 +53,7 @@ func TestEvidenceOfAnotherDigest(t *testing.T) {
 	}
 }
 
-// move hangs what a registry keeps beside one image on another one.
+// move copies the signatures and attestations of one image to another.
 func (w *world) move(from, to delivery.Image) int {
 	w.Helper()
 	reference := func(digest string) name.Digest {
@@ -78,7 +78,7 @@ func (w *world) move(from, to delivery.Image) int {
 	return len(all)
 }
 
-// beside is what a registry keeps of an image.
+// beside returns the signatures and attestations of an image in a registry.
 func (w *world) beside(i delivery.Image) []v1.Descriptor {
 	w.Helper()
 	ref, err := name.NewDigest(w.Registry + "/" + i.Repository() + "@" + i.Digest)
@@ -90,8 +90,8 @@ func (w *world) beside(i delivery.Image) []v1.Descriptor {
 	return all.Manifests
 }
 
-// What make images writes is what tools/delivery.sh push uploads, cosign signs and dev runs: the
-// digest of the built image is the one that all of them know.
+// The digest of an image built by make images is the one that tools/delivery.sh push uploads,
+// cosign signs and dev runs.
 func TestBuilt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

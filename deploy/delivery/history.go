@@ -14,8 +14,8 @@ type Run struct {
 	Commit      Commit `json:"commit"`
 }
 
-// History tells since when what runs in an environment, the newest first; with all,
-// what ran before too.
+// History returns the images in an environment and the commits that set them, the
+// newest first. With all, it includes earlier images.
 func History(ctx context.Context, r Repository, environment string, all bool) ([]Run, error) {
 	if !slices.Contains(Environments(), environment) {
 		return nil, fmt.Errorf("there is no environment %q, but %s", environment, strings.Join(Environments(), ", "))
@@ -29,7 +29,7 @@ func History(ctx context.Context, r Repository, environment string, all bool) ([
 	for _, c := range slices.Backward(commits) {
 		images, err := r.images(ctx, environment, c.ID)
 		if err != nil {
-			continue // of a time when the file was otherwise, or wrong
+			continue // the file was invalid or had another format
 		}
 		for _, i := range images {
 			if before[i.Key] != i.Digest {
@@ -51,16 +51,16 @@ func History(ctx context.Context, r Repository, environment string, all bool) ([
 	return now, nil
 }
 
-// Group is what has changed of one part.
+// Group lists the changes of one part.
 type Group struct {
 	Part    string   `json:"part"`
 	Commits []Commit `json:"commits"`
 }
 
-// Changelog groups the commits of a range (git's words, such as v1.0.0..HEAD) by the
-// part of the system that they touch.
+// Changelog groups the commits of a git range, such as v1.0.0..HEAD, by the part of
+// the system that they change.
 func Changelog(ctx context.Context, r Repository, commits string) ([]Group, error) {
-	if strings.HasPrefix(commits, "-") { // git would take it for an option
+	if strings.HasPrefix(commits, "-") { // git would parse it as an option
 		return nil, fmt.Errorf("%q are no commits", commits)
 	}
 	everything, err := r.log(ctx, "--no-merges", commits, "--")
@@ -85,7 +85,7 @@ func Changelog(ctx context.Context, r Repository, commits string) ([]Group, erro
 		if err != nil {
 			return nil, err
 		}
-		found = slices.DeleteFunc(found, func(c Commit) bool { return told[c.ID] }) // once is enough
+		found = slices.DeleteFunc(found, func(c Commit) bool { return told[c.ID] }) // listed before
 		for _, c := range found {
 			told[c.ID] = true
 		}

@@ -10,10 +10,10 @@ import (
 	"strings"
 )
 
-// Environments are all, in the order of promotion.
+// Environments returns all environments, in the order of promotion.
 func Environments() []string { return []string{"dev", "stg", "prod"} }
 
-// Services are the images that can be moved alone.
+// Services returns the images that can be moved separately.
 func Services() []string { return []string{"login", "menu", "order"} }
 
 // Migration is the key of the image that applies the migrations.
@@ -22,17 +22,17 @@ const Migration = "migration"
 // Chart is the key of the chart, which is an artifact of the registry too.
 const Chart = "chart"
 
-// keys are those of the lines, in their order.
+// keys returns the keys of the lines, in order.
 func keys() []string { return append(Services(), Migration, Chart) }
 
-// Image is what one line says.
+// Image is the content of one line.
 type Image struct {
 	Key    string `json:"image"`  // login, menu, order, migration or chart
-	Tag    string `json:"tag"`    // the commit that it was built of first, or the chart's version; for people
-	Digest string `json:"digest"` // sha256:…, which decides
+	Tag    string `json:"tag"`    // the first commit it was built from, or the chart's version; for people
+	Digest string `json:"digest"` // sha256:…, which decides what runs
 }
 
-// Repository is what follows the registry in the image's name.
+// Repository returns the image's name without the registry.
 func (i Image) Repository() string {
 	switch i.Key {
 	case Migration:
@@ -43,7 +43,7 @@ func (i Image) Repository() string {
 	return i.Key
 }
 
-// commit is git's name for what the tag says.
+// commit returns the git revision in the tag.
 func (i Image) commit() string {
 	if i.Key != Chart {
 		return i.Tag
@@ -54,8 +54,8 @@ func (i Image) commit() string {
 	return "v" + i.Tag
 }
 
-// sources are where the commits are that may have changed an image: its module, and what all of them
-// share. Those of the chart are its folder.
+// sources returns the paths whose commits can change an image: its module and the shared code. For the
+// chart it is the chart's folder.
 func (i Image) sources() []string {
 	module := "services/" + i.Key
 	switch i.Key {
@@ -67,7 +67,7 @@ func (i Image) sources() []string {
 	return []string{module, "pkg", "go.work", ".ko.yaml", ":(exclude,glob)**/*_test.go"}
 }
 
-// line is a value of the chart: its own pin is a global.
+// line returns the line of an image, a value of the chart. The pin of the chart itself is a global.
 func (i Image) line() string {
 	name, value := i.Key, "image"
 	if i.Key == Chart {
@@ -76,7 +76,7 @@ func (i Image) line() string {
 	return fmt.Sprintf(`%s: {%s: {tag: %q, digest: %q}}`, name, value, i.Tag, i.Digest)
 }
 
-// Path is where the images of an environment are written, below the root of the
+// Path returns the file with the images of an environment, relative to the root of the
 // repository.
 func Path(environment string) string {
 	return path.Join("deploy", "environments", environment, "images.yaml")
@@ -85,7 +85,7 @@ func Path(environment string) string {
 var lines = regexp.MustCompile(`^(?:([a-z]+): \{image|global: \{(chart)): \{tag: "([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})", digest: "(sha256:[0-9a-f]{64})"\}\}$`)
 
 // Parse reads an images.yaml. It is stricter than YAML, so that a change of one
-// image is a change of one line: every line that it does not take is named.
+// image is a change of one line. The error names every invalid line.
 func Parse(file string, text []byte) ([]Image, error) {
 	found := map[string]Image{}
 	var bad []error
@@ -121,8 +121,8 @@ func Parse(file string, text []byte) ([]Image, error) {
 	return all, errors.Join(bad...)
 }
 
-// Replace returns the text with other lines for some images, and everything else as
-// it was. The text is one that Parse takes.
+// Replace returns the text with new lines for some images, and otherwise unchanged.
+// Parse must accept the text.
 func Replace(text []byte, images []Image) []byte {
 	var out bytes.Buffer
 	for line := range bytes.Lines(text) {
@@ -140,7 +140,7 @@ func Replace(text []byte, images []Image) []byte {
 	return out.Bytes()
 }
 
-// of returns the image with a key; Parse has seen to it that there is one.
+// of returns the image with a key. Parse ensures that it exists.
 func of(images []Image, key string) Image {
 	return images[slices.IndexFunc(images, func(i Image) bool { return i.Key == key })]
 }

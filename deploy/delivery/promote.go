@@ -10,28 +10,28 @@ import (
 	built "example.com/pizza/deploy/images"
 )
 
-// Change is an image that an environment runs in the place of another.
+// Change is the replacement of an image in an environment.
 type Change struct {
 	From    Image    `json:"from"`
 	To      Image    `json:"to"`
-	Commits []Commit `json:"commits"` // that lead from one to the other
+	Commits []Commit `json:"commits"` // between the two
 	Unknown bool     `json:"unknown,omitempty"`
 }
 
-// Plan is what was changed in an environment.
+// Plan lists the changes in an environment.
 type Plan struct {
 	Environment string   `json:"environment"`
-	Source      string   `json:"source"` // where the images come from: an environment, or a commit
+	Source      string   `json:"source"` // of the images: an environment or a commit
 	Back        bool     `json:"back,omitempty"`
 	Changes     []Change `json:"changes"`
 }
 
-// Promote has an environment run what the one before it runs: one service, or all
-// of them when service is empty. The migration comes along with either, because the
-// schema may be ahead of services and never behind, and so does the chart, with which
-// the images were tested. Everything that changes must be signed, and every image must
-// have passed the checks of the environment that it comes from with this very chart;
-// otherwise nothing is changed.
+// Promote sets the images of an environment to those of the previous environment:
+// one service, or all if service is empty. The migration is always included, because
+// the schema may be ahead of services but never behind. So is the chart, because the
+// images were tested with it. Every change must be signed, and every image must have
+// passed the checks of the previous environment with the same chart. Otherwise
+// nothing is changed.
 func Promote(ctx context.Context, r Repository, e Evidence, from, to, service string) (Plan, error) {
 	if err := stages(from, to); err != nil {
 		return Plan{}, err
@@ -91,10 +91,10 @@ func choose(service string, migration bool) ([]string, error) {
 	return chosen, nil
 }
 
-// ErrNothing says that what should run runs already.
+// ErrNothing means that the wanted images are already set.
 var ErrNothing = errors.New("nothing to change: the same images run there already")
 
-// change has p.Environment run images of source, each of which must be allowed.
+// change sets images of p.Environment to those of source, if all are allowed.
 func (r Repository) change(ctx context.Context, p *Plan, source []Image, chosen []string, allowed func(Image) error) error {
 	now, err := r.images(ctx, p.Environment, "HEAD")
 	if err != nil {
@@ -106,7 +106,7 @@ func (r Repository) change(ctx context.Context, p *Plan, source []Image, chosen 
 	another := slices.Contains(chosen, Chart) && of(now, Chart).Digest != of(source, Chart).Digest
 	for _, key := range chosen {
 		c := Change{From: of(now, key), To: of(source, key)}
-		if another || c.From.Digest != c.To.Digest { // an image that stays meets another chart
+		if another || c.From.Digest != c.To.Digest { // an unchanged image gets another chart
 			refused = append(refused, allowed(c.To))
 		}
 		if c.From.Digest == c.To.Digest {
@@ -131,12 +131,11 @@ func (r Repository) change(ctx context.Context, p *Plan, source []Image, chosen 
 	return r.write(ctx, p.Environment, images)
 }
 
-// Rollback has an environment run what it ran at an older commit, of one service or
-// of all, with the chart of then. Previous means before the last change of these,
-// whatever else has changed there since. The schema goes forward only, and
-// services of before run on it (design: expand first): a migration of before finds a
-// newer schema and leaves it. With one service alone the lines of the migration and of
-// the chart stay, which the others may need.
+// Rollback resets the images of one service or of all, and the chart, to those of an
+// older commit. Previous means before their last change, regardless of other changes
+// since. The schema never goes back, and older services run on it (expand first): an
+// older migration leaves a newer schema unchanged. For one service, the lines of the
+// migration and the chart stay, because the others may need them.
 func Rollback(ctx context.Context, r Repository, e Evidence, environment, revision, service string) (Plan, error) {
 	if !slices.Contains(Environments(), environment) {
 		return Plan{}, fmt.Errorf("there is no environment %q, but %s", environment, strings.Join(Environments(), ", "))
@@ -162,12 +161,12 @@ func Rollback(ctx context.Context, r Repository, e Evidence, environment, revisi
 	return p, err
 }
 
-// Previous is the revision before the last change of what is to go back.
+// Previous is the revision before the last change of the images to roll back.
 const Previous = "previous"
 
-// previous returns the newest commit at which an environment ran another image of the
-// chosen ones. The commit before the last would often not do: it may have changed
-// other services only, or a comment.
+// previous returns the newest commit at which one of the chosen images was different.
+// The commit before the last is often wrong: the last may have changed only other
+// services, or a comment.
 func (r Repository) previous(ctx context.Context, environment string, chosen []string) (string, error) {
 	now, err := r.images(ctx, environment, "HEAD")
 	if err != nil {
@@ -180,7 +179,7 @@ func (r Repository) previous(ctx context.Context, environment string, chosen []s
 	for _, c := range commits {
 		then, err := r.images(ctx, environment, c.ID)
 		if err != nil {
-			continue // of a time when the file was otherwise, or wrong
+			continue // the file was invalid or had another format
 		}
 		for _, key := range chosen {
 			if of(then, key).Digest != of(now, key).Digest {
@@ -191,8 +190,8 @@ func (r Repository) previous(ctx context.Context, environment string, chosen []s
 	return "", fmt.Errorf("%s has run nothing else of %s before", environment, strings.Join(chosen, ", "))
 }
 
-// Publish has the first environment run images that were just built, or the chart. They
-// must be signed; that is all that can be said of them yet.
+// Publish sets newly built images, or the chart, in the first environment. They must
+// be signed; there are no checks of them yet.
 func Publish(ctx context.Context, r Repository, e Evidence, images []Image) (Plan, error) {
 	first := Environments()[0]
 	now, err := r.images(ctx, first, "HEAD")

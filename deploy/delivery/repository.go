@@ -15,7 +15,7 @@ import (
 // Repository is a checkout of this repository.
 type Repository struct{ Root string }
 
-// Commit is one of git's.
+// Commit is a git commit.
 type Commit struct {
 	ID      string    `json:"commit"`
 	Time    time.Time `json:"time"`
@@ -35,9 +35,9 @@ func (r Repository) git(ctx context.Context, args ...string) (string, error) {
 	return string(out), nil
 }
 
-// images reads what an environment runs at a revision.
+// images returns the images of an environment at a revision.
 func (r Repository) images(ctx context.Context, environment, revision string) ([]Image, error) {
-	if strings.HasPrefix(revision, "-") { // git would take it for an option
+	if strings.HasPrefix(revision, "-") { // git would parse it as an option
 		return nil, fmt.Errorf("%q is no commit", revision)
 	}
 	text, err := r.git(ctx, "show", revision+":"+Path(environment))
@@ -47,8 +47,8 @@ func (r Repository) images(ctx context.Context, environment, revision string) ([
 	return Parse(Path(environment), []byte(text))
 }
 
-// write changes the lines of images in the checkout, whose file must be as committed:
-// what somebody else has begun there is not swept along.
+// write changes the lines of images in the checkout. The file must not have uncommitted
+// changes, so that they do not become part of this one.
 func (r Repository) write(ctx context.Context, environment string, images []Image) error {
 	changed, err := r.git(ctx, "status", "--porcelain", "--", Path(environment))
 	if err != nil {
@@ -86,7 +86,7 @@ func (r Repository) log(ctx context.Context, args ...string) ([]Commit, error) {
 	return all, nil
 }
 
-// between returns the commits that may have led from one image to another.
+// between returns the commits that can have changed one image into another.
 func (r Repository) between(ctx context.Context, from, to Image) ([]Commit, error) {
 	for _, commit := range []string{from.commit(), to.commit()} {
 		if _, err := r.git(ctx, "rev-parse", "--verify", "--quiet", commit+"^{commit}"); err != nil {
@@ -96,5 +96,5 @@ func (r Repository) between(ctx context.Context, from, to Image) ([]Commit, erro
 	return r.log(ctx, append([]string{from.commit() + ".." + to.commit(), "--"}, to.sources()...)...)
 }
 
-// errUnknown: a tag is of no commit in this clone, which may be a shallow one.
+// errUnknown means that a tag has no commit in this clone, which may be shallow.
 var errUnknown = errors.New("commits unknown in this clone")

@@ -174,13 +174,13 @@ type application struct {
 	}
 }
 
-// synced has a revision for each source.
+// synced contains a revision for each source.
 type synced struct {
 	Status    string
 	Revisions []string
 }
 
-// commit is the one of main.
+// commit returns the commit of main.
 func (s synced) commit() string {
 	if len(s.Revisions) != 2 {
 		return ""
@@ -251,8 +251,8 @@ func (a *argocd) brought(ctx context.Context, environment, revision string) erro
 	})
 }
 
-// sync syncs an Application as an operator would, or as Argo CD does by itself, once it
-// shows what the revision changes. While it has another chart than the revision pins, it shows nothing.
+// sync syncs an Application manually or automatically, once it shows the changes of the
+// revision. It shows none while its chart differs from the one that the revision pins.
 func (a *argocd) sync(ctx context.Context, name, revision string, byItself bool) error {
 	err := wait(ctx, name+" at "+revision[:8], time.Minute, func(ctx context.Context) (bool, error) {
 		p, err := a.application(ctx, name)
@@ -279,7 +279,7 @@ func (a *argocd) sync(ctx context.Context, name, revision string, byItself bool)
 	return err
 }
 
-// terminate ends the operation of an Application, as "argocd app terminate-op" does.
+// terminate ends the operation of an Application, like "argocd app terminate-op".
 func (a *argocd) terminate(ctx context.Context, name string) error {
 	const ended = `{"status":{"operationState":{"phase":"Terminating"}}}`
 	if _, err := a.kubectl(ctx, "patch", "application", name, "--type=merge", "-p", ended); err != nil {

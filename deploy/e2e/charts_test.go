@@ -34,7 +34,7 @@ func helm(t *testing.T, args ...string) []byte {
 	return out
 }
 
-// packaged is the chart pizza as it is published.
+// packaged returns the chart pizza as published.
 func packaged(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -65,7 +65,7 @@ func documents[T any](t *testing.T, text []byte) (all []T) {
 
 type object = map[string]any
 
-// render returns what a chart renders, by kind and name.
+// render returns the objects that a chart renders, by kind and name.
 func render(t *testing.T, chart string, args ...string) map[string]object {
 	t.Helper()
 	objects := map[string]object{}
@@ -91,8 +91,8 @@ func inside(v any, path ...string) any {
 	return v
 }
 
-// parts are what one environment is made of: the values by which the Applications of
-// Argo CD tell them apart.
+// parts returns the parts of an environment: the values in which its Argo CD Applications
+// differ.
 func parts(t *testing.T) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile("../argocd/applications.yaml")
@@ -142,8 +142,8 @@ func parts(t *testing.T) map[string]string {
 	return files
 }
 
-// The Applications of an environment together are the release that Helm installs, and
-// no object belongs to two of them. Each service brings its migration, and Helm has one.
+// The Applications of an environment together equal the release that Helm installs, and
+// share no object. Each service includes its own migration, and the Helm release has one.
 func TestParts(t *testing.T) {
 	t.Parallel()
 	chart, all := packaged(t), parts(t)
@@ -184,7 +184,7 @@ func TestParts(t *testing.T) {
 	}
 }
 
-// What helm test runs is in the package; the charts' own tests and scenarios are not.
+// The package includes the pod of helm test, but not the charts' own tests and scenarios.
 func TestPackageHasItsTest(t *testing.T) {
 	t.Parallel()
 	chart := packaged(t)
@@ -207,7 +207,7 @@ func TestPackageHasItsTest(t *testing.T) {
 	}
 }
 
-// files are the names in a package.
+// files returns the names in a package.
 func files(t *testing.T, chart string) (names []string) {
 	t.Helper()
 	file, err := os.Open(chart)
@@ -231,8 +231,7 @@ func files(t *testing.T, chart string) (names []string) {
 	}
 }
 
-// In the umbrella of a company, whose globals are not ours, the chart renders what it
-// renders by itself.
+// As a dependency of a parent chart with other globals, the chart renders the same objects.
 func TestEmbedded(t *testing.T) {
 	t.Parallel()
 	chart := packaged(t)
@@ -275,7 +274,7 @@ func TestEmbedded(t *testing.T) {
 	}
 }
 
-// Every environment renders with the chart that it pins, part by part, and with no other.
+// Every part of an environment renders with the chart that it pins, and with no other.
 func TestPinned(t *testing.T) {
 	t.Parallel()
 	all := parts(t)
@@ -324,8 +323,8 @@ func pinned(t *testing.T, version string) string {
 	return filepath.Join(folder, "pizza-"+version+".tgz")
 }
 
-// What the Applications pull is what delivery moves: the digest of the pin, from where the
-// release pushes it, with the values of main.
+// The Applications pull what delivery moves: the pinned digest, from the address that the
+// release pushes to, with the values of main.
 func TestApplicationsPin(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../argocd/applications.yaml")

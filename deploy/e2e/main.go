@@ -155,10 +155,10 @@ func (e *experiment) installFresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !strings.Contains(out, "ok  place an order") { // without a test, Helm is content too
+	if !strings.Contains(out, "ok  place an order") { // Helm succeeds without a test too
 		return fmt.Errorf("helm test has placed no order:\n%s", out)
 	}
-	// Helm keeps the pod, for its log, also when the release goes.
+	// Helm keeps the pod, for its log, even after the release is uninstalled.
 	if _, err := e.kubectl(ctx, "delete", "pod", "test-order", "--timeout=1m"); err != nil {
 		return err
 	}

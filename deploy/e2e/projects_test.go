@@ -84,8 +84,8 @@ func TestProjects(t *testing.T) {
 	}
 }
 
-// A rollback of prod must always be possible for the one on call, and a release by
-// nobody else: in each window a sync by hand is allowed, by one role alone.
+// On-call must always be able to roll back prod, and no other role may release: in each
+// window, only one role may sync manually.
 func TestOnCallMaySyncAtAnyTime(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../argocd/projects.yaml")
@@ -108,7 +108,7 @@ func TestOnCallMaySyncAtAnyTime(t *testing.T) {
 			}
 		}
 	}](t, text) {
-		may := map[string][]string{} // by role, what is more than to look
+		may := map[string][]string{} // by role: permissions beyond read
 		for _, r := range p.Spec.Roles {
 			for _, policy := range r.Policies {
 				f := strings.Split(policy, ", ")
@@ -122,7 +122,7 @@ func TestOnCallMaySyncAtAnyTime(t *testing.T) {
 			}
 		}
 		want := map[string][]string{}
-		if p.Metadata.Name == "pizza-prod" { // the others sync by themselves
+		if p.Metadata.Name == "pizza-prod" { // the others sync automatically
 			want["on-call"] = []string{"applications sync"}
 		}
 		if diff := cmp.Diff(want, may); diff != "" {
@@ -140,7 +140,7 @@ func TestOnCallMaySyncAtAnyTime(t *testing.T) {
 	}
 }
 
-// The verification of a workflow may read what it signs for, and nothing else.
+// The account of the workflow verify may read only what it attests.
 func TestVerificationReadsAlone(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../argocd/verify.yaml")

@@ -30,7 +30,7 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
-// quoted returns what a text has in backquotes.
+// quoted returns the parts of a text in backquotes.
 func quoted(text string) (all []string) {
 	for _, m := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(text, -1) {
 		all = append(all, m[1])
@@ -68,8 +68,8 @@ func mentioned(v any, names map[string]bool) {
 	}
 }
 
-// What the page says is what the chart reads: in prod the names, and in dev, where the
-// chart makes the Secrets from values, the keys.
+// The page matches the chart: the names in prod, and the keys in dev, where the chart
+// creates the Secrets from values.
 func TestSecretsPage(t *testing.T) {
 	t.Parallel()
 	chart, page := packaged(t), secrets(t)
@@ -85,7 +85,7 @@ func TestSecretsPage(t *testing.T) {
 	dev := render(t, chart, "--values", "../../helm/pizza/ci/dev-values.yaml")
 	for name, s := range page {
 		made, _ := inside(dev["Secret/"+name], "stringData").(object)
-		if name == "pizza-tls" { // of a type that Kubernetes defines
+		if name == "pizza-tls" { // its keys are defined by Kubernetes
 			made = object{"tls.crt": "", "tls.key": ""}
 		}
 		if diff := cmp.Diff(slices.Sorted(maps.Keys(made)), s.keys); diff != "" {
@@ -106,7 +106,7 @@ func TestSecretsPage(t *testing.T) {
 			}
 		}
 		for key, setting := range settings {
-			file := strings.HasPrefix(key, "JWT_") // which has a Secret of its own
+			file := strings.HasPrefix(key, "JWT_") // in a separate Secret
 			if setting.WriteOnly && !file && !slices.Contains(append(s.optional, s.keys...), key) {
 				t.Errorf("%s lacks the key %s", name, key)
 			}
@@ -114,7 +114,7 @@ func TestSecretsPage(t *testing.T) {
 	}
 }
 
-// The READMEs of the charts name the keys as the page does, under each value.
+// The READMEs of the charts name the same keys as the page, for each value.
 func TestSecretsInREADMEs(t *testing.T) {
 	t.Parallel()
 	for name, s := range secrets(t) {
@@ -144,7 +144,7 @@ func TestSecretsInREADMEs(t *testing.T) {
 	}
 }
 
-// Each Secret of the table has one command, with the keys that must be there.
+// Each Secret in the table has one command, with the required keys.
 func TestSecretsCommands(t *testing.T) {
 	t.Parallel()
 	commands := map[string][]string{}
@@ -174,7 +174,7 @@ func TestSecretsCommands(t *testing.T) {
 	}
 }
 
-// The values on the page have the operator make all of them, under the names of prod.
+// With the values on the page, the operator creates all of them, under the names in prod.
 func TestSecretsFromStore(t *testing.T) {
 	t.Parallel()
 	_, text, _ := strings.Cut(read(t, secretsPage), "```yaml\n")
@@ -190,7 +190,7 @@ func TestSecretsFromStore(t *testing.T) {
 		}
 	}
 	for name := range secrets(t) {
-		if name != "pizza-tls" { // which belongs to cert-manager
+		if name != "pizza-tls" { // created by cert-manager
 			want = append(want, name)
 		}
 	}

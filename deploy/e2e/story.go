@@ -141,7 +141,7 @@ func (w *walk) firstOfProd(ctx context.Context) (string, error) {
 	return w.until(ctx, "prod")
 }
 
-// sync syncs prod to the newest commit, manually or as Argo CD does by itself.
+// sync syncs prod to the newest commit, manually or like Argo CD's automatic sync.
 func (w *walk) sync(ctx context.Context, byItself bool) error {
 	all, err := w.argocd.applications(ctx, "prod")
 	for _, p := range all {
@@ -246,8 +246,8 @@ func (w *walk) promote(ctx context.Context, from, to string) error {
 	return w.push(ctx, to+": order of "+from)
 }
 
-// attest signs what the cluster says of order, which is asked with the rights that the
-// workflow has. Of a commit that was not synced it says nothing.
+// attest signs the cluster's report on order, read with the permissions of the workflow.
+// A commit that was not synced cannot be attested.
 func (w *walk) attest(ctx context.Context, environment string) error {
 	config, err := w.argocd.readOnly(ctx)
 	if err != nil {
@@ -301,8 +301,8 @@ func (w *walk) toProd(ctx context.Context) (string, error) {
 	return p.Metadata.Name + " " + p.Status.Sync.Status, errors.Join(err, prod.unchanged(ctx, before))
 }
 
-// window closes prod's sync windows, as the repository has them, and has Argo CD sync
-// by itself, which must wait.
+// window closes the sync windows that the repository defines for prod, and starts an
+// automatic sync, which must wait.
 func (w *walk) window(ctx context.Context) (string, error) {
 	before, err := w.environments["prod"].pods(ctx, "")
 	if err != nil {
@@ -345,12 +345,12 @@ func (w *walk) window(ctx context.Context) (string, error) {
 	return p.Status.OperationState.Message, w.environments["prod"].unchanged(ctx, before)
 }
 
-// inProd has the one on call sync in the closed window, while customers order. No
-// request may fail.
+// inProd syncs manually as the on-call role in the closed window, while customers order.
+// No request may fail.
 func (w *walk) inProd(ctx context.Context) (string, error) {
 	return w.amongCustomers(ctx, "prod", false, func(ctx context.Context) (string, error) {
 		all, err := w.argocd.applications(ctx, "prod")
-		for _, p := range all { // what waits is ended first, as "argocd app terminate-op" does
+		for _, p := range all { // terminate the waiting operation first, like "argocd app terminate-op"
 			err = errors.Join(err, w.argocd.terminate(ctx, p.Metadata.Name))
 		}
 		if err := errors.Join(err, w.sync(ctx, false)); err != nil {
@@ -360,11 +360,11 @@ func (w *walk) inProd(ctx context.Context) (string, error) {
 	})
 }
 
-// What the chart says of a Deployment before and after its change, which restarts no pod.
+// A value of the Deployment before and after the change of the chart, which restarts no pod.
 const deadline, longer = "progressDeadlineSeconds: 300", "progressDeadlineSeconds: 301"
 
-// deadlines waits until the chart has arrived in some environments, and checks that it
-// has in no other.
+// deadlines waits until some environments have the changed chart, and checks that the
+// others do not.
 func (w *walk) deadlines(ctx context.Context, arrived ...string) (string, error) {
 	var seen []string
 	for _, name := range delivery.Environments() {
@@ -387,7 +387,7 @@ func (w *walk) deadlines(ctx context.Context, arrived ...string) (string, error)
 	return strings.Join(seen, ", "), nil
 }
 
-// chartInDev changes a template of the chart, and no image.
+// chartInDev changes a template of the chart, but no image.
 func (w *walk) chartInDev(ctx context.Context) (string, error) {
 	before, err := w.environments["dev"].pods(ctx, "")
 	if err != nil {
@@ -431,7 +431,7 @@ func (w *walk) chartInProd(ctx context.Context) (string, error) {
 	return w.deadlines(ctx, "dev", "stg", "prod")
 }
 
-// chartBack takes prod back to the chart of before.
+// chartBack rolls prod back to the previous chart.
 func (w *walk) chartBack(ctx context.Context) (string, error) {
 	if _, err := w.builder.delivery(ctx, "rollback", "-env", "prod"); err != nil {
 		return "", err

@@ -22,7 +22,7 @@ import (
 const certificates = "/etc/ssl/certs/ca-certificates.crt"
 
 // localBase puts a base image into ko's cache, where ko looks before it asks a registry, and returns its name.
-// It has what programs need of the distroless image, and the same configuration.
+// It has the parts of the distroless image that programs need, and the same configuration.
 func localBase(cache string) (string, error) {
 	files, err := baseFiles()
 	if err != nil {
@@ -65,11 +65,11 @@ func localBase(cache string) (string, error) {
 	return "pizza.invalid/base@" + digest.String(), errors.Join(err, path.AppendIndex(index))
 }
 
-// baseFiles are those of the base image, as a tar: users, roots for TLS, and a place for temporary files.
+// baseFiles returns the files of the base image, as a tar: users, CA certificates, and a folder for temporary files.
 func baseFiles() ([]byte, error) {
 	var roots bytes.Buffer
 	for root := range bundle.Roots() {
-		if root.Constraint == nil { // a file cannot say it
+		if root.Constraint == nil { // a file cannot express constraints
 			if err := pem.Encode(&roots, &pem.Block{Type: "CERTIFICATE", Bytes: root.Certificate}); err != nil {
 				return nil, err
 			}

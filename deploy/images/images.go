@@ -1,10 +1,10 @@
-// Package images builds the container images by ko, as .ko.yaml says, and takes them to registries.
+// Package images builds the container images with ko, as configured in .ko.yaml, and pushes them to registries.
 //
 //	sources ─▶ ko ─▶ folder/NAME (OCI layout), folder/NAME-*.spdx.json ─▶ nodes of a test cluster
 //	                                    └─▶ Push ─▶ registry/NAME:VERSION@DIGEST
 //
-// Equal sources give an equal digest, wherever and whenever they are built. So what has changed is found by
-// comparing digests, and nothing in an image names a commit.
+// Equal sources give an equal digest, regardless of where and when they are built. So comparing digests finds the
+// changed images, and no image contains its commit.
 package images
 
 import (
@@ -27,7 +27,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
 
-// Image is what ko builds of one program.
+// Image is an image that ko builds from one program.
 type Image struct {
 	Name        string // the last part of the repository's name
 	Package     string // of the program, below the root of the repository
@@ -44,19 +44,19 @@ func All() []Image {
 	}
 }
 
-// User runs the programs. It is a number, so that Kubernetes can see that it is not root.
+// User runs the programs. It is numeric, so that Kubernetes can verify that it is not root.
 const User = "65532:65532"
 
-// Folder is where make images leaves the images, below the root of the repository.
+// Folder is the folder that make images writes, relative to the root of the repository.
 const Folder = ".local/images"
 
-// Ko is how to build.
+// Ko configures the build.
 type Ko struct {
 	Program string // usually .local/bin/ko
-	Pull    bool   // use the base image of .ko.yaml, and not the local one, which is like it
+	Pull    bool   // use the base image of .ko.yaml instead of the equivalent local one
 }
 
-// Build builds an image of the repository at root into folder/NAME, and its SBOMs beside it.
+// Build builds an image of the repository at root into folder/NAME, and its SBOMs next to it.
 func (k Ko) Build(ctx context.Context, root, folder string, i Image) (err error) {
 	root, err1 := filepath.Abs(root)
 	folder, err2 := filepath.Abs(folder)
@@ -90,7 +90,7 @@ func (k Ko) Build(ctx context.Context, root, folder string, i Image) (err error)
 	return checkSize(target)
 }
 
-// maxLayer is the most that a node waits for, compressed.
+// maxLayer limits the compressed size of a layer, because nodes wait for its download.
 const maxLayer = 25e6
 
 func checkSize(folder string) error {
@@ -103,7 +103,7 @@ func checkSize(folder string) error {
 	return err
 }
 
-// Label writes beside an image, outside of its digest, its version and the reference by which nodes know it.
+// Label stores the version of an image, and its reference on nodes, next to the image and outside of its digest.
 func Label(folder, reference, version string) error {
 	index, _, err := Read(folder)
 	if err != nil {
@@ -121,7 +121,7 @@ func Label(folder, reference, version string) error {
 
 const versionOf = "org.opencontainers.image.ref.name"
 
-// Read returns the image in a folder, if it is there whole, and its version.
+// Read returns the image in a folder, if it is complete, and its version.
 func Read(folder string) (index v1.ImageIndex, version string, err error) {
 	defer func() {
 		if err != nil {
@@ -156,8 +156,8 @@ func Archive(folder, file string) (err error) {
 	return errors.Join(w.AddFS(os.DirFS(folder)), w.Close())
 }
 
-// Push pushes the image in a folder to a repository under its version, and returns its reference there. A tag is of
-// one image forever: Push refuses to move one, and to push what was built of changes that are not committed.
+// Push pushes the image in a folder to a repository under its version, and returns its reference there. Tags are
+// immutable: Push refuses to move one, and to push a build of uncommitted changes.
 func Push(ctx context.Context, folder, repository string, options ...remote.Option) (name.Digest, error) {
 	index, version, err := Read(folder)
 	if err != nil {
@@ -186,5 +186,5 @@ func Push(ctx context.Context, folder, repository string, options ...remote.Opti
 	return tag.Digest(digest.String()), err
 }
 
-// Dirty is at the end of the version of what was built of changes that are not committed.
+// Dirty is the version suffix of a build with uncommitted changes.
 const Dirty = "-dirty"

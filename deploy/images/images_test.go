@@ -37,7 +37,7 @@ const (
 
 var hello = images.Image{Name: "hello", Package: "services/hello/cmd/hello", Description: "Says hello, and more"}
 
-// workspace writes a small repository with one program, which is built as ours are. It returns its folder.
+// workspace writes a small repository with one program, which is built like ours, and returns its folder.
 func workspace(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -193,7 +193,7 @@ func contents(t *testing.T, image v1.Image) map[string]string {
 	}
 }
 
-// The digest of an image depends on what is in it, and not on where, when, and of which commit it was built.
+// The digest of an image depends on its content, not on where, when, and from which commit it was built.
 func TestReproducible(t *testing.T) {
 	t.Parallel()
 	first, second := workspace(t), workspace(t)
@@ -228,7 +228,7 @@ func TestBuildFails(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "undefined: say.Hello") {
 		t.Errorf("error %v", err)
 	}
-	// A program of more than a node shall wait for.
+	// A program larger than the limit for nodes.
 	noise := make([]byte, 26e6)
 	_, _ = rand.Read(noise)
 	write(t, filepath.Join(folder, "pkg/say/say.go"), "package say\n\nconst Hello = \"\"\n")
@@ -293,7 +293,7 @@ func TestPush(t *testing.T) {
 	}
 }
 
-// An archive is an OCI layout, whose image nodes know by the name that it was given last.
+// An archive is an OCI layout, whose image nodes know by its last name.
 func TestArchive(t *testing.T) {
 	t.Parallel()
 	folder, index := stored(t, "1")
@@ -325,7 +325,7 @@ func TestArchive(t *testing.T) {
 	}
 }
 
-// Dockerfiles and ko use the same compiler and base image, each named by its content.
+// Dockerfiles and ko use the same compiler and base image, each pinned by digest.
 func TestBases(t *testing.T) {
 	t.Parallel()
 	base := regexp.MustCompile(`(?m)^defaultBaseImage: (gcr\.io/distroless/static-\S+@sha256:[0-9a-f]{64})$`).FindStringSubmatch(text(t, root, ".ko.yaml"))

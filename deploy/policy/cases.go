@@ -12,23 +12,23 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// gate is what the cases are made of: the chart with digests of signed images, and
-// images, all with digests, that are signed otherwise or not at all.
+// gate contains the inputs of the cases: the chart with digests of signed images, and
+// images, all with digests, with other signatures or none.
 type gate struct {
 	store                            *store
 	chart                            *rendered // of prod, with the public key
-	keyless                          *rendered // of prod as it is, where the workflow signs
+	keyless                          *rendered // of prod unchanged, where the workflow signs
 	elsewhere                        *rendered // of another namespace
 	unsigned, foreign, older, nobody string
 	exception                        object // for the unsigned image
 }
 
-// try is a case: what Kyverno is expected to say of each pod, nothing for "".
+// try is a case: the expected result of Kyverno for each pod, none for "".
 type try struct {
 	name       string
 	policy     object
 	pods       []object
-	update     bool // they are there already, and their specs stay
+	update     bool // the pods exist already, and their specs do not change
 	exceptions []object
 	expected   string
 }
@@ -114,7 +114,7 @@ func (g *gate) render(ctx context.Context, root string, values object, public st
 	return nil
 }
 
-// exception is break-glass.yaml as an operator fills it in.
+// exception returns break-glass.yaml, filled in like an operator would.
 func exception(root, image string) (object, error) {
 	text, err := os.ReadFile(filepath.Join(root, "deploy/policy/break-glass.yaml"))
 	if err != nil {

@@ -15,13 +15,13 @@ import (
 
 type object = map[string]any
 
-// rendered is what Kyverno sees of the chart.
+// rendered contains the objects of the chart that Kyverno needs.
 type rendered struct {
 	policy object
-	pods   []object // of the Deployments and the migration, named as they are
+	pods   []object // of the Deployments and the migration, with their names
 }
 
-// render renders the chart as production has it, in a namespace, with values beside.
+// render renders the chart with the values of prod and additional values, in a namespace.
 func render(ctx context.Context, bin, root, namespace string, values object) (*rendered, error) {
 	text, err := yaml.Marshal(values)
 	if err != nil {
@@ -62,7 +62,7 @@ func pod(namespace, name string, spec object) object {
 
 func nameOf(o object) string { return o["metadata"].(object)["name"].(string) }
 
-// with returns a pod in which the containers of one kind are of an image alone.
+// with returns a pod in which all containers of one kind use the same image.
 func with(kind string, of object, image string) object {
 	spec := maps.Clone(of["spec"].(object))
 	spec[kind] = []any{object{"name": "other", "image": image}}

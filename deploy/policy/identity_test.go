@@ -8,7 +8,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Who signed is known by the identity in the certificate, and the chart says whose counts.
+// The certificate contains the identity of the signer, and the chart defines which identities are trusted.
 func TestIdentity(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../helm/pizza/values.yaml")

@@ -13,14 +13,14 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// verdict is what the policy says of a pod: pass, fail, skip or error, or nothing
-// when it is not its business.
+// verdict is the result of the policy for a pod: pass, fail, skip or error, or empty
+// if the policy does not apply.
 type verdict struct {
 	result  string
 	message string
 }
 
-// judge asks Kyverno for its verdict of each pod of a case.
+// judge returns Kyverno's verdict on each pod of a case.
 func judge(ctx context.Context, bin string, c try) (map[string]verdict, error) {
 	dir, err := os.MkdirTemp("", "policy")
 	if err != nil {
@@ -51,18 +51,18 @@ func judgeIn(ctx context.Context, dir, bin string, c try) (map[string]verdict, e
 		}
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(bin, "kyverno"), args...)
-	cmd.Env = append(os.Environ(), "HOME="+dir) // what it keeps of the transparency log's keys
+	cmd.Env = append(os.Environ(), "HOME="+dir) // for its cache of the transparency log's keys
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
-	// It leaves with 1 where one fails: then there are reports all the same, each on a line.
+	// It exits with 1 if a pod fails, but still prints the reports, one per line.
 	if err != nil && !bytes.Contains(out, []byte("\n{")) {
 		return nil, fmt.Errorf("kyverno: %w\n%s%s", err, out, &stderr)
 	}
 	verdicts := map[string]verdict{}
 	for line := range bytes.Lines(out) {
 		if !bytes.HasPrefix(line, []byte("{")) {
-			continue // what it says beside the reports
+			continue // other output
 		}
 		var report struct {
 			Results []struct {

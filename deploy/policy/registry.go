@@ -20,7 +20,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// store is a registry on this machine, with those who sign what is in it.
+// store is a registry on this machine, with the keys of signers.
 type store struct {
 	server *httptest.Server
 	bin    string // folder of the tools
@@ -36,8 +36,7 @@ func (s *store) close() { s.server.Close() }
 
 func (s *store) host() string { return strings.TrimPrefix(s.server.URL, "http://") }
 
-// image puts an image into the registry, signed by somebody or by nobody, and returns
-// its name with its digest.
+// image pushes an image, signed or unsigned, and returns its name with its digest.
 func (s *store) image(ctx context.Context, repository, by string, options ...string) (string, error) {
 	digest, err := s.push(ctx, repository)
 	if err != nil {
@@ -47,12 +46,12 @@ func (s *store) image(ctx context.Context, repository, by string, options ...str
 	if by == "" {
 		return name, nil
 	}
-	// As tools/delivery.sh sign does with a key.
+	// Like tools/delivery.sh sign with a key.
 	args := []string{"sign", "--yes", "--key", filepath.Join(s.keys, by+".key"), "--use-signing-config=false", "--tlog-upload=false"}
 	return name, s.cosign(ctx, append(append(args, options...), name)...)
 }
 
-// push puts an image for two platforms, as the release makes it, and returns its digest.
+// push pushes an image for two platforms, like the release, and returns its digest.
 func (s *store) push(ctx context.Context, repository string) (string, error) {
 	index := v1.ImageIndex(empty.Index)
 	for _, architecture := range []string{"amd64", "arm64"} {
@@ -74,7 +73,7 @@ func (s *store) push(ctx context.Context, repository string) (string, error) {
 	return digest.String(), err
 }
 
-// key makes a pair of keys and returns the public one (PEM).
+// key creates a key pair and returns the public key (PEM).
 func (s *store) key(ctx context.Context, who string) (string, error) {
 	if err := s.cosign(ctx, "generate-key-pair", "--output-key-prefix", filepath.Join(s.keys, who)); err != nil {
 		return "", err

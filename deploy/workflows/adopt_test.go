@@ -43,14 +43,14 @@ func fork(t *testing.T) string {
 	return folder
 }
 
-// ours are names that a fork could have.
+// ours returns names that a fork could have.
 func ours() map[string]string {
 	return map[string]string{
 		"ORG": "acme-food", "REGISTRY": "registry.acme.io:5000/food/pizza", "DOMAIN": "pizza.acme.com", "DB_HOST": "pg-ENV.acme.internal",
 	}
 }
 
-// adopt runs make adopt in a fork, as a person would.
+// adopt runs make adopt in a fork, like a person.
 func adopt(t *testing.T, folder string, values map[string]string) (string, error) {
 	t.Helper()
 	args := []string{"--no-print-directory", "adopt"}
@@ -60,8 +60,8 @@ func adopt(t *testing.T, folder string, values map[string]string) (string, error
 	return run(t, folder, []string{"ORG=", "REGISTRY=", "DOMAIN=", "DB_HOST="}, "make", args...)
 }
 
-// A fork that was adopted is whole: what names the repository, the registry, hosts and
-// teams names the fork's, and the tests that compare them pass. Once more is nothing.
+// An adopted fork is complete: it has the fork's names of the repository, the registry,
+// hosts and teams, and the tests that compare them pass. A second run changes nothing.
 func TestAdopt(t *testing.T) {
 	t.Parallel()
 	folder := fork(t)
@@ -110,7 +110,7 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
-// What is missing or wrong is named with an example, before anything is changed.
+// Missing or wrong values are reported with an example, before anything changes.
 func TestAdoptRefuses(t *testing.T) {
 	t.Parallel()
 	folder := fork(t)
@@ -137,7 +137,7 @@ func TestAdoptRefuses(t *testing.T) {
 	if changed := git(t, folder, "status", "--porcelain"); changed != "" {
 		t.Errorf("changed %s", changed)
 	}
-	// What it does not know how to write is named, and so is what was adopted otherwise.
+	// A placeholder that it cannot replace is reported, and so is a different earlier adoption.
 	write(t, filepath.Join(folder, "deploy/new.md"), "https://github.com/example/other\n", 0o600)
 	git(t, folder, "add", "--all")
 	if out, err := adopt(t, folder, ours()); err == nil || !strings.Contains(out, "deploy/new.md:1:https://github.com/example/other") || !strings.Contains(out, "placeholders are left") {

@@ -1,5 +1,4 @@
-// Package workflows holds the workflows in .github to their rules: each may do the
-// least that it must, runs what anybody can run (make), and uses what it uses by its
-// content. There is no code in it, only tests; package allowed and the command
-// allowed are what the workflows need and make alone cannot do.
+// Package workflows tests the rules for the workflows in .github: least privilege,
+// commands that also run locally (make), and dependencies pinned by content. It contains
+// only tests. Package allowed and the command allowed are helpers of the workflows.
 package workflows

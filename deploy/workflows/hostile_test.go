@@ -10,14 +10,14 @@ import (
 	"testing"
 )
 
-// outside matches expressions whose value somebody else chooses: who runs a workflow,
-// sends a webhook, pushes a tag or opens a pull request, and what an earlier job made of that.
+// outside matches expressions with untrusted values, chosen by people who run a workflow,
+// send a webhook, push a tag or open a pull request, and values that jobs derive from them.
 var outside = regexp.MustCompile(`\b(inputs|matrix)\.|\bgithub\.(event\.|head_ref|base_ref|ref_name|ref\b)|\b(needs|steps)\.[\w-]+\.outputs\.`)
 
-// constant matches an expression that has one of two values written here.
+// constant matches an expression with one of two literal values.
 var constant = regexp.MustCompile(`^\$\{\{ contains\([^()]*\) && '\w*' \|\| '\w*' \}\}$`)
 
-// An expression in a script is put into it before a shell reads it.
+// GitHub substitutes expressions in a script before a shell parses it.
 func TestNoExpressionInAScript(t *testing.T) {
 	t.Parallel()
 	all := read(t, "workflows/*.yml")
@@ -25,7 +25,7 @@ func TestNoExpressionInAScript(t *testing.T) {
 	for path, w := range all {
 		for name, j := range w.Jobs {
 			for _, s := range slices.Concat(j.Steps, w.Runs.Steps) {
-				script, _ := s.With["script"].(string) // of actions/github-script and its like
+				script, _ := s.With["script"].(string) // of actions/github-script and similar actions
 				for _, text := range []string{s.Run, script, s.Shell, s.Folder} {
 					if strings.Contains(text, "${{") {
 						t.Errorf("%s, %s: %q has an expression: pass it by env", path, name, text)
@@ -36,8 +36,8 @@ func TestNoExpressionInAScript(t *testing.T) {
 	}
 }
 
-// given are the steps that get a text from outside, with the variables that have it
-// and an example of each. A new one is tried with hostile values too.
+// given lists the steps with untrusted input: the variables that contain it, with an
+// example of each. New steps are also tested with hostile values.
 func given() map[string]map[string]string {
 	const commit = "0123456789abcdef0123456789abcdef01234567"
 	return map[string]map[string]string{
@@ -51,8 +51,8 @@ func given() map[string]map[string]string {
 	}
 }
 
-// hostile are values that do harm where a shell, make, git or a path takes them for more
-// than a text. MARK is a file that must not come to be.
+// hostile lists values that do harm if a shell, make, git or a path interprets them.
+// MARK is a file that must not be created.
 func hostile() map[string]string {
 	return map[string]string{
 		"substitution": "$(touch MARK)", "backticks": "`touch MARK`", "second command": "order; touch MARK", "and": "dev && touch MARK",
@@ -65,14 +65,15 @@ func hostile() map[string]string {
 	}
 }
 
-// harmless are hostile values that are good ones for a variable: a text of letters that
-// may be the name of a branch.
+// harmless lists hostile values that are valid for a variable: letters that can be the
+// name of a branch.
 func harmless(variable, value string) bool {
 	return variable == "BASE" && value == "Order"
 }
 
-// TestHostileInputs runs the script of each step that has a text from outside, with each
-// variable hostile once: it must refuse it by name, rule and value before it runs anything.
+// TestHostileInputs runs the script of each step with untrusted input, with one hostile
+// variable at a time. The script must reject it, with name, rule and value, before it runs
+// anything.
 func TestHostileInputs(t *testing.T) {
 	t.Parallel()
 	want := given()
@@ -117,7 +118,7 @@ func TestHostileInputs(t *testing.T) {
 	}
 }
 
-// refuses runs a script with good values, and with each of them replaced by hostile ones.
+// refuses runs a script with valid values, and with each of them replaced by hostile ones.
 func refuses(t *testing.T, script string, env, examples map[string]string) {
 	t.Helper()
 	folder := clone(t)
@@ -154,7 +155,7 @@ func refuses(t *testing.T, script string, env, examples map[string]string) {
 		}
 		return string(text) + git(t, folder, "status", "--porcelain") + git(t, folder, "for-each-ref", "--format=%(refname)", "refs/heads")
 	}
-	// With good values the script does its work, so that a refusal is due to the value.
+	// With valid values the script succeeds, so that a rejection is due to the value.
 	if out, err := try("", ""); happened() == "refs/heads/main" && (err != nil || out != "code=true") {
 		t.Fatalf("nothing runs with good values %v: %s", examples, out)
 	}
@@ -179,7 +180,7 @@ func refuses(t *testing.T, script string, env, examples map[string]string) {
 	}
 }
 
-// clone is a repository with what the scripts need, beside its origin.
+// clone is a repository with the files that the scripts need, next to its origin.
 func clone(t *testing.T) string {
 	t.Helper()
 	folder, origin := t.TempDir(), t.TempDir()

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 )
 
-// run runs a program in a folder with variables, and returns all that it said.
+// run runs a program in a folder with variables, and returns its output.
 func run(t *testing.T, folder string, variables []string, name string, args ...string) (string, error) {
 	t.Helper()
 	cmd := exec.Command(name, args...)
@@ -68,15 +68,15 @@ func checkout(t *testing.T) (folder, origin string) {
 	return folder, origin
 }
 
-// A change of an environment becomes a branch of one commit that changes nothing else,
-// and where GitHub is, a pull request with the same text.
+// A change of an environment becomes a branch with one commit that changes nothing else,
+// and, with GitHub, a pull request with the same text.
 func TestPropose(t *testing.T) {
 	t.Parallel()
 	script, err := filepath.Abs(filepath.Join(root, "tools/propose.sh"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What GitHub's own command line would do is written down.
+	// A fake of GitHub's command line records its calls.
 	gh := t.TempDir()
 	write(t, filepath.Join(gh, "gh"), "#!/bin/sh\necho \"$*\" >> "+gh+"/said\n", 0o700)
 	onGitHub := []string{"PATH=" + gh + ":" + os.Getenv("PATH"), "GH_TOKEN=x"}
@@ -117,7 +117,7 @@ func TestProposeElsewhere(t *testing.T) {
 	}{
 		{"idle", false, "nothing to propose"},
 		{"refused", true, "not signed"},
-		{"promote", false, "is ready"}, // without GitHub, the branch stays here
+		{"promote", false, "is ready"}, // without GitHub, the branch stays local
 		{"promote", false, "nothing to propose"},
 	} {
 		out, err := run(t, folder, []string{"FROM=dev", "TO=stg"}, script, step.target)
@@ -134,9 +134,9 @@ func TestProposeElsewhere(t *testing.T) {
 	}
 }
 
-// What grype finds fails the scan. That its database cannot be reached does, where it
-// must be; and then nothing was found, whatever grype's exit status. The answers are
-// those of grype; its database is too big to bring along.
+// Findings of grype fail the scan. So does an unreachable database where it is required;
+// then there are no findings, regardless of grype's exit status. The outputs are those
+// of grype; its database is too large to include.
 func TestScan(t *testing.T) {
 	t.Parallel()
 	const (
@@ -168,7 +168,7 @@ func TestScan(t *testing.T) {
 	}
 }
 
-// What is missing is said at once, with a command that has it: before a program is built.
+// A missing argument is reported at once, with an example, before a program is built.
 func TestMissingValues(t *testing.T) {
 	t.Parallel()
 	folder := clone(t)
@@ -205,8 +205,8 @@ func TestMissingValues(t *testing.T) {
 	}
 }
 
-// The kubeconfig of a workflow is a text, and kubectl reads files: it is one for as long
-// as the cluster is asked, and what the program says decides.
+// The kubeconfig of a workflow is a text, but kubectl reads files. A temporary file exists
+// while the cluster is queried. The program's exit status decides.
 func TestAttestAsksTheCluster(t *testing.T) {
 	t.Parallel()
 	folder := clone(t)
@@ -226,7 +226,7 @@ func TestAttestAsksTheCluster(t *testing.T) {
 	}
 }
 
-// charts is a repository with the charts and what pushes them.
+// charts is a repository with the charts and the script that pushes them.
 func charts(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -254,8 +254,8 @@ func commit(t *testing.T, folder, message string) {
 	git(t, folder, "-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "commit.gpgsign=false", "commit", "-q", "--allow-empty", "-m", message)
 }
 
-// A version of the chart is the release's or the commit's, its bytes are the same wherever
-// it is packaged, and it is never published with others.
+// The chart has the version of the release or the commit. A version has the same bytes
+// wherever it is packaged, and is never published with different ones.
 func TestPushCharts(t *testing.T) {
 	t.Parallel()
 	helm, err := filepath.Abs(filepath.Join(root, ".local/bin/helm"))
@@ -287,7 +287,7 @@ func TestPushCharts(t *testing.T) {
 	if want := "0.0.0-g" + git(t, folder, "rev-parse", "--short=8", "HEAD"); version != want {
 		t.Errorf("version %s, want %s", version, want)
 	}
-	// Elsewhere, later, and after a commit that is not the chart's, it is the same.
+	// The result is the same in another place, later, and after a commit outside the chart.
 	clone := t.TempDir()
 	git(t, clone, "clone", "-q", folder, ".")
 	write(t, filepath.Join(clone, "README.md"), "other\n", 0o600)
@@ -304,7 +304,7 @@ func TestPushCharts(t *testing.T) {
 	if err != nil || !strings.Contains(said, "\nversion: 1.2.3") || !strings.Contains(said, "appVersion: 1.2.3\n") {
 		t.Errorf("%v: %s", err, said)
 	}
-	// A change is another version, and not that of a release that is there.
+	// A change gets a new version, and not that of an existing release.
 	values := filepath.Join(folder, "helm/pizza/values.yaml")
 	text, err := os.ReadFile(values)
 	if err != nil {
@@ -324,7 +324,7 @@ func TestPushCharts(t *testing.T) {
 	}
 }
 
-// What only moves images between environments is not code; all else is.
+// A change that only moves images between environments is not code. Any other change is.
 func TestCode(t *testing.T) {
 	t.Parallel()
 	folder := clone(t)
@@ -361,7 +361,7 @@ func TestCode(t *testing.T) {
 	}
 }
 
-// Images are {branch}-{shortsha} on nodes and {shortsha} in a registry, and say when changes are not committed.
+// Image tags are {branch}-{shortsha} on nodes and {shortsha} in a registry, and mark uncommitted changes.
 func TestTag(t *testing.T) {
 	t.Parallel()
 	folder := clone(t)

@@ -14,7 +14,7 @@ import (
 
 const root = "../.."
 
-// workflow is what the rules are about; a composite action has the steps of runs.
+// workflow is the checked part of a workflow. A composite action has its steps in runs.
 type workflow struct {
 	On          map[string]any    `json:"on"`
 	Permissions any               `json:"permissions"`
@@ -54,7 +54,7 @@ func read(t *testing.T, pattern string) map[string]workflow {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// YAML takes the word on for true.
+		// YAML parses the word on as true.
 		content = regexp.MustCompile(`(?m)^on:`).ReplaceAll(content, []byte(`"on":`))
 		var w workflow
 		if err := yaml.Unmarshal(content, &w); err != nil {
@@ -65,7 +65,7 @@ func read(t *testing.T, pattern string) map[string]workflow {
 	return all
 }
 
-// A workflow as a whole may do nothing; each job says what it may, and for how long.
+// A workflow as a whole has no permissions. Each job declares its permissions and timeout.
 func TestLeastRights(t *testing.T) {
 	t.Parallel()
 	for path, w := range read(t, "workflows/*.yml") {
@@ -91,7 +91,7 @@ func TestLeastRights(t *testing.T) {
 	}
 }
 
-// mayWrite are the jobs that change something, and what. A new one is a decision.
+// mayWrite lists the jobs with write permissions. A new one is a deliberate decision.
 func mayWrite() map[string]string {
 	return map[string]string{
 		"security.yml codeql":  "security-events",
@@ -132,8 +132,8 @@ var (
 	command = regexp.MustCompile(`^(make|tools/[a-z-]+\.sh|deploy/kind/kind\.sh)(?: ([a-z][a-z0-9-]*))?$`)
 )
 
-// What is used is named by its content, with its version for people, and a checkout
-// leaves no token behind.
+// Actions and images are pinned by content, with the version for people, and a checkout
+// does not persist its token.
 func TestUses(t *testing.T) {
 	t.Parallel()
 	all := read(t, "workflows/*.yml")
@@ -172,7 +172,7 @@ func TestUses(t *testing.T) {
 	}
 }
 
-// using are the steps and jobs that use something.
+// using returns the steps and jobs with uses.
 func using(w workflow) []step {
 	var all []step
 	for _, j := range append(slices.Collect(maps.Values(w.Jobs)), w.Runs) {
@@ -185,9 +185,8 @@ func using(w workflow) []step {
 	return all
 }
 
-// Every command is one word or two that run anywhere, a target of the Makefile or a
-// script: values that differ from run to run are in the environment, where no shell
-// takes them for commands.
+// Every command is a make target or a script that runs anywhere. Values that differ
+// between runs are in the environment, where no shell interprets them as commands.
 func TestCommandsAreScripts(t *testing.T) {
 	t.Parallel()
 	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))

@@ -1,7 +1,6 @@
-// Package allowed reads the list of vulnerabilities that a release may have for a
-// while: .github/allowed-vulnerabilities.yaml. Each says why, and until when; one that
-// does not, or whose day is over, fails the build, so that nothing stays there that
-// nobody looks at.
+// Package allowed reads the list of vulnerabilities that a release may have
+// temporarily: .github/allowed-vulnerabilities.yaml. Each entry has a reason and a last
+// day. An incomplete or expired entry fails the build, so that no entry is forgotten.
 package allowed
 
 import (
@@ -14,23 +13,23 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Vulnerability is one that is allowed.
+// Vulnerability is an allowed vulnerability.
 type Vulnerability struct {
-	ID     string `json:"id"`     // of any database: CVE-…, GHSA-…, GO-…
-	Module string `json:"module"` // in which alone it is allowed
-	Reason string `json:"reason"` // why it does no harm here, or what is waited for
+	ID     string `json:"id"`     // in any database: CVE-…, GHSA-…, GO-…
+	Module string `json:"module"` // the only module in which it is allowed
+	Reason string `json:"reason"` // why it is harmless here, or what the fix waits for
 	Until  string `json:"until"`  // the last day, as 2026-12-31
 }
 
-// Longest is how far the last day may be away: whoever puts it off says why again.
+// Longest is the maximum time until the last day. An extension needs a new reason.
 const Longest = 90 * 24 * time.Hour
 
-// shortest is what a reason takes, for those who write "later".
+// shortest is the minimum length of a reason, to prevent reasons like "later".
 const shortest = 20
 
 var id = regexp.MustCompile(`^(CVE-\d{4}-\d{4,}|GHSA(-[0-9a-z]{4}){3}|GO-\d{4}-\d{4,})$`)
 
-// Read reads the list as it is on a day, and reports all that is wrong with it at once.
+// Read reads the list as of a day, and returns all of its errors at once.
 func Read(content []byte, today time.Time) ([]Vulnerability, error) {
 	var file struct {
 		Allowed []Vulnerability `json:"allowed"`
@@ -75,7 +74,7 @@ func (v Vulnerability) wrong(today time.Time) []error {
 	return errs
 }
 
-// Grype returns the configuration with which grype leaves them out.
+// Grype returns the configuration that makes grype ignore them.
 func Grype(all []Vulnerability) ([]byte, error) {
 	type object = map[string]any
 	ignore := []object{}

@@ -1,8 +1,8 @@
 {{/*
-Connections to the database that a service may have open at once: each pod its
-pool, and beyond it those that publish and hear events. Twice the pods: those that an
-update has replaced keep their connections until they have drained, and Kubernetes
-does not wait for that before it starts the next.
+Maximum database connections of a service: for each pod its pool, plus the connections
+that publish and receive events. The pods count twice: during an update, replaced pods
+keep their connections until they have drained, and Kubernetes does not wait for that
+before it starts new ones.
 */}}
 {{- define "pizza.connections" -}}
 {{- $pods := ternary .autoscaling.maxReplicas .replicas .autoscaling.enabled | int -}}
@@ -15,8 +15,8 @@ does not wait for that before it starts the next.
 {{- end }}
 
 {{/*
-A values file that could exhaust the database fails here, with the arithmetic.
-Takes a list: the context, and a dict of service name to its values.
+Fails, with the arithmetic, if the values could exhaust the connections of the database.
+Takes a list: the context, and a dict from service names to values.
 */}}
 {{- define "pizza.checkConnections" -}}
 {{- $global := (index . 0).Values.global -}}

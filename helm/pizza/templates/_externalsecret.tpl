@@ -1,6 +1,6 @@
 {{/*
-A Secret that the External Secrets operator makes. Takes the context, the name, the labels as text, the annotations, the
-place of its values, these values, and the keys that must be there.
+A Secret that the External Secrets operator creates. Takes the context, the name, the labels as text, the annotations,
+the path of its values, these values, and the required keys.
 */}}
 {{- define "pizza.externalSecret" -}}
 {{- $where := index . 4 -}}

@@ -1,4 +1,4 @@
-{{/* The services that this release has, such as "login-menu". */}}
+{{/* The services in this release, such as "login-menu". */}}
 {{- define "pizza.enabledServices" -}}
 {{- $names := list -}}
 {{- range list "login" "menu" "order" -}}
@@ -7,7 +7,7 @@
 {{- join "-" $names -}}
 {{- end }}
 
-{{/* Labels of what belongs to no service. Takes the context and the component. */}}
+{{/* Labels of the shared objects. Takes the context and the component. */}}
 {{- define "pizza.umbrella.podLabels" -}}
 {{- $context := index . 0 -}}
 app.kubernetes.io/name: pizza-{{ index . 1 }}
@@ -24,8 +24,8 @@ helm.sh/chart: {{ $context.Chart.Name }}-{{ $context.Chart.Version }}
 {{- end }}
 
 {{/*
-Labels and annotations of an object. Takes the context, its labels as text, its annotations, and more labels; what
-comes first counts.
+Labels and annotations of an object. Takes the context, its labels as text, its annotations, and additional
+labels. Earlier ones take precedence.
 */}}
 {{- define "pizza.metadata" -}}
 {{- $global := (index . 0).Values.global -}}
@@ -38,7 +38,7 @@ namespace: {{ (index . 0).Release.Namespace }}
   (merge (dict) $labels ($global.commonLabels | default dict)) ($global.commonAnnotations | default dict)) }}
 {{- end }}
 
-{{/* Takes labels as text and annotations, and more of both. */}}
+{{/* Takes labels as text and annotations, and additional ones of both. */}}
 {{- define "pizza.marks" -}}
 labels:
   {{- merge (index . 0 | fromYaml) (index . 2) | toYaml | nindent 2 }}
@@ -49,14 +49,14 @@ annotations:
 {{- end }}
 
 {{/*
-The Service that the way in leads to. One that is open to the outside by itself is a second one, with the public port
-alone. Takes the name and the values of the service.
+The Service that the Ingress and HTTPRoute point to. A Service that is itself reachable from outside the cluster is a
+second one, with only the public port. Takes the name and the values of the service.
 */}}
 {{- define "pizza.publicService" -}}
 {{- index . 0 }}-{{ if has (((index . 1).service).type | default "ClusterIP") (list "ClusterIP") }}svc{{ else }}public{{ end -}}
 {{- end }}
 
-{{/* An image of the umbrella. Takes the context and the values of the image. */}}
+{{/* An image of the umbrella chart. Takes the context and the values of the image. */}}
 {{- define "pizza.umbrella.image" -}}
 {{- $context := index . 0 -}}
 {{- $values := dict "global" $context.Values.global "image" (index . 1) -}}
@@ -71,19 +71,19 @@ alone. Takes the name and the values of the service.
 {{- .Values.image.tag | default .Values.global.image.tag | default .Chart.AppVersion -}}
 {{- end }}
 
-{{/* A digest says exactly what runs; the tag beside it is for people. */}}
+{{/* The digest identifies exactly what runs; the tag is for people. */}}
 {{- define "pizza.image" -}}
 {{- $name := printf "%s/%s:%s" (trimSuffix "/" .Values.global.image.registry) .Values.image.repository (include "pizza.tag" .) -}}
 {{- with .Values.image.digest }}{{ $name = printf "%s@%s" $name . }}{{ end -}}
 {{- $name -}}
 {{- end }}
 
-{{/* The Secret with the keys of access tokens, which services share. */}}
+{{/* The Secret with the keys of access tokens, shared by the services. */}}
 {{- define "pizza.jwtSecretName" -}}
 {{- .Values.global.jwt.existingSecret | default "jwt-keys" -}}
 {{- end }}
 
-{{/* Plain values of secrets are for machines that nobody depends on. */}}
+{{/* Secrets as plain values are only for environments without users. */}}
 {{- define "pizza.requireDev" -}}
 {{- $context := index . 0 -}}
 {{- $what := index . 1 -}}

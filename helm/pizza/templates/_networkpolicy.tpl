@@ -1,4 +1,4 @@
-{{/* To DNS. Without peers there is no rule: one with an empty list would lead everywhere. */}}
+{{/* Egress to DNS. Without peers there is no rule, because an empty list would allow every destination. */}}
 {{- define "pizza.dnsEgress" -}}
 {{- $dns := .Values.global.networkPolicy.dns -}}
 {{- with $dns.peers -}}
@@ -14,7 +14,7 @@
 {{- end -}}
 {{- end }}
 
-{{/* To DNS, the database, and what else the values name. */}}
+{{/* Egress to DNS, the database, and other destinations in the values. */}}
 {{- define "pizza.egress" -}}
 {{ include "pizza.dnsEgress" . }}
 - to:
@@ -26,7 +26,7 @@
 {{- end }}
 {{- end }}
 
-{{/* Where the database is: what the values name, or the address itself where the host is one. */}}
+{{/* The location of the database: from the values, or the host if it is an IP address. */}}
 {{- define "pizza.databasePeers" -}}
 {{- $database := .Values.global.networkPolicy.database -}}
 {{- $host := .Values.global.postgresql.host -}}

@@ -1,7 +1,7 @@
 {{/*
-What a pod takes: the defaults of the chart, global.pods, and the values of its service or Job. A map is merged key by
-key, where null leaves a key out; a list or a text replaces the one before when it is not empty. Takes the context and
-those values.
+The settings of a pod: the defaults of the chart, global.pods, and the values of its service or Job. Maps are merged
+key by key, and null removes a key. A non-empty list or string replaces the one before. Takes the context and those
+values.
 */}}
 {{- define "pizza.pod" -}}
 {{- $default := dict
@@ -34,7 +34,7 @@ those values.
 {{- toYaml $pod -}}
 {{- end }}
 
-{{/* What the specs of all pods have. Takes the context, and what the pod takes. */}}
+{{/* The part of the spec that all pods share. Takes the context and the settings of the pod. */}}
 {{- define "pizza.podSpec" -}}
 {{- $pod := index . 1 -}}
 automountServiceAccountToken: false
@@ -50,14 +50,14 @@ securityContext:
 {{- end }}
 {{- end }}
 
-{{/* Lists in one, as text, or nothing. */}}
+{{/* Joins lists into one, as text; empty if there are no items. */}}
 {{- define "pizza.lists" -}}
 {{- $all := list -}}
 {{- range . }}{{ $all = concat $all (. | default list) }}{{ end -}}
 {{- with $all }}{{ toYaml . }}{{ end -}}
 {{- end }}
 
-{{/* Refuses to set an environment variable again. Takes the name of the values, what is set, and extraEnv. */}}
+{{/* Fails if an environment variable is set twice. Takes the path of the values, the variables so far, and extraEnv. */}}
 {{- define "pizza.refuseEnv" -}}
 {{- $where := index . 0 -}}
 {{- $settings := index . 1 -}}
@@ -68,7 +68,7 @@ securityContext:
 {{- end -}}
 {{- end }}
 
-{{/* The volume with the authorities that the database's certificate is checked against, or nothing: those of the system. */}}
+{{/* The volume with the CA of the database's certificate, or nothing if the system's CAs apply. */}}
 {{- define "pizza.databaseCA" -}}
 {{- with .Values.global.postgresql.ca -}}
 {{- if and .secret .configMap -}}

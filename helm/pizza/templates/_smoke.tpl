@@ -1,6 +1,6 @@
 {{/*
-A pod that places an order as a customer does: registers, logs in, reads the menu, orders, and logs out. Takes the
-context, and what the pod takes.
+A pod that places an order like a customer: registers, logs in, reads the menu, orders, and logs out. Takes the
+context and the settings of the pod.
 */}}
 {{- define "pizza.smokePod" -}}
 {{- $pod := index . 1 -}}

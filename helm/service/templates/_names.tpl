@@ -1,4 +1,4 @@
-{{/* The name of the service, which is the alias of this chart in the umbrella: login, menu or order. */}}
+{{/* The name of the service: the alias of this chart in the umbrella chart (login, menu or order). */}}
 {{- define "pizza.name" -}}
 {{- .Chart.Name -}}
 {{- end }}
@@ -9,8 +9,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{/*
-Selectors hold the two of them and never a version: they cannot be changed later. Pods do without the version of
-the chart: they would all be replaced for every new one.
+Selectors have only these two labels and no version, because they are immutable. Pods have no label with the chart
+version, because every new chart would replace them all.
 */}}
 {{- define "pizza.podLabels" -}}
 {{ include "pizza.selectorLabels" . }}
@@ -33,15 +33,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end -}}
 {{- end }}
 
-{{/* The Secret with this service's own credentials. */}}
+{{/* The Secret with the credentials of this service. */}}
 {{- define "pizza.secretName" -}}
 {{- .Values.secrets.existingSecret | default (printf "%s-secrets" (include "pizza.name" .)) -}}
 {{- end }}
 
 {{/*
-The number of pods where an autoscaler owns it: what runs now, and no fewer than its minimum. A field that leaves a
-manifest goes back to 1, so an upgrade that turns autoscaling or a canary on would take pods away. Argo CD cannot look
-things up: it starts at the minimum, and then ignores what the autoscaler has set.
+The number of pods if an autoscaler owns it: the current number, but at least the minimum. A field that is removed
+from a manifest falls back to 1, so an upgrade that enables autoscaling or a canary would remove pods. Argo CD cannot
+use lookup: it starts at the minimum, and then ignores changes by the autoscaler.
 */}}
 {{- define "pizza.keptReplicas" -}}
 {{- if .Values.autoscaling.enabled -}}
@@ -56,7 +56,7 @@ things up: it starts at the minimum, and then ignores what the autoscaler has se
 {{- end -}}
 {{- end }}
 
-{{/* The number of pods of the Deployment itself. A Rollout takes them away when its own serve, and keeps it that way. */}}
+{{/* The number of pods of the Deployment. A Rollout scales it to 0 once its own pods serve, and keeps it there. */}}
 {{- define "pizza.deploymentReplicas" -}}
 {{- if and .Values.canary.enabled (not .Values.canary.ending) -}}
 {{- with lookup "apps/v1" "Deployment" .Release.Namespace (printf "%s-deploy" (include "pizza.name" .)) -}}

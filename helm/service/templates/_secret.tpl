@@ -1,4 +1,4 @@
-{{/* The credentials of a service from plain values: for development alone. */}}
+{{/* The credentials of a service from plain values, for development only. */}}
 {{- define "pizza.secret" -}}
 {{- include "pizza.requireDev" (list . (printf "%s.secrets" (include "pizza.name" .))) -}}
 apiVersion: v1

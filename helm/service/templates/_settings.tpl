@@ -1,4 +1,4 @@
-{{/* The settings of a service that are no secret. What it takes by default is not repeated here. */}}
+{{/* The settings of a service that are not secret, without those at their default. */}}
 {{- define "pizza.settings" -}}
 {{- $global := .Values.global }}
 {{- $settings := dict

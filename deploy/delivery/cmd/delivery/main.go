@@ -1,4 +1,4 @@
-// Command delivery says what runs in which environment, and changes it; see package
+// Command delivery shows what runs in each environment, and changes it; see package
 // delivery. tools/delivery.sh calls it.
 package main
 
@@ -42,14 +42,14 @@ Each takes -h. What changes an environment changes lines of its images.yaml in t
 checkout, shows them, and leaves the commit to you.
 `
 
-// Whose signatures count when there is no key: those of two workflows of this repository.
+// Without a key, signatures of these two workflows of this repository are trusted.
 const (
 	releaser = `^https://github\.com/example/pizza/\.github/workflows/release\.yml@refs/heads/main$`
 	verifier = `^https://github\.com/example/pizza/\.github/workflows/verify\.yml@refs/heads/main$`
 	issuer   = "https://token.actions.githubusercontent.com"
 )
 
-// command is what the flags of all commands say.
+// command holds the flags that the commands share.
 type command struct {
 	flags      *flag.FlagSet
 	repository delivery.Repository
@@ -67,7 +67,7 @@ func newCommand(name string, stdout, stderr io.Writer) *command {
 	return c
 }
 
-// trusting adds the flags of what asks for evidence.
+// trusting adds the flags of commands that verify evidence.
 func (c *command) trusting() {
 	c.flags.BoolVar(&c.markdown, "markdown", false, "print the text of a pull request")
 	c.flags.StringVar(&c.evidence.Cosign, "cosign", "", "the program (default .local/bin/cosign of the repository)")
@@ -86,7 +86,7 @@ func (c *command) trusting() {
 	c.flags.StringVar(&c.evidence.Issuer, "issuer", issuer, "who vouches for the identities")
 }
 
-// parse reads the flags, and what they leave open.
+// parse reads the flags and fills in defaults.
 func (c *command) parse(args []string, environment *string) (err error) {
 	if err := c.flags.Parse(args); err != nil {
 		return err
@@ -105,7 +105,7 @@ func (c *command) parse(args []string, environment *string) (err error) {
 	return err
 }
 
-// registry reads where the images of an environment are.
+// registry returns the registry of the images of an environment.
 func registry(root, environment string) (string, error) {
 	file := filepath.Join(root, "deploy", "environments", environment, "values.yaml")
 	text, err := os.ReadFile(file)
@@ -181,7 +181,7 @@ func (c *command) rollback(ctx context.Context, args []string) error {
 	return c.changed(plan, err)
 }
 
-// changedImages tells which built images an environment does not run, to people and to GitHub Actions.
+// changedImages reports the built images that an environment does not run, to people and to GitHub Actions.
 func (c *command) changedImages(ctx context.Context, args []string) error {
 	environment := c.flags.String("env", delivery.Environments()[0], "dev, stg or prod")
 	folder := c.flags.String("images", images.Folder, "folder of make images, below root")
@@ -300,7 +300,7 @@ func (c *command) changelog(ctx context.Context, args []string) error {
 	return changes(c.stdout, groups)
 }
 
-// changed shows a plan, and what to do next.
+// changed prints a plan and the next step.
 func (c *command) changed(p delivery.Plan, err error) error {
 	if errors.Is(err, delivery.ErrNothing) && !c.json {
 		_, err = fmt.Fprintln(c.stdout, err)

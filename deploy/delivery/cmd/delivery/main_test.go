@@ -20,7 +20,7 @@ import (
 	"example.com/pizza/deploy/images"
 )
 
-// digest is one of 64 times the same digit.
+// digest returns a digest of 64 equal digits.
 func digest(digit string) string { return "sha256:" + strings.Repeat(digit, 64) }
 
 func TestRun(t *testing.T) {
@@ -80,7 +80,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// History is for programs too.
+// History can also be printed for programs.
 func TestHistoryAsJSON(t *testing.T) {
 	t.Parallel()
 	var stdout, stderr strings.Builder
@@ -96,7 +96,7 @@ func TestHistoryAsJSON(t *testing.T) {
 	}
 }
 
-// The images that dev does not run are told to people and to the jobs that follow.
+// The images that dev does not run are reported to people and to later jobs.
 func TestChanged(t *testing.T) {
 	t.Parallel()
 	root := repository(t)
@@ -141,7 +141,7 @@ func TestChanged(t *testing.T) {
 	}
 }
 
-// repository is one with the same images in every environment.
+// repository returns a repository with the same images in every environment.
 func repository(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
@@ -180,7 +180,7 @@ func commit(t *testing.T, root, message string) {
 	}
 }
 
-// What people read before they say yes.
+// The text that reviewers read before they approve.
 func TestShown(t *testing.T) {
 	t.Parallel()
 	change := delivery.Change{
@@ -252,8 +252,8 @@ deploy/environments/prod/images.yaml is changed in this checkout. Look at it and
 	}
 }
 
-// Without a key, images are signed by the release, as the cluster requires too, and
-// checks attested by the verification: neither workflow can do what the other does.
+// Without a key, the release signs images, which the cluster requires too, and the
+// verification attests checks. Neither workflow can do what the other does.
 func TestIdentity(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../../../helm/pizza/values.yaml")

@@ -9,7 +9,7 @@ import (
 	"example.com/pizza/deploy/delivery"
 )
 
-// short is enough of a commit or a digest to tell it from others.
+// short returns the start of a commit or a digest, enough to identify it.
 func short(text string) string {
 	text = strings.TrimPrefix(text, "sha256:")
 	return text[:min(8, len(text))]
@@ -63,7 +63,7 @@ func plan(w io.Writer, p delivery.Plan) error {
 	return err
 }
 
-// word says which way the commits between two images are.
+// word returns the direction of the commits between two images.
 func word(p delivery.Plan) string {
 	if p.Back {
 		return "without"
@@ -71,8 +71,7 @@ func word(p delivery.Plan) string {
 	return "with"
 }
 
-// pullRequest is the same for the one who approves it: the title, an empty line and
-// the text.
+// pullRequest writes the plan for its reviewer: the title, an empty line and the text.
 func pullRequest(w io.Writer, p delivery.Plan) error {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s\n\n| image | was | is | digest |\n|---|---|---|---|\n", title(p))

@@ -1,5 +1,5 @@
-// Command images builds or pushes the named images; see package images and tools/delivery.sh. For each that it
-// pushes, it writes NAME.pushed with the words NAME VERSION REPOSITORY@DIGEST, for those who sign it.
+// Command images builds or pushes the named images; see package images and tools/delivery.sh. For each image
+// that it pushes, it writes NAME.pushed with the words NAME VERSION REPOSITORY@DIGEST, for the signing step.
 package main
 
 import (

@@ -19,7 +19,7 @@ import (
 	"example.com/pizza/deploy/images"
 )
 
-// What was pushed is told to people, and to those who sign it.
+// Pushed images are reported to people and to the signing step.
 func TestPushed(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
@@ -51,7 +51,7 @@ func TestPushed(t *testing.T) {
 	for says, args := range map[string][]string{
 		`no image "payment"`: {"payment"},
 		"no such file":       {"-push", "-folder", folder, "-registry", to, "menu"},
-		"ko":                 {"-folder", folder, "menu"}, // there is none in this folder
+		"ko":                 {"-folder", folder, "menu"}, // this folder has none
 	} {
 		if err := run(t.Context(), args, io.Discard); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %v, want an error about %q", args, err, says)

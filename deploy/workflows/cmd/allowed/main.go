@@ -1,5 +1,5 @@
-// Command allowed checks the list of vulnerabilities that are allowed for a while, and
-// prints the configuration with which grype leaves them out; see package allowed.
+// Command allowed checks the list of temporarily allowed vulnerabilities, and prints the
+// configuration that makes grype ignore them; see package allowed.
 package main
 
 import (
