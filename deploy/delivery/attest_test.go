@@ -95,11 +95,11 @@ func TestAttest(t *testing.T) {
 		{name: "the order is no hook", was: `"hookType": "PostSync",`, refused: "the sync ran no PostSync hook Job/smoke-order"},
 		{name: "no migration ran", was: `"kind": "Job", "message": "Reached expected number of succeeded pods",` + "\n" + `            "name": "migrate-order"`, is: `"kind": "Job", "name": "migrate"`, refused: "the sync ran no PreSync hook Job/migrate-order"},
 		{
-			name: "the pods are of another image", was: `"summary": {"images": ["REGISTRY/order:0a1b2c3d@ORDER"]}`, is: `"summary": {"images": ["REGISTRY/order@` + now[2].Digest + `"]}`,
+			name: "another image was deployed", was: `"images": ["REGISTRY/order:0a1b2c3d@ORDER"], "kind": "Deployment"`, is: `"images": ["REGISTRY/order@` + now[2].Digest + `"], "kind": "Deployment"`,
 			refused: "pizza-dev-order ran " + w.Registry + "/order@" + now[2].Digest + ", not " + w.Registry + "/order@" + was[2].Digest,
 		},
 		{
-			name: "the pods are of another registry", was: `"summary": {"images": ["REGISTRY/order`, is: `"summary": {"images": ["REGISTRY.example/order`,
+			name: "an image of another registry was deployed", was: `"images": ["REGISTRY/order:0a1b2c3d@ORDER"], "kind": "Deployment"`, is: `"images": ["REGISTRY.example/order:0a1b2c3d@ORDER"], "kind": "Deployment"`,
 			refused: "pizza-dev-order ran ",
 		},
 		{
@@ -111,6 +111,7 @@ func TestAttest(t *testing.T) {
 		{name: "as claimed", revision: synced},
 		{name: "the last sync, since when main has gone on with others", was: "COMPARED", is: unrelated},
 		{name: "without tags", was: ":0a1b2c3d"},
+		{name: "the Deployment was in sync already", was: `"name": "order-deploy"`, is: `"name": "order-other"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.environment == "" {
