@@ -68,7 +68,7 @@ func TestUnreadyBackendGetsNoRequests(t *testing.T) {
 // The gateway's probe settings match the charts.
 func TestProbesAsTheCharts(t *testing.T) {
 	t.Parallel()
-	chart, err := os.ReadFile("../../../../helm/service/templates/deployment.yaml")
+	chart, err := os.ReadFile("../../../../helm/service/values.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
