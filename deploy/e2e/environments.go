@@ -72,10 +72,10 @@ func (c cluster) dropNamespace(ctx context.Context) error {
 	if n.Metadata.Labels[ours] != "gitops" {
 		return fmt.Errorf("there is a namespace %s on this cluster, which is not of an earlier walk: nothing was touched", c.namespace)
 	}
-	// A failed hook has a finalizer that only Argo CD removes, which has stopped.
-	jobs, err := c.kubectl(ctx, "get", "jobs", "-o", "name")
-	for job := range strings.FieldsSeq(jobs) {
-		_, patchErr := c.kubectl(ctx, "patch", job, "--type=merge", "-p", `{"metadata":{"finalizers":null}}`)
+	// An unfinished hook has a finalizer that only Argo CD removes, which has stopped.
+	hooks, err := c.kubectl(ctx, "get", "jobs,serviceaccounts,secrets", "-o", "name")
+	for hook := range strings.FieldsSeq(hooks) {
+		_, patchErr := c.kubectl(ctx, "patch", hook, "--type=merge", "-p", `{"metadata":{"finalizers":null}}`)
 		err = errors.Join(err, patchErr)
 	}
 	_, deleteErr := c.kubectl(ctx, "delete", "namespace", c.namespace, "--timeout=120s")
