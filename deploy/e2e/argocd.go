@@ -279,17 +279,11 @@ func (a *argocd) sync(ctx context.Context, name, revision string, byItself bool)
 	return err
 }
 
-// terminate ends the operation of an Application, like "argocd app terminate-op".
+// terminate ends the operation of an Application, like "argocd app terminate-op". An
+// Application with nothing to sync has finished its operation, whatever the window is.
 func (a *argocd) terminate(ctx context.Context, name string) error {
-	// An operation that is only requested has the state of the one before it.
-	err := wait(ctx, "the operation of "+name, time.Minute, func(ctx context.Context) (bool, error) {
-		p, err := a.application(ctx, name)
-		if err == nil && (p.Status.OperationState == nil || p.Status.OperationState.Phase != "Running") {
-			err = errors.New(p.String())
-		}
-		return err == nil, err
-	})
-	if err != nil {
+	p, err := a.application(ctx, name)
+	if err != nil || p.Status.OperationState == nil || p.Status.OperationState.Phase != "Running" {
 		return err
 	}
 	const ended = `{"status":{"operationState":{"phase":"Terminating"}}}`
