@@ -14,7 +14,7 @@ WITH_POSTGRES := $(BIN)/withpostgres
 
 # Tests that compare the code with files of other modules. They are never taken from the cache of go test, which does
 # not notice a change of such files.
-ACROSS := ^Test(Architecture|ChartKnows.*|Contract.*|Decisions|Documents|Forms|Hooks|Make.*|Owners|Plan|Readme.*|ThreatModel)$$
+ACROSS := ^Test(ChartKnows.*|Contract.*|ProbesAsTheCharts|Readme.*|WhatRunsByItselfIsBounded)$$
 
 .PHONY: help
 help: ## List the targets
@@ -41,8 +41,8 @@ clean: ## Delete local data, builds and reports (DATA=.local/second)
 .PHONY: test
 test: $(WITH_POSTGRES) ## Test the product, with the race detector: Go and PostgreSQL alone
 	$(WITH_POSTGRES) go test -race -skip '$(ACROSS)' $(PRODUCT:%=./%/...)
-	$(WITH_POSTGRES) go test -race -count=1 -run '$(ACROSS)' ./deploy/local/system ./pkg/audit $(SERVICES:%=./services/%/internal/app) \
-		./services/order/internal/menuclient ./deploy/local/internal/guide ./deploy/local/internal/kitchen
+	$(WITH_POSTGRES) go test -race -count=1 -run '$(ACROSS)' ./migrations ./pkg/audit $(SERVICES:%=./services/%/internal/app) \
+		./services/order/internal/menuclient $(patsubst %,./deploy/local/internal/%,gateway guide kitchen)
 
 .PHONY: check
 check: ## Check everything else that a change must pass (STEPS="lint")

@@ -44,6 +44,9 @@ type system struct {
 // start starts the stack on free ports with its own folder.
 func start(t *testing.T, o stack.Options) *system {
 	t.Helper()
+	// The cache of go test does not notice changes of other modules. Reading a variable
+	// that differs in each run of make test keeps this package out of it.
+	os.Getenv("TEST_DATABASE_URL")
 	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
 	defer cancel()
 	l := newLogs()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"syscall"
 
 	"example.com/pizza/pkg/testkit/pgserver"
 )
@@ -46,7 +47,9 @@ func (p *process) connect(ctx context.Context) (*cluster, error) {
 }
 
 func (p *process) open(ctx context.Context) (*cluster, error) {
-	address := os.Getenv("TEST_DATABASE_URL")
+	// Not os.Getenv, which go test logs: results would never be taken from its cache,
+	// because each run has a server of its own.
+	address, _ := syscall.Getenv("TEST_DATABASE_URL")
 	if address == "" {
 		server, err := pgserver.Start(ctx, pgserver.Options{Settings: pgserver.TestSettings(), Log: os.Stderr})
 		if err != nil {

@@ -36,7 +36,7 @@ func TestChangeReachesEveryReplica(t *testing.T) {
 		want := `"pizza_id":"bbq_ckn_l","pizza_img_url":"images/bbq_ckn.png","pizza_nm":"The Barbecue Chicken Pizza",` +
 			`"pizza_type__pizza_nm":"The Barbecue Chicken Pizza","pizza_type_id":"bbq_ckn","price":` + price + `,`
 		for i, r := range replicas {
-			for deadline := time.Now().Add(20 * time.Second); !strings.Contains(string(r.Get(t, "/menu/").Body), want); time.Sleep(time.Millisecond) {
+			for deadline := time.Now().Add(20 * time.Second); !strings.Contains(string(r.Get(t, "/menu/").Body), want); time.Sleep(20 * time.Millisecond) {
 				if time.Now().After(deadline) {
 					t.Fatalf("replica %d never has the price %s: %s", i, price, r.Get(t, "/menu/?q=barbecue").Body)
 				}
