@@ -8,4 +8,4 @@ for service in $SERVICES; do
     (cd "services/$service/internal/postgres" && "$bin/sqlc" generate)
 done
 (cd services/order/internal/menuclient && "$bin/oapi-codegen" -config oapi-codegen.yaml ../../../menu/api/openapi.yaml)
-go run ./deploy/observability/cmd/dashboards deploy/observability/dashboards
+go run ./deploy/observability/cmd/dashboards helm/pizza/files/dashboards

@@ -52,12 +52,12 @@ in_tree gofmt -l . 2>&1 | refuse "not formatted (gofmt -w)"
 end
 
 # Regenerate files. A file that changes was out of date.
-state() { git ls-files --cached --others --exclude-standard services deploy/observability helm | sort -u | while read -r f; do [ ! -f "$f" ] || cksum "$f"; done; }
+state() { git ls-files --cached --others --exclude-standard services helm | sort -u | while read -r f; do [ ! -f "$f" ] || cksum "$f"; done; }
 state > "$work/was"
-if touched '^services/[a-z]+/(api/|internal/.*\.(ya?ml|sql)$|internal/.*/(db|menuapi)/)|^migrations/sql/|^deploy/observability/(dashboard|cmd/dashboards)/'; then
+if touched '^services/[a-z]+/(api/|internal/.*\.(ya?ml|sql)$|internal/.*/(db|menuapi)/)|^migrations/sql/|^deploy/observability/(dashboard|cmd/dashboards)/|^helm/pizza/files/dashboards/'; then
     make -s generate
 fi
-if touched '^helm/|^deploy/observability/(rules|dashboards?|cmd/dashboards)/'; then
+if touched '^helm/'; then
     make -s "$bin/helm-docs"
     tools/charts-generate.sh "$bin"
 fi
@@ -65,7 +65,7 @@ state > "$work/is"
 if ! diff "$work/was" "$work/is" > "$work/written"; then
     sed -n 's/^> [0-9]* [0-9]* //p' "$work/written" | refuse "was not current, and is now; add it"
 elif [ -n "$staged" ]; then
-    git diff --name-only | { grep -E '\.gen\.go$|/postgres/db/|/dashboards/.*\.json$|^helm/.*(/README\.md|\.schema\.json)$|^helm/pizza/files/' || true; } | refuse "is generated, and not staged"
+    git diff --name-only | { grep -E '\.gen\.go$|/postgres/db/|/dashboards/.*\.json$|^helm/.*(/README\.md|\.schema\.json)$' || true; } | refuse "is generated, and not staged"
 fi
 end
 

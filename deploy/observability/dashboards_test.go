@@ -21,7 +21,7 @@ func known(t *testing.T) map[string]observability.Metric {
 		t.Fatal("metrics.md has no table")
 	}
 	maps.Copy(metrics, observability.Foreign())
-	files, err := observability.ReadRules("rules")
+	files, err := observability.ReadRules(filepath.Join(root, observability.Rules))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func mustRead(t *testing.T, what, query string, there map[string]observability.M
 func TestRulesReadWhatIsThere(t *testing.T) {
 	t.Parallel()
 	there := known(t)
-	files, err := observability.ReadRules("rules")
+	files, err := observability.ReadRules(filepath.Join(root, observability.Rules))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestDashboards(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		path := filepath.Join("dashboards", d.Name+".json")
+		path := filepath.Join(root, observability.Dashboards, d.Name+".json")
 		files[path] = true
 		if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s is not what its source says (make generate): %v", path, err)
@@ -101,7 +101,7 @@ func TestDashboards(t *testing.T) {
 			}
 		}
 	}
-	found, err := filepath.Glob("dashboards/*")
+	found, err := filepath.Glob(filepath.Join(root, observability.Dashboards, "*"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,13 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
+// Rules and Dashboards are folders of the repository. They are inside the chart,
+// because a chart cannot read files outside of its folder.
+const (
+	Rules      = "helm/pizza/files/rules"
+	Dashboards = "helm/pizza/files/dashboards"
+)
+
 // Rule is a Prometheus recording or alerting rule.
 type Rule struct {
 	Record      string            `json:"record,omitempty"`

@@ -15,13 +15,16 @@ import (
 	"example.com/pizza/deploy/observability/tool"
 )
 
+// root is the root of the repository.
+const root = "../.."
+
 // runbooks is the base of runbook_url. Charts may replace it.
 const runbooks = "https://example.com/pizza/deploy/observability/runbooks/"
 
 // alerts returns all alerts by name.
 func alerts(t *testing.T) map[string]observability.Rule {
 	t.Helper()
-	files, err := observability.ReadRules("rules")
+	files, err := observability.ReadRules(filepath.Join(root, observability.Rules))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,11 +122,11 @@ func TestRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules, err := filepath.Glob("rules/*.yaml")
+	rules, err := filepath.Glob(filepath.Join(root, observability.Rules, "*.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := filepath.Glob("rules/tests/*.yaml")
+	files, err := filepath.Glob("tests/*.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +163,7 @@ func TestRules(t *testing.T) {
 // slo.md and the rules have the same numbers.
 func TestObjectives(t *testing.T) {
 	t.Parallel()
-	files, err := observability.ReadRules("rules")
+	files, err := observability.ReadRules(filepath.Join(root, observability.Rules))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,34 +197,6 @@ func TestObjectives(t *testing.T) {
 			want := "0." + strings.ReplaceAll(strings.TrimSuffix(percent, " %"), ".", "")
 			if got := objectives[row.service+" "+kind]; got != want {
 				t.Errorf("slo.yaml has %q for the %s of %s, want %s", got, kind, row.service, want)
-			}
-		}
-	}
-}
-
-// The chart has identical copies, because it can read only its own folder.
-func TestChart(t *testing.T) {
-	t.Parallel()
-	chart := filepath.Join("..", "..", "helm", "pizza", "files")
-	for pattern, copies := range map[string]string{"rules/*.yaml": "rules", "dashboards/*.json": "dashboards"} {
-		sources, err := filepath.Glob(pattern)
-		if err != nil {
-			t.Fatal(err)
-		}
-		there, err := os.ReadDir(filepath.Join(chart, copies))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(there) != len(sources) || len(sources) == 0 {
-			t.Errorf("the chart has %d %s of %d (make check STEPS=charts)", len(there), copies, len(sources))
-		}
-		for _, source := range sources {
-			want, err := os.ReadFile(source)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got, err := os.ReadFile(filepath.Join(chart, copies, filepath.Base(source))); err != nil || string(got) != string(want) {
-				t.Errorf("the chart has another %s (make check STEPS=charts): %v", source, err)
 			}
 		}
 	}

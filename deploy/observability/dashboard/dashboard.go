@@ -1,6 +1,6 @@
 // Package dashboard is the source of the dashboards: compact definitions, and
 // their conversion to Grafana's JSON. All returns the dashboards. cmd/dashboards
-// writes them into the folder dashboards, which Grafana reads.
+// writes them into the chart, from which Grafana gets them.
 //
 // A dashboard consists of rows of panels, and a panel of queries with a unit. The
 // rest (grid, colors, variables) is the same for all dashboards, and set here.

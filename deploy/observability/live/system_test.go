@@ -84,7 +84,7 @@ func start(t *testing.T) *system {
 	})
 	s.watch, err = prometheus.Start(t.Context(), prometheus.Options{
 		Program: program, Folder: filepath.Join(s.folder, "prometheus"), Targets: filepath.Join(s.folder, stack.TargetsFile),
-		Rules: s.fasterRules(t, filepath.Join(root, "deploy", "observability", "rules")), Every: scrape, Address: "127.0.0.1:0", Log: t.Output(),
+		Rules: s.fasterRules(t, filepath.Join(root, observability.Rules)), Every: scrape, Address: "127.0.0.1:0", Log: t.Output(),
 	})
 	if err != nil {
 		t.Fatal(err)

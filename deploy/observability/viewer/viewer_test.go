@@ -12,6 +12,7 @@ import (
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
+	"example.com/pizza/deploy/observability"
 	"example.com/pizza/deploy/observability/dashboard"
 	"example.com/pizza/deploy/observability/prometheus"
 	"example.com/pizza/deploy/observability/tool"
@@ -31,10 +32,9 @@ func TestPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder := filepath.Join(root, "deploy", "observability")
 	server, err := prometheus.Start(t.Context(), prometheus.Options{
 		Program: program, Folder: t.TempDir(), Targets: filepath.Join(t.TempDir(), "targets.json"),
-		Rules: filepath.Join(folder, "rules", "*.yaml"), Every: time.Second, Address: "127.0.0.1:0", Log: t.Output(),
+		Rules: filepath.Join(root, observability.Rules, "*.yaml"), Every: time.Second, Address: "127.0.0.1:0", Log: t.Output(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +52,7 @@ func TestPages(t *testing.T) {
 		fires = len(alerts) > 0
 	}
 	store := failedTrace(t)
-	pages := (&viewer.Viewer{Prometheus: server, Traces: store, Folder: folder, Namespace: "local", Hint: "none yet"}).Handler()
+	pages := (&viewer.Viewer{Prometheus: server, Traces: store, Folder: filepath.Join(root, "deploy", "observability"), Namespace: "local", Hint: "none yet"}).Handler()
 
 	want := map[string]string{
 		"/":                         "None is pending or fires",

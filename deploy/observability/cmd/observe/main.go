@@ -1,6 +1,5 @@
-// Command observe monitors the system of `make run`. A Prometheus with the rules in
-// deploy/observability scrapes it, an OTLP endpoint receives spans, and web pages
-// show both.
+// Command observe monitors the system of `make run`. A Prometheus with the rules of
+// the chart scrapes it, an OTLP endpoint receives spans, and web pages show both.
 package main
 
 import (
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"example.com/pizza/deploy/local/stack"
+	"example.com/pizza/deploy/observability"
 	"example.com/pizza/deploy/observability/prometheus"
 	"example.com/pizza/deploy/observability/tool"
 	"example.com/pizza/deploy/observability/traces"
@@ -73,10 +73,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		}
 	}
 
-	folder := filepath.Join(root, "deploy", "observability")
 	server, err := prometheus.Start(ctx, prometheus.Options{
 		Program: *program, Folder: filepath.Join(watched, "prometheus"), Targets: filepath.Join(watched, stack.TargetsFile),
-		Rules: filepath.Join(folder, "rules", "*.yaml"), Every: 5 * time.Second, Address: *metrics, Log: os.Stderr,
+		Rules: filepath.Join(root, observability.Rules, "*.yaml"), Every: 5 * time.Second, Address: *metrics, Log: os.Stderr,
 	})
 	if err != nil {
 		return err
@@ -92,7 +91,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	defer stop()
 	hint := "Have the services send them: make run OTEL_EXPORTER_OTLP_ENDPOINT=" + spansURL
-	pages := &viewer.Viewer{Prometheus: server, Traces: store, Folder: folder, Namespace: "local", Hint: hint}
+	pages := &viewer.Viewer{Prometheus: server, Traces: store, Folder: filepath.Join(root, "deploy", "observability"), Namespace: "local", Hint: hint}
 	pageURL, stop, err := serve(ctx, *page, pages.Handler(), failed)
 	if err != nil {
 		return err
@@ -109,7 +108,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 
 %s
 
-There is no Grafana here. One that you have can import deploy/observability/dashboards/*.json,
+There is no Grafana here. One that you have can import helm/pizza/files/dashboards/*.json,
 with %s as its Prometheus.
 
 Ctrl-C stops it.
