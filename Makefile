@@ -118,6 +118,9 @@ $(BIN)/golangci-lint: tools/go.mod tools/go.sum
 	@echo "building golangci-lint (a few minutes, once)"
 	@GOWORK=off go -C tools build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
+$(BIN)/kube-score: tools/go.mod tools/go.sum
+	@GOWORK=off go -C tools build -o ../$@ github.com/zegl/kube-score/cmd/kube-score
+
 $(BIN)/govulncheck: tools/go.mod tools/go.sum
 	@GOWORK=off go -C tools build -o ../$@ golang.org/x/vuln/cmd/govulncheck
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # charts.sh BIN: check the charts with the tools in BIN. Generated files are current,
 # unit tests pass (helm-unittest), and everything rendered in every scenario is valid
-# on every supported version of Kubernetes.
+# on every supported version of Kubernetes, and has no findings of kube-score.
 set -eu
 bin=$1
 schemas=.local/schemas
@@ -24,6 +24,10 @@ scenario() { # NAME VALUES
             -schema-location "$schemas/{{ .NormalizedKubernetesVersion }}/{{ .ResourceKind }}{{ .KindSuffix }}.json" \
             -schema-location "$schemas/crd/{{ .ResourceKind }}{{ .KindSuffix }}.json" < .local/rendered.yaml |
             { read -r summary; echo "$1 on $version: $summary"; case $summary in *"Invalid: 0, Errors: 0, Skipped: 0"*) ;; *) cat; exit 1 ;; esac; }
+        # It also exits with 1 for findings. A run without an OK has judged nothing.
+        "$bin/kube-score" score --kubernetes-version "${version%.*}" --output-format ci .local/rendered.yaml \
+            > .local/scored.txt || grep -q '^\[OK\]' .local/scored.txt
+        sed -nE "s/^\[(CRITICAL|WARNING)\] /$1: /p" .local/scored.txt >> .local/findings.txt
     done
 }
 # The schema must reject each of these values, and name it.
@@ -77,10 +81,12 @@ migration.externalSecret.data.DB_USER.propety=user
 order.service.type=ExternalName
 httpRoute.timeouts.request=15
 BAD
+: > .local/findings.txt
 for values in helm/pizza/ci/*-values.yaml; do
     scenario "scenario $(basename "$values" -values.yaml)" "$values"
 done
 for environment in dev stg prod; do
     scenario "environment $environment" "deploy/environments/$environment/values.yaml"
 done
+tools/findings.sh kube-score < .local/findings.txt
 go test -count=1 -run '^TestPinned$' ./deploy/e2e # each with the chart that it pins

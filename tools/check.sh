@@ -40,7 +40,7 @@ generated() {
 }
 # Document changes that break a consumer. make test runs the tests of both sides.
 contracts() { tools/contracts.sh compare; }
-charts() { tools helm helm-unittest helm-docs kubeconform && tools/charts.sh "$bin"; }
+charts() { tools helm helm-unittest helm-docs kubeconform kube-score && tools/charts.sh "$bin"; }
 # Prometheus rules, dashboards, and the pages that show them.
 rules() { tools promtool prometheus && go test -race -count=1 ./deploy/observability/...; }
 # Images, promotion with real signatures, workflows, and the code of the cluster tests.
