@@ -2,8 +2,8 @@
 # check.sh: run all checks of a change except make test. STEPS selects steps. Every
 # step runs, even after a failure. A table of times is printed last.
 set -uo pipefail
-all="lint vuln generated contracts charts rules delivery policy dockerfiles pooler secrets"
-more=fuzz # when asked for, since it need not end
+all="lint vuln generated contracts openapi charts rules delivery policy dockerfiles pooler secrets"
+more='fuzz linters' # when asked for: one need not end, the other downloads from GitHub
 steps=${STEPS:-$all}
 [ -n "${steps// /}" ] || { printf 'check: STEPS is empty\nsteps: %s\n' "$all $more" >&2; exit 2; }
 for step in $steps; do
@@ -40,6 +40,8 @@ generated() {
 }
 # Document changes that break a consumer. make test runs the tests of both sides.
 contracts() { tools/contracts.sh compare; }
+# Mistakes in the OpenAPI documents.
+openapi() { tools/openapi.sh; }
 charts() { tools helm helm-unittest helm-docs kubeconform kube-score && tools/charts.sh "$bin"; }
 # Prometheus rules, dashboards, and the pages that show them.
 rules() { tools promtool prometheus && go test -race -count=1 ./deploy/observability/...; }
@@ -70,6 +72,8 @@ fuzz() {
     # shellcheck disable=SC2086
     tools withpostgres && "$bin/withpostgres" tools/fuzz.sh $MODULES
 }
+# Manifests, rules and dashboards, with linters that tools cannot build.
+linters() { tools helm && tools/linters.sh; }
 # Secrets in the full git history.
 secrets() { tools gitleaks && "$bin/gitleaks" git . --config .github/gitleaks.toml --redact --no-banner --verbose; }
 

@@ -88,7 +88,7 @@ func source() object { return object{"type": "prometheus", "uid": "${datasource}
 // variables returns the data source and the namespace, one per environment.
 func variables() []object {
 	return []object{
-		{"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus", "hide": 0},
+		{"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus", "hide": 0},
 		{
 			"name": "namespace", "label": "Namespace", "type": "query", "datasource": source(), "refresh": 2, "sort": 1,
 			"query":      object{"query": "label_values(http_server_active_requests, namespace)", "refId": "namespace"},
@@ -138,6 +138,7 @@ func (p Panel) json(id int, pos object) object {
 		}
 	case "table":
 		o["type"] = "table"
+		defaults["unit"] = "none"
 		o["transformations"] = []object{{"id": "organize", "options": object{"excludeByName": object{"Time": true, "Value": true, "__name__": true}}}}
 	default:
 		o["type"] = "timeseries"
