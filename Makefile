@@ -28,7 +28,7 @@ run: ## Run the whole system on http://localhost:8000 (PORT=8080)
 	@exec $(BIN)/local run
 
 .PHONY: observe
-observe: $(if $(filter undefined,$(origin PROMETHEUS)),$(BIN)/prometheus) ## Watch the running system on http://localhost:9091
+observe: $(if $(filter undefined,$(origin PROMETHEUS)),$(BIN)/prometheus) ## Watch the running system on http://localhost:9091 (CURRENCY=€)
 	@go build -o $(BIN)/observe ./deploy/observability/cmd/observe
 	@exec $(BIN)/observe
 

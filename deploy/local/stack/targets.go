@@ -11,8 +11,12 @@ import (
 // Prometheus (file_sd_configs): each process, with its service as the job.
 const TargetsFile = "targets.json"
 
-// targets is a group of processes with the same labels, in Prometheus's format.
-type targets struct {
+// PublicLabel is the label with the address of the API. Prometheus drops labels that
+// begin with underscores.
+const PublicLabel = "__public"
+
+// Targets is a group of processes with the same labels, in Prometheus's format.
+type Targets struct {
 	Targets []string          `json:"targets"`
 	Labels  map[string]string `json:"labels"`
 }
@@ -20,11 +24,11 @@ type targets struct {
 // writeTargets replaces the targets file atomically, so that no reader sees
 // half of it.
 func (s *Stack) writeTargets() error {
-	groups := make([]targets, 0, len(s.services))
+	groups := make([]Targets, 0, len(s.services))
 	for _, service := range s.services {
-		groups = append(groups, targets{
+		groups = append(groups, Targets{
 			Targets: []string{service.Metrics},
-			Labels:  map[string]string{"job": service.Name, "namespace": "local"},
+			Labels:  map[string]string{"job": service.Name, "namespace": "local", PublicLabel: service.Public},
 		})
 	}
 	b, err := json.MarshalIndent(groups, "", "  ")

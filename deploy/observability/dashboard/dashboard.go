@@ -30,10 +30,15 @@ type Panel struct {
 	Title   string
 	About   string // explanation, shown behind an (i)
 	Kind    string // stat or table; empty means graph
-	Unit    string // Grafana's: reqps, s, percentunit, short, bytes …
+	Unit    string // Grafana's: reqps, s, percentunit, short, bytes …, or Currency
+	Whole   bool   // the values are counts, and shown without decimals
 	Stacked bool
 	Queries []Query
 }
+
+// Currency is the unit of money. Grafana has one for each currency, but the services
+// do not know theirs. So Grafana shows the number alone.
+const Currency = "currency"
 
 // Query is a query and the legend of its series.
 type Query struct {
@@ -126,6 +131,12 @@ func (p Panel) json(id int, pos object) object {
 	}
 	o["targets"] = targets
 	defaults := object{"unit": p.Unit, "min": 0}
+	switch {
+	case p.Whole:
+		defaults["decimals"] = 0
+	case p.Unit == Currency:
+		defaults["unit"], defaults["decimals"] = "short", 2
+	}
 	switch p.Kind {
 	case "stat":
 		o["type"] = "stat"

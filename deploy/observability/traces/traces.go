@@ -18,7 +18,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Kept is the maximum number of traces. The oldest is evicted first.
+// Kept is the maximum number of traces. The one that was neither received nor
+// opened for the longest time is evicted first.
 const Kept = 1000
 
 // largest is the size limit of a request in bytes, far above what services send.
@@ -30,10 +31,14 @@ type Span struct {
 	Service    string
 	Name       string
 	Begin, End time.Time
-	Failed     bool
+	Status     int      // of the HTTP response; 0 if the span does not answer a request
+	Failed     bool     // as the service reports it
 	Told       []string // its attributes and events as text
 	Links      []string // ids of linked traces
 }
+
+// Took returns the duration of the span.
+func (s Span) Took() time.Duration { return s.End.Sub(s.Begin) }
 
 // Trace is the received spans of a trace, sorted by start time.
 type Trace struct {
@@ -55,9 +60,27 @@ func (t Trace) Took() time.Duration {
 	return end.Sub(t.Begin())
 }
 
-// Failed reports whether one of the spans failed.
+// Root returns the span that all others belong to: the one without a parent, or,
+// as long as that was not received, the first whose parent was not received.
+func (t Trace) Root() Span {
+	known := map[string]bool{}
+	for _, s := range t.Spans {
+		known[s.ID] = true
+	}
+	root := t.Spans[0]
+	for _, s := range slices.Backward(t.Spans) {
+		if !known[s.Parent] && (root.Parent != "" || s.Parent == "") {
+			root = s
+		}
+	}
+	return root
+}
+
+// Failed reports whether the root answered 5xx, or failed if it answers no
+// request. A 4xx is a correct answer, also if a step inside failed for it.
 func (t Trace) Failed() bool {
-	return slices.ContainsFunc(t.Spans, func(s Span) bool { return s.Failed })
+	root := t.Root()
+	return root.Status >= http.StatusInternalServerError || root.Status == 0 && root.Failed
 }
 
 // Store keeps traces. The zero value is ready to use, and it is safe for
@@ -65,15 +88,26 @@ func (t Trace) Failed() bool {
 type Store struct {
 	mu     sync.Mutex
 	traces map[string][]Span
-	order  []string // in order of arrival
+	order  []string // in order of eviction
 }
 
-// Trace returns a trace by its id.
+// Trace returns a trace by its id. It is now the last one to be evicted, so that a
+// trace stays as long as its page is open.
 func (s *Store) Trace(id string) (Trace, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	spans, ok := s.traces[id]
+	if i := slices.Index(s.order, id); ok {
+		s.order = append(slices.Delete(s.order, i, i+1), id)
+	}
 	return Trace{ID: id, Spans: slices.Clone(spans)}, ok
+}
+
+// Has reports whether a trace is kept.
+func (s *Store) Has(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.traces[id] != nil
 }
 
 // Latest returns the traces, newest first.
@@ -81,9 +115,10 @@ func (s *Store) Latest() []Trace {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	latest := make([]Trace, 0, len(s.order))
-	for _, id := range slices.Backward(s.order) {
-		latest = append(latest, Trace{ID: id, Spans: slices.Clone(s.traces[id])})
+	for id, spans := range s.traces {
+		latest = append(latest, Trace{ID: id, Spans: slices.Clone(spans)})
 	}
+	slices.SortFunc(latest, func(a, b Trace) int { return b.Begin().Compare(a.Begin()) })
 	return latest
 }
 
@@ -129,8 +164,11 @@ func (s *Store) add(trace string, span Span) {
 func read(s *otlp.Span, service string) Span {
 	span := Span{
 		ID: hex.EncodeToString(s.SpanId), Parent: hex.EncodeToString(s.ParentSpanId), Service: service, Name: s.Name,
-		Begin: moment(s.StartTimeUnixNano), End: moment(s.EndTimeUnixNano), Failed: s.Status.GetCode() == otlp.Status_STATUS_CODE_ERROR,
-		Told: texts(s.Attributes),
+		Begin: moment(s.StartTimeUnixNano), End: moment(s.EndTimeUnixNano),
+		Failed: s.Status.GetCode() == otlp.Status_STATUS_CODE_ERROR, Told: texts(s.Attributes),
+	}
+	if s.Kind == otlp.Span_SPAN_KIND_SERVER {
+		span.Status, _ = strconv.Atoi(text(s.Attributes, "http.response.status_code")) // 0 without an answer
 	}
 	for _, e := range s.Events {
 		span.Told = append(append(span.Told, e.Name), texts(e.Attributes)...)

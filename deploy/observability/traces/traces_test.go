@@ -40,22 +40,70 @@ func TestStore(t *testing.T) {
 	root.End()
 
 	trace, ok := store.Trace(root.SpanContext().TraceID().String())
-	if !ok || len(trace.Spans) != 2 || !trace.Failed() || trace.Begin().Before(began) || trace.Took() <= 0 {
+	if !ok || len(trace.Spans) != 2 || trace.Failed() || trace.Begin().Before(began) || trace.Took() <= 0 {
 		t.Fatalf("kept %+v", trace)
 	}
 	first, second := trace.Spans[0], trace.Spans[1]
 	if first.Name != "POST /order/" || first.Service != "order" || first.Parent != "" || first.Failed {
 		t.Errorf("the root is %+v", first)
 	}
+	if trace.Root().ID != first.ID {
+		t.Errorf("the root is %+v", trace.Root())
+	}
 	if second.Name != "InsertOrder" || second.Parent != first.ID || !second.Failed || len(second.Told) != 1 || second.Told[0] != "rows=3" {
 		t.Errorf("the child is %+v", second)
 	}
-	for range traces.Kept {
-		_, other := tracer.Start(context.Background(), "other")
-		other.End()
+	others := func(n int) (first string) {
+		for i := range n {
+			_, other := tracer.Start(context.Background(), "other")
+			other.End()
+			if i == 0 {
+				first = other.SpanContext().TraceID().String()
+			}
+		}
+		return first
 	}
+	oldest := others(traces.Kept - 1)
+	if _, ok := store.Trace(trace.ID); !ok { // it was opened, and stays
+		t.Error("the opened trace is evicted")
+	}
+	others(1)
+	latest := store.Latest()
+	if len(latest) != traces.Kept || latest[len(latest)-1].ID != trace.ID || store.Has(oldest) {
+		t.Errorf("%d traces are kept, the oldest other among them: %t", len(latest), store.Has(oldest))
+	}
+	others(traces.Kept)
 	if _, ok := store.Trace(trace.ID); ok || len(store.Latest()) != traces.Kept {
 		t.Errorf("%d traces are kept, and the oldest among them: %t", len(store.Latest()), ok)
+	}
+}
+
+// TestFailed checks that the answer of the root decides, whatever its steps did.
+func TestFailed(t *testing.T) {
+	t.Parallel()
+	root := func(status int, failed bool) traces.Span { return traces.Span{ID: "1", Status: status, Failed: failed} }
+	step := func(parent string, status int, failed bool) traces.Span {
+		return traces.Span{ID: "2", Parent: parent, Status: status, Failed: failed}
+	}
+	for name, test := range map[string]struct {
+		spans []traces.Span
+		want  bool
+	}{
+		"500":                       {[]traces.Span{root(500, true)}, true},
+		"503, not marked":           {[]traces.Span{root(503, false)}, true},
+		"400":                       {[]traces.Span{root(400, false), step("1", 0, true)}, false},
+		"400, marked":               {[]traces.Span{root(400, true)}, false},
+		"201 after a failed step":   {[]traces.Span{root(201, false), step("1", 503, true)}, false},
+		"a step began before":       {[]traces.Span{step("1", 503, true), root(200, false)}, false},
+		"a step of another one":     {[]traces.Span{step("9", 503, true), root(200, false)}, false},
+		"a step, the root to come":  {[]traces.Span{step("1", 503, true)}, true},
+		"a client's span is unseen": {[]traces.Span{step("9", 503, true), {ID: "3", Parent: "2"}}, true},
+		"work without a request":    {[]traces.Span{root(0, false), step("1", 0, true)}, false},
+		"failed work":               {[]traces.Span{root(0, true)}, true},
+	} {
+		if got := (traces.Trace{Spans: test.spans}).Failed(); got != test.want {
+			t.Errorf("%s: failed is %t", name, got)
+		}
 	}
 }
 

@@ -50,6 +50,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("observe", flag.ContinueOnError)
 	data := flags.String("data", os.Getenv("DATA"), "folder of the data of make run (default that of the system that runs in .local)")
 	program := flags.String("prometheus", os.Getenv("PROMETHEUS"), "path of an installed prometheus, whose pages come with it; empty builds one")
+	currency := flags.String("currency", os.Getenv("CURRENCY"), "symbol of the currency of the menu, such as $")
 	page := flags.String("page", "localhost:9091", "address of the pages")
 	metrics := flags.String("metrics", "localhost:9090", "address of Prometheus")
 	spans := flags.String("spans", "localhost:4318", "address that takes spans, by OTLP over HTTP")
@@ -91,7 +92,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	defer stop()
 	hint := "Have the services send them: make run OTEL_EXPORTER_OTLP_ENDPOINT=" + spansURL
-	pages := &viewer.Viewer{Prometheus: server, Traces: store, Folder: filepath.Join(root, "deploy", "observability"), Namespace: "local", Hint: hint}
+	pages := &viewer.Viewer{
+		Prometheus: server, Traces: store, Root: os.DirFS(root), Targets: filepath.Join(watched, stack.TargetsFile),
+		Namespace: "local", Currency: *currency, Hint: hint,
+	}
 	pageURL, stop, err := serve(ctx, *page, pages.Handler(), failed)
 	if err != nil {
 		return err
