@@ -21,6 +21,15 @@ type gate struct {
 	elsewhere                        *rendered // of another namespace
 	unsigned, foreign, older, nobody string
 	exception                        object // for the unsigned image
+	sidecars                         sidecars
+}
+
+// sidecars are images from elsewhere. The mesh signs all but two of them, and only its
+// proxy is listed as its own.
+type sidecars struct {
+	proxy, similar, below, renamed, ours string
+	unsigned                             string // in the repository of the proxy
+	listed, unlisted                     string // of a repository without signatures
 }
 
 // try is a case: the expected result of Kyverno for each pod, none for "".
@@ -36,7 +45,7 @@ type try struct {
 func (g *gate) cases() []try {
 	first := g.chart.pods[0]
 	one := func(image string) []object { return []object{with("containers", first, image)} }
-	beside := func(kind string) []object { return []object{with(kind, first, g.unsigned)} }
+	prepare := func(image string) []object { return []object{with("initContainers", first, image)} }
 	glass := []object{g.exception}
 	prod := g.chart.policy
 	return []try{
@@ -44,15 +53,24 @@ func (g *gate) cases() []try {
 		{name: "signed by it in the older format", policy: prod, pods: one(g.older), expected: "pass"},
 		{name: "unsigned", policy: prod, pods: one(g.unsigned), expected: "fail"},
 		{name: "signed by another key", policy: prod, pods: one(g.foreign), expected: "fail"},
-		{name: "signed, as a bare tag", policy: prod, pods: one(g.store.host() + "/order:1"), expected: "fail"},
-		{name: "unsigned, to prepare a signed one", policy: prod, pods: beside("initContainers"), expected: "fail"},
-		{name: "unsigned, to debug a signed one", policy: prod, pods: beside("ephemeralContainers"), expected: "fail"},
+		{name: "signed, as a bare tag", policy: prod, pods: one(g.store.host() + "/pizza/order:1"), expected: "fail"},
+		{name: "unsigned, to prepare a signed one", policy: prod, pods: prepare(g.unsigned), expected: "fail"},
+		{name: "unsigned, to debug a signed one", policy: prod, pods: []object{with("ephemeralContainers", first, g.unsigned)}, expected: "fail"},
 		{name: "signed by a key, not by the workflow", policy: g.keyless.policy, pods: g.chart.pods[:1], expected: "fail"},
 		{name: "unsigned, running, gets a label", policy: prod, pods: one(g.unsigned), update: true},
 		{name: "the registry is away", policy: prod, pods: one(g.nobody), expected: "error"},
 		{name: "unsigned, with an exception", policy: prod, pods: one(g.unsigned), exceptions: glass, expected: "skip"},
 		{name: "unsigned, with one of another image", policy: prod, pods: one(g.foreign), exceptions: glass, expected: "fail"},
 		{name: "unsigned, in another namespace", policy: prod, pods: []object{with("containers", g.elsewhere.pods[0], g.unsigned)}},
+		{name: "of the mesh, signed by it", policy: prod, pods: prepare(g.sidecars.proxy), expected: "pass"},
+		{name: "the same, where the workflow signs ours", policy: g.keyless.policy, pods: one(g.sidecars.proxy), expected: "pass"},
+		{name: "of the mesh, unsigned", policy: prod, pods: prepare(g.sidecars.unsigned), expected: "fail"},
+		{name: "ours, signed by the mesh", policy: prod, pods: one(g.sidecars.ours), expected: "fail"},
+		{name: "signed by it, of a repository with a longer name", policy: prod, pods: prepare(g.sidecars.similar), expected: "fail"},
+		{name: "signed by it, of a repository below", policy: prod, pods: prepare(g.sidecars.below), expected: "fail"},
+		{name: "signed by it, of a registry with another name", policy: prod, pods: prepare(g.sidecars.renamed), expected: "fail"},
+		{name: "unsigned, listed", policy: prod, pods: prepare(g.sidecars.listed), expected: "pass"},
+		{name: "unsigned, of the repository of a listed one", policy: prod, pods: prepare(g.sidecars.unlisted), expected: "fail"},
 	}
 }
 
@@ -74,8 +92,12 @@ func (g *gate) fill(ctx context.Context, root string) error {
 	if _, err := g.store.key(ctx, "somebody"); err != nil {
 		return err
 	}
+	mesh, err := g.store.key(ctx, "mesh")
+	if err != nil {
+		return err
+	}
 	values := object{}
-	for value, repository := range map[string]string{"login": "login", "menu": "menu", "order": "order", "migration": "migrate"} {
+	for value, repository := range map[string]string{"login": "pizza/login", "menu": "pizza/menu", "order": "pizza/order", "migration": "pizza/migrate"} {
 		image, err := g.store.image(ctx, repository, "release")
 		if err != nil {
 			return err
@@ -96,16 +118,46 @@ func (g *gate) fill(ctx context.Context, root string) error {
 	if g.exception, err = exception(root, g.unsigned); err != nil {
 		return err
 	}
-	return g.render(ctx, root, values, public)
+	if err := g.pushSidecars(ctx); err != nil {
+		return err
+	}
+	return g.render(ctx, root, values, public, mesh)
 }
 
-func (g *gate) render(ctx context.Context, root string, values object, public string) error {
+func (g *gate) pushSidecars(ctx context.Context) error {
+	s := &g.sidecars
+	for _, image := range []struct {
+		name           *string
+		repository, by string
+	}{
+		{&s.proxy, "mesh/proxy", "mesh"},
+		{&s.unsigned, "mesh/proxy", ""},
+		{&s.similar, "mesh/proxy-evil", "mesh"},
+		{&s.below, "mesh/proxy/evil", "mesh"},
+		{&s.ours, "pizza/oven", "mesh"},
+		{&s.listed, "sql/proxy", ""},
+		{&s.unlisted, "sql/proxy", ""},
+	} {
+		var err error
+		if *image.name, err = g.store.image(ctx, image.repository, image.by); err != nil {
+			return err
+		}
+	}
+	s.renamed = strings.Replace(s.proxy, "127.0.0.1", "localhost", 1)
+	return nil
+}
+
+func (g *gate) render(ctx context.Context, root string, values object, public, mesh string) error {
 	for _, r := range []struct {
 		chart          **rendered
 		namespace, key string
 	}{{&g.chart, "pizza-prod", public}, {&g.keyless, "pizza-prod", ""}, {&g.elsewhere, "pizza-dev", public}} {
 		all := maps.Clone(values)
-		all["global"] = object{"image": object{"registry": g.store.host()}, "imagePolicy": object{"publicKey": r.key}}
+		all["global"] = object{"image": object{"registry": g.store.host() + "/pizza"}, "imagePolicy": object{
+			"publicKey": r.key,
+			"signers":   []object{{"repositories": []string{g.store.host() + "/mesh/proxy"}, "publicKey": mesh}},
+			"unsigned":  []string{g.sidecars.listed},
+		}}
 		var err error
 		if *r.chart, err = render(ctx, g.store.bin, root, r.namespace, all); err != nil {
 			return err
