@@ -63,6 +63,7 @@ order.image.digest=sha256:abc
 global.logLevel=loud
 global.corsAllowedOrigins[0]=https://*.pizza.example
 global.corsAllowedOrigins[0]=pizza.example
+order.autoscaling.triggers[0]=cpu
 order.resources.limits.memory=half
 order.resources.limits.memory=256MB
 order.config.ORDER_QUEUE=100

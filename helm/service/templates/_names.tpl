@@ -56,6 +56,19 @@ use lookup: it starts at the minimum, and then ignores changes by the autoscaler
 {{- end -}}
 {{- end }}
 
+{{/* The object whose pods an autoscaler counts. */}}
+{{- define "pizza.scaleTarget" -}}
+{{- if .Values.canary.enabled -}}
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+name: {{ include "pizza.name" . }}-rollout
+{{- else -}}
+apiVersion: apps/v1
+kind: Deployment
+name: {{ include "pizza.name" . }}-deploy
+{{- end -}}
+{{- end }}
+
 {{/* The number of pods of the Deployment. A Rollout scales it to 0 once its own pods serve, and keeps it there. */}}
 {{- define "pizza.deploymentReplicas" -}}
 {{- if and .Values.canary.enabled (not .Values.canary.ending) -}}

@@ -7,6 +7,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -43,6 +44,8 @@ func definitions() [][2]string {
 		{"sigs.k8s.io/gateway-api@v1.6.3", "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"},
 		{"github.com/argoproj/argo-rollouts@v1.10.1", "manifests/crds/rollout-crd.yaml"},
 		{"github.com/argoproj/argo-rollouts@v1.10.1", "manifests/crds/analysis-template-crd.yaml"},
+		{"github.com/kedacore/keda/v2@v2.21.0", "config/crd/bases/keda.sh_scaledobjects.yaml"},
+		{"k8s.io/autoscaler/vertical-pod-autoscaler@v1.8.1", "deploy/vpa-v1-crd-gen.yaml"},
 		{"github.com/kyverno/kyverno@v1.19.1", "config/crds/policies.kyverno.io/policies.kyverno.io_namespacedimagevalidatingpolicies.yaml"},
 		{"github.com/external-secrets/external-secrets@v1.3.2", "config/crds/bases/external-secrets.io_externalsecrets.yaml"},
 	}
@@ -173,6 +176,16 @@ func custom(dir, module, file string) error {
 	if err != nil {
 		return err
 	}
+	for document := range bytes.SplitSeq(bytes.TrimPrefix(text, []byte("---\n")), []byte("\n---\n")) {
+		if err := definition(dir, document); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// definition writes the schemas of one resource, for each of its versions.
+func definition(dir string, text []byte) error {
 	var crd struct {
 		Spec struct {
 			Group    string
