@@ -119,7 +119,7 @@ func (e *experiment) run(ctx context.Context) (err error) {
 		<-ctx.Done()
 		return errors.Join(failed...)
 	}
-	return errors.Join(append(failed, e.step(ctx, "uninstall leaves nothing but data", e.uninstall))...)
+	return errors.Join(append(failed, e.step(ctx, "uninstall leaves nothing but data and Secrets", e.uninstall))...)
 }
 
 func (e *experiment) chosen(name string) bool {

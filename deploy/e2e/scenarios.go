@@ -27,6 +27,7 @@ func scenarios() []scenario {
 		{name: "pods evicted one by one", disturb: evict},
 		{name: "scaled by CPU, up and down", disturb: scale},
 		{name: "secret changed, keys rotated", disturb: rotate},
+		{name: "moved to existing Secrets", disturb: moveSecrets},
 		{name: "containers killed with -9", disturb: kill, tolerated: "what was in flight on the pod", restarts: 3},
 		{name: "menu scaled to zero", disturb: withoutMenu, tolerated: "what only menu can answer; orders beyond the bound"},
 		{name: "PostgreSQL stopped for 60 s", disturb: withoutDatabase, tolerated: "everything that needs the database, by our own 503"},

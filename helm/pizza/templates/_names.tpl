@@ -91,3 +91,13 @@ second one, with only the public port. Takes the name and the values of the serv
 {{- fail (printf "%s must not be in values where global.environment is %q: name an existing Secret instead" $what $context.Values.global.environment) -}}
 {{- end -}}
 {{- end }}
+
+{{/*
+Annotations of the Secrets that the chart creates. They outlive the values that create them, because existingSecret can
+name them: an upgrade by Helm and a sync by Argo CD would otherwise delete what pods need to start.
+*/}}
+{{- define "pizza.kept" -}}
+helm.sh/resource-policy: keep
+argocd.argoproj.io/sync-options: Prune=false
+argocd.argoproj.io/compare-options: IgnoreExtraneous
+{{- end }}

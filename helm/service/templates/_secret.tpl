@@ -5,7 +5,7 @@ apiVersion: v1
 kind: Secret
 metadata:
   name: {{ include "pizza.secretName" . }}
-  {{- include "pizza.metadata" (list . (include "pizza.labels" .)) | nindent 2 }}
+  {{- include "pizza.metadata" (list . (include "pizza.labels" .) (include "pizza.kept" . | fromYaml)) | nindent 2 }}
 type: Opaque
 stringData:
   DB_PASSWORD: {{ required (printf "%[1]s.secrets.existingSecret is required (or, in dev, %[1]s.secrets.values.DB_PASSWORD)" (include "pizza.name" .)) (get .Values.secrets.values "DB_PASSWORD") | quote }}
