@@ -2,11 +2,12 @@
 // services need. It starts from an empty database, or from the six tables of
 // the old system with their data.
 //
-//	ApplyRoles    as an administrator: create the roles, take over the old tables
-//	Up            as migrator: apply the folders of sql, owner by owner, then the grants
-//	Seed          as migrator: add the menu, branches and a demo member
-//	SeedHistory   as migrator: load a year of orders
-//	HashPasswords as migrator: at cutover, hash the old system's cleartext passwords
+//	CreateDatabase as an administrator: create the database, unless it exists
+//	ApplyRoles     as an administrator: create the roles, take over the old tables
+//	Up             as migrator: apply the folders of sql, owner by owner, then the grants
+//	Seed           as migrator: add the menu, branches and a demo member
+//	SeedHistory    as migrator: load a year of orders
+//	HashPasswords  as migrator: at cutover, hash the old system's cleartext passwords
 //
 // Each owner of tables has its own migrations, version table
 // (schema_version_login, …) and lock, so that a service can check whether the

@@ -37,8 +37,10 @@ func TestPoolerIsRefused(t *testing.T) {
 			t.Parallel()
 			direct := pgtest.Empty(t)
 			dsn := pgbouncer.Start(t, direct, o)
+			_, created := migrations.CreateDatabase(t.Context(), dsn)
 			_, limited := migrations.LimitConnections(t.Context(), dsn, migrations.Connections{Login: new(1)})
 			for step, err := range map[string]error{
+				"database":    created,
 				"roles":       migrations.ApplyRoles(t.Context(), dsn, migrationstest.Passwords()),
 				"connections": limited,
 				"up":          migrations.Up(t.Context(), dsn),

@@ -7,11 +7,8 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"example.com/pizza/deploy/local/internal/datadir"
 	"example.com/pizza/migrations"
-	"example.com/pizza/pkg/pgurl"
 	"example.com/pizza/pkg/testkit/pgserver"
 )
 
@@ -33,11 +30,11 @@ func (s *Stack) startDatabase(ctx context.Context) error {
 	}
 
 	start = time.Now()
-	if err := createDatabase(ctx, address.String()); err != nil {
-		return fmt.Errorf("create the database %s: %w", databaseName, err)
-	}
 	address.Path = "/" + databaseName
 	s.database = address
+	if _, err := migrations.CreateDatabase(ctx, address.String()); err != nil {
+		return fmt.Errorf("create the database %s: %w", databaseName, err)
+	}
 	passwords, err := s.passwords()
 	if err != nil {
 		return err
@@ -90,22 +87,6 @@ func parseDatabaseURL(dsn string) (*url.URL, error) {
 		u.Path = "/postgres"
 	}
 	return u, nil
-}
-
-// createDatabase creates the database unless it exists. The encoding is UTF-8,
-// regardless of the server's default.
-func createDatabase(ctx context.Context, dsn string) error {
-	conn, err := pgurl.Connect(ctx, dsn)
-	if err != nil {
-		return fmt.Errorf("connect: %w", err)
-	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // the work is done by then
-	_, err = conn.Exec(ctx, "CREATE DATABASE "+databaseName+" ENCODING 'UTF8' TEMPLATE template0")
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && pg.Code == "42P04" { // duplicate_database
-		return nil
-	}
-	return err
 }
 
 // passwords returns the roles' passwords. Applying the roles replaces any other

@@ -15,7 +15,8 @@ import (
 
 const help = `migrate prepares the database of the pizza services.
 
-  migrate roles                  create the roles, take over the old system's tables
+  migrate roles                  create the database and the roles, take over the old
+                                 system's tables
   migrate up                     apply what is pending, then the grants
   migrate down [OWNER] --yes     take back one migration, of events, login, menu or
                                  order; without OWNER, of the last that has any
@@ -42,8 +43,9 @@ That has to be the server itself: through a pooler, migrate stops at once.
 Nothing else counts: neither libpq's variables (PGHOST, PGSERVICE, ...) nor its files.
 
 "roles" connects as a superuser, or as the owner of database and tables that may
-create roles (CREATEROLE); everything else as migrator. What another administrator
-may not do, "roles" lists at its end as SQL for one who may. It gives these passwords:
+create roles (CREATEROLE) and, if there is none yet, the database (CREATEDB);
+everything else as migrator. What another administrator may not do, "roles" lists at
+its end as SQL for one who may. It gives these passwords:
   MIGRATOR_DB_PASSWORD LOGIN_DB_PASSWORD MENU_DB_PASSWORD ORDER_DB_PASSWORD
 and to the role of each service, as the most connections of all its processes,
   LOGIN_CONNECTIONS MENU_CONNECTIONS ORDER_CONNECTIONS
@@ -166,6 +168,10 @@ func (c command) roles(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	created, err := migrations.CreateDatabase(ctx, s.Database.dsn())
+	if err != nil {
+		return err
+	}
 	p := s.Passwords
 	if err := migrations.ApplyRoles(ctx, s.Database.dsn(), migrations.Passwords{
 		Migrator: string(p.Migrator), Login: string(p.Login), Menu: string(p.Menu), Order: string(p.Order),
@@ -188,9 +194,15 @@ func (c command) roles(ctx context.Context, args []string) error {
 		}
 		out.row(l.Role, most, why)
 	}
-	err = out.flush()
-	_, printed := fmt.Fprintln(c.stdout, "the roles pizza_owner, migrator, login_svc, menu_svc and order_svc are in place")
-	return errors.Join(err, printed)
+	if err := out.flush(); err != nil {
+		return err
+	}
+	text := "the database was there; "
+	if created {
+		text = "the database was created; "
+	}
+	_, err = fmt.Fprintln(c.stdout, text+"the roles pizza_owner, migrator, login_svc, menu_svc and order_svc are in place")
+	return err
 }
 
 func (c command) up(ctx context.Context, args []string) error {

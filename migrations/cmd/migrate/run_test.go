@@ -77,7 +77,7 @@ func database(t *testing.T) (admin, migrator program) {
 func TestMigrate(t *testing.T) {
 	t.Parallel()
 	admin, migrator := database(t)
-	admin.mustRun(t, []string{"roles"}, "pizza_owner, migrator, login_svc, menu_svc and order_svc are in place")
+	admin.mustRun(t, []string{"roles"}, "the database was there; the roles pizza_owner, migrator, login_svc, menu_svc and order_svc are in place")
 	migrator.mustRun(t, []string{"status"}, "OWNER   VERSION  MIGRATION", "order   00003    number_lines", "pending", "0 applied, ")
 	migrator.mustRun(t, []string{"up"}, "applied  login   00001  member", "the schema is up to date, after ")
 	migrator.mustRun(t, []string{"up"}, "the schema was up to date")
@@ -193,11 +193,13 @@ func TestRoles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close(t.Context())
-	for _, sql := range []string{"CREATE ROLE half LOGIN CREATEROLE PASSWORD 'half'", "CREATE DATABASE pizza"} {
+	execute := func(sql string) {
+		t.Helper()
 		if _, err := conn.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
 		}
 	}
+	execute("CREATE ROLE half LOGIN CREATEROLE PASSWORD 'half'")
 	address, err := url.Parse(s.URL("pizza"))
 	if err != nil {
 		t.Fatal(err)
@@ -207,6 +209,10 @@ func TestRoles(t *testing.T) {
 		"DATABASE_URL": address.String(), "LOGIN_CONNECTIONS": "7",
 		"MIGRATOR_DB_PASSWORD": "a", "LOGIN_DB_PASSWORD": "b", "MENU_DB_PASSWORD": "c", "ORDER_DB_PASSWORD": "d",
 	}
+	if _, _, err := p.run(t, "roles"); exitStatus(err) != 1 || !strings.Contains(err.Error(), "permission denied to create database") {
+		t.Errorf("without a database: %v", err)
+	}
+	execute("CREATE DATABASE pizza")
 	stdout, stderr, err := p.run(t, "roles")
 	const missing = "GRANT CREATE ON SCHEMA public TO pizza_owner; -- as postgres, or a superuser"
 	if exitStatus(err) != 1 || !strings.Contains(err.Error(), missing) {
@@ -215,9 +221,7 @@ func TestRoles(t *testing.T) {
 	if stdout != "" || !strings.Contains(stderr, `warning of the server: no privileges were granted for "pizza"`) {
 		t.Errorf("stdout %q, stderr %q", stdout, stderr)
 	}
-	if _, err := conn.Exec(t.Context(), "ALTER DATABASE pizza OWNER TO half"); err != nil {
-		t.Fatal(err)
-	}
+	execute("ALTER DATABASE pizza OWNER TO half")
 	p.mustRun(t, []string{"roles"}, "login_svc  7 ", "menu_svc   no limit     as before: MENU_CONNECTIONS is not set")
 	delete(p, "LOGIN_CONNECTIONS")
 	p["MENU_CONNECTIONS"] = "9"
@@ -227,6 +231,10 @@ func TestRoles(t *testing.T) {
 	if _, stderr, err := p.run(t, "roles"); err != nil || stderr != "" {
 		t.Errorf("with all rights: %v, stderr %q", err, stderr)
 	}
+	execute("ALTER ROLE half CREATEDB")
+	address.Path = "/another"
+	p["DATABASE_URL"] = address.String()
+	p.mustRun(t, []string{"roles"}, "the database was created; the roles pizza_owner")
 }
 
 // Help names every owner whose migrations can be taken back.
