@@ -102,7 +102,7 @@ gitops: ## Follow a commit to prod and back, with Argo CD
 	@tools/e2e.sh gitops
 
 .PHONY: promote
-promote: ## Promote images to the next environment (FROM=dev TO=stg)
+promote: ## Promote images from the environment before (TO=stg)
 	@tools/delivery.sh promote
 
 .PHONY: rollback

@@ -13,9 +13,9 @@ label='[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?'
 takes ORG '[A-Za-z0-9](-?[A-Za-z0-9]){0,38}' 'an organization of GitHub, such as acme'
 takes REGISTRY "$label(\.$label)*(:[0-9]{1,5})?(/[a-z0-9]+([._-][a-z0-9]+)*){1,9}" \
     'a host and a path, such as ghcr.io/acme/pizza'
-takes DOMAIN "($label\.)+[a-z]{2,63}" 'the host name of prod, such as pizza.acme.com; before it come dev. and stg.'
+takes DOMAIN "($label\.)+[a-z]{2,63}" 'the host name of prod, such as pizza.acme.com; before it comes the name of each other environment'
 takes DB_HOST "([a-z0-9-]+\.)*[a-z0-9-]*ENV[a-z0-9-]*(\.$label)+" \
-    'a host name with ENV where dev, stg and prod differ, such as postgres.ENV.acme.internal'
+    'a host name with ENV where the environments differ, such as postgres.ENV.acme.internal'
 case /$ORG/$REGISTRY/$DOMAIN/$DB_HOST/ in
 *[/.]example[/.]*) echo "adopt: example is the placeholder, and no name of yours" >&2; exit 2 ;;
 esac
@@ -63,7 +63,7 @@ if files | grep -vE "$inside" | xargs grep -nE "$placeholder" ||
     echo "adopt: these placeholders are left: write what is yours there" >&2
     exit 1
 fi
-for wanted in "deploy/argocd/applications.yaml=github.com/$ORG/pizza" "deploy/environments/prod/values.yaml=$REGISTRY" \
+for wanted in "deploy/argocd/values.yaml=github.com/$ORG/pizza" "deploy/environments/prod/values.yaml=$REGISTRY" \
     "deploy/environments/prod/values.yaml=$DOMAIN" "deploy/environments/prod/values.yaml=${DB_HOST%ENV*}prod${DB_HOST##*ENV}"; do
     file=${wanted%%=*}
     grep -qF "${wanted#*=}" "$file" && continue
@@ -73,7 +73,8 @@ done
 cat << LEFT
 This repository is $ORG's. Look at it (git diff), and decide what no script can:
   deploy/environments/*/values.yaml   addresses of the database (networkPolicy), its connections, the Ingress
-  deploy/argocd/projects.yaml         groups of people, sync windows
+  deploy/environments/environments.yaml  the cluster of each environment
+  deploy/argocd/values.yaml           groups of people; templates/projects.yaml has the sync windows
   .github/CODEOWNERS                  teams of $ORG
 LEFT
 [ "$host" = ghcr.io ] || echo "  secrets of the repository           REGISTRY_USERNAME and REGISTRY_PASSWORD of $host"

@@ -48,7 +48,7 @@ payment=1
 global.postgresql.typo=1
 order.enabled=yes
 order.replicas=0
-global.environment=production
+global.environment=Prod
 global.postgresql.sslmode=on
 global.corsAllowedOrigins[0]=https://pizza.example/
 global.trustedProxies[0]=10.0.0.1
@@ -90,8 +90,8 @@ BAD
 for values in helm/pizza/ci/*-values.yaml; do
     scenario "scenario $(basename "$values" -values.yaml)" "$values"
 done
-for environment in dev stg prod; do
-    scenario "environment $environment" "deploy/environments/$environment/values.yaml"
+for values in deploy/environments/*/values.yaml; do
+    scenario "environment $(basename "$(dirname "$values")")" "$values"
 done
 tools/findings.sh kube-score < .local/findings.txt
 go test -count=1 -run '^TestPinned$' ./deploy/e2e # each with the chart that it pins

@@ -1,10 +1,10 @@
 #!/bin/sh
 # delivery.sh STEP: run one step of delivery: code, images, changed, scan, push, sign,
-# push-charts, publish, attest, promote, rollback, history, changelog.
+# push-charts, publish, attest, promote, rollback, history.
 #
 # Values are environment variables, which are checked before anything is built: IMAGES, TAG,
-# REGISTRY, BASE, ENV, FROM, TO, SERVICE, REVISION, RANGE, and PULL=1, JSON=1, MARKDOWN=1
-# and ALL=1. No value becomes part of a command line that a shell or make parses.
+# REGISTRY, BASE, ENV, TO, SERVICE, REVISION, and PULL=1 and ALL=1. No value becomes part of
+# a command line that a shell or make parses.
 set -eu
 cd "$(dirname "$0")/.."
 bin=$PWD/.local/bin
@@ -17,16 +17,16 @@ takes TAG '[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}' 'a tag of an image'
 takes REGISTRY '[a-z0-9]([a-z0-9.-]{0,99}[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]([a-z0-9._-]{0,99}[a-z0-9])?){0,9}' \
     'a host and a path, such as ghcr.io/me/pizza'
 takes BASE "$revision" 'a commit, a tag or a branch'
-takes RANGE "($revision\.\.)?$revision" 'commits, such as v1.0.0..HEAD'
-takes ENV 'dev|stg|prod' 'dev, stg or prod'
-takes FROM 'dev|stg' 'dev or stg'
+# In the order of promotion: an image leaves each but the last, and enters each but the first.
+environments=$(sed -n 's/^  - {name: \([a-z0-9-]*\),.*/\1/p' deploy/environments/environments.yaml)
+takes_one_of ENV "$environments"
 takes SERVICE 'login|menu|order' 'login, menu or order'
 takes REVISION '[0-9a-f]{40}' 'a commit of 40 hex digits'
 tool() { make -s --no-print-directory ".local/bin/$1" >&2; } # standard output is the step's alone
 delivery() { # COMMAND [FLAG...]
     command=$1
     shift
-    exec go run ./deploy/delivery/cmd/delivery "$command" ${JSON:+-json} "$@"
+    exec go run ./deploy/delivery/cmd/delivery "$command" "$@"
 }
 case $step in
 code)
@@ -48,7 +48,7 @@ images)
         -tag "${TAG:-${branch:+$branch-}$version}" -- ${IMAGES:-$images}
     ;;
 changed)
-    delivery changed ${ENV:+-env "$ENV"} ${GITHUB_OUTPUT:+-github "$GITHUB_OUTPUT"}
+    delivery changed ${GITHUB_OUTPUT:+-github "$GITHUB_OUTPUT"}
     ;;
 scan)
     tool grype
@@ -77,11 +77,11 @@ push-charts)
     ;;
 publish)
     tool cosign
-    delivery publish ${MARKDOWN:+-markdown}
+    delivery publish
     ;;
 attest)
     needs ENV=dev SERVICE=order
-    takes ENV 'dev|stg' 'dev or stg'
+    takes_one_of ENV "$(echo "$environments" | sed '$d')"
     if [ -n "${CLUSTER:-}" ]; then # a workflow has the kubeconfig as text, and kubectl reads files
         KUBECONFIG=$(mktemp)
         trap 'rm -f "$KUBECONFIG"' EXIT
@@ -93,22 +93,29 @@ attest)
     (delivery attest -env "$ENV" -service "$SERVICE" ${REVISION:+-revision "$REVISION"})
     ;;
 promote)
-    needs FROM=dev TO=stg
-    takes TO 'stg|prod' 'stg or prod'
+    needs TO=stg
+    takes_one_of TO "$(echo "$environments" | sed 1d)"
     tool cosign
-    delivery promote ${MARKDOWN:+-markdown} -from "$FROM" -to "$TO" -service "${SERVICE:-}"
+    delivery promote -to "$TO" -service "${SERVICE:-}"
     ;;
 rollback)
     needs ENV=prod
     takes TO 'previous|[0-9a-f]{7,40}' 'previous, or a commit of 7 to 40 hex digits'
     tool cosign
-    delivery rollback ${MARKDOWN:+-markdown} -env "$ENV" ${TO:+-to "$TO"} -service "${SERVICE:-}"
+    delivery rollback -env "$ENV" ${TO:+-to "$TO"} -service "${SERVICE:-}"
     ;;
 history)
-    delivery history -env "${ENV:-}" ${ALL:+-all}
-    ;;
-changelog)
-    delivery changelog ${RANGE:+-range "$RANGE"}
+    # Each line has the commit that set it; with ALL=1, all commits that have set one.
+    for environment in ${ENV:-$environments}; do
+        echo "$environment:"
+        set -- HEAD -- "deploy/environments/$environment/images.yaml"
+        if [ -n "${ALL:-}" ]; then
+            git --no-pager log --date=iso --format='%n%h %ad %an: %s' --patch --unified=0 "$@" |
+                grep -vE '^(diff |index |--- |\+\+\+ |@@ |new file |[+-]#)'
+        else
+            git --no-pager blame --date=iso -L '/^[a-z]/,' "$@"
+        fi
+    done
     ;;
 *)
     sed -n '2,4s/^# //p' "$0" >&2

@@ -31,4 +31,9 @@ takes() { # NAME ERE RULE: refuse a value that is not of the form; an empty one 
     exit 2
 }
 
+takes_one_of() { # NAME WORDS: refuse a value that is not one of the words
+    # shellcheck disable=SC2086 # WORDS are several
+    takes "$1" "$(echo $2 | tr ' ' '|')" "$(echo $2 | sed 's/ /, /g; s/\(.*\),/\1 or/')"
+}
+
 revision='[A-Za-z0-9]([A-Za-z0-9_/~^-]|\.[A-Za-z0-9_/~^-]){0,199}' # of git, without options and ranges

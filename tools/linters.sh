@@ -25,8 +25,8 @@ tar -xzf "$out/release.tgz" -C "$bin" dashboard-linter
 judged() { grep -q "$1" "$2" || { cat "$2" >&2; exit 1; }; }
 
 "$bin/helm" dependency build helm/pizza > /dev/null
-for environment in dev stg prod; do
-    values=deploy/environments/$environment/values.yaml
+for values in deploy/environments/*/values.yaml; do
+    environment=$(basename "$(dirname "$values")")
     "$bin/helm" template pizza helm/pizza --namespace pizza -f "$values" > "$out/$environment.yaml"
     "$bin/kube-linter" lint "$out/$environment.yaml" > "$out/said.txt" 2>&1 || judged '(check: ' "$out/said.txt"
     sed -nE "s/^.*\(object: ([^)]*)\) (.*) \(check: ([^,]*),.*/$environment: \1 \3: \2/p" "$out/said.txt" >> "$out/kube-linter.txt"

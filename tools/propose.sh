@@ -1,6 +1,6 @@
 #!/bin/sh
 # propose.sh STEP: run a step of delivery.sh that changes the images of an environment
-# and describes the change in Markdown, and open a pull request with both. The first
+# and prints the text of a pull request, and open a pull request with both. The first
 # line is the title. MERGE=auto merges it once its checks pass. Without gh or a token,
 # the branch and its text stay local.
 set -eu
@@ -9,7 +9,7 @@ text=.local/proposal.md
 branch=$(printf %s "$target${TO:+-$TO}${ENV:+-$ENV}${SERVICE:+-$SERVICE}-$(date -u +%Y%m%d%H%M%S)" | tr -c 'A-Za-z0-9-' -)
 mkdir -p .local
 [ -z "$(git status --porcelain -- deploy/environments)" ] || { echo "deploy/environments has changes that are not committed" >&2; exit 1; }
-MARKDOWN=1 tools/delivery.sh "$target" > "$text"
+tools/delivery.sh "$target" > "$text"
 if [ -z "$(git status --porcelain -- deploy/environments)" ]; then
     echo "nothing to propose: $target changed nothing"
     exit 0

@@ -15,14 +15,15 @@ import (
 // Cluster is the cluster of Argo CD.
 type Cluster struct{ Kubectl string } // the program, configured by KUBECONFIG
 
-// application is Argo CD's Application of a service in an environment.
+// application is Argo CD's Application of a service in an environment. Revisions are those
+// of its two sources (deploy/argocd): the digest of the chart, and the commit of main with
+// the values. Both name content, wherever it was read from.
 type application struct {
 	Metadata struct{ Name string }
 	Status   struct {
 		Sync struct {
-			Status     string
-			Revisions  []string
-			ComparedTo struct{ Sources []source }
+			Status    string
+			Revisions []string
 		}
 		Health         struct{ Status string }
 		OperationState struct {
@@ -30,44 +31,14 @@ type application struct {
 			FinishedAt time.Time
 			SyncResult struct {
 				Revisions []string
-				Sources   []source
-				Resources []resource
+				Resources []result
 			}
 		}
 	}
 }
 
-// source is a source of an Application. The first is the chart, and the second the
-// values (deploy/argocd/applications.yaml). Revisions have the same order.
-type source struct{ RepoURL, Ref string }
-
-// target is the state that an Application was synced to or compared with.
-type target struct {
-	field     string // of the Application
-	revisions []string
-	sources   []source
-}
-
-// targets returns the targets of the last sync and of the latest comparison.
-func (a application) targets() [2]target {
-	s, r := a.Status.Sync, a.Status.OperationState.SyncResult
-	return [...]target{
-		{"status.operationState.syncResult", r.Revisions, r.Sources},
-		{"status.sync", s.Revisions, s.ComparedTo.Sources},
-	}
-}
-
-// read returns the digest of the chart, whose source must be the given one, and the commit of main.
-func (t target) read(chart string) (digest, revision string, err error) {
-	if len(t.revisions) != 2 || len(t.sources) != 2 || t.sources[0].RepoURL != chart || t.sources[1].Ref == "" {
-		return "", "", fmt.Errorf("%s is at %q of %+v, must be at a digest of %s and a commit of values",
-			t.field, t.revisions, t.sources, chart)
-	}
-	return t.revisions[0], t.revisions[1], nil
-}
-
-// resource is the result of a sync for an object.
-type resource struct {
+// result is the result of a sync for an object.
+type result struct {
 	Kind, Name, HookType, HookPhase string
 	Images                          []string
 }
@@ -82,15 +53,12 @@ func (c Cluster) application(ctx context.Context, name string) (a application, e
 		err = json.Unmarshal(out, &a)
 	}
 	if err != nil {
-		return a, fmt.Errorf("the cluster was asked for the Application %s: %w", name, err)
+		err = fmt.Errorf("the cluster was asked for the Application %s: %w", name, err)
 	}
-	if a.Metadata.Name != name {
-		return a, fmt.Errorf("the cluster was asked for the Application %s and answered with %q", name, a.Metadata.Name)
-	}
-	return a, nil
+	return a, err
 }
 
-// synced returns an error unless the sync has finished successfully.
+// synced returns an error unless the sync, and each of its hooks, has finished successfully.
 func (a application) synced() error {
 	var against []error
 	want := func(field, is, want string) {
@@ -110,36 +78,15 @@ func (a application) synced() error {
 	return errors.Join(against...)
 }
 
-// deployed returns the images of a Deployment that the sync has applied. A sync leaves out
-// what is in sync already: then the Application, which is synced and healthy, runs what
-// its commit says. The images of the pods are no help: a project that permits only the
-// kinds of the charts hides pods from the summary of its Applications.
-func (a application) deployed(name string) (images []string, applied bool) {
+// applied returns the result of the last sync for an object, whose hook is empty if it is
+// no hook.
+func (a application) applied(kind, name, hook string) (result, error) {
 	for _, r := range a.Status.OperationState.SyncResult.Resources {
-		if r.Kind == "Deployment" && r.Name == name {
-			return r.Images, true
-		}
-	}
-	return nil, false
-}
-
-// ran reports whether a sync ran a Job as a hook.
-func (a application) ran(hook, job string) (resource, error) {
-	for _, r := range a.Status.OperationState.SyncResult.Resources {
-		if r.Kind == "Job" && r.Name == job && r.HookType == hook {
+		if r.Kind == kind && r.Name == name && r.HookType == hook {
 			return r, nil
 		}
 	}
-	return resource{}, fmt.Errorf("%s: the sync ran no %s hook Job/%s", a.Metadata.Name, hook, job)
-}
-
-// runs reports whether images contain an image, possibly with a tag before the digest.
-func (e Evidence) runs(i Image, images []string) bool {
-	repository := e.Registry + "/" + i.Repository()
-	return slices.ContainsFunc(images, func(image string) bool {
-		name, digest, _ := strings.Cut(image, "@")
-		return digest == i.Digest && (name == repository || strings.HasPrefix(name, repository+":"))
-	})
+	return result{}, fmt.Errorf("%s: the sync ran no %s hook %s/%s", a.Metadata.Name, hook, kind, name)
 }
 
 // Attest signs that a service in an environment, and the migration that its sync has
@@ -148,65 +95,50 @@ func (e Evidence) runs(i Image, images []string) bool {
 // revision pins, run its images, and have placed an order.
 func Attest(
 	ctx context.Context, r Repository, e Evidence, cluster Cluster, environment, service, revision string,
-) (Checks, []Image, error) {
-	if !slices.Contains(Environments(), environment) {
-		all := strings.Join(Environments(), ", ")
-		return Checks{}, nil, fmt.Errorf("there is no environment %q, but %s", environment, all)
+) (c Checks, images []Image, err error) {
+	_, err = choose(service)
+	if service == "" {
+		err = fmt.Errorf("SERVICE: must be one of %s", strings.Join(Services(), ", "))
 	}
-	if !slices.Contains(Services(), service) {
-		return Checks{}, nil, fmt.Errorf("there is no service %q, but %s", service, strings.Join(Services(), ", "))
-	}
-	if revision != "" && !commit.MatchString(revision) {
-		return Checks{}, nil, fmt.Errorf("the revision must be a commit of 40 hex digits, not %q", revision)
-	}
-	if err := e.apart(); err != nil {
-		return Checks{}, nil, err
+	if err := errors.Join(err, r.checkEnvironment(environment), e.apart()); err != nil {
+		return c, nil, err
 	}
 	a, err := cluster.application(ctx, "pizza-"+environment+"-"+service)
 	if err != nil {
-		return Checks{}, nil, err
+		return c, nil, err
 	}
 	if err := a.synced(); err != nil {
-		return Checks{}, nil, err
+		return c, nil, err
 	}
-	_, synced, err := a.targets()[0].read(e.charts())
-	if err == nil && revision != "" && synced != revision {
-		err = fmt.Errorf("%s: status.operationState.syncResult.revisions[1] is %q, must be %q", a.Metadata.Name, synced, revision)
-	}
+	// Later commits on main must not have changed what the sync has applied.
+	last := a.Status.OperationState
+	images, err = r.pinned(ctx, a, "operationState.syncResult", last.SyncResult.Revisions, environment, service)
 	if err != nil {
-		return Checks{}, nil, err
+		return c, nil, err
 	}
-	images, chart, err := r.synced(ctx, e, a, environment, service)
+	compared, err := r.pinned(ctx, a, "sync", a.Status.Sync.Revisions, environment, service)
 	if err != nil {
-		return Checks{}, nil, err
+		return c, nil, err
 	}
-	migration, err := a.ran("PreSync", "migrate-"+service)
-	if err != nil {
-		return Checks{}, nil, err
+	if !slices.Equal(images, compared) {
+		return c, nil, fmt.Errorf("%s: status.sync.revisions[1] is %s, whose images and chart are not those of the last sync",
+			a.Metadata.Name, a.Status.Sync.Revisions[1])
 	}
-	if _, err := a.ran("PostSync", "smoke-"+service); err != nil {
-		return Checks{}, nil, err
+	synced := last.SyncResult.Revisions[1]
+	if revision != "" && synced != revision {
+		return c, nil, fmt.Errorf("%s: status.operationState.syncResult.revisions[1] is %q, must be %q",
+			a.Metadata.Name, synced, revision)
 	}
-	c := Checks{
-		Environment: environment, Revision: synced,
-		Checks: []string{"sync", "smoke"}, Time: a.Status.OperationState.FinishedAt,
-	}
-	if err := e.Signed(ctx, chart); err != nil {
+	if err := a.ran(e, of(images, service), of(images, Migration)); err != nil {
 		return c, nil, err
 	}
 	for _, i := range images {
-		running, applied := migration.Images, true
-		if i.Key != Migration {
-			running, applied = a.deployed(service + "-deploy")
-		}
-		if applied && !e.runs(i, running) {
-			ran := strings.Join(running, ", ")
-			return c, nil, fmt.Errorf("%s ran %s, not %s of commit %s", a.Metadata.Name, ran, e.reference(i), c.Revision)
-		}
 		if err := e.Signed(ctx, i); err != nil {
 			return c, nil, err
 		}
 	}
+	c = Checks{environment, synced, of(images, Chart).Digest, []string{"sync", "smoke"}, last.FinishedAt}
+	images = slices.DeleteFunc(images, func(i Image) bool { return i.Key == Chart })
 	for _, i := range images {
 		if err := e.Attest(ctx, i, c); err != nil {
 			return c, nil, err
@@ -215,53 +147,55 @@ func Attest(
 	return c, images, nil
 }
 
-var commit = regexp.MustCompile(`^[0-9a-f]{40}$`)
-
-// charts returns the address that Argo CD pulls the chart from.
-func (e Evidence) charts() string {
-	return "oci://" + e.Registry + "/" + Image{Key: Chart}.Repository()
+// ran returns an error unless the last sync has run the images of a service and of its
+// migration, and has placed an order. A sync leaves out a Deployment that is in sync
+// already: then the Application, which is synced and healthy, runs what its commit says.
+// The images of the pods are no help: a project that permits only the kinds of the charts
+// hides pods from the summary of its Applications.
+func (a application) ran(e Evidence, service, migration Image) error {
+	migrated, err := a.applied("Job", "migrate-"+service.Key, "PreSync")
+	_, smokeErr := a.applied("Job", "smoke-"+service.Key, "PostSync")
+	if err := errors.Join(err, smokeErr); err != nil {
+		return err
+	}
+	ran := map[Image]result{migration: migrated}
+	if deployed, err := a.applied("Deployment", service.Key+"-deploy", ""); err == nil {
+		ran[service] = deployed
+	}
+	for i, r := range ran {
+		runs := func(image string) bool { return strings.HasSuffix(image, "@"+i.Digest) }
+		if !slices.ContainsFunc(r.Images, runs) {
+			return fmt.Errorf("%s ran %s, not %s", a.Metadata.Name, strings.Join(r.Images, ", "), e.reference(i))
+		}
+	}
+	return nil
 }
 
-// synced returns the images and the pinned chart that an Application was synced to.
-// Later commits on main must not have changed these.
-func (r Repository) synced(ctx context.Context, e Evidence, a application, environment, service string) (
-	images []Image, chart Image, err error,
-) {
-	chosen, err := choose(service, true)
+var commit = regexp.MustCompile(`^[0-9a-f]{40}$`)
+
+// pinned returns the images of a service, and the chart, at revisions of an Application,
+// which must be a commit that led here and the chart that it pins.
+func (r Repository) pinned(
+	ctx context.Context, a application, field string, revisions []string, environment, service string,
+) ([]Image, error) {
+	if len(revisions) != 2 {
+		return nil, fmt.Errorf("%s: status.%s.revisions is %q, must be a digest and a commit",
+			a.Metadata.Name, field, revisions)
+	}
+	digest, revision := revisions[0], revisions[1]
+	_, err := r.git(ctx, "merge-base", "--is-ancestor", revision, "HEAD")
+	if err != nil || !commit.MatchString(revision) {
+		return nil, fmt.Errorf("%s: status.%s.revisions[1] is %q, must be a commit that led here",
+			a.Metadata.Name, field, revision)
+	}
+	all, err := r.images(ctx, environment, revision)
 	if err != nil {
-		return nil, chart, err
+		return nil, err
 	}
-	for _, t := range a.targets() {
-		digest, revision, err := t.read(e.charts())
-		if err != nil {
-			return nil, chart, fmt.Errorf("%s: %w", a.Metadata.Name, err)
-		}
-		known := commit.MatchString(revision)
-		if known {
-			_, err := r.git(ctx, "merge-base", "--is-ancestor", revision, "HEAD")
-			known = err == nil
-		}
-		if !known {
-			return nil, chart, fmt.Errorf("%s is at %q, which is not a commit that led here", a.Metadata.Name, revision)
-		}
-		all, err := r.images(ctx, environment, revision)
-		if err != nil {
-			return nil, chart, err
-		}
-		chart = of(all, Chart)
-		if digest != chart.Digest {
-			return nil, chart, fmt.Errorf("%s: %s.revisions[0] is %q, must be the chart that %s pins, %q",
-				a.Metadata.Name, t.field, digest, revision, chart.Digest)
-		}
-		these := []Image{chart}
-		for _, key := range chosen {
-			these = append(these, of(all, key))
-		}
-		if images != nil && !slices.Equal(images, these) {
-			return nil, chart, fmt.Errorf("%s: %s.revisions[1] is %s, whose images and chart are not those of the last sync",
-				a.Metadata.Name, t.field, revision)
-		}
-		images = these
+	chart := of(all, Chart)
+	if digest != chart.Digest {
+		return nil, fmt.Errorf("%s: status.%s.revisions[0] is %q, must be the chart that %s pins, %q",
+			a.Metadata.Name, field, digest, revision, chart.Digest)
 	}
-	return images[1:], chart, nil
+	return []Image{of(all, service), of(all, Migration), chart}, nil
 }

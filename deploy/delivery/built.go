@@ -14,7 +14,7 @@ import (
 )
 
 // ErrNoImages means that no image was built.
-var ErrNoImages = errors.New("there is no image")
+var ErrNoImages = errors.New("no image is built")
 
 // Built returns the images that `make images` has built into a folder, which need not be all.
 func Built(folder string) ([]Image, error) {
@@ -40,7 +40,7 @@ func Built(folder string) ([]Image, error) {
 		all = append(all, i)
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("%w in %s: make images builds them", ErrNoImages, folder)
+		return nil, fmt.Errorf("%s: %w (make images)", folder, ErrNoImages)
 	}
 	return all, nil
 }
@@ -65,10 +65,14 @@ func PushedChart(file string) ([]Image, error) {
 	return nil, fmt.Errorf("%s: want pizza VERSION REGISTRY/charts/pizza@sha256:<64 hex digits>, not %q", file, text)
 }
 
-// New returns the built images that an environment does not run. Equal sources give an equal digest, so these are
-// the images that have changed.
-func New(ctx context.Context, r Repository, environment string, built []Image) ([]Image, error) {
-	now, err := r.images(ctx, environment, "HEAD")
+// New returns the built images that the first environment does not run. Equal sources give
+// an equal digest, so these are the images that have changed.
+func New(ctx context.Context, r Repository, built []Image) ([]Image, error) {
+	all, err := r.Environments()
+	if err != nil {
+		return nil, err
+	}
+	now, err := r.images(ctx, all[0], "HEAD")
 	return slices.DeleteFunc(slices.Clone(built), func(b Image) bool {
 		return slices.ContainsFunc(now, func(n Image) bool { return n.Key == b.Key && n.Digest == b.Digest })
 	}), err

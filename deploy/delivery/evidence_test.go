@@ -37,7 +37,7 @@ func TestEvidenceOfAnotherDigest(t *testing.T) {
 			"checks", func(i delivery.Image) error {
 				return w.Attest(t.Context(), i, delivery.Checks{Environment: "dev", Checks: []string{"smoke"}, Time: time.Now()})
 			},
-			func(i delivery.Image) error { return w.Passed(t.Context(), i, "dev") },
+			func(i delivery.Image) error { return w.Passed(t.Context(), i, "dev", delivery.Image{}) },
 		},
 	} {
 		good, bad := w.image("order"), w.image("order")
@@ -96,7 +96,7 @@ func TestBuilt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	folder := t.TempDir()
-	if _, err := delivery.Built(folder); err == nil || !strings.Contains(err.Error(), "there is no image in "+folder) {
+	if _, err := delivery.Built(folder); err == nil || !strings.Contains(err.Error(), folder+": no image is built (make images)") {
 		t.Errorf("nothing built: error %v", err)
 	}
 	order := filepath.Join(folder, "order")
@@ -115,7 +115,7 @@ func TestBuilt(t *testing.T) {
 	if _, err := delivery.Publish(t.Context(), w.Repository, w.Evidence, built); err == nil || !strings.Contains(err.Error(), "is not signed") {
 		t.Errorf("before it is signed: error %v", err)
 	}
-	if changed, err := delivery.New(t.Context(), w.Repository, "dev", built); len(changed) != 1 || err != nil {
+	if changed, err := delivery.New(t.Context(), w.Repository, built); len(changed) != 1 || err != nil {
 		t.Errorf("before it is published: %v, %v", changed, err)
 	}
 	w.must(w.Sign(t.Context(), built[0]))
@@ -125,7 +125,7 @@ func TestBuilt(t *testing.T) {
 		t.Error(diff)
 	}
 	w.commit("It is published")
-	if changed, err := delivery.New(t.Context(), w.Repository, "dev", built); len(changed) != 0 || err != nil {
+	if changed, err := delivery.New(t.Context(), w.Repository, built); len(changed) != 0 || err != nil {
 		t.Errorf("once it is published: %v, %v", changed, err)
 	}
 

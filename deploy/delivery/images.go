@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"path"
@@ -9,9 +8,6 @@ import (
 	"slices"
 	"strings"
 )
-
-// Environments returns all environments, in the order of promotion.
-func Environments() []string { return []string{"dev", "stg", "prod"} }
 
 // Services returns the images that can be moved separately.
 func Services() []string { return []string{"login", "menu", "order"} }
@@ -27,9 +23,9 @@ func keys() []string { return append(Services(), Migration, Chart) }
 
 // Image is the content of one line.
 type Image struct {
-	Key    string `json:"image"`  // login, menu, order, migration or chart
-	Tag    string `json:"tag"`    // the first commit it was built from, or the chart's version; for people
-	Digest string `json:"digest"` // sha256:…, which decides what runs
+	Key    string // login, menu, order, migration or chart
+	Tag    string // the first commit it was built from, or the chart's version; for people
+	Digest string // sha256:…, which decides what runs
 }
 
 // Repository returns the image's name without the registry.
@@ -67,13 +63,21 @@ func (i Image) sources() []string {
 	return []string{module, "pkg", "go.work", ".ko.yaml", ":(exclude,glob)**/*_test.go"}
 }
 
-// line returns the line of an image, a value of the chart. The pin of the chart itself is a global.
-func (i Image) line() string {
-	name, value := i.Key, "image"
+// name returns the name of the line, which is a value of the chart. The pin of the chart
+// itself is a global.
+func (i Image) name() string {
 	if i.Key == Chart {
-		name, value = "global", Chart
+		return "global"
 	}
-	return fmt.Sprintf(`%s: {%s: {tag: %q, digest: %q}}`, name, value, i.Tag, i.Digest)
+	return i.Key
+}
+
+func (i Image) line() string {
+	value := "image"
+	if i.Key == Chart {
+		value = Chart
+	}
+	return fmt.Sprintf(`%s: {%s: {tag: %q, digest: %q}}`, i.name(), value, i.Tag, i.Digest)
 }
 
 // Path returns the file with the images of an environment, relative to the root of the
@@ -92,21 +96,18 @@ func Parse(file string, text []byte) ([]Image, error) {
 	wrong := func(n int, format string, args ...any) {
 		bad = append(bad, fmt.Errorf("%s:%d: %s", file, n, fmt.Sprintf(format, args...)))
 	}
-	n := 0
-	for line := range bytes.Lines(text) {
-		n++
-		content := strings.TrimSuffix(string(line), "\n")
-		if content == "" || strings.HasPrefix(content, "#") {
+	for n, line := range strings.Split(string(text), "\n") {
+		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		m := lines.FindStringSubmatch(content)
+		m := lines.FindStringSubmatch(line)
 		switch {
 		case m == nil:
-			wrong(n, `want NAME: {image: {tag: "…", digest: "sha256:<64 hex digits>"}}, or global: {chart: {…}}`)
+			wrong(n+1, `want NAME: {image: {tag: "…", digest: "sha256:<64 hex digits>"}}, or global: {chart: {…}}`)
 		case m[2] == "" && (m[1] == Chart || !slices.Contains(keys(), m[1])):
-			wrong(n, "there is no image %q, but %s", m[1], strings.Join(append(Services(), Migration), ", "))
+			wrong(n+1, "unknown image %q (%s)", m[1], strings.Join(append(Services(), Migration), ", "))
 		case found[m[1]+m[2]].Key != "":
-			wrong(n, "%s is there twice", m[1]+m[2])
+			wrong(n+1, "%s is there twice", m[1]+m[2])
 		default:
 			found[m[1]+m[2]] = Image{m[1] + m[2], m[3], m[4]}
 		}
@@ -124,20 +125,15 @@ func Parse(file string, text []byte) ([]Image, error) {
 // Replace returns the text with new lines for some images, and otherwise unchanged.
 // Parse must accept the text.
 func Replace(text []byte, images []Image) []byte {
-	var out bytes.Buffer
-	for line := range bytes.Lines(text) {
-		name, _, _ := strings.Cut(string(line), ":")
-		i := slices.IndexFunc(images, func(i Image) bool { return strings.HasPrefix(i.line(), name+": ") })
-		if i < 0 {
-			out.Write(line)
-			continue
-		}
-		out.WriteString(images[i].line())
-		if bytes.HasSuffix(line, []byte("\n")) {
-			out.WriteByte('\n')
+	all := strings.Split(string(text), "\n")
+	for n, line := range all {
+		for _, i := range images {
+			if strings.HasPrefix(line, i.name()+": ") {
+				all[n] = i.line()
+			}
 		}
 	}
-	return out.Bytes()
+	return []byte(strings.Join(all, "\n"))
 }
 
 // of returns the image with a key. Parse ensures that it exists.

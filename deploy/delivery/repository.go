@@ -8,39 +8,64 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
-	"time"
+
+	"sigs.k8s.io/yaml"
 )
 
 // Repository is a checkout of this repository.
 type Repository struct{ Root string }
 
-// Commit is a git commit.
-type Commit struct {
-	ID      string    `json:"commit"`
-	Time    time.Time `json:"time"`
-	Author  string    `json:"author"`
-	Subject string    `json:"subject"`
+// Order is the file with all environments, in the order of promotion.
+const Order = "deploy/environments/environments.yaml"
+
+// Environments returns the environments, in the order of promotion.
+func (r Repository) Environments() ([]string, error) {
+	text, err := os.ReadFile(filepath.Join(r.Root, Order))
+	if err != nil {
+		return nil, err
+	}
+	var file struct {
+		Environments []struct {
+			Name string `json:"name"`
+		} `json:"environments"`
+	}
+	if err := yaml.Unmarshal(text, &file); err != nil {
+		return nil, fmt.Errorf("%s: %w", Order, err)
+	}
+	var names []string
+	for _, e := range file.Environments {
+		names = append(names, e.Name)
+	}
+	if len(names) < 2 {
+		return nil, fmt.Errorf("%s: environments must be at least two, not %q", Order, names)
+	}
+	return names, nil
+}
+
+// checkEnvironment returns an error if ENV is not one of the environments.
+func (r Repository) checkEnvironment(name string) error {
+	all, err := r.Environments()
+	if err == nil && !slices.Contains(all, name) {
+		err = fmt.Errorf("ENV: unknown environment %q (%s)", name, strings.Join(all, ", "))
+	}
+	return err
 }
 
 func (r Repository) git(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir = r.Root
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
 	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("git %s: %w: %s", strings.Join(args, " "), err, bytes.TrimSpace(stderr.Bytes()))
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		err = fmt.Errorf("git %s: %w: %s", strings.Join(args, " "), err, bytes.TrimSpace(exit.Stderr))
 	}
-	return string(out), nil
+	return string(out), err
 }
 
 // images returns the images of an environment at a revision.
 func (r Repository) images(ctx context.Context, environment, revision string) ([]Image, error) {
-	if strings.HasPrefix(revision, "-") { // git would parse it as an option
-		return nil, fmt.Errorf("%q is no commit", revision)
-	}
-	text, err := r.git(ctx, "show", revision+":"+Path(environment))
+	text, err := r.git(ctx, "show", "--end-of-options", revision+":"+Path(environment))
 	if err != nil {
 		return nil, err
 	}
@@ -65,36 +90,31 @@ func (r Repository) write(ctx context.Context, environment string, images []Imag
 	return os.WriteFile(file, Replace(text, images), 0o644)
 }
 
-// log returns commits, the newest first.
-func (r Repository) log(ctx context.Context, args ...string) ([]Commit, error) {
-	out, err := r.git(ctx, append([]string{"log", "--format=%H%x1f%cI%x1f%an%x1f%s%x1e"}, args...)...)
+// before returns the commit before the last change of the lines of images.
+func (r Repository) before(ctx context.Context, environment string, keys []string) (string, error) {
+	var names []string
+	for _, key := range keys {
+		names = append(names, Image{Key: key}.name())
+	}
+	// A merge counts as one change of main.
+	parents, err := r.git(ctx, "log", "--first-parent", "--diff-merges=first-parent", "--no-patch",
+		"--max-count=1", "--format=%P", "-G^("+strings.Join(names, "|")+"):", "--", Path(environment))
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	var all []Commit
-	for entry := range strings.SplitSeq(out, "\x1e") {
-		fields := strings.Split(strings.TrimSpace(entry), "\x1f")
-		if len(fields) != 4 {
-			continue
-		}
-		at, err := time.Parse(time.RFC3339, fields[1])
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, Commit{fields[0], at, fields[2], fields[3]})
+	if parent := strings.Fields(parents); len(parent) > 0 {
+		return parent[0], nil
 	}
-	return all, nil
+	return "", fmt.Errorf("%s has run nothing else of %s before", environment, strings.Join(keys, ", "))
 }
 
-// between returns the commits that can have changed one image into another.
-func (r Repository) between(ctx context.Context, from, to Image) ([]Commit, error) {
-	for _, commit := range []string{from.commit(), to.commit()} {
-		if _, err := r.git(ctx, "rev-parse", "--verify", "--quiet", commit+"^{commit}"); err != nil {
-			return nil, errUnknown
-		}
+// between describes the commits that can have changed one image into another, the newest first.
+func (r Repository) between(ctx context.Context, from, to Image) []string {
+	commits := from.commit() + ".." + to.commit()
+	args := append([]string{"log", "--abbrev=8", "--format=%h %s (%an)", "--end-of-options", commits, "--"}, to.sources()...)
+	out, err := r.git(ctx, args...)
+	if err != nil { // the clone may be shallow
+		return []string{commits + " is unknown in this clone"}
 	}
-	return r.log(ctx, append([]string{from.commit() + ".." + to.commit(), "--"}, to.sources()...)...)
+	return strings.FieldsFunc(out, func(r rune) bool { return r == '\n' })
 }
-
-// errUnknown means that a tag has no commit in this clone, which may be shallow.
-var errUnknown = errors.New("commits unknown in this clone")

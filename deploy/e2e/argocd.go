@@ -90,7 +90,8 @@ func (a *argocd) start(ctx context.Context, root string) error {
 	for _, object := range []string{
 		`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"argocd-cm",` + labels + `}}`,
 		`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"argocd-secret",` + labels + `},"stringData":{"server.secretkey":"of no server"}}`,
-		`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"argocd-notifications-secret",` + labels + `},"stringData":{"team-webhook":"` + a.team.URL + `","github-token":"none"}}`,
+		`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"argocd-notifications-secret",` + labels + `},"stringData":{"pizza-team-webhook":"` + a.team.URL + `","pizza-github-token":"none"}}`,
+		`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"argocd-notifications-cm",` + labels + `},"data":{"template.platform":"message: of the platform\n"}}`,
 	} {
 		if err := a.apply(ctx, object); err != nil {
 			return err
@@ -227,7 +228,7 @@ func (a *argocd) applications(ctx context.Context, environment string) ([]applic
 // refresh makes Argo CD poll the repository now, like a webhook from the git
 // server.
 func (a *argocd) refresh(ctx context.Context) error {
-	_, err := a.kubectl(ctx, "annotate", "applicationset", "pizza", "--overwrite", "argocd.argoproj.io/application-set-refresh=true")
+	_, err := a.kubectl(ctx, "annotate", "applicationsets", "--all", "--overwrite", "argocd.argoproj.io/application-set-refresh=true")
 	if err != nil {
 		return err
 	}
@@ -325,13 +326,21 @@ func (a *argocd) readOnly(ctx context.Context) (string, error) {
 	return file, os.WriteFile(file, []byte(config), 0o600)
 }
 
-// applyFile applies a manifest of the repository, with local addresses in place of
-// GitHub's.
-func (a *argocd) applyFile(ctx context.Context, path, repository, registry string) error {
-	text, err := os.ReadFile(path)
+// bootstrap applies what Argo CD needs to deliver the environments of a file, like an
+// administrator. What the platform has in the same objects must stay.
+func (a *argocd) bootstrap(ctx context.Context, root, environments, repository, registry string) error {
+	objects, err := a.run(ctx, "", filepath.Join(a.bin, "helm"), "template", "pizza", filepath.Join(root, "deploy", "argocd"),
+		"--namespace", a.namespace, "--values", environments,
+		"--set", "repository="+repository, "--set", "registry="+registry, "--set", "dispatches="+a.team.URL)
 	if err != nil {
 		return err
 	}
-	here := strings.NewReplacer("https://github.com/example/pizza", repository, "ghcr.io/example/pizza", registry, "https://api.github.com", a.team.URL)
-	return a.apply(ctx, here.Replace(string(text)))
+	if _, err := a.run(ctx, objects, "kubectl", "apply", "--server-side", "--field-manager=pizza", "--filename=-"); err != nil {
+		return err
+	}
+	out, err := a.kubectl(ctx, "get", "configmap", "argocd-notifications-cm", "-o", "jsonpath={.data.template\\.platform}")
+	if err == nil && out != "message: of the platform\n" {
+		err = fmt.Errorf("the notifications of the platform are %q", out)
+	}
+	return err
 }

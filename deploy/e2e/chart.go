@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"example.com/pizza/deploy/delivery"
 )
 
 // A value of the Deployment before and after the change of the chart, which restarts no pod.
@@ -17,7 +15,7 @@ const deadline, longer = "progressDeadlineSeconds: 300", "progressDeadlineSecond
 // others do not.
 func (w *walk) deadlines(ctx context.Context, arrived ...string) (string, error) {
 	var seen []string
-	for _, name := range delivery.Environments() {
+	for _, name := range stages() {
 		want := strings.TrimPrefix(deadline, "progressDeadlineSeconds: ")
 		if slices.Contains(arrived, name) {
 			want = strings.TrimPrefix(longer, "progressDeadlineSeconds: ")
@@ -57,8 +55,8 @@ func (w *walk) chartInDev(ctx context.Context) (string, error) {
 }
 
 func (w *walk) chartTooEarly(ctx context.Context) (string, error) {
-	return "has passed the checks of dev, but with another chart",
-		w.refused(ctx, "has passed the checks of dev, but: with the chart", "promote", "-from", "dev", "-to", "stg", "-service", "order")
+	return "has passed no checks of dev with this chart",
+		w.refused(ctx, "has passed no checks of dev with the chart", "promote", "-to", "stg", "-service", "order")
 }
 
 func (w *walk) chartInStg(ctx context.Context) (string, error) {

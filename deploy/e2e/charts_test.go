@@ -91,15 +91,45 @@ func inside(v any, path ...string) any {
 	return v
 }
 
+// environments returns the environments of the repository, in the order of promotion.
+func environments(t *testing.T) []string {
+	t.Helper()
+	all, err := delivery.Repository{Root: "../.."}.Environments()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// bootstrapped returns the objects of a kind that deploy/argocd renders, by name.
+func bootstrapped[T any](t *testing.T, kind string) map[string]T {
+	t.Helper()
+	all := map[string]T{}
+	for name, o := range render(t, "../argocd", "--namespace", "argocd", "--values", filepath.Join("../..", delivery.Order)) {
+		if o["kind"] != kind {
+			continue
+		}
+		text, err := yaml.Marshal(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var typed T
+		if err := yaml.Unmarshal(text, &typed); err != nil {
+			t.Fatal(err)
+		}
+		all[strings.TrimPrefix(name, kind+"/")] = typed
+	}
+	if len(all) == 0 {
+		t.Fatalf("deploy/argocd renders no %s", kind)
+	}
+	return all
+}
+
 // parts returns the parts of an environment: the values in which its Argo CD Applications
 // differ.
 func parts(t *testing.T) map[string]string {
 	t.Helper()
-	text, err := os.ReadFile("../argocd/applications.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var set struct {
+	set := bootstrapped[struct {
 		Spec struct {
 			Generators []struct {
 				Matrix struct {
@@ -114,10 +144,7 @@ func parts(t *testing.T) map[string]string {
 				}
 			}
 		}
-	}
-	if err := yaml.Unmarshal(text, &set); err != nil {
-		t.Fatal(err)
-	}
+	}](t, "ApplicationSet")["pizza-"+environments(t)[0]] // they differ in no part
 	values, err := template.New("values").Option("missingkey=error").Parse(set.Spec.Template.Spec.Sources[0].Helm.Values)
 	if err != nil {
 		t.Fatal(err)
@@ -279,7 +306,7 @@ func TestPinned(t *testing.T) {
 	t.Parallel()
 	all := parts(t)
 	newest := packaged(t)
-	for _, environment := range delivery.Environments() {
+	for _, environment := range environments(t) {
 		values, images := "../environments/"+environment+"/values.yaml", filepath.Join("../..", delivery.Path(environment))
 		text, err := os.ReadFile(images)
 		if err != nil {
@@ -327,20 +354,14 @@ func pinned(t *testing.T, version string) string {
 // release pushes to, with the values of main.
 func TestApplicationsPin(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../argocd/applications.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var set object
-	if err := yaml.Unmarshal(text, &set); err != nil {
-		t.Fatal(err)
-	}
-	sources, _ := inside(set, "spec", "template", "spec", "sources").([]any)
-	if len(sources) != 2 {
-		t.Fatalf("%d sources, want the chart and the values", len(sources))
-	}
-	chart, values := sources[0].(object), sources[1].(object)
-	for _, environment := range delivery.Environments() {
+	sets := bootstrapped[object](t, "ApplicationSet")
+	for _, environment := range environments(t) {
+		set := sets["pizza-"+environment]
+		sources, _ := inside(set, "spec", "template", "spec", "sources").([]any)
+		if len(sources) != 2 {
+			t.Fatalf("%s: %d sources, want the chart and the values", environment, len(sources))
+		}
+		chart, values := sources[0].(object), sources[1].(object)
 		text, err := os.ReadFile(filepath.Join("../..", delivery.Path(environment)))
 		if err != nil {
 			t.Fatal(err)
@@ -376,9 +397,10 @@ func TestApplicationsPin(t *testing.T) {
 		if want := "oci://" + inside(how, "global", "image", "registry").(string) + "/" + pins[i].Repository(); chart["repoURL"] != want {
 			t.Errorf("the chart is pulled from %s, want %s", chart["repoURL"], want)
 		}
-	}
-	want := []any{"$" + values["ref"].(string) + "/{{.path.path}}/values.yaml", "$" + values["ref"].(string) + "/{{.path.path}}/images.yaml"}
-	if diff := cmp.Diff(want, inside(chart, "helm", "valueFiles")); diff != "" || values["targetRevision"] != "main" {
-		t.Errorf("the values are of %v\n%s", values["targetRevision"], diff)
+		folder := "$" + values["ref"].(string) + "/deploy/environments/" + environment
+		want := []any{folder + "/values.yaml", folder + "/images.yaml"}
+		if diff := cmp.Diff(want, inside(chart, "helm", "valueFiles")); diff != "" || values["targetRevision"] != "main" {
+			t.Errorf("%s: the values are of %v\n%s", environment, values["targetRevision"], diff)
+		}
 	}
 }

@@ -9,6 +9,10 @@ import (
 	"strings"
 )
 
+// stages returns the environments of the walk, in the order of promotion. The repository
+// may have more.
+func stages() []string { return []string{"dev", "stg", "prod"} }
+
 // environment is a delivery stage with its own database.
 type environment struct {
 	cluster

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-
-	"example.com/pizza/deploy/delivery"
 )
 
 // walk follows changes from the commit to prod, deployed by Argo CD.
@@ -92,7 +90,7 @@ func (w *walk) run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	key := rand.Text() + rand.Text()
 	w.environments = map[string]*environment{}
-	for _, name := range delivery.Environments() {
+	for _, name := range stages() {
 		e, err := w.environment(ctx, name, folder)
 		if err != nil {
 			return err
@@ -118,9 +116,9 @@ func (w *walk) run(ctx context.Context) (err error) {
 
 // clean deletes everything that a walk leaves, except the CRDs.
 func (w *walk) clean(ctx context.Context) error {
-	var all []error
-	for _, namespace := range []string{"argocd", "pizza-dev", "pizza-stg", "pizza-prod"} {
-		all = append(all, cluster{namespace, w.log}.dropNamespace(ctx))
+	all := []error{cluster{"argocd", w.log}.dropNamespace(ctx)}
+	for _, stage := range stages() {
+		all = append(all, cluster{"pizza-" + stage, w.log}.dropNamespace(ctx))
 	}
 	return errors.Join(all...)
 }

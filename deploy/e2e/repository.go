@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"sigs.k8s.io/yaml"
+
+	"example.com/pizza/deploy/delivery"
 )
 
 // repository is a copy of this repository for one walk: a bare repository that
@@ -56,6 +58,15 @@ func (r repository) push(ctx context.Context, message string) (string, error) {
 		}
 	}
 	return r.git(ctx, "rev-parse", "HEAD")
+}
+
+// order names the environments, all in this cluster. Somebody syncs the last.
+func (r repository) order(names []string) error {
+	text := "environments:\n"
+	for i, name := range names {
+		text += fmt.Sprintf("  - {name: %s, cluster: {server: https://kubernetes.default.svc}, automated: %t}\n", name, i < len(names)-1)
+	}
+	return r.add(delivery.Order, text)
 }
 
 // merge adds settings to the values of an environment.

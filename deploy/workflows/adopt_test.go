@@ -80,8 +80,8 @@ func TestAdopt(t *testing.T) {
 		t.Errorf("the second time changes %s", changed)
 	}
 	for name, want := range map[string][]string{
-		"deploy/argocd/applications.yaml":      {"https://github.com/acme-food/pizza", "oci://registry.acme.io:5000/food/pizza/charts/pizza"},
-		"deploy/argocd/projects.yaml":          {"acme-food:on-call"},
+		"deploy/argocd/values.yaml":            {"https://github.com/acme-food/pizza", "registry.acme.io:5000/food/pizza", "acme-food:on-call"},
+		"deploy/argocd/credentials.yaml":       {"https://github.com/acme-food/pizza", "oci://registry.acme.io:5000/food/pizza"},
 		"deploy/environments/stg/values.yaml":  {"pg-stg.acme.internal", "stg.pizza.acme.com", "registry.acme.io:5000/food/pizza"},
 		"deploy/environments/prod/values.yaml": {"pg-prod.acme.internal", "[pizza.acme.com]"},
 		"helm/pizza/values.yaml":               {`github\.com/acme-food/pizza`, "https://github.com/acme-food/pizza/blob/main/deploy/observability/runbooks"},
@@ -102,7 +102,7 @@ func TestAdopt(t *testing.T) {
 		}
 	}
 	tests := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-run",
-		"^Test(Documents|Owners|Forms|Decisions|LeastRights|MayWrite|Uses|CommandsAreScripts|Identity|ApplicationsPin|Projects|Parts)$",
+		"^Test(Documents|Owners|Forms|Decisions|LeastRights|MayWrite|Uses|CommandsAreScripts|Identity|ApplicationsPin|Projects|Credentials|Parts)$",
 		"./deploy/local/system", "./deploy/workflows", "./deploy/policy", "./deploy/delivery/cmd/delivery", "./deploy/e2e")
 	tests.Dir = folder
 	if out, err := tests.CombinedOutput(); err != nil || strings.Contains(string(out), "no tests to run") {

@@ -45,7 +45,7 @@ func given() map[string]map[string]string {
 		"release.yml push: tools/delivery.sh push":          {"IMAGES": "login"},
 		"release.yml charts: tools/delivery.sh push-charts": {"TAG": "v1.2.3"},
 		"release.yml announce: tools/announce.sh":           {"TAG": "v1.2.3"},
-		"promote.yml propose: tools/propose.sh promote":     {"FROM": "dev", "TO": "stg", "SERVICE": "order"},
+		"promote.yml propose: tools/propose.sh promote":     {"TO": "stg", "SERVICE": "order"},
 		"rollback.yml propose: tools/propose.sh rollback":   {"ENV": "prod", "TO": commit[:8], "SERVICE": "order"},
 		"verify.yml attest: tools/delivery.sh attest":       {"ENV": "dev", "SERVICE": "order", "REVISION": commit},
 	}
@@ -204,5 +204,6 @@ func clone(t *testing.T) string {
 	write(t, filepath.Join(folder, ".gitignore"), "/.local/\n", 0o600)
 	git(t, folder, "add", ".")
 	git(t, folder, "-c", "user.name=x", "-c", "user.email=x@example.com", "commit", "-q", "-m", "first")
+	git(t, folder, "tag", "v1.2.3")
 	return folder
 }

@@ -58,8 +58,8 @@ func checkout(t *testing.T) (folder, origin string) {
 	write(t, filepath.Join(folder, "other"), "1\n", 0o600)
 	write(t, filepath.Join(folder, "deploy/environments/stg/images.yaml"), "old\n", 0o600)
 	write(t, filepath.Join(folder, "tools/delivery.sh"), "#!/bin/sh\ncase $1 in\n"+
-		"promote) echo \"$FROM\" > \"deploy/environments/$TO/images.yaml\"; echo 2 > other\n"+
-		"    echo \"stg: order of $FROM\"; echo; echo \"| $MARKDOWN |\" ;;\n"+
+		"promote) echo new > \"deploy/environments/$TO/images.yaml\"; echo 2 > other\n"+
+		"    echo \"stg: order of dev\"; echo; echo \"| 1 |\" ;;\n"+
 		"idle) echo nothing ;;\n"+
 		"refused) echo not signed >&2; exit 1 ;;\nesac\n", 0o700)
 	git(t, folder, "add", ".")
@@ -82,7 +82,7 @@ func TestPropose(t *testing.T) {
 	onGitHub := []string{"PATH=" + gh + ":" + os.Getenv("PATH"), "GH_TOKEN=x"}
 
 	folder, origin := checkout(t)
-	variables := []string{"FROM=dev", "TO=stg", "SERVICE=order", "MERGE=auto"}
+	variables := []string{"TO=stg", "SERVICE=order", "MERGE=auto"}
 	if out, err := run(t, folder, append(onGitHub, variables...), script, "promote"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -120,7 +120,7 @@ func TestProposeElsewhere(t *testing.T) {
 		{"promote", false, "is ready"}, // without GitHub, the branch stays local
 		{"promote", false, "nothing to propose"},
 	} {
-		out, err := run(t, folder, []string{"FROM=dev", "TO=stg"}, script, step.target)
+		out, err := run(t, folder, []string{"TO=stg"}, script, step.target)
 		if (err != nil) != step.fails || !strings.Contains(out, step.says) {
 			t.Errorf("%s: %v, %s, want %q", step.target, err, out, step.says)
 		}
@@ -179,9 +179,10 @@ func TestMissingValues(t *testing.T) {
 	}
 	variables := []string{"PATH=" + programs + ":" + os.Getenv("PATH"), "MAKELEVEL=", "E2E_LOAD_IMAGE="}
 	for command, want := range map[string]string{
-		"make promote":                  "promote needs FROM TO, for example: make promote FROM=dev TO=stg",
-		"make promote FROM=dev":         "promote needs TO, for example: make promote FROM=dev TO=stg",
-		"make promote FROM=dev TO=qa":   `promote: TO must be stg or prod, not "qa"`,
+		"make promote":                  "promote needs TO, for example: make promote TO=stg",
+		"make promote TO=qa":            `promote: TO must be stg or prod, not "qa"`,
+		"make promote TO=dev":           `promote: TO must be stg or prod, not "dev"`,
+		"make rollback ENV=qa":          `rollback: ENV must be dev, stg or prod, not "qa"`,
 		"make rollback":                 "rollback needs ENV, for example: make rollback ENV=prod",
 		"make gitops":                   `gitops needs E2E_LOAD_IMAGE, for example: make gitops E2E_LOAD_IMAGE="kind load image-archive"`,
 		"make e2e":                      `e2e needs E2E_LOAD_IMAGE, for example: make e2e E2E_LOAD_IMAGE="kind load image-archive"`,
@@ -214,7 +215,7 @@ func TestAttestAsksTheCluster(t *testing.T) {
 	write(t, filepath.Join(folder, ".local", "bin", "cosign"), "", 0o700)
 	write(t, filepath.Join(programs, "go"), "#!/bin/sh\necho \"$*\"; cat \"$KUBECONFIG\"; stat -c %a \"$KUBECONFIG\"; echo \"[$CLUSTER]\"; exit 3\n", 0o700)
 	out, err := run(t, folder, []string{
-		"PATH=" + programs + ":" + os.Getenv("PATH"), "TMPDIR=" + temporary, "KUBECONFIG=", "ENV=dev", "SERVICE=order", "REVISION=", "JSON=",
+		"PATH=" + programs + ":" + os.Getenv("PATH"), "TMPDIR=" + temporary, "KUBECONFIG=", "ENV=dev", "SERVICE=order", "REVISION=",
 		"CLUSTER=users: [\"$HOME\"]\n# end",
 	}, "tools/delivery.sh", "attest")
 	want := "run ./deploy/delivery/cmd/delivery attest -env dev -service order\nusers: [\"$HOME\"]\n# end\n600\n[]"

@@ -12,8 +12,8 @@ import (
 // outside are the variables that users and workflows set.
 var outside = []string{
 	"BASE", "BREAKING", "CHAOS", "CLUSTER", "DATA", "DB_HOST", "DOMAIN", "ENV",
-	"FROM", "FUZZTIME", "GITHUB_OUTPUT", "IMAGES", "JSON", "OFF", "ORG", "PACKAGES",
-	"PORT", "PULL", "RANGE", "REGISTRY", "REVISION", "SERVICE", "STAGED", "STEPS", "TAG", "TO", "VULN",
+	"FUZZTIME", "GITHUB_OUTPUT", "IMAGES", "JSON", "OFF", "ORG", "PACKAGES",
+	"PORT", "PULL", "REGISTRY", "REVISION", "SERVICE", "STAGED", "STEPS", "TAG", "TO", "VULN",
 }
 
 // TestMakefileQuotes checks that the path of the repository may contain a space.

@@ -1,5 +1,5 @@
-// Command delivery shows what runs in each environment, and changes it; see package
-// delivery. tools/delivery.sh calls it.
+// Command delivery changes what runs in an environment; see package delivery.
+// tools/delivery.sh calls it.
 package main
 
 import (
@@ -9,9 +9,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"sigs.k8s.io/yaml"
@@ -30,16 +32,14 @@ func main() {
 	}
 }
 
-const usage = `usage: delivery promote   -from dev -to stg [-service order]
+const usage = `usage: delivery promote   -to stg [-service order]
        delivery rollback  -env prod [-to COMMIT] [-service order]
-       delivery history   [-env prod] [-all]
-       delivery changed   [-env dev] [-images .local/images]
+       delivery changed   [-images .local/images]
        delivery publish   [-images .local/images]
        delivery attest    -env dev -service order [-revision COMMIT]
-       delivery changelog [-range v1.0.0..HEAD]
 
 Each takes -h. What changes an environment changes lines of its images.yaml in the
-checkout, shows them, and leaves the commit to you.
+checkout, prints the text of a pull request, and leaves the commit to you.
 `
 
 // Without a key, signatures of these two workflows of this repository are trusted.
@@ -51,27 +51,24 @@ const (
 
 // command holds the flags that the commands share.
 type command struct {
-	flags      *flag.FlagSet
-	repository delivery.Repository
-	evidence   delivery.Evidence
-	json       bool
-	markdown   bool
-	stdout     io.Writer
+	flags          *flag.FlagSet
+	repository     delivery.Repository
+	evidence       delivery.Evidence
+	stdout, stderr io.Writer
 }
 
 func newCommand(name string, stdout, stderr io.Writer) *command {
-	c := &command{flags: flag.NewFlagSet("delivery "+name, flag.ContinueOnError), stdout: stdout}
+	c := &command{flags: flag.NewFlagSet("delivery "+name, flag.ContinueOnError), stdout: stdout, stderr: stderr}
 	c.flags.SetOutput(stderr)
 	c.flags.StringVar(&c.repository.Root, "root", ".", "the repository")
-	c.flags.BoolVar(&c.json, "json", false, "print JSON")
 	return c
 }
 
 // trusting adds the flags of commands that verify evidence.
 func (c *command) trusting() {
-	c.flags.BoolVar(&c.markdown, "markdown", false, "print the text of a pull request")
 	c.flags.StringVar(&c.evidence.Cosign, "cosign", "", "the program (default .local/bin/cosign of the repository)")
-	c.flags.StringVar(&c.evidence.Registry, "registry", "", "what comes before the name of each image (default: what the values of the environment say)")
+	c.flags.StringVar(&c.evidence.Registry, "registry", "",
+		"what comes before the name of each image (default: what the values of the environment say)")
 	for _, s := range []struct {
 		signer                              *delivery.Signer
 		what, key, variable, name, fallback string
@@ -86,7 +83,7 @@ func (c *command) trusting() {
 	c.flags.StringVar(&c.evidence.Issuer, "issuer", issuer, "who vouches for the identities")
 }
 
-// parse reads the flags and fills in defaults.
+// parse reads the flags and fills in defaults. Without an environment, it is the first.
 func (c *command) parse(args []string, environment *string) (err error) {
 	if err := c.flags.Parse(args); err != nil {
 		return err
@@ -99,18 +96,26 @@ func (c *command) parse(args []string, environment *string) (err error) {
 			return err
 		}
 	}
+	if environment == nil {
+		all, err := c.repository.Environments()
+		if err != nil {
+			return err
+		}
+		environment = &all[0]
+	}
 	if c.evidence.Registry == "" {
 		c.evidence.Registry, err = registry(c.repository.Root, *environment)
 	}
 	return err
 }
 
-// registry returns the registry of the images of an environment.
+// registry returns the registry of the images of an environment, or "" if there is no
+// such environment, which package delivery refuses.
 func registry(root, environment string) (string, error) {
 	file := filepath.Join(root, "deploy", "environments", environment, "values.yaml")
 	text, err := os.ReadFile(file)
-	if err != nil {
-		return "", fmt.Errorf("there is no environment %q: %w", environment, err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
 	}
 	var values struct {
 		Global struct {
@@ -119,11 +124,14 @@ func registry(root, environment string) (string, error) {
 			} `json:"image"`
 		} `json:"global"`
 	}
-	if err := yaml.Unmarshal(text, &values); err != nil {
-		return "", fmt.Errorf("%s: %w", file, err)
+	if err == nil {
+		err = yaml.Unmarshal(text, &values)
 	}
-	if values.Global.Image.Registry == "" {
-		return "", fmt.Errorf("%s: global.image.registry is not there", file)
+	if err == nil && values.Global.Image.Registry == "" {
+		err = errors.New("global.image.registry is not there")
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", file, err)
 	}
 	return values.Global.Image.Registry, nil
 }
@@ -139,16 +147,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return c.promote(ctx, args[1:])
 	case "rollback":
 		return c.rollback(ctx, args[1:])
-	case "history":
-		return c.history(ctx, args[1:])
 	case "changed":
-		return c.changedImages(ctx, args[1:])
+		return c.changed(ctx, args[1:])
 	case "publish":
 		return c.publish(ctx, args[1:])
 	case "attest":
 		return c.attest(ctx, args[1:])
-	case "changelog":
-		return c.changelog(ctx, args[1:])
 	case "-h", "-help", "--help", "help":
 		_, err := fmt.Fprint(stdout, usage)
 		return err
@@ -158,42 +162,41 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 func (c *command) promote(ctx context.Context, args []string) error {
-	from := c.flags.String("from", "", "environment that runs the images: dev or stg")
-	to := c.flags.String("to", "", "environment that shall run them: stg or prod")
-	service := c.flags.String("service", "", "login, menu or order alone (default all); the migration and the chart come along")
+	to := c.flags.String("to", "", "environment that shall run the images of the one before it")
+	service := c.flags.String("service", "", "login, menu or order alone, with the migration and the chart (default all)")
 	c.trusting()
-	if err := c.parse(args, from); err != nil {
+	if err := c.parse(args, to); err != nil {
 		return err
 	}
-	plan, err := delivery.Promote(ctx, c.repository, c.evidence, *from, *to, *service)
-	return c.changed(plan, err)
+	plan, err := delivery.Promote(ctx, c.repository, c.evidence, *to, *service)
+	return c.planned(plan, err)
 }
 
 func (c *command) rollback(ctx context.Context, args []string) error {
-	environment := c.flags.String("env", "", "dev, stg or prod")
+	environment := c.flags.String("env", "", "environment to roll back")
 	to := c.flags.String("to", delivery.Previous, "commit whose images shall run again")
-	service := c.flags.String("service", "", "login, menu or order alone, without the migration and the chart (default all)")
+	service := c.flags.String("service", "", "login, menu or order alone, without migration and chart (default all)")
 	c.trusting()
 	if err := c.parse(args, environment); err != nil {
 		return err
 	}
 	plan, err := delivery.Rollback(ctx, c.repository, c.evidence, *environment, *to, *service)
-	return c.changed(plan, err)
+	return c.planned(plan, err)
 }
 
-// changedImages reports the built images that an environment does not run, to people and to GitHub Actions.
-func (c *command) changedImages(ctx context.Context, args []string) error {
-	environment := c.flags.String("env", delivery.Environments()[0], "dev, stg or prod")
+// changed reports the built images that the first environment does not run, to people and
+// to GitHub Actions.
+func (c *command) changed(ctx context.Context, args []string) error {
 	folder := c.flags.String("images", images.Folder, "folder of make images, below root")
-	github := c.flags.String("github", "", `file to append images=["NAME",…] to ($GITHUB_OUTPUT)`)
-	if err := c.parse(args, environment); err != nil {
+	github := c.flags.String("github", os.DevNull, `file to append images=["NAME",…] to ($GITHUB_OUTPUT)`)
+	if err := c.flags.Parse(args); err != nil {
 		return err
 	}
 	built, err := delivery.Built(filepath.Join(c.repository.Root, *folder))
 	if err != nil {
 		return err
 	}
-	changed, err := delivery.New(ctx, c.repository, *environment, built)
+	changed, err := delivery.New(ctx, c.repository, built)
 	if err != nil {
 		return err
 	}
@@ -205,28 +208,19 @@ func (c *command) changedImages(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if c.json {
-		err = c.encode(names)
-	} else {
-		_, err = fmt.Fprintf(c.stdout, "images that %s does not run: %s\n", *environment, list)
-	}
-	if err != nil || *github == "" {
-		return err
-	}
 	out, err := os.OpenFile(*github, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "images=%s\n", list)
+	_, err = fmt.Fprintf(io.MultiWriter(c.stdout, out), "images=%s\n", list)
 	return errors.Join(err, out.Close())
 }
 
 func (c *command) publish(ctx context.Context, args []string) error {
 	folder := c.flags.String("images", images.Folder, "folder of make images, below root")
-	pushed := c.flags.String("chart", ".local/charts/pizza.pushed", "what tools/push-charts.sh has pushed, if it has, below root")
+	pushed := c.flags.String("chart", ".local/charts/pizza.pushed", "what tools/push-charts.sh has pushed, below root")
 	c.trusting()
-	first := delivery.Environments()[0]
-	if err := c.parse(args, &first); err != nil {
+	if err := c.parse(args, nil); err != nil {
 		return err
 	}
 	chart, err := delivery.PushedChart(filepath.Join(c.repository.Root, *pushed))
@@ -238,13 +232,13 @@ func (c *command) publish(ctx context.Context, args []string) error {
 		return err
 	}
 	plan, err := delivery.Publish(ctx, c.repository, c.evidence, append(built, chart...))
-	return c.changed(plan, err)
+	return c.planned(plan, err)
 }
 
 func (c *command) attest(ctx context.Context, args []string) error {
-	environment := c.flags.String("env", "", "dev or stg")
+	environment := c.flags.String("env", "", "environment that images leave")
 	service := c.flags.String("service", "", "login, menu or order; the migration comes along")
-	revision := c.flags.String("revision", "", "commit that it must have been synced to (default: the one of its last sync)")
+	revision := c.flags.String("revision", "", "commit that it must have been synced to (default: that of its last sync)")
 	kubectl := c.flags.String("kubectl", "kubectl", "the program, which finds the cluster of Argo CD by KUBECONFIG")
 	c.trusting()
 	if err := c.parse(args, environment); err != nil {
@@ -255,71 +249,23 @@ func (c *command) attest(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("nothing was attested:\n%w", err)
 	}
-	if c.json {
-		return c.encode(images)
+	for _, i := range images {
+		_, err = fmt.Fprintf(c.stdout, "%s %s %s has passed %s in %s\n",
+			i.Key, i.Tag, i.Digest, strings.Join(passed.Checks, ", "), passed.Environment)
 	}
-	return attested(c.stdout, passed, images)
+	return err
 }
 
-func (c *command) history(ctx context.Context, args []string) error {
-	environment := c.flags.String("env", "", "dev, stg or prod (default all)")
-	all := c.flags.Bool("all", false, "tell what ran before too")
-	if err := c.flags.Parse(args); err != nil {
-		return err
-	}
-	chosen := delivery.Environments()
-	if *environment != "" {
-		chosen = []string{*environment}
-	}
-	var runs []delivery.Run
-	for _, name := range chosen {
-		more, err := delivery.History(ctx, c.repository, name, *all)
-		if err != nil {
-			return err
-		}
-		runs = append(runs, more...)
-	}
-	if c.json {
-		return c.encode(runs)
-	}
-	return ran(c.stdout, runs)
-}
-
-func (c *command) changelog(ctx context.Context, args []string) error {
-	commits := c.flags.String("range", "HEAD", "commits, such as v1.0.0..HEAD")
-	if err := c.flags.Parse(args); err != nil {
-		return err
-	}
-	groups, err := delivery.Changelog(ctx, c.repository, *commits)
+// planned prints a plan, and tells people the next step.
+func (c *command) planned(p delivery.Plan, err error) error {
 	if err != nil {
-		return err
-	}
-	if c.json {
-		return c.encode(groups)
-	}
-	return changes(c.stdout, groups)
-}
-
-// changed prints a plan and the next step.
-func (c *command) changed(p delivery.Plan, err error) error {
-	if errors.Is(err, delivery.ErrNothing) && !c.json {
-		_, err = fmt.Fprintln(c.stdout, err)
-		return err
-	}
-	if err != nil && !errors.Is(err, delivery.ErrNothing) {
 		return fmt.Errorf("nothing was changed:\n%w", err)
 	}
-	switch {
-	case c.json:
-		return c.encode(p)
-	case c.markdown:
-		return pullRequest(c.stdout, p)
+	if len(p.Changes) == 0 {
+		_, err = fmt.Fprintln(c.stdout, "nothing to change: the same images run there already")
+		return err
 	}
-	return plan(c.stdout, p)
-}
-
-func (c *command) encode(v any) error {
-	out := json.NewEncoder(c.stdout)
-	out.SetIndent("", "  ")
-	return out.Encode(v)
+	file := delivery.Path(p.Environment)
+	_, err = fmt.Fprintf(c.stderr, "%s is changed in this checkout: look at it (git diff) and commit it\n\n", file)
+	return errors.Join(err, pullRequest(c.stdout, p))
 }
