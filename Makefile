@@ -114,68 +114,11 @@ rollback: ## Roll an environment back (ENV=prod TO=1a2b3c4d)
 $(WITH_POSTGRES): FORCE
 	@go build -o $@ ./pkg/testkit/pgserver/withpostgres
 
-$(BIN)/golangci-lint: tools/go.mod tools/go.sum
-	@echo "building golangci-lint (a few minutes, once)"
-	@GOWORK=off go -C tools build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+TOOLS := actionlint argocd cosign gitleaks golangci-lint govulncheck gremlins grype helm helm-docs helm-unittest ko kube-score \
+	kubeconform kyverno oapi-codegen prometheus promtool rollouts sqlc
 
-$(BIN)/kube-score: tools/go.mod tools/go.sum
-	@GOWORK=off go -C tools build -o ../$@ github.com/zegl/kube-score/cmd/kube-score
-
-$(BIN)/govulncheck: tools/go.mod tools/go.sum
-	@GOWORK=off go -C tools build -o ../$@ golang.org/x/vuln/cmd/govulncheck
-
-$(BIN)/actionlint: tools/actionlint/go.mod tools/actionlint/go.sum
-	@GOWORK=off go -C tools/actionlint build -o ../../$@ github.com/rhysd/actionlint/cmd/actionlint
-
-$(BIN)/gitleaks: tools/gitleaks/go.mod tools/gitleaks/go.sum
-	@GOWORK=off go -C tools/gitleaks build -o ../../$@ github.com/zricethezav/gitleaks/v8
-
-$(BIN)/grype: tools/grype/go.mod tools/grype/go.sum
-	@echo "building grype (a few minutes, once)"
-	@GOWORK=off go -C tools/grype build -ldflags "-s -w" -o ../../$@ github.com/anchore/grype/cmd/grype
-
-# A module of its own, because what Prometheus needs would change the versions of the linter. Only discovery by files is built in.
-$(BIN)/promtool $(BIN)/prometheus: tools/prometheus/go.mod tools/prometheus/go.sum
-	@echo "building $(@F) (a few minutes, once)"
-	@GOWORK=off go -C tools/prometheus build -tags remove_all_sd -o ../../$@ github.com/prometheus/prometheus/cmd/$(@F)
-
-# Argo CD's controllers, for make gitops; the versions of Kubernetes' modules that they need would change everybody else's.
-$(BIN)/argocd: tools/argocd/go.mod tools/argocd/go.sum tools/argocd/main.go
-	@echo "building Argo CD (a few minutes, once)"
-	@GOWORK=off go -C tools/argocd build -ldflags "-s -w" -o ../../$@ .
-
-# What Kyverno needs would change the versions of everybody else. Its binary is large, so without what is for debuggers.
-$(BIN)/kyverno: tools/kyverno/go.mod tools/kyverno/go.sum
-	@echo "building Kyverno's command line (about five minutes, once)"
-	@GOWORK=off go -C tools/kyverno build -ldflags "-s -w" -o ../../$@ github.com/kyverno/kyverno/cmd/cli/kubectl-kyverno
-
-$(BIN)/rollouts: tools/rollouts/go.mod tools/rollouts/go.sum
-	@echo "building Argo Rollouts (a few minutes, once)"
-	@GOWORK=off go -C tools/rollouts build -ldflags "-s -w" -o ../../$@ github.com/argoproj/argo-rollouts/cmd/rollouts-controller
-
-$(BIN)/cosign: tools/cosign/go.mod tools/cosign/go.sum
-	@echo "building cosign (a few minutes, once)"
-	@GOWORK=off go -C tools/cosign build -ldflags "-s -w" -o ../../$@ github.com/sigstore/cosign/v3/cmd/cosign
-
-$(BIN)/ko: tools/ko/go.mod tools/ko/go.sum
-	@echo "building ko (a minute, once)"
-	@GOWORK=off go -C tools/ko build -ldflags "-s -w" -o ../../$@ github.com/google/ko
-
-CHART_TOOLS := helm=helm.sh/helm/v4/cmd/helm helm-unittest=github.com/helm-unittest/helm-unittest/cmd/helm-unittest \
-	helm-docs=github.com/norwoodj/helm-docs/cmd/helm-docs kubeconform=github.com/yannh/kubeconform/cmd/kubeconform
-
-$(BIN)/helm $(BIN)/helm-unittest $(BIN)/helm-docs $(BIN)/kubeconform: tools/charts/go.mod tools/charts/go.sum
-	@echo "building $(@F) (a minute, once)"
-	@GOWORK=off go -C tools/charts build -o ../../$@ $(patsubst $(@F)=%,%,$(filter $(@F)=%,$(CHART_TOOLS)))
-
-$(BIN)/oapi-codegen: tools/go.mod tools/go.sum
-	@GOWORK=off go -C tools build -o ../$@ github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen
-
-$(BIN)/sqlc: tools/go.mod tools/go.sum
-	@GOWORK=off go -C tools build -o ../$@ github.com/sqlc-dev/sqlc/cmd/sqlc
-
-$(BIN)/gremlins: tools/gremlins/go.mod tools/gremlins/go.sum
-	@GOWORK=off go -C tools/gremlins build -o ../../$@ github.com/go-gremlins/gremlins/cmd/gremlins
+$(TOOLS:%=$(BIN)/%): FORCE
+	@tools/tool.sh $(@F)
 
 .PHONY: FORCE
 FORCE:

@@ -9,11 +9,11 @@ step=contracts
 takes BASE "$revision" 'a commit, a tag or a branch'
 takes BREAKING accepted accepted
 failed=
-GOWORK=off go -C tools/contracts build -o "../../$BIN/contracts" .
+GOWORK=off go -C tools build -o "../$BIN/contracts" ./contracts
 [ "${1:-}" = compare ] || "$BIN/withpostgres" go test -count=1 -run '^TestContract' ./services/login/internal/app ./services/menu/internal/app \
     ./services/order/internal/app ./services/order/internal/menuclient ./deploy/local/internal/guide \
     ./deploy/local/internal/kitchen >&2 || failed=1
-GOWORK=off go -C tools/contracts test -count=1 ./... >&2 || failed=1
+GOWORK=off go -C tools test -count=1 ./contracts >&2 || failed=1
 set --
 [ -z "${BASE:-}" ] || set -- "$@" -base "$BASE"
 [ "${BREAKING:-}" != accepted ] || set -- "$@" -accept

@@ -212,7 +212,7 @@ func TestAttestAsksTheCluster(t *testing.T) {
 	t.Parallel()
 	folder := clone(t)
 	temporary, programs := t.TempDir(), t.TempDir()
-	write(t, filepath.Join(folder, ".local", "bin", "cosign"), "", 0o700)
+	write(t, filepath.Join(programs, "make"), "#!/bin/sh\n", 0o700)
 	write(t, filepath.Join(programs, "go"), "#!/bin/sh\necho \"$*\"; cat \"$KUBECONFIG\"; stat -c %a \"$KUBECONFIG\"; echo \"[$CLUSTER]\"; exit 3\n", 0o700)
 	out, err := run(t, folder, []string{
 		"PATH=" + programs + ":" + os.Getenv("PATH"), "TMPDIR=" + temporary, "KUBECONFIG=", "ENV=dev", "SERVICE=order", "REVISION=",

@@ -1,6 +1,6 @@
-// Package tool builds Prometheus and promtool at the version pinned in
-// tools/prometheus. It includes only file-based service discovery: the other kinds
-// are for clusters, and make up most of the program.
+// Package tool builds Prometheus and promtool at the version pinned in tools. It
+// includes only file-based service discovery: the other kinds are for clusters, and make
+// up most of the program.
 package tool
 
 import (
@@ -20,35 +20,12 @@ func Build(ctx context.Context, name string, log io.Writer) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(root, ".local", "bin", name)
-	if current(path, filepath.Join(root, "tools", "prometheus")) {
-		return path, nil
+	cmd := exec.CommandContext(ctx, filepath.Join(root, "tools", "tool.sh"), name)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("build %s: %w", name, err)
 	}
-	if _, err := fmt.Fprintf(log, "building %s, once, which takes minutes\n", name); err != nil {
-		return "", err
-	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-tags", "remove_all_sd", "-o", path, "github.com/prometheus/prometheus/cmd/"+name)
-	cmd.Dir = filepath.Join(root, "tools", "prometheus")
-	cmd.Env = append(os.Environ(), "GOWORK=off")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
-	}
-	return path, nil
-}
-
-// current reports whether a program exists and is no older than its go.mod and
-// go.sum.
-func current(path, module string) bool {
-	built, err := os.Stat(path)
-	if err != nil {
-		return false
-	}
-	for _, name := range []string{"go.mod", "go.sum"} {
-		if pin, err := os.Stat(filepath.Join(module, name)); err != nil || pin.ModTime().After(built.ModTime()) {
-			return false
-		}
-	}
-	return true
+	return filepath.Join(root, ".local", "bin", name), nil
 }
 
 // Root returns the root of the repository that contains the working folder.
