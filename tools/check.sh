@@ -44,7 +44,7 @@ contracts() { tools/contracts.sh compare; }
 openapi() { tools/openapi.sh; }
 charts() { tools helm helm-unittest helm-docs kubeconform kube-score && tools/charts.sh "$bin"; }
 # Prometheus rules, dashboards, and the pages that show them.
-rules() { tools promtool prometheus && go test -race -count=1 ./deploy/observability/...; }
+rules() { tools promtool prometheus helm && go test -race -count=1 ./deploy/observability/...; }
 # Images, promotion with real signatures, workflows, and the code of the cluster tests.
 delivery() {
     tools cosign helm ko withpostgres && "$bin/withpostgres" \
