@@ -25,17 +25,19 @@ const timeout = 10 * time.Second // of each call
 
 // Addresses are those of the services' public ports.
 type Addresses struct {
-	Login string `env:"LOGIN_URL,required,notEmpty" doc:"Address of login, such as http://login-svc"`
-	Menu  string `env:"MENU_URL,required,notEmpty" doc:"Address of menu"`
-	Order string `env:"ORDER_URL,required,notEmpty" doc:"Address of order"`
+	Login string `env:"LOGIN_URL,required,notEmpty" rule:"url=http|https" doc:"Address of login, such as http://login-svc"`
+	Menu  string `env:"MENU_URL,required,notEmpty" rule:"url=http|https" doc:"Address of menu"`
+	Order string `env:"ORDER_URL,required,notEmpty" rule:"url=http|https" doc:"Address of order"`
 }
 
-// Run places an order and prints each step. It returns the error of the first failed step.
+// Run places an order and prints each step, and what it waits for. It returns the error of
+// the first failed step, or of a service that accepts no connections for a minute.
 func Run(ctx context.Context, a Addresses, out io.Writer) error {
 	c := customer{client: &http.Client{Timeout: timeout}, out: out}
 	var err error
+	began := time.Now()
 	for _, address := range []string{a.Login, a.Menu, a.Order} {
-		if err := await(ctx, address); err != nil {
+		if err := await(ctx, address, began, out); err != nil {
 			return err
 		}
 	}
@@ -81,9 +83,11 @@ func Run(ctx context.Context, a Addresses, out io.Writer) error {
 
 // A cluster needs a moment to apply the network policies of a new pod.
 const (
-	tries = 60
-	pause = 500 * time.Millisecond
-	alike = 4 // ends in a row that are no moment any more
+	patience = time.Minute // until all services accept connections
+	again    = 10 * time.Second
+	tries    = 60 // of Reach
+	pause    = 500 * time.Millisecond
+	alike    = 4 // ends in a row that are no moment any more
 )
 
 // Reach reports whether an address accepts connections, for tests of network policies. It
@@ -101,8 +105,9 @@ func Reach(ctx context.Context, address string) error {
 	return last
 }
 
-// await returns when the service at a URL accepts connections.
-func await(ctx context.Context, address string) error {
+// await returns when the service at a URL accepts connections. It prints the reason to
+// wait at once, when it changes, and every ten seconds. After patience, it gives up.
+func await(ctx context.Context, address string, began time.Time, out io.Writer) error {
 	u, err := url.Parse(address)
 	if err != nil {
 		return err
@@ -111,13 +116,23 @@ func await(ctx context.Context, address string) error {
 	if port == "" {
 		port = u.Scheme // dialling knows the port of http
 	}
-	for range tries {
-		if err = dial(ctx, net.JoinHostPort(u.Hostname(), port)); err == nil {
+	printed, reason := time.Time{}, ""
+	for {
+		err := dial(ctx, net.JoinHostPort(u.Hostname(), port))
+		if err == nil {
 			return nil
+		}
+		if waited := time.Since(began); waited >= patience || ctx.Err() != nil {
+			return fmt.Errorf("%s accepts no connections, after %s: %w", address, waited.Round(time.Second), err)
+		}
+		if err.Error() != reason || time.Since(printed) >= again {
+			printed, reason = time.Now(), err.Error()
+			if _, err := fmt.Fprintf(out, "wait for %s: %s\n", address, reason); err != nil {
+				return err
+			}
 		}
 		wait(ctx)
 	}
-	return err
 }
 
 func dial(ctx context.Context, address string) error {
