@@ -6,6 +6,7 @@ all="lint vuln generated contracts openapi charts rules delivery policy dockerfi
 more='fuzz linters' # when asked for: one need not end, the other downloads from GitHub
 steps=${STEPS:-$all}
 [ -n "${steps// /}" ] || { printf 'check: STEPS is empty\nsteps: %s\n' "$all $more" >&2; exit 2; }
+[ -n "${MODULES// /}" ] || { echo "check: MODULES is empty, so nothing would be checked" >&2; exit 2; }
 for step in $steps; do
     case " $all $more " in
     *" $step "*) ;;

@@ -79,7 +79,7 @@ fi
 # Workflows, and the files that platform tests compare.
 if touched '^\.github/|^\.ko\.yaml$|^deploy/(e2e|images|workflows)/|/Dockerfile$'; then
     go test -count=1 ./deploy/workflows/...
-    go test -count=1 -run '^Test(Readme|Bases)$' ./deploy/e2e ./deploy/images
+    go test -count=1 -run '^Test(ReadmeListsTheSettings|Bases)$' ./deploy/e2e ./deploy/images
 fi
 
 # Code, module by module.

@@ -76,3 +76,86 @@ func TestMakeHelp(t *testing.T) {
 		t.Errorf("%d targets", targets)
 	}
 }
+
+// TestMakeRunsTests checks that every pattern of go test finds a test in each of its
+// packages, because go test passes where there is none.
+func TestMakeRunsTests(t *testing.T) {
+	t.Parallel()
+	command := exec.CommandContext(t.Context(), "make", "--no-print-directory", "-n", "test")
+	command.Dir = root(t)
+	out, err := command.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	scripts := string(out)
+	files, err := filepath.Glob(filepath.Join(root(t), "tools", "*.sh"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		scripts += string(text)
+	}
+	runs := 0
+	call := regexp.MustCompile(`go test [^\n]*?-(?:run|skip) '([^']+)'((?:[ \t]+\./\S+)+)`)
+	for _, m := range call.FindAllStringSubmatch(strings.ReplaceAll(scripts, "\\\n", " "), -1) {
+		pattern := m[1]
+		if pattern == "^$" { // benchmarks and fuzzing
+			continue
+		}
+		runs++
+		found := ""
+		for name := range strings.FieldsSeq(m[2]) {
+			names := testsIn(t, filepath.Join(root(t), name))
+			if !regexp.MustCompile("(?m)"+pattern).MatchString(names) && !strings.Contains(m[0], "-skip") {
+				t.Errorf("-run %s finds no test in %s", pattern, name)
+			}
+			found += names
+		}
+		alternatives := []string{pattern}
+		if head, rest, hasMany := strings.Cut(pattern, "("); hasMany {
+			list, tail, _ := strings.Cut(rest, ")")
+			alternatives = strings.Split(list, "|")
+			for i := range alternatives {
+				alternatives[i] = head + alternatives[i] + tail
+			}
+		}
+		for _, one := range alternatives {
+			if !regexp.MustCompile("(?m)" + one).MatchString(found) {
+				t.Errorf("%s finds no test in %s", one, m[2])
+			}
+		}
+	}
+	if runs < 8 {
+		t.Errorf("%d patterns", runs)
+	}
+}
+
+// testsIn returns the names of the tests in a folder, or below it for dir/..., by line.
+func testsIn(t *testing.T, dir string) (names string) {
+	t.Helper()
+	pattern := filepath.Join(dir, "*_test.go")
+	if below, hasBelow := strings.CutSuffix(dir, "/..."); hasBelow {
+		for _, depth := range []string{"", "*", "*/*"} {
+			names += testsIn(t, filepath.Join(below, depth))
+		}
+		return names
+	}
+	files, err := filepath.Glob(pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllStringSubmatch(string(text), -1) {
+			names += m[1] + "\n"
+		}
+	}
+	return names
+}
