@@ -27,7 +27,7 @@ type page struct {
 var silent = []string{"yaml", "nginx", "text"}
 
 var (
-	block  = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
+	block  = regexp.MustCompile("(?ms)^ *```(\\w*)\n(.*?)^ *```$")
 	inline = regexp.MustCompile("`([^`]+)`")
 	// A name that the operator fills in, such as <pod>.
 	blank = regexp.MustCompile(`<([A-Za-z_]+)>`)

@@ -111,7 +111,7 @@ func (c command) argocd() error {
 		}
 		m := name.FindStringSubmatch(word)
 		if m == nil || contains(`.`, "deploy/environments/"+m[1]+"/images.yaml") != nil ||
-			contains(`\{part: `+m[2]+`\}`, "deploy/argocd/applications.yaml") != nil {
+			contains(`\{part: `+m[2]+`\}`, "deploy/argocd/templates/applications.yaml") != nil {
 			return fmt.Errorf("there is no Application %s", word)
 		}
 	}
