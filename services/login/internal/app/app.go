@@ -55,11 +55,6 @@ func outbox() events.Outbox {
 	return events.Outbox{Table: "login_outbox", Source: "/login"}
 }
 
-// Access is the lifetime of tokens.
-type Access struct {
-	TTLSeconds int32 `env:"JWT_ACCESS_TTL_SECONDS" envDefault:"3600" rule:"min=1" doc:"Seconds until an access token expires"`
-}
-
 // Validate reports values that contradict each other.
 func (c Config) Validate() error {
 	if c.HTTP.RequestTimeout > 0 && c.Password.Wait >= c.HTTP.RequestTimeout {

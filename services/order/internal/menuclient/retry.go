@@ -8,6 +8,25 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
+// policy holds the constants of calls, which tests change.
+type policy struct {
+	attempts       uint          // of one call
+	attemptTimeout time.Duration // 0 is none
+	firstPause     time.Duration // before the second attempt; doubles, with jitter
+	window         time.Duration // over which the breaker judges calls
+	probes         uint32        // successful calls that close a half-open breaker
+}
+
+// newPolicy returns the policy for a call timeout. Three attempts and their pauses
+// fit into the call; more would only add load to a menu in trouble. The window is
+// long because there is about one call per second.
+func newPolicy(timeout time.Duration) policy {
+	return policy{
+		attempts: 3, attemptTimeout: timeout * 3 / 10, firstPause: 50 * time.Millisecond,
+		window: 30 * time.Second, probes: 2,
+	}
+}
+
 // retry makes the attempts of one call, as long as another one can help and fits
 // into the time of ctx. A pause that does not fit, such as a long Retry-After, is
 // not begun.
