@@ -40,8 +40,7 @@ files | while read -r file; do
         [ "$host" = ghcr.io ] || set -- "$@" -e "s#\{registry: ghcr\.io, username: .*\}\$#{registry: \"$host\", \
 username: \"\${{ secrets.REGISTRY_USERNAME }}\", password: \"\${{ secrets.REGISTRY_PASSWORD }}\"}#"
         ;;
-    docs/*) set -- "$@" -e "s#registry\.example\.com/pizza#$REGISTRY#g" ;;
-    helm/*) set -- "$@" -e "s#registry\.example\.com/pizza#$REGISTRY#g" -e "s#pizza\.example\.com#$DOMAIN#g" ;;
+    docs/* | helm/*) set -- "$@" -e "s#registry\.example\.com/pizza#$REGISTRY#g" -e "s#pizza\.example\.com#$DOMAIN#g" ;;
     deploy/environments/*/*)
         environment=${file#deploy/environments/}
         environment=${environment%%/*}

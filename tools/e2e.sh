@@ -4,9 +4,9 @@ set -eu
 step=${1:-e2e}
 . tools/inputs.sh
 needs 'E2E_LOAD_IMAGE="kind load image-archive"'
-tools=ko
+tools="ko cosign helm"
 if [ "$step" = gitops ]; then
-    tools="$tools argocd rollouts prometheus cosign helm"
+    tools="$tools argocd rollouts prometheus"
     go build -o "$BIN/delivery" ./deploy/delivery/cmd/delivery
 fi
 for tool in $tools; do make -s --no-print-directory "$BIN/$tool"; done

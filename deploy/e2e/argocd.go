@@ -90,7 +90,7 @@ func (a *argocd) start(ctx context.Context, root string) error {
 	for _, object := range []string{
 		`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"argocd-cm",` + labels + `}}`,
 		`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"argocd-secret",` + labels + `},"stringData":{"server.secretkey":"of no server"}}`,
-		`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"argocd-notifications-secret",` + labels + `},"stringData":{"pizza-team-webhook":"` + a.team.URL + `","pizza-github-token":"none"}}`,
+		`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"argocd-notifications-secret",` + labels + `}}`,
 		`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"argocd-notifications-cm",` + labels + `},"data":{"template.platform":"message: of the platform\n"}}`,
 	} {
 		if err := a.apply(ctx, object); err != nil {
@@ -326,18 +326,8 @@ func (a *argocd) readOnly(ctx context.Context) (string, error) {
 	return file, os.WriteFile(file, []byte(config), 0o600)
 }
 
-// bootstrap applies what Argo CD needs to deliver the environments of a file, like an
-// administrator. What the platform has in the same objects must stay.
-func (a *argocd) bootstrap(ctx context.Context, root, environments, repository, registry string) error {
-	objects, err := a.run(ctx, "", filepath.Join(a.bin, "helm"), "template", "pizza", filepath.Join(root, "deploy", "argocd"),
-		"--namespace", a.namespace, "--values", environments,
-		"--set", "repository="+repository, "--set", "registry="+registry, "--set", "dispatches="+a.team.URL)
-	if err != nil {
-		return err
-	}
-	if _, err := a.run(ctx, objects, "kubectl", "apply", "--server-side", "--field-manager=pizza", "--filename=-"); err != nil {
-		return err
-	}
+// keepsNotifications checks that the platform's own notifications are as before.
+func (a *argocd) keepsNotifications(ctx context.Context) error {
 	out, err := a.kubectl(ctx, "get", "configmap", "argocd-notifications-cm", "-o", "jsonpath={.data.template\\.platform}")
 	if err == nil && out != "message: of the platform\n" {
 		err = fmt.Errorf("the notifications of the platform are %q", out)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	stdlog "log"
 	"net/http/httptest"
 	"os"
@@ -28,7 +29,7 @@ type builder struct {
 }
 
 func newBuilder(ctx context.Context, w *walk) (*builder, error) {
-	server := httptest.NewServer(ociregistry.New(ociregistry.Logger(stdlog.New(w.log, "registry: ", 0))))
+	server := newRegistry(w.log)
 	releaser, verifier := filepath.Join(w.work, "releaser"), filepath.Join(w.work, "verifier")
 	b := &builder{walk: w, server: server, evidence: delivery.Evidence{
 		Cosign: filepath.Join(w.argocd.bin, "cosign"), Registry: strings.TrimPrefix(server.URL, "http://") + "/pizza",
@@ -42,6 +43,11 @@ func newBuilder(ctx context.Context, w *walk) (*builder, error) {
 		}
 	}
 	return b, err
+}
+
+// newRegistry starts a registry on this machine.
+func newRegistry(log io.Writer) *httptest.Server {
+	return httptest.NewServer(ociregistry.New(ociregistry.Logger(stdlog.New(log, "registry: ", 0))))
 }
 
 func (b *builder) close() { b.server.Close() }

@@ -23,12 +23,6 @@ import (
 // maxConnections is the limit of the server, and the value for the charts.
 const maxConnections = 200
 
-// connections returns the roles' limits: exactly the maximum that the charts
-// compute for the pods, with menu scaled up.
-func connections() *migrations.Connections {
-	return &migrations.Connections{Login: new(24), Menu: new(48), Order: new(52)}
-}
-
 // database is a PostgreSQL server on this machine, outside of the cluster. It
 // listens only on loopback. A proxy (door) on the address that pods see forwards
 // to it, so that the server needs no special configuration.
@@ -40,10 +34,9 @@ type database struct {
 	passwords migrations.Passwords
 }
 
-// startDatabase starts the server with the services' roles and their connection
-// limits, if any.
-func startDatabase(ctx context.Context, dir, host string, limits *migrations.Connections, log io.Writer) (*database, error) {
-	d := &database{dir: dir, passwords: migrations.Passwords{Migrator: rand.Text(), Login: rand.Text(), Menu: rand.Text(), Order: rand.Text()}}
+// startDatabase starts the server, with nothing in it.
+func startDatabase(ctx context.Context, dir, host string, log io.Writer) (*database, error) {
+	d := &database{dir: dir}
 	if err := d.start(ctx, log); err != nil {
 		return nil, err
 	}
@@ -54,24 +47,22 @@ func startDatabase(ctx context.Context, dir, host string, limits *migrations.Con
 	if d.port, err = strconv.Atoi(u.Port()); err != nil {
 		return nil, err
 	}
+	d.door, err = openDoor(ctx, net.JoinHostPort(host, "0"), net.JoinHostPort("127.0.0.1", strconv.Itoa(d.port)))
+	return d, err
+}
+
+// create creates the database and the services' roles.
+func (d *database) create(ctx context.Context) error {
 	conn, err := pgurl.Connect(ctx, d.server.URL("postgres"))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	_, err = conn.Exec(ctx, "CREATE DATABASE pizza")
 	if err = errors.Join(err, conn.Close(ctx)); err != nil {
-		return nil, err
+		return err
 	}
-	if err := migrations.ApplyRoles(ctx, d.url(), d.passwords); err != nil {
-		return nil, err
-	}
-	if limits != nil {
-		if _, err := migrations.LimitConnections(ctx, d.url(), *limits); err != nil {
-			return nil, err
-		}
-	}
-	d.door, err = openDoor(ctx, net.JoinHostPort(host, "0"), net.JoinHostPort("127.0.0.1", strconv.Itoa(d.port)))
-	return d, err
+	d.passwords = migrations.Passwords{Migrator: rand.Text(), Login: rand.Text(), Menu: rand.Text(), Order: rand.Text()}
+	return migrations.ApplyRoles(ctx, d.url(), d.passwords)
 }
 
 func (d *database) start(ctx context.Context, log io.Writer) (err error) {

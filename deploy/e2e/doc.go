@@ -1,6 +1,6 @@
 // Command e2e tests the charts on a real cluster: it installs the system from
-// scratch and injects the faults that occur in clusters, while customers order
-// continuously.
+// scratch, by the commands of docs/install.md, and injects the faults that occur
+// in clusters, while customers order continuously.
 //
 //	customers ─▶ Ingress ─▶ login, menu, order ─▶ PostgreSQL on this machine
 //	    │                        ▲

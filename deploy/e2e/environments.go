@@ -25,8 +25,10 @@ type environment struct {
 func (w *walk) environment(ctx context.Context, name string, folder string) (*environment, error) {
 	e := &environment{cluster: cluster{"pizza-" + name, w.log}, name: name, host: name + ".pizza-gitops.test"}
 	var err error
-	e.database, err = startDatabase(ctx, filepath.Join(folder, name), w.settings.Host, nil, w.log)
-	return e, err
+	if e.database, err = startDatabase(ctx, filepath.Join(folder, name), w.settings.Host, w.log); err != nil {
+		return nil, err
+	}
+	return e, e.database.create(ctx)
 }
 
 // prepare creates the prerequisites of the first sync: the namespace and its
@@ -98,20 +100,12 @@ func (w *walk) values(e *environment) map[string]any {
 	}
 	order := service("order", 4)
 	order["config"] = object{"ORDER_RATE_PER_MEMBER": "off", "ORDER_READ_RATE_PER_MEMBER": "off", "ORDER_QUEUE_WAIT": "5s"}
-	return object{
-		"global": object{
-			"image": object{"registry": w.builder.evidence.Registry},
-			"postgresql": object{
-				"host": w.settings.Host, "port": e.database.door.port(), "maxConnections": maxConnections,
-				"sslmode": "prefer", "ca": object{"configMap": ""}, // the test database has no certificate
-			},
-			"jwt":           object{"existingSecret": "jwt-keys"},
-			"networkPolicy": networkPolicy(w.settings),
-			"imagePolicy":   object{"enabled": false}, // there is no Kyverno; make check STEPS=policy tests it
-			"monitoring":    object{"serviceMonitor": object{"enabled": false}, "prometheusRule": object{"enabled": false}},
-		},
-		"login": service("login", 3), "menu": service("menu", 3), "order": order,
-		"migration": object{"existingSecret": "migrate-secrets", "seed": true, "backoffLimit": 0},
-		"ingress":   object{"hosts": []string{e.host}, "tls": []string{}},
-	}
+	values := w.settings.cloud(e.database, w.builder.evidence.Registry, e.host)
+	global := values["global"].(object)
+	global["jwt"] = object{"existingSecret": "jwt-keys"}
+	global["postgresql"].(object)["sslmode"] = "prefer" // these databases have no certificate
+	global["postgresql"].(object)["ca"] = object{"configMap": ""}
+	values["login"], values["menu"], values["order"] = service("login", 3), service("menu", 3), order
+	values["migration"] = object{"existingSecret": "migrate-secrets", "seed": true, "backoffLimit": 0}
+	return values
 }

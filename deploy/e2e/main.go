@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -53,7 +51,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	}
 	defer func() { err = errors.Join(err, c.log.Close()) }()
 	e := &experiment{stderr: stderr, system: &system{
-		cluster: cluster{c.settings.Namespace, c.log}, settings: c.settings, root: c.root, work: c.work, key: rand.Text() + rand.Text(),
+		cluster: cluster{c.settings.Namespace, c.log}, settings: c.settings, root: c.root, work: c.work,
 	}}
 	runErr := e.run(ctx)
 	if runErr != nil {
@@ -81,17 +79,13 @@ func (e *experiment) run(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	e.say("building the images and giving them to the nodes")
-	if err := e.loadImages(ctx); err != nil {
-		return err
-	}
 	e.say("starting PostgreSQL beside the cluster")
 	folder, err := databaseFolder()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	if e.database, err = startDatabase(ctx, filepath.Join(folder, "postgres"), e.settings.Host, connections(), e.log); err != nil {
+	if e.database, err = startDatabase(ctx, filepath.Join(folder, "postgres"), e.settings.Host, e.log); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.database.stop(filepath.Join(e.work, "postgres.log"))) }()
@@ -99,7 +93,7 @@ func (e *experiment) run(ctx context.Context) (err error) {
 		defer func() { err = errors.Join(err, e.clean(context.WithoutCancel(ctx))) }()
 	}
 	e.customers = newCustomers(e.settings.Ingress, host, e.settings.Rate)
-	if err := e.step(ctx, "install from nothing, helm test", e.installFresh); err != nil {
+	if err := e.follow(ctx); err != nil {
 		return err
 	}
 	if err := e.customers.arrive(ctx); err != nil {
@@ -139,30 +133,6 @@ func (e *experiment) step(ctx context.Context, name string, do func(context.Cont
 	}
 	e.outcomes = append(e.outcomes, o)
 	return err
-}
-
-func (e *experiment) installFresh(ctx context.Context) error {
-	if err := e.clean(ctx); err != nil {
-		return err
-	}
-	if err := e.prepare(ctx); err != nil {
-		return err
-	}
-	if err := e.install(ctx, tagBefore); err != nil {
-		return err
-	}
-	out, err := e.helm(ctx, "test", release, "--logs", "--timeout", "2m")
-	if err != nil {
-		return err
-	}
-	if !strings.Contains(out, "ok  place an order") { // Helm succeeds without a test too
-		return fmt.Errorf("helm test has placed no order:\n%s", out)
-	}
-	// Helm keeps the pod, for its log, even after the release is uninstalled.
-	if _, err := e.kubectl(ctx, "delete", "pod", "test-order", "--timeout=1m"); err != nil {
-		return err
-	}
-	return wait(ctx, "answers through the Ingress", time.Minute, e.customers.served)
 }
 
 // clean deletes everything that a run leaves in the cluster.

@@ -50,6 +50,16 @@ func (r repository) clone(ctx context.Context, root string) error {
 	return err
 }
 
+// include adds what root has changed since its newest commit, in the files of that commit.
+func (r repository) include(ctx context.Context, root string) error {
+	diff, err := r.run(ctx, "", "git", "-C", root, "diff", "--binary", "HEAD")
+	if err != nil || diff == "" {
+		return err
+	}
+	_, err = r.run(ctx, diff, "git", "-C", r.checkout, "apply", "--index")
+	return err
+}
+
 // push commits and pushes all changes, and returns the commit.
 func (r repository) push(ctx context.Context, message string) (string, error) {
 	for _, args := range [][]string{{"add", "--all"}, {"commit", "--quiet", "--message", message}, {"push", "--quiet", "origin", "main"}} {

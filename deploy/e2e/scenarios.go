@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"example.com/pizza/migrations"
 )
 
 // scenario is a disturbance of the system while customers use it.
@@ -115,6 +117,10 @@ func (s *system) stillReady(ctx context.Context, before []pod) error {
 
 // scale loads menu until it scales up, and then waits until it has scaled down.
 func scale(ctx context.Context, s *system) error {
+	// Four pods, twice while they are replaced.
+	if _, err := migrations.LimitConnections(ctx, s.database.url(), migrations.Connections{Menu: new(40)}); err != nil {
+		return err
+	}
 	before, err := s.pods(ctx, "menu")
 	if err != nil {
 		return err
@@ -303,7 +309,7 @@ func brokenMigration(ctx context.Context, s *system) error {
 	if err != nil {
 		return err
 	}
-	if err := s.install(ctx, tagBefore, "--set", "migration.values.DB_PASSWORD=wrong", "--set", "migration.backoffLimit=0"); err == nil {
+	if err := s.install(ctx, tagBefore, "--set", "migration.extraEnv[0].name=DB_PASSWORD", "--set", "migration.extraEnv[0].value=wrong", "--set", "migration.backoffLimit=0"); err == nil {
 		return errors.New("an upgrade whose migration cannot log in has succeeded")
 	}
 	why, err := s.kubectl(ctx, "logs", "job/migrate", "--all-containers")
