@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
 )
 
 // story runs the steps in order. Each one waits until its effect is visible.
