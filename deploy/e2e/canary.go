@@ -263,7 +263,7 @@ func (e *environment) regulars(ctx context.Context, settings Settings) (*custome
 	if e.customers != nil {
 		return e.customers, nil
 	}
-	c := newCustomers(settings.Ingress, e.host, settings.Rate)
+	c := newCustomers(settings.Ingress, e.host, float64(settings.Rate))
 	if err := wait(ctx, "answers through the Ingress", time.Minute, c.served); err != nil {
 		return nil, err
 	}

@@ -92,7 +92,7 @@ func (e *experiment) run(ctx context.Context) (err error) {
 	if !e.settings.Keep {
 		defer func() { err = errors.Join(err, e.clean(context.WithoutCancel(ctx))) }()
 	}
-	e.customers = newCustomers(e.settings.Ingress, host, e.settings.Rate)
+	e.customers = newCustomers(e.settings.Ingress, host, float64(e.settings.Rate))
 	if err := e.follow(ctx); err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ type Settings struct {
 	LoadImage        string        `env:"E2E_LOAD_IMAGE,required,notEmpty" doc:"Command that gives the nodes an OCI archive, whose path is its last argument; for kind: kind load image-archive"`
 	Images           string        `env:"E2E_IMAGES" doc:"Folder of images that make images built, to run these very images; what is not there is built"`
 	NodeExec         string        `env:"E2E_NODE_EXEC" doc:"Command that runs another one on the node, for kind: docker exec kind-control-plane; empty when this machine is the node"`
-	Rate             float64       `env:"E2E_RATE" envDefault:"20" doc:"Requests per second of all customers"`
+	Rate             int           `env:"E2E_RATE" envDefault:"20" rule:"min=1" doc:"Requests per second of all customers"`
 	Calm             time.Duration `env:"E2E_CALM" envDefault:"5s" doc:"Undisturbed time before and after each disturbance"`
 	Keep             bool          `env:"E2E_KEEP" doc:"Leave the release and its database after the scenarios, to look at, until Ctrl-C"`
 	Only             string        `env:"E2E_ONLY" doc:"Run only the scenarios with these names, separated by commas"`
@@ -36,9 +36,6 @@ func (s Settings) Validate() error {
 	var bad []error
 	if u, err := url.Parse(s.Ingress); err != nil || u.Host == "" {
 		bad = append(bad, errors.New("E2E_INGRESS must be an address such as http://localhost:8080"))
-	}
-	if s.Rate <= 0 {
-		bad = append(bad, errors.New("E2E_RATE must be above 0"))
 	}
 	for _, name := range s.only() {
 		if !slices.Contains(names(), name) {
