@@ -90,8 +90,8 @@ func (c command) kubectl() error {
 // parseKubectl returns the verb, the other arguments and the flags.
 func parseKubectl(args []string) (verb string, rest []string, flags map[string]string, err error) {
 	separate := strings.Fields("-n -l -o -c -f -k -p")
-	alone := strings.Fields("-A -w -it --server-side --all --all-containers --attach --arguments-only --overwrite --prefix --previous")
-	joined := strings.Fields("--since --tail --sort-by --field-manager --replicas --image --profile --dry-run --patch --from-literal " +
+	alone := strings.Fields("-A -w -it --all --all-containers --attach --arguments-only --overwrite --prefix --previous")
+	joined := strings.Fields("--since --tail --sort-by --replicas --image --profile --dry-run --patch --from-literal " +
 		"--from-file --cert --key --docker-server --docker-username --docker-password")
 	flags = map[string]string{}
 	if end := slices.Index(args, "--"); end >= 0 {
