@@ -106,7 +106,7 @@ func (w *walk) followPage(ctx context.Context) error {
 	folder, chart := filepath.Join(w.work, "adopted"), filepath.Join("deploy", "argocd")
 	values := filepath.Join(chart, "values.yaml")
 	text, err := os.ReadFile(filepath.Join(w.root, values))
-	err = errors.Join(err,
+	err = errors.Join(err, os.RemoveAll(folder), // of a walk before
 		os.CopyFS(filepath.Join(folder, chart), os.DirFS(filepath.Join(w.root, chart))),
 		os.CopyFS(filepath.Join(folder, "deploy", "environments"), os.DirFS(filepath.Join(w.repository.checkout, "deploy", "environments"))),
 		os.WriteFile(filepath.Join(folder, values), []byte(here.Replace(string(text))), 0o600))
