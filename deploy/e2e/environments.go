@@ -59,8 +59,11 @@ func (e *environment) prepare(ctx context.Context, key string) error {
 // ours labels the namespaces of a walk. Others must not be touched.
 const ours = "pizza.example.com/of"
 
+// makeNamespace applies server-side. Argo CD, which sets labels too, deletes those that the client has applied.
 func (c cluster) makeNamespace(ctx context.Context) error {
-	return c.apply(ctx, fmt.Sprintf(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":%q,"labels":{%q:"gitops"}}}`, c.namespace, ours))
+	namespace := fmt.Sprintf(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":%q,"labels":{%q:"gitops"}}}`, c.namespace, ours)
+	_, err := c.run(ctx, namespace, "kubectl", "apply", "--server-side", "--field-manager=walk", "-f", "-")
+	return err
 }
 
 // dropNamespace deletes the namespace if it belongs to a walk.
