@@ -73,7 +73,7 @@ fuzz() {
     # shellcheck disable=SC2086
     tools withpostgres && "$bin/withpostgres" tools/fuzz.sh $MODULES
 }
-# Manifests, rules and dashboards, with linters that tools cannot build.
+# Manifests, rules and dashboards, with linters that are downloaded.
 linters() { tools helm && tools/linters.sh; }
 # Secrets in the full git history.
 secrets() { tools gitleaks && "$bin/gitleaks" git . --config .github/gitleaks.toml --redact --no-banner --verbose; }

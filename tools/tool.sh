@@ -1,6 +1,6 @@
 #!/bin/sh
-# tool.sh NAME: build a tool into .local/bin, once and again when its module or the compiler changes. What they
-# contain decides, and not the times of files, which every checkout changes. A second call waits for the first.
+# tool.sh NAME: build a tool into .local/bin, once and again when its module or the compiler changes. The content of
+# the module decides, because every checkout changes the times of files. A second call waits for the first.
 set -eu
 name=$1
 cd "$(dirname "$0")"
@@ -26,7 +26,7 @@ helm-docs) module=charts package=github.com/norwoodj/helm-docs/cmd/helm-docs ;;
 kubeconform) module=charts package=github.com/yannh/kubeconform/cmd/kubeconform ;;
 argocd) module=argocd package=. ;;
 rollouts) module=rollouts package=github.com/argoproj/argo-rollouts/cmd/rollouts-controller ;;
-*) echo "tool.sh: there is no tool \"$name\"" >&2 && exit 2 ;;
+*) echo "tool.sh: unknown tool \"$name\"" >&2 && exit 2 ;;
 esac
 mkdir -p "$bin"
 cd "$module"
@@ -36,6 +36,6 @@ built=$bin/.$name.built
 now=$(go env GOVERSION; cat go.mod go.sum ./*.go 2> /dev/null | cksum)
 [ ! -x "$bin/$name" ] || [ "$now" != "$(cat "$built" 2> /dev/null)" ] || exit 0
 echo "building $name (once; some take minutes)" >&2
-# Without what is for debuggers, and Prometheus with discovery by files alone; the others do not know that tag.
+# Without debug information. The tag leaves Prometheus only discovery by files; no other tool knows it.
 GOWORK=off go build -ldflags "-s -w" -tags remove_all_sd -o "$bin/$name" "$package"
 echo "$now" > "$built"

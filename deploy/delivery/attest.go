@@ -183,8 +183,12 @@ func (r Repository) pinned(
 			a.Metadata.Name, field, revisions)
 	}
 	digest, revision := revisions[0], revisions[1]
-	_, err := r.git(ctx, "merge-base", "--is-ancestor", revision, "HEAD")
-	if err != nil || !commit.MatchString(revision) {
+	led := commit.MatchString(revision)
+	if led {
+		_, err := r.git(ctx, "merge-base", "--is-ancestor", revision, "HEAD")
+		led = err == nil
+	}
+	if !led {
 		return nil, fmt.Errorf("%s: status.%s.revisions[1] is %q, must be a commit that led here",
 			a.Metadata.Name, field, revision)
 	}

@@ -306,18 +306,18 @@ func TestPromote(t *testing.T) {
 		{name: "unknown environment", to: "test", refused: `TO: unknown environment "test" (stg, prod)`},
 		{name: "unknown service", to: "stg", service: "payment", refused: `SERVICE: unknown service "payment" (login, menu, order)`},
 		{
-			name: "unsigned", from: "dev", to: "stg", refused: "is not signed by whom we trust: no signatures found",
+			name: "unsigned", from: "dev", to: "stg", refused: "has no trusted signature: no signatures found",
 			given: func(w *world) { w.runs("dev", false, "order") },
 		},
 		{
-			name: "signed by a stranger", from: "dev", to: "stg", refused: "is not signed by whom we trust",
+			name: "signed by a stranger", from: "dev", to: "stg", refused: "has no trusted signature",
 			given: func(w *world) {
 				w.runs("dev", false, "order")
 				w.must(w.stranger.Sign(w.Context(), w.images("dev")[2]))
 			},
 		},
 		{
-			name: "signed by the verification", from: "dev", to: "stg", refused: "is not signed by whom we trust",
+			name: "signed by the verification", from: "dev", to: "stg", refused: "has no trusted signature",
 			given: func(w *world) {
 				w.runs("dev", false, "order")
 				w.must(w.swapped.Sign(w.Context(), w.images("dev")[2]))
@@ -534,7 +534,7 @@ func TestRollback(t *testing.T) {
 	})
 	t.Run("to what nobody signed", func(t *testing.T) {
 		w.runs("dev", true, "menu")
-		if _, err := delivery.Rollback(t.Context(), w.Repository, w.stranger, "dev", delivery.Previous, "menu"); err == nil || !strings.Contains(err.Error(), "is not signed") {
+		if _, err := delivery.Rollback(t.Context(), w.Repository, w.stranger, "dev", delivery.Previous, "menu"); err == nil || !strings.Contains(err.Error(), "has no trusted signature") {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -544,7 +544,7 @@ func TestPublish(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	i := w.image("order")
-	if _, err := delivery.Publish(t.Context(), w.Repository, w.Evidence, []delivery.Image{i}); err == nil || !strings.Contains(err.Error(), "is not signed") {
+	if _, err := delivery.Publish(t.Context(), w.Repository, w.Evidence, []delivery.Image{i}); err == nil || !strings.Contains(err.Error(), "has no trusted signature") {
 		t.Errorf("error %v", err)
 	}
 	w.must(w.Sign(t.Context(), i))

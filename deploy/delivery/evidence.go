@@ -43,7 +43,7 @@ type Signer struct {
 	Identity string // regular expression
 }
 
-// apart returns an error if releaser and verifier are the same, who could then do both.
+// apart returns an error if releaser and verifier are the same, which could then do both.
 func (e Evidence) apart() error {
 	if r, v := e.Releaser, e.Verifier; r.Key == v.Key && (r.Key != "" || r.Identity == v.Identity) {
 		return fmt.Errorf("the signer of images must not attest checks: both are %q", r.Key+r.Identity)
@@ -91,7 +91,7 @@ func (e Evidence) cosign(ctx context.Context, i Image, stdin []byte, args ...str
 // Signed returns an error if the image has no trusted signature.
 func (e Evidence) Signed(ctx context.Context, i Image) error {
 	if _, err := e.cosign(ctx, i, nil, append([]string{"verify"}, e.trusts(e.Releaser)...)...); err != nil {
-		return fmt.Errorf("%s is not signed by whom we trust: %w", e.reference(i), err)
+		return fmt.Errorf("%s has no trusted signature: %w", e.reference(i), err)
 	}
 	return nil
 }

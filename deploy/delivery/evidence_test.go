@@ -112,7 +112,7 @@ func TestBuilt(t *testing.T) {
 	if diff := cmp.Diff([]delivery.Image{{Key: "order", Tag: "01234567", Digest: pushed.DigestStr()}}, built); diff != "" {
 		t.Fatal(diff)
 	}
-	if _, err := delivery.Publish(t.Context(), w.Repository, w.Evidence, built); err == nil || !strings.Contains(err.Error(), "is not signed") {
+	if _, err := delivery.Publish(t.Context(), w.Repository, w.Evidence, built); err == nil || !strings.Contains(err.Error(), "has no trusted signature") {
 		t.Errorf("before it is signed: error %v", err)
 	}
 	if changed, err := delivery.New(t.Context(), w.Repository, built); len(changed) != 1 || err != nil {

@@ -45,8 +45,8 @@ type system struct {
 func start(t *testing.T, o stack.Options) *system {
 	t.Helper()
 	// The cache of go test does not notice changes of other modules. Reading a variable
-	// that differs in each run of make test keeps this package out of it.
-	os.Getenv("TEST_DATABASE_URL")
+	// that withpostgres changes in each run keeps this package out of it.
+	os.Getenv("TEST_RUN")
 	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
 	defer cancel()
 	l := newLogs()

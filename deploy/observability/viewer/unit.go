@@ -2,7 +2,10 @@ package viewer
 
 import (
 	"math"
-	"strconv"
+
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+	"golang.org/x/text/number"
 )
 
 // unit is how the values of a graph are shown: multiplied by Scale, with so many
@@ -57,19 +60,5 @@ func (u unit) text(v float64) string {
 	if !finite(v) {
 		return "–"
 	}
-	return u.Prefix + grouped(strconv.FormatFloat(v*u.Scale, 'f', u.Decimals, 64)) + u.Suffix
-}
-
-// grouped separates the thousands of a number.
-func grouped(number string) string {
-	end := len(number)
-	for i, c := range number {
-		if c == '.' {
-			end = i
-		}
-	}
-	for i := end - 3; i > 0 && number[i-1] != '-'; i -= 3 {
-		number = number[:i] + "," + number[i:]
-	}
-	return number
+	return u.Prefix + message.NewPrinter(language.English).Sprint(number.Decimal(v*u.Scale, number.Scale(u.Decimals))) + u.Suffix
 }

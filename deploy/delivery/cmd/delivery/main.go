@@ -68,7 +68,7 @@ func newCommand(name string, stdout, stderr io.Writer) *command {
 func (c *command) trusting() {
 	c.flags.StringVar(&c.evidence.Cosign, "cosign", "", "the program (default .local/bin/cosign of the repository)")
 	c.flags.StringVar(&c.evidence.Registry, "registry", "",
-		"what comes before the name of each image (default: what the values of the environment say)")
+		"prefix of the name of each image (default: global.image.registry of the environment)")
 	for _, s := range []struct {
 		signer                              *delivery.Signer
 		what, key, variable, name, fallback string
@@ -77,10 +77,10 @@ func (c *command) trusting() {
 		{&c.evidence.Verifier, "attestations", "verifier-key", "COSIGN_VERIFIER_KEY", "verifier", verifier},
 	} {
 		c.flags.StringVar(&s.signer.Key, s.key, os.Getenv(s.variable),
-			"file of the public key whose "+s.what+" count, instead of an identity ("+s.variable+")")
-		c.flags.StringVar(&s.signer.Identity, s.name, s.fallback, "regular expression of whose "+s.what+" count")
+			"file of the public key that "+s.what+" must have, instead of an identity ("+s.variable+")")
+		c.flags.StringVar(&s.signer.Identity, s.name, s.fallback, "regular expression of the identity that "+s.what+" must have")
 	}
-	c.flags.StringVar(&c.evidence.Issuer, "issuer", issuer, "who vouches for the identities")
+	c.flags.StringVar(&c.evidence.Issuer, "issuer", issuer, "OpenID Connect issuer of the identities")
 }
 
 // parse reads the flags and fills in defaults. Without an environment, it is the first.

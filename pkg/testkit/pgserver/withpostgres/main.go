@@ -6,6 +6,9 @@
 // are deleted afterwards. If TEST_DATABASE_URL is already set, that server is used.
 // DATABASE_URL is ignored, because tests must never touch a database in use.
 //
+// TEST_RUN differs in each run. go test takes no result from its cache for a test that
+// reads it, such as one that builds another module.
+//
 // The exit status is the command's, or 128 plus the signal number if a signal ended
 // it.
 package main
@@ -18,6 +21,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"example.com/pizza/pkg/testkit/pgserver"
 )
@@ -39,15 +43,16 @@ func run(command []string) (status int, err error) {
 	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	env := append(os.Environ(), "TEST_RUN="+time.Now().Format(time.RFC3339Nano))
 	if os.Getenv(variable) != "" {
-		return runCommand(command, os.Environ(), signals)
+		return runCommand(command, env, signals)
 	}
 	server, err := start()
 	if err != nil {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, server.Stop()) }()
-	return runCommand(command, append(os.Environ(), variable+"="+server.URL("postgres")), signals)
+	return runCommand(command, append(env, variable+"="+server.URL("postgres")), signals)
 }
 
 // start starts the server; a signal interrupts it.

@@ -114,7 +114,7 @@ func await(ctx context.Context, address string, began time.Time, out io.Writer) 
 	}
 	port := u.Port()
 	if port == "" {
-		port = u.Scheme // dialling knows the port of http
+		port = u.Scheme // dialing knows the port of http
 	}
 	printed, reason := time.Time{}, ""
 	for {
