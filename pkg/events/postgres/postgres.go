@@ -177,10 +177,13 @@ type Sent struct {
 // Statements returns them.
 func Statements() Sent { return Sent{Publish: publish, Claim: claim, Prune: prune} }
 
-// hold locks a claimed delivery, unless another instance has claimed it since.
+// hold locks a claimed delivery, unless another instance has claimed it since. It waits
+// for the lock: an instance whose claim began before this one was committed holds it
+// until its own commit, although it takes another delivery. An instance that has claimed
+// this one has changed attempts, so hold does not wait for its handler.
 const hold = `
 	SELECT FROM event_delivery WHERE consumer = $1 AND seq = $2 AND attempts = $3 AND parked_at IS NULL
-	FOR UPDATE SKIP LOCKED`
+	FOR UPDATE`
 
 // reserved is how long a claimed delivery is left to its instance to lock it. It
 // is also the pause before the next attempt when the process dies.

@@ -144,6 +144,48 @@ func TestEventInWorkIsNotTaken(t *testing.T) {
 	close(finish)
 }
 
+// Instances that look for work at the same time cost an event no attempt: with a single
+// one, each event is handled.
+func TestInstancesCostNoAttempts(t *testing.T) {
+	t.Parallel()
+	const instances, each = 4, 200
+	b := open(t)
+	if _, err := b.admin.Exec(t.Context(), "SELECT subscribe_events('reader', '{thing.changed}')"); err != nil {
+		t.Fatal(err)
+	}
+	to := b.Connect(t)
+	for n := range each {
+		if err := to.Publish(t.Context(), changed(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	config := eventstest.Config()
+	config.MaxAttempts = 1
+	handled := make(chan string, each)
+	ctx, cancel := context.WithCancel(t.Context())
+	var done sync.WaitGroup
+	t.Cleanup(func() { cancel(); done.Wait() })
+	for range instances {
+		to := b.connect(t, config)
+		to.Reserve(10 * time.Second)
+		done.Go(func() {
+			if err := to.Subscribe(ctx, "reader", []string{"thing.changed"}, func(_ context.Context, e events.Event) error {
+				handled <- e.ID
+				return nil
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for n := range each {
+		select {
+		case <-handled:
+		case <-time.After(time.Minute):
+			t.Fatalf("%d of %d events were handled, %d were parked", n, each, b.Parked(t, "reader"))
+		}
+	}
+}
+
 func changed(n int) events.Event {
 	return events.Event{ID: fmt.Sprint(n), Source: "/test", Type: "thing.changed", Data: json.RawMessage("{}")}
 }
