@@ -60,7 +60,7 @@ func (s *Stack) build(ctx context.Context) error {
 	if _, err := os.Stat(filepath.Join(s.options.BinDir, serviceNames[0])); err != nil {
 		s.progress("building the services for the first time, which takes a minute or two")
 	}
-	args := append([]string{"build", "-o", s.options.BinDir + string(filepath.Separator)}, s.options.BuildFlags...)
+	args := []string{"build", "-o", s.options.BinDir + string(filepath.Separator)}
 	for _, name := range serviceNames {
 		args = append(args, "./services/"+name+"/cmd/"+name)
 	}

@@ -53,7 +53,6 @@ type Options struct {
 	DatabaseURL  string                            // an existing server, as its superuser; empty starts one
 	NATS         bool                              // start a NATS server to carry the events
 	EventsURL    string                            // existing NATS servers; empty means PostgreSQL
-	BuildFlags   []string                          // for go build, such as -race
 	RestartAfter time.Duration                     // pause before an exited service is restarted; 0 means DefaultRestartAfter
 	Environ      []string                          // extra environment of the services, as NAME=value
 	Progress     io.Writer                         // progress of the start; nil discards it

@@ -44,8 +44,8 @@ type system struct {
 // start starts the stack on free ports with its own folder.
 func start(t *testing.T, o stack.Options) *system {
 	t.Helper()
-	// The cache of go test does not notice changes of other modules. Reading a variable
-	// that withpostgres changes in each run keeps this package out of it.
+	// The cache of go test does not notice changes of other modules. It does notice this
+	// variable, which make test sets to a checksum of all sources.
 	os.Getenv("TEST_RUN")
 	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
 	defer cancel()
@@ -54,6 +54,12 @@ func start(t *testing.T, o stack.Options) *system {
 	o.Progress, o.Line = t.Output(), l.line
 	o.Environ = append([]string{"LOG_LEVEL=debug"}, o.Environ...) // debug logs must not contain secrets either
 	t.Cleanup(func() { l.mustKeepSecrets(t, o.DataDir) })
+	t.Cleanup(func() {
+		if strings.Contains(l.heard.String(), "DATA RACE") { // make test builds the services with the race detector
+			t.Error("a service has a data race; its report is in the log")
+			l.dump(t)
+		}
+	})
 	s, err := stack.Start(ctx, o)
 	if err != nil {
 		t.Fatal(err)

@@ -6,8 +6,8 @@
 // are deleted afterwards. If TEST_DATABASE_URL is already set, that server is used.
 // DATABASE_URL is ignored, because tests must never touch a database in use.
 //
-// TEST_RUN differs in each run. go test takes no result from its cache for a test that
-// reads it, such as one that builds another module.
+// Unless it is set, TEST_RUN differs in each run. go test takes no result from its cache
+// for a test that reads another value than before, such as one that builds another module.
 //
 // The exit status is the command's, or 128 plus the signal number if a signal ended
 // it.
@@ -43,7 +43,7 @@ func run(command []string) (status int, err error) {
 	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
-	env := append(os.Environ(), "TEST_RUN="+time.Now().Format(time.RFC3339Nano))
+	env := append([]string{"TEST_RUN=" + time.Now().Format(time.RFC3339Nano)}, os.Environ()...) // the last one counts
 	if os.Getenv(variable) != "" {
 		return runCommand(command, env, signals)
 	}

@@ -28,8 +28,8 @@ var (
 )
 
 func build(name string) (string, error) {
-	// The cache of go test does not notice changes of other modules. Reading a variable
-	// that withpostgres changes in each run keeps this package out of it.
+	// The cache of go test does not notice changes of other modules. It does notice this
+	// variable, which make test sets to a checksum of all sources.
 	os.Getenv("TEST_RUN")
 	dir, err := os.MkdirTemp("", "order-test-")
 	if err != nil {
