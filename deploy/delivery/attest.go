@@ -13,7 +13,14 @@ import (
 )
 
 // Cluster is the cluster of Argo CD.
-type Cluster struct{ Kubectl string } // the program, configured by KUBECONFIG
+type Cluster struct {
+	Kubectl string // the program, configured by KUBECONFIG
+
+	// Patience is the time in which an unhealthy Application may recover. Soon after a
+	// sync a healthy one turns Degraded for seconds: its HorizontalPodAutoscaler has no
+	// metrics of the new pods yet.
+	Patience time.Duration
+}
 
 // application is Argo CD's Application of a service in an environment. Revisions are those
 // of its two sources (deploy/argocd): the digest of the chart, and the commit of main with
@@ -37,10 +44,27 @@ type application struct {
 	}
 }
 
+const healthy = "Healthy"
+
 // result is the result of a sync for an object.
 type result struct {
 	Kind, Name, HookType, HookPhase string
 	Images                          []string
+}
+
+// recovered returns an Application once it is healthy, or as it is when patience ends.
+func (c Cluster) recovered(ctx context.Context, name string) (application, error) {
+	for end := time.Now().Add(c.Patience); ; {
+		a, err := c.application(ctx, name)
+		if err != nil || a.Status.Health.Status == healthy || time.Now().After(end) {
+			return a, err
+		}
+		select {
+		case <-ctx.Done():
+			return a, ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 func (c Cluster) application(ctx context.Context, name string) (a application, err error) {
@@ -68,7 +92,7 @@ func (a application) synced() error {
 	}
 	operation := a.Status.OperationState
 	want("status.sync.status", a.Status.Sync.Status, "Synced")
-	want("status.health.status", a.Status.Health.Status, "Healthy")
+	want("status.health.status", a.Status.Health.Status, healthy)
 	want("status.operationState.phase", operation.Phase, "Succeeded")
 	for _, r := range operation.SyncResult.Resources {
 		if r.HookType != "" {
@@ -103,7 +127,7 @@ func Attest(
 	if err := errors.Join(err, r.checkEnvironment(environment), e.apart()); err != nil {
 		return c, nil, err
 	}
-	a, err := cluster.application(ctx, "pizza-"+environment+"-"+service)
+	a, err := cluster.recovered(ctx, "pizza-"+environment+"-"+service)
 	if err != nil {
 		return c, nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -41,6 +42,7 @@ func TestAttest(t *testing.T) {
 		environment, service, revision string
 		at                             string // the commit that was synced, if not that of dev
 		was, is                        string // in the report of the cluster
+		patience                       time.Duration
 		refused                        string
 	}{
 		{name: "order?", service: "payment", refused: `SERVICE: unknown service "payment" (login, menu, order)`},
@@ -102,6 +104,7 @@ func TestAttest(t *testing.T) {
 		{name: "the last sync, since when main has gone on with others", was: "COMPARED", is: unrelated},
 		{name: "without tags", was: ":0a1b2c3d"},
 		{name: "from a mirror of the registry: the digests are the same", was: "REGISTRY", is: "mirror.example"},
+		{name: "healthy again", was: `"status": "Healthy"}`, is: `"status": "Recovering"}`, patience: time.Minute},
 		{name: "the Deployment was in sync already", was: `"name": "order-deploy"`, is: `"name": "order-other"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -134,7 +137,9 @@ func TestAttest(t *testing.T) {
 			if c.refused != "" {
 				before = w.attestations(images)
 			}
-			checks, attested, err := delivery.Attest(t.Context(), w.Repository, w.Evidence, kubectl(t, "pizza-"+c.environment+"-order", said), c.environment, c.service, c.revision)
+			cluster := kubectl(t, "pizza-"+c.environment+"-order", said)
+			cluster.Patience = c.patience
+			checks, attested, err := delivery.Attest(t.Context(), w.Repository, w.Evidence, cluster, c.environment, c.service, c.revision)
 			if c.refused != "" {
 				if err == nil || !strings.Contains(err.Error(), c.refused) {
 					t.Errorf("error %v, want %q", err, c.refused)
@@ -176,7 +181,9 @@ func kubectl(t *testing.T, name, says string) delivery.Cluster {
 	for file, text := range map[string]string{
 		"says": says,
 		"kubectl": "#!/bin/sh\n[ \"$*\" = '--namespace=argocd get applications.argoproj.io " + name + " --output=json' ] ||\n" +
-			"    { echo \"Error from server (NotFound): $*\" >&2; exit 1; }\nexec cat '" + folder + "/says'\n",
+			"    { echo \"Error from server (NotFound): $*\" >&2; exit 1; }\ncat '" + folder + "/says'\n" +
+			// It recovers after the first look.
+			"sed -i 's/\"status\": \"Recovering\"/\"status\": \"Healthy\"/' '" + folder + "/says'\n",
 	} {
 		// A child that another test forks meanwhile would hold the file open for writing, and
 		// it could not be run: text file busy (https://go.dev/issue/22315).

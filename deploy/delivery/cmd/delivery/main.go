@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"sigs.k8s.io/yaml"
 
@@ -244,7 +245,7 @@ func (c *command) attest(ctx context.Context, args []string) error {
 	if err := c.parse(args, environment); err != nil {
 		return err
 	}
-	cluster := delivery.Cluster{Kubectl: *kubectl}
+	cluster := delivery.Cluster{Kubectl: *kubectl, Patience: 2 * time.Minute}
 	passed, images, err := delivery.Attest(ctx, c.repository, c.evidence, cluster, *environment, *service, *revision)
 	if err != nil {
 		return fmt.Errorf("nothing was attested:\n%w", err)
