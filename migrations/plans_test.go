@@ -79,7 +79,7 @@ func TestWhatRunsByItselfIsBounded(t *testing.T) {
 		pgtest.Bounded(t, roles[o.role], some, sql.Measure) // up to 10,000 rows
 		pgtest.Bounded(t, roles[o.role], some, sql.Prune, batch.Retention, 100)
 		pgtest.Bounded(t, roles[o.role], some, eventspg.Statements().Prune, batch.Retention, 100)
-		pgtest.Bounded(t, roles[o.role], few, eventspg.Statements().Publish, event("x", o.source, o.prefix+".happened"))
+		pgtest.Bounded(t, roles[o.role], few, eventspg.Statements().Publish, []string{event("x", o.source, o.prefix+".happened")})
 		pgtest.Bounded(t, roles[o.role], few, "SELECT coalesce(max(version_id), 0) FROM schema_version_"+
 			strings.TrimSuffix(o.role, "_svc")+" WHERE is_applied")
 	}

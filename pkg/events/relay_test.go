@@ -27,23 +27,31 @@ type sink struct {
 	events.Transport // Subscribe is not called
 	mu               sync.Mutex
 	got              []events.Event
+	calls            int
 	fail             func(events.Event) error // after the event was kept
 	refuse           func(events.Event) error // before
 }
 
 func newSink() *sink { return &sink{} }
 
-func (s *sink) Publish(_ context.Context, e events.Event) error {
+func (s *sink) Publish(_ context.Context, all ...events.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.calls++
 	if s.refuse != nil {
-		if err := s.refuse(e); err != nil {
-			return err
+		for _, e := range all {
+			if err := s.refuse(e); err != nil {
+				return err
+			}
 		}
 	}
-	s.got = append(s.got, e)
-	if s.fail != nil {
-		return s.fail(e)
+	for _, e := range all {
+		s.got = append(s.got, e)
+		if s.fail != nil {
+			if err := s.fail(e); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -137,6 +145,46 @@ func TestRelayPublishes(t *testing.T) {
 	if e.ID != "018f0000-0000-7000-8000-000000000001" || e.Type != "thing.created" || e.Subject != "42" || e.Source != "/test" ||
 		string(e.Data) != `{"thing": 42}` || e.TraceParent != "trace" || time.Since(e.Time) > time.Minute {
 		t.Errorf("published %+v", e)
+	}
+}
+
+// What waits together is published together. A refused event does not keep the others.
+func TestRelayPublishesTogether(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		refused string
+		calls   int
+		left    int
+	}{
+		{name: "all", calls: 1},
+		{name: "one_refused", refused: "s3", calls: 1 + 5, left: 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			pool := open(t, events.OutboxSchema)
+			for n := range 5 {
+				write(t, pool, fmt.Sprint("s", n), n)
+			}
+			to := newSink()
+			to.refuse = func(e events.Event) error {
+				if e.Subject == c.refused {
+					return fault.New(fault.Invalid, "refused")
+				}
+				return nil
+			}
+			config := fast()
+			config.RetryBase, config.RetryMax = time.Hour, time.Hour
+			start(t, pool, to, config, 1)
+			eventually(t, "published", func() bool { return waiting(t, pool) == c.left })
+			if to.mu.Lock(); to.calls != c.calls || len(to.got) != 5-c.left {
+				t.Errorf("%d calls with %d events, want %d with %d", to.calls, len(to.got), c.calls, 5-c.left)
+			}
+			to.mu.Unlock()
+			if n := count(t, pool, "SELECT count(*) FROM outbox WHERE attempts = 1"); n != 5 {
+				t.Errorf("%d of 5 rows count an attempt", n)
+			}
+		})
 	}
 }
 

@@ -44,12 +44,17 @@ type traced struct {
 }
 
 // Publish implements Transport.
-func (t traced) Publish(ctx context.Context, e Event) error {
-	ctx, span := t.start(ctx, e, "publish", trace.WithSpanKind(trace.SpanKindProducer),
-		trace.WithAttributes(semconv.MessagingOperationTypeSend))
-	defer span.End()
-	err := t.Transport.Publish(ctx, e)
-	note(span, err)
+func (t traced) Publish(ctx context.Context, all ...Event) error {
+	spans := make([]trace.Span, len(all))
+	for i, e := range all {
+		_, spans[i] = t.start(ctx, e, "publish", trace.WithSpanKind(trace.SpanKindProducer),
+			trace.WithAttributes(semconv.MessagingOperationTypeSend))
+	}
+	err := t.Transport.Publish(ctx, all...)
+	for _, span := range spans {
+		note(span, err)
+		span.End()
+	}
 	return err
 }
 

@@ -19,11 +19,13 @@ import (
 // direct delivers every event to the consumer twice, as a transport may.
 type direct struct{ sent []events.Event }
 
-func (d *direct) Publish(_ context.Context, e events.Event) error {
-	if e.Subject == "refused" {
-		return errors.New("no room")
+func (d *direct) Publish(_ context.Context, all ...events.Event) error {
+	for _, e := range all {
+		if e.Subject == "refused" {
+			return errors.New("no room")
+		}
+		d.sent = append(d.sent, e)
 	}
-	d.sent = append(d.sent, e)
 	return nil
 }
 

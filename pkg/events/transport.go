@@ -16,11 +16,12 @@ type Handler func(ctx context.Context, e Event) error
 
 // Transport carries events from publishers to consumers.
 type Transport interface {
-	// Publish returns nil once the event is stored durably for all consumers. An id that
+	// Publish returns nil once all events are stored durably for all consumers. An id that
 	// the transport remembers is accepted and not delivered twice. The error is a fault:
-	// Unavailable if the transport cannot be reached and may accept the event later, any
-	// other code if it rejects the event.
-	Publish(ctx context.Context, e Event) error
+	// Unavailable if the transport cannot be reached and may accept the events later, any
+	// other code if it rejects one of them. After an error some events may be stored.
+	// Events of one subject must not be published together.
+	Publish(ctx context.Context, all ...Event) error
 
 	// Subscribe calls handle for each event of the given types until ctx ends, and then
 	// returns nil. It recovers from interruptions; an error means that the arguments are

@@ -168,17 +168,26 @@ func subject(partition int, eventType string) string {
 	return subjects + "." + strconv.Itoa(partition) + "." + eventType
 }
 
-// Publish returns when the server has the event on disk.
-func (t *Transport) Publish(ctx context.Context, e events.Event) error {
-	body, err := json.Marshal(e)
-	if err != nil {
-		return fault.Wrap(err, fault.Invalid, "not an event")
-	}
+// Publish returns when the server has the events on disk.
+func (t *Transport) Publish(ctx context.Context, all ...events.Event) error {
 	if err := t.prepare(ctx); err != nil {
 		return away(err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
+	for _, e := range all {
+		if err := t.publish(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *Transport) publish(ctx context.Context, e events.Event) error {
+	body, err := json.Marshal(e)
+	if err != nil {
+		return fault.Wrap(err, fault.Invalid, "not an event")
+	}
 	m := &nats.Msg{
 		Subject: subject(partition(e), e.Type), Data: body,
 		Header: nats.Header{"Content-Type": {events.ContentType}},

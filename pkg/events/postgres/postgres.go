@@ -73,20 +73,23 @@ func New(pool *pgxpool.Pool, c events.Config, log *slog.Logger, m *events.Consum
 // afterwards, on the same server, and waits for that: what is on disk then includes
 // all earlier commits. A crash in between takes both back, and the event is
 // published again.
-const publish = `-- name: PublishEvent :exec
-	SELECT publish_event($1) FROM set_config('synchronous_commit', 'off', true)`
+const publish = `-- name: PublishEvents :exec
+	SELECT publish_event(e) FROM set_config('synchronous_commit', 'off', true), unnest($1::json[]) AS e`
 
-// Publish keeps the event for all consumers that want it. The same source and id
-// again do nothing for as long as events are kept. The database refuses a type
-// that the role of the pool does not publish.
-func (t *Transport) Publish(ctx context.Context, e events.Event) error {
-	body, err := json.Marshal(e)
-	if err != nil {
-		return fault.Wrap(err, fault.Invalid, "not an event")
+// Publish stores all events, or none, for all consumers that want them. The same
+// source and id again do nothing for as long as events are kept. The database refuses
+// a type that the role of the pool does not publish.
+func (t *Transport) Publish(ctx context.Context, all ...events.Event) error {
+	bodies := make([]string, len(all))
+	for i, e := range all {
+		body, err := json.Marshal(e)
+		if err != nil {
+			return fault.Wrap(err, fault.Invalid, "not an event")
+		}
+		bodies[i] = string(body)
 	}
-	_, err = t.pool.Exec(ctx, publish, string(body))
-	if err != nil {
-		return postgres.Fault(fmt.Errorf("publish event: %w", err))
+	if _, err := t.pool.Exec(ctx, publish, bodies); err != nil {
+		return postgres.Fault(fmt.Errorf("publish events: %w", err))
 	}
 	return nil
 }
@@ -169,7 +172,7 @@ const claim = `
 // Sent are the statements that the transport sends by itself, over and over: for
 // tests of their plans.
 type Sent struct {
-	Publish string // $1: the event
+	Publish string // $1: the events
 	Claim   string // $1: consumer, $2: attempts, $3: reservation
 	Prune   string // $1: retention, $2: at most so many rows
 }
