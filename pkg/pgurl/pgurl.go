@@ -29,6 +29,8 @@ import (
 
 // Target names a database and who connects to it.
 type Target struct {
+	// Host is a host, or several ones separated by commas, each with a port if that
+	// differs from Port. Connections go to the first of several that accepts writes.
 	Host     string
 	Port     uint16
 	Database string
@@ -38,9 +40,35 @@ type Target struct {
 	Parameters map[string]string
 }
 
+// CheckHosts returns an error unless hosts can be the Host of a Target.
+func CheckHosts(hosts string) error {
+	for host := range strings.SplitSeq(hosts, ",") {
+		name, port, err := net.SplitHostPort(host)
+		if err != nil { // without a port
+			name, port = strings.Trim(host, "[]"), "5432"
+		}
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return fmt.Errorf("host %q: the port must be a number from 1 to 65535", host)
+		}
+		if strings.ContainsAny(name, "/@?#% ") || name == "" || strings.Contains(name, ":") && net.ParseIP(name) == nil {
+			return fmt.Errorf("%q is no host, in %q", host, hosts)
+		}
+	}
+	return nil
+}
+
 // String returns the address of the target.
 func (t Target) String() string {
+	hosts := strings.Split(t.Host, ",")
+	for i, host := range hosts {
+		if _, _, err := net.SplitHostPort(host); err != nil { // without a port
+			hosts[i] = net.JoinHostPort(strings.Trim(host, "[]"), strconv.Itoa(int(t.Port)))
+		}
+	}
 	query := url.Values{}
+	if len(hosts) > 1 {
+		query.Set("target_session_attrs", "read-write") // neither a standby nor a fenced primary
+	}
 	for name, value := range t.Parameters {
 		if value != "" {
 			query.Set(name, value)
@@ -48,7 +76,7 @@ func (t Target) String() string {
 	}
 	u := url.URL{
 		Scheme: "postgres", User: url.UserPassword(t.User, t.Password),
-		Host: net.JoinHostPort(t.Host, strconv.Itoa(int(t.Port))), Path: "/" + t.Database,
+		Host: strings.Join(hosts, ","), Path: "/" + t.Database,
 		RawQuery: strings.ReplaceAll(query.Encode(), "+", "%20"), // libpq takes a plus for a plus
 	}
 	return u.String()

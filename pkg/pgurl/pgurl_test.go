@@ -2,6 +2,7 @@ package pgurl_test
 
 import (
 	"crypto/tls"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -181,6 +182,39 @@ func TestTarget(t *testing.T) {
 		got := []any{c.Host, c.Port, c.Database, c.User, c.Password, c.RuntimeParams["application_name"]}
 		if diff := cmp.Diff([]any{"::1", uint16(5433), odd, odd, pgurl.Prepare(odd), odd}, got); diff != "" {
 			t.Errorf("%q: %s", odd, diff)
+		}
+	}
+}
+
+// TestTargetHosts checks that several hosts are tried in order, for one that accepts writes.
+func TestTargetHosts(t *testing.T) {
+	t.Parallel()
+	for hosts, want := range map[string]string{
+		"db":                           "db:5433",
+		"db:6000":                      "db:6000",
+		"::1":                          "::1:5433",
+		"[::1]":                        "::1:5433",
+		"a,b:6000,[::1]:6001,10.0.0.1": "a:5433 b:6000 ::1:6001 10.0.0.1:5433",
+	} {
+		if err := pgurl.CheckHosts(hosts); err != nil {
+			t.Errorf("%s: %v", hosts, err)
+		}
+		c, err := pgurl.Parse(pgurl.Target{Host: hosts, Port: 5433, Database: "d", User: "u", Parameters: map[string]string{"sslmode": "disable"}}.String())
+		if err != nil {
+			t.Errorf("%s: %v", hosts, err)
+			continue
+		}
+		got := fmt.Sprint(c.Host, ":", c.Port)
+		for _, f := range c.Fallbacks {
+			got += fmt.Sprint(" ", f.Host, ":", f.Port)
+		}
+		if got != want || (c.ValidateConnect != nil) != strings.Contains(hosts, ",") {
+			t.Errorf("%s: connects to %s, want %s; chooses: %t", hosts, got, want, c.ValidateConnect != nil)
+		}
+	}
+	for _, hosts := range []string{"", "a,", ",a", "a,,b", "a b", "a:0", "a:65536", "a:b", "u@h", "h/d", "h?x", "a:1:2"} {
+		if err := pgurl.CheckHosts(hosts); err == nil {
+			t.Errorf("%q are hosts", hosts)
 		}
 	}
 }

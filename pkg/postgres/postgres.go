@@ -22,7 +22,7 @@ import (
 
 // Config is where the database is and who connects to it.
 type Config struct {
-	Host             string        `env:"DB_HOST,required,notEmpty" doc:"Host of the PostgreSQL server"`
+	Host             string        `env:"DB_HOST,required,notEmpty" doc:"Host of the PostgreSQL server, or several ones separated by commas, each with its port if that differs from DB_PORT; the first that accepts writes is used"`
 	Port             uint16        `env:"DB_PORT" envDefault:"5432" rule:"min=1,max=65535" doc:"Port of the PostgreSQL server"`
 	Name             string        `env:"DB_NAME,required,notEmpty" doc:"Name of the database"`
 	User             string        `env:"DB_USER,required,notEmpty" doc:"Role of this service in the database"`
@@ -33,6 +33,14 @@ type Config struct {
 	ConnectTimeout   time.Duration `env:"DB_CONNECT_TIMEOUT" envDefault:"3s" rule:"positive" doc:"Maximum wait for a new connection"`
 	StatementTimeout time.Duration `env:"DB_STATEMENT_TIMEOUT" envDefault:"5s" doc:"Maximum run time of one statement, enforced by the server"`
 	Prepared         string        `env:"DB_PREPARED_STATEMENTS" envDefault:"on" rule:"oneof=on|off" doc:"Use prepared statements: on or off; off behind a pooler in transaction mode that does not support them, such as PgBouncer before 1.21"`
+}
+
+// Validate returns an error if DB_HOST has no host, or a wrong one.
+func (c Config) Validate() error {
+	if err := pgurl.CheckHosts(c.Host); err != nil && c.Host != "" {
+		return fmt.Errorf("DB_HOST: %w", err)
+	}
+	return nil
 }
 
 // Open returns a pool that connects when it is first used. application names

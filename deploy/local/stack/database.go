@@ -110,7 +110,7 @@ func (s *Stack) databaseSettings(role string) ([]string, error) {
 		return nil, err
 	}
 	settings := []string{
-		"DB_HOST=" + s.database.Hostname(), "DB_PORT=" + s.database.Port(), "DB_NAME=" + databaseName, "DB_USER=" + role, "DB_PASSWORD=" + password,
+		"DB_HOST=" + s.database.Host, "DB_NAME=" + databaseName, "DB_USER=" + role, "DB_PASSWORD=" + password,
 	}
 	for parameter, variable := range map[string]string{"sslmode": "DB_SSLMODE", "sslrootcert": "DB_SSLROOTCERT"} {
 		if value := s.database.Query().Get(parameter); value != "" {

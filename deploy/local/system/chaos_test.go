@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -46,9 +47,9 @@ func TestChaos(t *testing.T) {
 			*outcomes = append(*outcomes, s.suffer(t, fault, rounds*times, strike))
 		})
 	}
-	var byPostgres, byNATS []outcome
+	var byPostgres, byNATS, byPair []outcome
 	t.Cleanup(func() {
-		_, _ = fmt.Fprintf(t.Output(), "\n%s\n", report(append(byPostgres, byNATS...)))
+		_, _ = fmt.Fprintf(t.Output(), "\n%s\n", report(slices.Concat(byPostgres, byNATS, byPair)))
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
@@ -67,6 +68,14 @@ func TestChaos(t *testing.T) {
 		s := startChaos(t, broker)
 		run(t, &byNATS, s, "order killed with -9, by NATS", 20, s.killOrder)
 		run(t, &byNATS, s, "NATS restarted", 2, s.restartBroker)
+	})
+	t.Run("standby", func(t *testing.T) {
+		t.Parallel()
+		p := startPair(t)
+		s := startChaosOn(t, p.url(), nil)
+		t.Run("primary killed with -9", func(t *testing.T) {
+			byPair = append(byPair, s.suffer(t, "primary killed with -9", 1, p.failOver)) // a pair has one to lose
+		})
 	})
 }
 
@@ -88,18 +97,30 @@ type chaos struct {
 
 func startChaos(t *testing.T, b *broker) *chaos {
 	t.Helper()
-	s := &chaos{whole: t, data: folder(t), broker: b, announced: map[string]map[string]map[string]bool{}}
-	s.server = startServer(t, s.data, 0)
-	address, err := url.Parse(s.server.URL("postgres"))
+	data := folder(t)
+	server := startServer(t, data, 0, nil)
+	s := startChaosOn(t, server.URL("postgres"), b)
+	s.server, s.data, s.port = server, data, portOf(t, server)
+	return s
+}
+
+func portOf(t *testing.T, server *pgserver.Server) int {
+	t.Helper()
+	address, err := url.Parse(server.URL("postgres"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.port, err = strconv.Atoi(address.Port()); err != nil {
+	port, err := strconv.Atoi(address.Port())
+	if err != nil {
 		t.Fatal(err)
 	}
-	o := stack.Options{
-		DatabaseURL: address.String(), RestartAfter: 10 * time.Millisecond,
-	}
+	return port
+}
+
+func startChaosOn(t *testing.T, database string, b *broker) *chaos {
+	t.Helper()
+	s := &chaos{whole: t, broker: b, announced: map[string]map[string]map[string]bool{}}
+	o := stack.Options{DatabaseURL: database, RestartAfter: 10 * time.Millisecond}
 	if b != nil {
 		o.EventsURL = b.server.URL()
 	}
@@ -318,7 +339,7 @@ func (s *chaos) restartDatabase(t *testing.T, l *load, rounds int) {
 		for seen := l.tries.Load(); l.tries.Load() < seen+clients; { // some requests arrive during the outage
 			wait(t)
 		}
-		s.server = startServer(s.whole, s.data, s.port)
+		s.server = startServer(s.whole, s.data, s.port, nil)
 		l.waitFor(t, 2*clients)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"runtime"
 	"time"
@@ -45,6 +46,9 @@ func (d Database) Validate() error {
 		return nil
 	}
 	var missing []error
+	if err := pgurl.CheckHosts(d.Host); err != nil && d.Host != "" {
+		missing = append(missing, fmt.Errorf("DB_HOST: %w", err))
+	}
 	for _, part := range []struct{ value, problem string }{
 		{d.Host, "DB_HOST is required, or DATABASE_URL"}, {d.Name, "DB_NAME is required"},
 		{d.User, "DB_USER is required"}, {string(d.Password), "DB_PASSWORD is required"},
