@@ -25,6 +25,7 @@ import (
 	"example.com/pizza/pkg/config"
 	"example.com/pizza/pkg/events"
 	"example.com/pizza/pkg/events/connect"
+	eventsnats "example.com/pizza/pkg/events/nats"
 	"example.com/pizza/pkg/money"
 	"example.com/pizza/pkg/testkit/natsserver"
 	"example.com/pizza/pkg/testkit/pgserver"
@@ -63,11 +64,19 @@ func TestChaos(t *testing.T) {
 	})
 	t.Run("nats", func(t *testing.T) {
 		t.Parallel()
-		broker := &broker{dir: t.TempDir()}
-		broker.start(t)
-		s := startChaos(t, broker)
+		brokers, err := natsserver.StartCluster([]string{t.TempDir(), t.TempDir(), t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			for _, b := range brokers {
+				b.Stop()
+			}
+		})
+		s := startChaos(t, brokers)
 		run(t, &byNATS, s, "order killed with -9, by NATS", 20, s.killOrder)
-		run(t, &byNATS, s, "NATS restarted", 2, s.restartBroker)
+		run(t, &byNATS, s, "NATS restarted", 2, s.restartBrokers)
+		run(t, &byNATS, s, "leader of NATS lost", 1, s.loseBroker)
 	})
 	t.Run("standby", func(t *testing.T) {
 		t.Parallel()
@@ -80,7 +89,7 @@ func TestChaos(t *testing.T) {
 }
 
 // chaos is a system with two replicas of order, a stoppable database server and
-// optionally a stoppable broker, and a consumer of its events.
+// optionally a cluster of brokers, and a consumer of its events.
 type chaos struct {
 	*system
 	whole    *testing.T // the test around the faults, which owns restarted servers
@@ -89,17 +98,17 @@ type chaos struct {
 	server   *pgserver.Server
 	data     string
 	port     int
-	broker   *broker // nil if PostgreSQL carries the events
+	brokers  []*natsserver.Server // none if PostgreSQL carries the events
 
 	mu        sync.Mutex
 	announced map[string]map[string]map[string]bool // event ids by member and order
 }
 
-func startChaos(t *testing.T, b *broker) *chaos {
+func startChaos(t *testing.T, brokers []*natsserver.Server) *chaos {
 	t.Helper()
 	data := folder(t)
 	server := startServer(t, data, 0, nil)
-	s := startChaosOn(t, server.URL("postgres"), b)
+	s := startChaosOn(t, server.URL("postgres"), brokers)
 	s.server, s.data, s.port = server, data, portOf(t, server)
 	return s
 }
@@ -117,12 +126,16 @@ func portOf(t *testing.T, server *pgserver.Server) int {
 	return port
 }
 
-func startChaosOn(t *testing.T, database string, b *broker) *chaos {
+func startChaosOn(t *testing.T, database string, brokers []*natsserver.Server) *chaos {
 	t.Helper()
-	s := &chaos{whole: t, broker: b, announced: map[string]map[string]map[string]bool{}}
+	s := &chaos{whole: t, brokers: brokers, announced: map[string]map[string]map[string]bool{}}
 	o := stack.Options{DatabaseURL: database, RestartAfter: 10 * time.Millisecond}
-	if b != nil {
-		o.EventsURL = b.server.URL()
+	for i, b := range brokers {
+		if i > 0 {
+			o.EventsURL += ","
+		}
+		o.EventsURL += b.URL()
+		o.Environ = []string{fmt.Sprint("EVENTS_REPLICAS=", len(brokers))}
 	}
 	s.system = start(t, o)
 	second, err := s.Replica(t.Context(), "order")
@@ -135,19 +148,19 @@ func startChaosOn(t *testing.T, database string, b *broker) *chaos {
 	}](t, s.get(t, "/menu/").want(t, 200)) {
 		s.pizzas = append(s.pizzas, p.ID)
 	}
-	s.consume(t, o.EventsURL)
+	s.consume(t, append(o.Environ, "EVENTS_URL="+o.EventsURL))
 	return s
 }
 
 // consume records every announced order until the test ends.
-func (s *chaos) consume(t *testing.T, eventsURL string) {
+func (s *chaos) consume(t *testing.T, settings []string) {
 	t.Helper()
 	pool, err := pgxpool.New(t.Context(), s.AdminDSN())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	c, err := config.Load[connect.Config]([]string{"EVENTS_URL=" + eventsURL})
+	c, err := config.Load[connect.Config](settings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -369,29 +382,45 @@ func (s *chaos) changePrices(t *testing.T, l *load, rounds int) {
 	}
 }
 
-// broker is a NATS server that can be restarted at the same address.
-type broker struct {
-	dir    string
-	port   int
-	server *natsserver.Server
-}
-
-func (b *broker) start(t *testing.T) {
-	t.Helper()
-	server, err := natsserver.Start(b.dir, b.port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Stop)
-	b.server, b.port = server, server.Port()
-}
-
-// restartBroker shows that orders do not depend on the delivery of events.
-func (s *chaos) restartBroker(t *testing.T, l *load, rounds int) {
+// restartBrokers shows that orders do not depend on the delivery of events.
+func (s *chaos) restartBrokers(t *testing.T, l *load, rounds int) {
 	for range rounds {
-		s.broker.server.Stop()
+		for _, b := range s.brokers {
+			b.Stop()
+		}
 		l.waitFor(t, 5*clients)
-		s.broker.start(s.whole)
+		for _, b := range s.brokers {
+			if err := b.Restart(); err != nil {
+				t.Fatal(err)
+			}
+		}
 		l.waitFor(t, clients)
+	}
+}
+
+// loseBroker stops the broker that takes the events. The last one stays away: its
+// cluster has every event without it.
+func (s *chaos) loseBroker(t *testing.T, l *load, rounds int) {
+	for round := range rounds {
+		leader := s.leader(t)
+		leader.Stop()
+		l.waitFor(t, 5*clients)
+		if round < rounds-1 {
+			if err := leader.Restart(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// leader waits until the brokers have elected the one that takes the events.
+func (s *chaos) leader(t *testing.T) *natsserver.Server {
+	t.Helper()
+	for ; ; wait(t) {
+		for _, b := range s.brokers {
+			if b.Leads(eventsnats.Stream) {
+				return b
+			}
+		}
 	}
 }

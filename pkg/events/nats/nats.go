@@ -98,6 +98,7 @@ func New(
 				log.Warn("nats disconnected", "error", err)
 			}
 		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn("nats failed", "error", err) }),
 		nats.ReconnectHandler(func(*nats.Conn) { log.Info("nats connected again") }),
 	)
 	if err != nil {
