@@ -21,8 +21,6 @@ import (
 	"example.com/pizza/services/menu/internal/snapshot"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
-
 const (
 	adminToken = "an-admin-token-of-32-bytes-or-more"
 	asJSON     = "application/json"
@@ -55,6 +53,19 @@ func newApp(tb testing.TB, db *migrationstest.Database, change ...func(*app.Conf
 // newLoggedApp is like newApp, and also returns the log.
 func newLoggedApp(tb testing.TB, db *migrationstest.Database, change ...func(*app.Config)) (*app.App, *logtest.Recorder) {
 	tb.Helper()
+	c := configure(tb, db, change...)
+	log := logtest.New(tb, adminToken, string(c.DB.Password))
+	a, err := app.New(context.Background(), c, log.Logger("menu"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(a.Close)
+	return a, log
+}
+
+// configure returns the configuration of a service on a test database.
+func configure(tb testing.TB, db *migrationstest.Database, change ...func(*app.Config)) app.Config {
+	tb.Helper()
 	c := app.Config{
 		HTTP:     server.Config{RequestTimeout: 10 * time.Second, ShutdownTimeout: 5 * time.Second, Admin: server.Admin{Token: adminToken}},
 		DB:       pgtest.Config(tb, db.URL("menu_svc")),
@@ -67,13 +78,7 @@ func newLoggedApp(tb testing.TB, db *migrationstest.Database, change ...func(*ap
 	for _, f := range change {
 		f(&c)
 	}
-	log := logtest.New(tb, adminToken, string(c.DB.Password))
-	a, err := app.New(context.Background(), c, log.Logger("menu"))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(a.Close)
-	return a, log
+	return c
 }
 
 // write changes the catalog as the admin.
