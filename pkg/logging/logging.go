@@ -20,11 +20,13 @@ type Config struct {
 	Version     string     `env:"SERVICE_VERSION" envDefault:"dev" doc:"Version of the service, repeated in every log line and span; the chart sets it to the tag of the image"`
 }
 
-// New returns the log of a service. LevelOf gives the hold of its level.
+// New returns the log of a service, which may be written to a Buffer. LevelOf gives the
+// hold of its level.
 func New(c Config, w io.Writer, service string) *slog.Logger {
 	level := NewLevel(c.Level, time.Now)
 	json := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})
-	return slog.New(traced{json, level}).With("service", service, "version", c.Version, "env", c.Environment)
+	buffer, _ := w.(*Buffer)
+	return slog.New(traced{Handler: json, level: level, buffer: buffer}).With("service", service, "version", c.Version, "env", c.Environment)
 }
 
 // TraceID returns the id of the trace that ctx belongs to, or "".
@@ -38,7 +40,9 @@ func TraceID(ctx context.Context) string {
 // traced adds the trace of the context to each record.
 type traced struct {
 	slog.Handler
-	level *Level
+	level   *Level
+	buffer  *Buffer // nil without one
+	relaxed bool
 }
 
 func (h traced) Handle(ctx context.Context, r slog.Record) error {
@@ -48,15 +52,20 @@ func (h traced) Handle(ctx context.Context, r slog.Record) error {
 	if err := h.Handler.Handle(ctx, r); err != nil {
 		return fmt.Errorf("write log record: %w", err)
 	}
+	if h.buffer != nil && (!h.relaxed || r.Level >= slog.LevelWarn) {
+		return h.buffer.flush()
+	}
 	return nil
 }
 
 // WithAttrs implements slog.Handler.
 func (h traced) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return traced{h.Handler.WithAttrs(attrs), h.level}
+	h.Handler = h.Handler.WithAttrs(attrs)
+	return h
 }
 
 // WithGroup implements slog.Handler.
 func (h traced) WithGroup(name string) slog.Handler {
-	return traced{h.Handler.WithGroup(name), h.level}
+	h.Handler = h.Handler.WithGroup(name)
+	return h
 }

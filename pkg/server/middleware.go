@@ -46,21 +46,25 @@ func (s *Server) observe(m *metrics) echo.MiddlewareFunc {
 
 func (s *Server) logAccess(c echo.Context, route string, took time.Duration) {
 	ctx := c.Request().Context()
-	attrs := []slog.Attr{
+	level := slog.LevelInfo
+	if c.Response().Status == http.StatusNotModified && strings.HasPrefix(route, "/int/") {
+		level = slog.LevelDebug // other services poll
+	}
+	if !s.access.Enabled(ctx, level) {
+		return
+	}
+	r := slog.NewRecord(time.Now(), level, "request", 0)
+	r.AddAttrs(
 		slog.String("method", shortMethod(c.Request().Method)),
 		slog.String("route", route),
 		slog.Int("status", c.Response().Status),
 		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
 		slog.Int64("bytes", c.Response().Size),
-	}
+	)
 	if claims, ok := token.FromContext(ctx); ok {
-		attrs = append(attrs, slog.String("member_id", claims.MemberID))
+		r.AddAttrs(slog.String("member_id", claims.MemberID))
 	}
-	level := slog.LevelInfo
-	if c.Response().Status == http.StatusNotModified && strings.HasPrefix(route, "/int/") {
-		level = slog.LevelDebug // other services poll
-	}
-	s.log.LogAttrs(ctx, level, "request", attrs...)
+	_ = s.access.Handle(ctx, r) // slog ignores it too
 }
 
 // recoverPanic turns a panic into an error. http.ErrAbortHandler passes, as net/http

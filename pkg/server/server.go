@@ -34,6 +34,7 @@ import (
 	"example.com/pizza/pkg/bind"
 	"example.com/pizza/pkg/edge"
 	"example.com/pizza/pkg/health"
+	"example.com/pizza/pkg/logging"
 )
 
 // Config is the ports of a service, and the times of its requests and its shutdown.
@@ -61,6 +62,7 @@ const (
 type Server struct {
 	config   Config
 	log      *slog.Logger
+	access   slog.Handler // of the lines of requests
 	health   *health.State
 	tracer   trace.Tracer
 	public   *echo.Echo
@@ -74,7 +76,7 @@ type Server struct {
 // New returns a server without routes. Its metrics are registered in, and
 // served from, registry; its spans come from traces.
 func New(c Config, log *slog.Logger, state *health.State, registry *prometheus.Registry, traces trace.TracerProvider) *Server {
-	s := &Server{config: c, log: log, health: state, tracer: traces.Tracer(scope)}
+	s := &Server{config: c, log: log, access: logging.Relaxed(log).Handler(), health: state, tracer: traces.Tracer(scope)}
 	measure := newMetrics(registry)
 	s.public, s.internal, s.monitor = s.newEcho(measure, true), s.newEcho(measure, false), s.newEcho(measure, false)
 	s.routeHealth()

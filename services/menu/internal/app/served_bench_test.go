@@ -50,7 +50,8 @@ func TestMain(m *testing.M) {
 // of this process; the client is another one. The two take turns, since a busy machine
 // slows both: judge by the ratio.
 func BenchmarkServed(b *testing.B) {
-	stdout := discard(b)
+	stdout := logging.NewBuffer(discard(b))
+	b.Cleanup(func() { _ = stdout.Close() })
 	log := logging.New(logging.Config{Level: slog.LevelInfo}, stdout, "menu")
 	a, err := app.New(b.Context(), configure(b, migrationstest.NewSeeded(b)), log)
 	if err != nil {
