@@ -189,13 +189,14 @@ func (r Router) add(method, path string, h echo.HandlerFunc, m []echo.Middleware
 		operation = http.MethodGet + " " + path
 	}
 	chain := slices.Concat([]echo.MiddlewareFunc{documented}, m, []echo.MiddlewareFunc{readQuery(func() []string { return r.s.parameters[operation] })})
+	h = wrap(h, chain)
 	e := r.s.public
 	if strings.HasPrefix(path, internalRoot) {
 		e = r.s.internal
 	}
 	bare := strings.TrimSuffix(path, "/")
 	for _, p := range []string{bare, bare + "/", "/api" + bare, "/api" + bare + "/"} {
-		e.Add(method, p, h, chain...)
+		e.Add(method, p, h)
 	}
 	return &echo.Route{Method: method, Path: path}
 }

@@ -21,6 +21,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -92,15 +93,26 @@ func (s *Server) newEcho(measure *metrics, public bool) *echo.Echo {
 	e.HideBanner, e.HidePort = true, true
 	e.Binder = bind.Binder{}
 	e.HTTPErrorHandler = s.errorHandler
-	e.Use(s.traceRequest(public), s.observe(measure), s.recoverPanic, s.protect)
+	all := []echo.MiddlewareFunc{s.traceRequest(public), s.observe(measure), s.recoverPanic, s.protect}
 	if public && len(s.config.AllowedOrigins) > 0 {
-		e.Use(cors(s.config.AllowedOrigins))
+		all = append(all, cors(s.config.AllowedOrigins))
 	}
 	if public {
-		e.Use(plain)
+		all = append(all, plain)
 	}
-	e.Use(s.limit)
+	all = append(all, s.limit)
+	// echo would wrap the handler in each of them for each request.
+	h := wrap(func(c echo.Context) error { return c.Handler()(c) }, all)
+	e.Use(func(echo.HandlerFunc) echo.HandlerFunc { return h })
 	return e
+}
+
+// wrap returns a handler behind middleware, of which the first is the outermost.
+func wrap(h echo.HandlerFunc, all []echo.MiddlewareFunc) echo.HandlerFunc {
+	for _, m := range slices.Backward(all) {
+		h = m(h)
+	}
+	return h
 }
 
 // CheckBodies sets the rules of the service for bodies that cannot be read as a whole,

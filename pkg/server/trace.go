@@ -2,7 +2,8 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
+	"encoding/binary"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 
@@ -23,6 +24,7 @@ const scope = "example.com/pizza/pkg/server"
 // request as a span. Probes and scrapes are not recorded. An external client can
 // decline the recording of its trace, but not demand it: the sampler decides.
 func (s *Server) traceRequest(outside bool) echo.MiddlewareFunc {
+	ofServer := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)}
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			r := c.Request()
@@ -38,7 +40,7 @@ func (s *Server) traceRequest(outside bool) echo.MiddlewareFunc {
 			var span trace.Span
 			if quiet(c.Path()) {
 				ctx, span = identify(ctx, caller)
-			} else if ctx, span = s.tracer.Start(ctx, spanMethod(r.Method), trace.WithSpanKind(trace.SpanKindServer)); span.SpanContext().SpanID() == caller.SpanID() {
+			} else if ctx, span = s.tracer.Start(ctx, spanMethod(r.Method), ofServer...); span.SpanContext().SpanID() == caller.SpanID() {
 				ctx, span = identify(ctx, caller) // nothing is recorded here, and so nothing has an id either
 			}
 			c.SetRequest(r.WithContext(ctx))
@@ -61,15 +63,17 @@ func spanMethod(method string) string {
 	return "HTTP"
 }
 
-// identify gives a request that is not recorded its place in a trace.
+// identify gives a request that is not recorded its place in a trace. As in the SDK, ids
+// need to be unique, and not secret.
 func identify(ctx context.Context, caller trace.SpanContext) (context.Context, trace.Span) {
 	if !caller.IsValid() {
 		var id trace.TraceID
-		_, _ = rand.Read(id[:]) // never fails: crypto/rand ends the process instead
+		binary.NativeEndian.PutUint64(id[:8], rand.Uint64()|1) // never zero, which is invalid
+		binary.NativeEndian.PutUint64(id[8:], rand.Uint64())
 		caller = trace.NewSpanContext(trace.SpanContextConfig{TraceID: id})
 	}
 	var id trace.SpanID
-	_, _ = rand.Read(id[:])
+	binary.NativeEndian.PutUint64(id[:], rand.Uint64()|1)
 	ctx = trace.ContextWithSpanContext(ctx, caller.WithSpanID(id).WithRemote(false))
 	return ctx, trace.SpanFromContext(ctx)
 }
