@@ -4,6 +4,8 @@ package metric
 
 import (
 	"context"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,4 +37,34 @@ func Observe(ctx context.Context, o prometheus.Observer, d time.Duration) {
 		}
 	}
 	o.Observe(d.Seconds())
+}
+
+// exemplarEvery is the time for which a bucket of a Series keeps its exemplar. It is
+// shorter than the pause between two scrapes, which see no more than the last one.
+const exemplarEvery = time.Second
+
+// Series is one series of a histogram that every request observes. Its exemplars are
+// those of Observe, but each bucket gets at most one in a second, so that the others
+// cost no more than an observation.
+type Series struct {
+	observer prometheus.Observer
+	buckets  []float64
+	next     []atomic.Int64 // by bucket: the time of its next exemplar, since began
+	began    time.Time
+}
+
+// NewSeries returns a series with these buckets.
+func NewSeries(o prometheus.Observer, buckets []float64) *Series {
+	return &Series{observer: o, buckets: buckets, next: make([]atomic.Int64, len(buckets)+1), began: time.Now()}
+}
+
+// Observe adds the seconds of d, with the trace that ctx belongs to.
+func (s *Series) Observe(ctx context.Context, d time.Duration) {
+	bucket, _ := slices.BinarySearch(s.buckets, d.Seconds())
+	now, next := time.Since(s.began), s.next[bucket].Load()
+	if int64(now) >= next && s.next[bucket].CompareAndSwap(next, int64(now+exemplarEvery)) {
+		Observe(ctx, s.observer, d)
+		return
+	}
+	s.observer.Observe(d.Seconds())
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -18,14 +19,26 @@ import (
 type metrics struct {
 	duration *prometheus.HistogramVec
 	inFlight prometheus.Gauge
+	buckets  []float64
+
+	mu     sync.RWMutex
+	series map[labels]*metric.Series
+}
+
+// labels are those of duration.
+type labels struct {
+	route, method string
+	class         int // of the status
 }
 
 func newMetrics(registry *prometheus.Registry) *metrics {
+	buckets := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 	m := &metrics{
+		buckets: buckets, series: map[labels]*metric.Series{},
 		duration: prometheus.NewHistogramVec(metric.Native(prometheus.HistogramOpts{
 			Name:    "http_server_request_duration_seconds",
 			Help:    "Time to answer a request, by route, method and class of the status.",
-			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+			Buckets: buckets,
 		}), []string{"route", "method", "status"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "http_server_active_requests",
@@ -36,21 +49,34 @@ func newMetrics(registry *prometheus.Registry) *metrics {
 	return m
 }
 
-// start counts a request in work until the function it returns is called.
-func (m *metrics) start() func(c echo.Context, took time.Duration) {
-	m.inFlight.Inc()
-	return func(c echo.Context, took time.Duration) {
-		m.inFlight.Dec()
-		method, route := methodLabel(c.Request().Method), c.Path()
-		if route == "" {
-			route = "none"
-		}
-		ctx := c.Request().Context()
-		if quiet(route) {
-			ctx = context.Background() // its trace_id is in no log
-		}
-		metric.Observe(ctx, m.duration.WithLabelValues(route, method, strconv.Itoa(c.Response().Status/100)+"xx"), took)
+// ended observes a request that was in work.
+func (m *metrics) ended(c echo.Context, took time.Duration) {
+	m.inFlight.Dec()
+	l := labels{c.Path(), methodLabel(c.Request().Method), c.Response().Status / 100}
+	if l.route == "" {
+		l.route = "none"
 	}
+	ctx := c.Request().Context()
+	if quiet(l.route) {
+		ctx = context.Background() // its trace_id is in no log
+	}
+	m.of(l).Observe(ctx, took)
+}
+
+// of returns the series with these labels.
+func (m *metrics) of(l labels) *metric.Series {
+	m.mu.RLock()
+	s := m.series[l]
+	m.mu.RUnlock()
+	if s != nil {
+		return s
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.series[l] == nil {
+		m.series[l] = metric.NewSeries(m.duration.WithLabelValues(l.route, l.method, strconv.Itoa(l.class)+"xx"), m.buckets)
+	}
+	return m.series[l]
 }
 
 // otherMethod stands for every unknown method (OpenTelemetry, "Semantic

@@ -30,12 +30,12 @@ func (s *Server) observe(m *metrics) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			start := time.Now()
-			done := m.start()
+			m.inFlight.Inc()
 			if err := next(c); err != nil {
 				c.Error(err)
 			}
 			route, took := c.Path(), time.Since(start)
-			done(c, took)
+			m.ended(c, took)
 			if !quiet(route) {
 				s.logAccess(c, route, took)
 			}
