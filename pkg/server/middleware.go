@@ -109,9 +109,8 @@ func plain(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// limit rejects ambiguous headers, and bounds the body and the time of a request. A
-// body whose Content-Length exceeds the limit, or that is compressed, is rejected
-// before it is read.
+// limit rejects ambiguous headers, and bounds the body of a request. A body whose
+// Content-Length exceeds the limit, or that is compressed, is rejected before it is read.
 func (s *Server) limit(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
@@ -125,11 +124,9 @@ func (s *Server) limit(next echo.HandlerFunc) echo.HandlerFunc {
 			c.Response().Header().Set(echo.HeaderAcceptEncoding, "identity") // RFC 9110, section 15.5.16
 			return fault.New(fault.UnsupportedMedia, "the body must not be compressed; send it without Content-Encoding")
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), s.config.RequestTimeout)
-		defer cancel()
-		r = r.WithContext(ctx)
-		r.Body = http.MaxBytesReader(c.Response(), r.Body, maxBody)
-		c.SetRequest(r)
+		if r.ContentLength != 0 {
+			r.Body = http.MaxBytesReader(c.Response(), r.Body, maxBody) // r is the copy of traceRequest
+		}
 		return next(c)
 	}
 }

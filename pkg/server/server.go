@@ -1,8 +1,8 @@
 // Package server runs a service's three HTTP ports and stops them gracefully.
 //
-// A request passes, from outside to inside: its trace, the access log and metrics,
-// panic recovery, security headers, on the public port CORS and the check of the path,
-// the checks of headers and body, and a deadline; then authentication if the operation
+// A request passes, from outside to inside: its trace and deadline, the access log and
+// metrics, panic recovery, security headers, on the public port CORS and the check of
+// the path, and the checks of headers and body; then authentication if the operation
 // requires it, and the generated handler. Handlers return errors. errorHandler is the
 // one place that logs them, adds them to the span and, through package problem,
 // answers.

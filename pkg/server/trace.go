@@ -22,7 +22,8 @@ const scope = "example.com/pizza/pkg/server"
 // traceRequest continues the client's trace (W3C Trace Context) or starts one, so that
 // every log line and error answer of a request has one trace_id, and records the
 // request as a span. Probes and scrapes are not recorded. An external client can
-// decline the recording of its trace, but not demand it: the sampler decides.
+// decline the recording of its trace, but not demand it: the sampler decides. The request
+// gets its deadline here too, so that it is copied once.
 func (s *Server) traceRequest(outside bool) echo.MiddlewareFunc {
 	ofServer := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)}
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
@@ -43,7 +44,9 @@ func (s *Server) traceRequest(outside bool) echo.MiddlewareFunc {
 			} else if ctx, span = s.tracer.Start(ctx, spanMethod(r.Method), ofServer...); span.SpanContext().SpanID() == caller.SpanID() {
 				ctx, span = identify(ctx, caller) // nothing is recorded here, and so nothing has an id either
 			}
-			c.SetRequest(r.WithContext(ctx))
+			ctx, cancel := context.WithTimeout(ctx, s.config.RequestTimeout)
+			defer cancel()
+			c.SetRequest(r.WithContext(ctx)) // the only copy of a public request
 			if !span.IsRecording() {
 				return next(c)
 			}

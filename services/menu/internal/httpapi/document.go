@@ -22,13 +22,14 @@ type document struct {
 // release that encodes differently changes it, and a restored database that repeats
 // versions cannot repeat it.
 type form struct {
-	body []byte
-	etag string
+	body   []byte
+	etag   string
+	length string // of body
 }
 
 func newForm(body []byte) form {
 	sum := sha256.Sum256(body)
-	return form{body, `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`}
+	return form{body, `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`, strconv.Itoa(len(body))}
 }
 
 // newDocument encodes v.
@@ -79,7 +80,7 @@ func (r reply) write(w http.ResponseWriter) error {
 		h.Set("Content-Encoding", coding)
 	}
 	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(f.body)))
+	h.Set("Content-Length", f.length)
 	w.WriteHeader(http.StatusOK)
 	_, err := w.Write(f.body)
 	return err
