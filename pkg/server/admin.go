@@ -16,7 +16,7 @@ import (
 // Admin guards the operations of operators. They are on the internal port and require
 // a credential as well, because other workloads reach that port too.
 type Admin struct {
-	Token secret.Text `env:"ADMIN_TOKEN" doc:"Credential of operators, at least 32 bytes, for /log-level and the writing operations under /int; empty closes these operations"`
+	Token secret.Text `env:"ADMIN_TOKEN" doc:"Credential of operators, at least 32 bytes, for /log-level, /debug/pprof and the writing operations under /int; empty closes these operations"`
 }
 
 // minAdminToken is the minimum length of the admin token in bytes: too long to guess.

@@ -19,6 +19,7 @@ const (
 	livePath     = "/livez"
 	metricsPath  = "/metrics"
 	logLevelPath = "/log-level"
+	profilesPath = "/debug/pprof"
 	internalRoot = "/int/"
 	internalTag  = "internal" // of the operations below internalRoot
 )

@@ -8,8 +8,8 @@
 // answers.
 //
 // The public port (8000) carries the API and the health probes. The internal
-// port (9000) carries /int/*, /log-level and /metrics, and is never routed from
-// outside. The metrics port (9100) carries /metrics and the health probes alone: a
+// port (9000) carries /int/*, /log-level, /debug/pprof and /metrics, and is never routed
+// from outside. The metrics port (9100) carries /metrics and the health probes alone: a
 // NetworkPolicy knows ports and not paths, so monitoring has a port of its own and
 // needs no access to /int. Router assigns operations to ports.
 package server
@@ -41,7 +41,7 @@ import (
 // Config is the ports of a service, and the times of its requests and its shutdown.
 type Config struct {
 	Addr            string        `env:"HTTP_ADDR" envDefault:":8000" doc:"Address of the public port"`
-	InternalAddr    string        `env:"INTERNAL_ADDR" envDefault:":9000" doc:"Address of the internal port: /int, /log-level and /metrics"`
+	InternalAddr    string        `env:"INTERNAL_ADDR" envDefault:":9000" doc:"Address of the internal port: /int, /log-level, /debug/pprof and /metrics"`
 	MetricsAddr     string        `env:"METRICS_ADDR" envDefault:":9100" doc:"Address of the metrics port: /metrics, /healthz and /livez only"`
 	AllowedOrigins  []string      `env:"CORS_ALLOWED_ORIGINS" rule:"origin" doc:"Origins that browsers may call from, separated by commas, such as https://pizza.example; * alone allows all; empty allows none"`
 	RequestTimeout  time.Duration `env:"REQUEST_TIMEOUT" envDefault:"10s" rule:"positive" doc:"Maximum time of one request"`
@@ -83,6 +83,7 @@ func New(c Config, log *slog.Logger, state *health.State, registry *prometheus.R
 	s.routeHealth()
 	s.routeMetrics(registry)
 	s.routeLogLevel()
+	s.routeProfiles()
 	return s
 }
 

@@ -155,10 +155,10 @@ func (s *system) testRoutes(t *testing.T) {
 					t.Errorf("%s: no request durations in its metrics", service.Name)
 				}
 			}
-			for _, path := range []string{"/int/auth/verify", "/int/menu/quote", "/log-level", "/" + service.Name + "/"} {
+			for _, path := range []string{"/int/auth/verify", "/int/menu/quote", "/log-level", "/debug/pprof/heap", "/" + service.Name + "/"} {
 				s.sendTo(t, metrics, request{method: http.MethodPost, path: path, media: mediaJSON, body: `{}`, unchecked: true}).wantProblem(t, http.StatusNotFound)
 			}
-			for _, path := range []string{"/metrics", "/int/auth/verify", "/int/menu/quote"} {
+			for _, path := range []string{"/metrics", "/debug/pprof/heap", "/int/auth/verify", "/int/menu/quote"} {
 				s.sendTo(t, public, request{method: http.MethodPost, path: path, media: mediaJSON, body: `{}`}).wantProblem(t, http.StatusNotFound)
 			}
 		}

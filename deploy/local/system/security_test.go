@@ -197,6 +197,7 @@ func (s *system) testOperatorsOnly(t *testing.T, v victim) {
 		for _, method := range []string{http.MethodGet, http.MethodPut} {
 			s.sendTo(t, "http://"+service.Internal, request{method: method, path: "/log-level?level=debug&for=1m", token: v.token}).wantProblem(t, http.StatusUnauthorized)
 		}
+		s.sendTo(t, "http://"+service.Internal, request{method: http.MethodGet, path: "/debug/pprof/heap", token: v.token}).wantProblem(t, http.StatusUnauthorized)
 	}
 	s.send(t, request{method: http.MethodGet, path: "/order/myorder/", token: v.token}).want(t, http.StatusOK)
 }
