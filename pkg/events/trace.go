@@ -43,14 +43,19 @@ type traced struct {
 	tracer trace.Tracer
 }
 
-// Publish implements Transport.
+// Publish implements Transport. The spans of the transport are below that of a single
+// event; those for several events belong to none of their traces.
 func (t traced) Publish(ctx context.Context, all ...Event) error {
-	spans := make([]trace.Span, len(all))
+	spans, publishing := make([]trace.Span, len(all)), ctx
 	for i, e := range all {
-		_, spans[i] = t.start(ctx, e, "publish", trace.WithSpanKind(trace.SpanKindProducer),
+		var of context.Context
+		of, spans[i] = t.start(ctx, e, "publish", trace.WithSpanKind(trace.SpanKindProducer),
 			trace.WithAttributes(semconv.MessagingOperationTypeSend))
+		if len(all) == 1 {
+			publishing = of
+		}
 	}
-	err := t.Transport.Publish(ctx, all...)
+	err := t.Transport.Publish(publishing, all...)
 	for _, span := range spans {
 		note(span, err)
 		span.End()

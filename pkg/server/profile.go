@@ -2,7 +2,7 @@ package server
 
 import (
 	"net/http"
-	httppprof "net/http/pprof" //nolint:gosec // it also registers with http.DefaultServeMux, which no port serves
+	httppprof "net/http/pprof"
 	"runtime/pprof"
 
 	"github.com/labstack/echo/v4"

@@ -71,12 +71,12 @@ func spanMethod(method string) string {
 func identify(ctx context.Context, caller trace.SpanContext) (context.Context, trace.Span) {
 	if !caller.IsValid() {
 		var id trace.TraceID
-		binary.NativeEndian.PutUint64(id[:8], rand.Uint64()|1) // never zero, which is invalid
-		binary.NativeEndian.PutUint64(id[8:], rand.Uint64())
+		binary.NativeEndian.PutUint64(id[:8], rand.Uint64()|1) //nolint:gosec // never zero, which is invalid
+		binary.NativeEndian.PutUint64(id[8:], rand.Uint64())   //nolint:gosec // ids are no secrets
 		caller = trace.NewSpanContext(trace.SpanContextConfig{TraceID: id})
 	}
 	var id trace.SpanID
-	binary.NativeEndian.PutUint64(id[:], rand.Uint64()|1)
+	binary.NativeEndian.PutUint64(id[:], rand.Uint64()|1) //nolint:gosec // ids are no secrets
 	ctx = trace.ContextWithSpanContext(ctx, caller.WithSpanID(id).WithRemote(false))
 	return ctx, trace.SpanFromContext(ctx)
 }

@@ -90,7 +90,7 @@ func TestEnviron(t *testing.T) {
 		}
 	}
 	settings := slices.DeleteFunc(got, func(v string) bool { return !strings.HasPrefix(v, "DB_") || strings.HasPrefix(v, "DB_PASSWORD=") })
-	if diff := cmp.Diff([]string{"DB_HOST=::1", "DB_PORT=5433", "DB_NAME=pizza", "DB_USER=order_svc", "DB_SSLMODE=disable"}, settings); diff != "" {
+	if diff := cmp.Diff([]string{"DB_HOST=[::1]:5433", "DB_NAME=pizza", "DB_USER=order_svc", "DB_SSLMODE=disable"}, settings); diff != "" {
 		t.Errorf("database settings (-want +got):\n%s", diff)
 	}
 }
