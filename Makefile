@@ -81,9 +81,10 @@ cover: $(WITH_POSTGRES) ## Measure coverage, with HTML in coverage/
 mutate: $(WITH_POSTGRES) $(BIN)/gremlins ## Change the code and see a test fail (PACKAGES="pkg/money")
 	@$(WITH_POSTGRES) tools/mutate.sh
 
-.PHONY: chaos
-chaos: ## Break parts of the running system for longer (CHAOS=10)
-	@CHAOS="$${CHAOS:-10}" go test -count=1 -v -timeout 2h -run TestChaos ./deploy/local/system
+.PHONY: bench
+bench: ## Measure against yardsticks (REPLAY=day BASE=file)
+	@go build -o $(BIN)/ ./deploy/loadtest/cmd/...
+	@exec $(BIN)/bench
 
 ##@ Cluster and delivery
 

@@ -3,7 +3,7 @@
 # step runs, even after a failure. A table of times is printed last.
 set -uo pipefail
 all="lint vuln generated contracts openapi charts rules delivery policy dockerfiles pooler secrets"
-more='fuzz linters' # when asked for: one need not end, the other downloads from GitHub
+more='chaos fuzz linters' # when asked for: two take as long as they are given, the third downloads from GitHub
 steps=${STEPS:-$all}
 [ -n "${steps// /}" ] || { printf 'check: STEPS is empty\nsteps: %s\n' "$all $more" >&2; exit 2; }
 [ -n "${MODULES// /}" ] || { echo "check: MODULES is empty, so nothing would be checked" >&2; exit 2; }
@@ -46,10 +46,10 @@ openapi() { tools/openapi.sh; }
 charts() { tools helm helm-unittest helm-docs kubeconform kube-score && tools/charts.sh "$bin"; }
 # Prometheus rules, dashboards, and the pages that show them.
 rules() { tools promtool prometheus helm && go test -race -count=1 ./deploy/observability/...; }
-# Images, promotion with real signatures, workflows, and the code of the cluster tests.
+# Images, promotion with real signatures, workflows, and the code of the load test and the cluster tests.
 delivery() {
     tools cosign helm ko withpostgres && "$bin/withpostgres" \
-        go test -race -count=1 -skip '^TestPinned$' ./deploy/delivery/... ./deploy/images/... ./deploy/e2e/... ./deploy/policy/... ./deploy/workflows/...
+        go test -race -count=1 -skip '^TestPinned$' ./deploy/delivery/... ./deploy/images/... ./deploy/loadtest/... ./deploy/e2e/... ./deploy/policy/... ./deploy/workflows/...
 }
 # The admission policy of stg and prod, with signed and unsigned images.
 policy() {
@@ -68,6 +68,8 @@ pooler() {
             ./services/order/internal/postgres ./services/login/internal/... ./services/menu/internal/... &&
         TEST_POOLER=on "$bin/withpostgres" go test -count=1 -run '^Test(Contract|Place|List|Orders|Repeat|Key|NoClaim)' ./services/order/internal/app
 }
+# The chaos test, with CHAOS times the rounds of make test (10).
+chaos() { CHAOS="${CHAOS:-10}" go test -count=1 -v -timeout 2h -run TestChaos ./deploy/local/system; }
 # Every fuzz target, for FUZZTIME each (30s).
 fuzz() {
     # shellcheck disable=SC2086

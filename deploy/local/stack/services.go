@@ -25,7 +25,7 @@ const (
 	// readyTimeout bounds the wait for a started service. A cold laptop that is
 	// also building needs a few seconds.
 	readyTimeout = time.Minute
-	readyPoll    = 20 * time.Millisecond
+	readyPoll    = 5 * time.Millisecond
 	// portTries limits the attempts to start a service on new ports when another
 	// program takes a port between choice and use.
 	portTries = 5

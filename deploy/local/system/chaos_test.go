@@ -33,7 +33,7 @@ import (
 
 // TestChaos injects one fault after another while clients order at two replicas,
 // and reconciles the orders after each. CHAOS multiplies the rounds of the short
-// form (make chaos).
+// form (make check STEPS=chaos).
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	times := 1

@@ -1,0 +1,186 @@
+package loadtest
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+	"golang.org/x/perf/benchmath"
+)
+
+// confidence is that of the interval around a median.
+const confidence = 0.95
+
+// Report is the result of a run. Its figures mean something beside each other only: they
+// are from one machine, at one time.
+type Report struct {
+	Date      time.Time `json:"date"`
+	Machine   Machine   `json:"machine"`
+	Rounds    int       `json:"rounds"`
+	Round     string    `json:"round"`
+	Rows      []Row     `json:"rows"`
+	Latencies []Latency `json:"latencies"`
+
+	answers []vegeta.Result // of the open attacks, for the plot
+}
+
+// Machine is where a run took place.
+type Machine struct {
+	System     string  `json:"system"`
+	CPU        string  `json:"cpu"`
+	Cores      int     `json:"cores"`
+	Go         string  `json:"go"`
+	PostgreSQL string  `json:"postgresql"`
+	Load       float64 `json:"load"` // of other programs, just before the run
+}
+
+// Row compares a path with its yardstick: one measurement of each per round.
+type Row struct {
+	Path      string    `json:"path"`
+	Unit      string    `json:"unit"` // "/s", of which more is better, or "ms" or "MiB", of which less is
+	Ours      []float64 `json:"ours"`
+	Against   string    `json:"against,omitempty"` // the yardstick; empty if there is none
+	Yardstick []float64 `json:"yardstick,omitempty"`
+	Target    float64   `json:"target,omitempty"` // of the ratio: the least of a rate, the most of anything else
+}
+
+// Latency has the times of answers to requests that were sent by a schedule.
+type Latency struct {
+	Path  string        `json:"path"`
+	Rate  float64       `json:"rate"` // requests per second
+	Count uint64        `json:"count"`
+	P50   time.Duration `json:"p50_ns"`
+	P99   time.Duration `json:"p99_ns"`
+	Max   time.Duration `json:"max_ns"`
+}
+
+// ratios returns ours divided by the yardstick, round by round. The two were measured one
+// after the other, so that what slows the machine for a while slows both.
+func (r Row) ratios() []float64 {
+	ratios := make([]float64, 0, len(r.Ours))
+	for i := range min(len(r.Ours), len(r.Yardstick)) {
+		ratios = append(ratios, r.Ours[i]/r.Yardstick[i])
+	}
+	return ratios
+}
+
+func (r Row) moreIsBetter() bool { return r.Unit == "/s" }
+
+// meets reports whether the median of the ratios meets the target.
+func (r Row) meets() bool {
+	ratio := median(r.ratios())
+	if r.moreIsBetter() {
+		return ratio >= r.Target
+	}
+	return ratio <= r.Target
+}
+
+func median(values []float64) float64 { return summary(values).Center }
+
+func summary(values []float64) benchmath.Summary {
+	if len(values) == 0 {
+		return benchmath.Summary{Center: math.NaN()}
+	}
+	return benchmath.AssumeNothing.Summary(sample(values), confidence)
+}
+
+// sample returns a sample of benchmath, which sorts the values that it is given.
+func sample(values []float64) *benchmath.Sample {
+	return benchmath.NewSample(slices.Clone(values), &benchmath.DefaultThresholds)
+}
+
+// Write writes the tables of a report, at most 80 columns wide.
+func (r *Report) Write(w io.Writer) error {
+	m := r.Machine
+	if _, err := fmt.Fprintf(w, `%s, %s, %d cores, load before %.1f
+%s
+%s, PostgreSQL %s
+%d rounds of %s; medians; ± interval of %.0f%% confidence; ! misses the target
+
+`, r.Date.Format(time.DateOnly), m.System, m.Cores, m.Load, m.CPU, m.Go, m.PostgreSQL, r.Rounds, r.Round, confidence*100); err != nil {
+		return err
+	}
+	rows := [][]string{{"path", "ours", "yardstick", "", "ratio", "", "target"}}
+	for _, row := range r.Rows {
+		rows = append(rows, row.cells())
+	}
+	if err := writeTable(w, rows); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
+	rows = [][]string{{"latency by schedule", "rate", "answers", "p50", "p99", "max"}}
+	for _, l := range r.Latencies {
+		rows = append(rows, []string{
+			l.Path, fmt.Sprintf("%.0f/s", l.Rate), fmt.Sprint(l.Count), milliseconds(l.P50), milliseconds(l.P99), milliseconds(l.Max),
+		})
+	}
+	return writeTable(w, rows)
+}
+
+func (r Row) cells() []string {
+	cells := []string{r.Path, r.figure(r.Ours), r.Against, "", "", "", ""}
+	if r.Against == "" {
+		return cells
+	}
+	ratio := summary(r.ratios())
+	cells[3], cells[4], cells[5] = r.figure(r.Yardstick), fmt.Sprintf("%.2f", ratio.Center), "±"+ratio.PctRangeString()
+	if r.Target != 0 {
+		sign, mark := "≤", ""
+		if r.moreIsBetter() {
+			sign = "≥"
+		}
+		if !r.meets() {
+			mark = " !"
+		}
+		cells[6] = fmt.Sprintf("%s%.2f%s", sign, r.Target, mark)
+	}
+	return cells
+}
+
+// figure returns the median of measurements with their unit.
+func (r Row) figure(values []float64) string {
+	m := median(values)
+	if r.moreIsBetter() {
+		return fmt.Sprintf("%.0f%s", m, r.Unit)
+	}
+	return fmt.Sprintf("%.1f %s", m, r.Unit)
+}
+
+func milliseconds(d time.Duration) string { return fmt.Sprintf("%.1f ms", d.Seconds()*1000) }
+
+func writeTable(w io.Writer, rows [][]string) error {
+	var table strings.Builder
+	aligned := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		_, _ = fmt.Fprintln(aligned, strings.Join(row, "\t")) // a Builder returns no error
+	}
+	_ = aligned.Flush()
+	for line := range strings.Lines(table.String()) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// latency summarizes the answers that keep accepts; nil accepts all.
+func latency(path string, long time.Duration, answers []vegeta.Result, keep func(vegeta.Result) bool) Latency {
+	var m vegeta.Metrics
+	for _, a := range answers {
+		if keep == nil || keep(a) {
+			m.Add(&a)
+		}
+	}
+	m.Close()
+	return Latency{
+		Path: path, Rate: float64(m.Requests) / long.Seconds(), Count: m.Requests,
+		P50: m.Latencies.P50, P99: m.Latencies.P99, Max: m.Latencies.Max,
+	}
+}
