@@ -19,24 +19,24 @@ type alert struct {
 	Runbook string
 }
 
-func (v *Viewer) index(q *http.Request) (content, error) {
+func (v *Viewer) alerts(q *http.Request) (content, error) {
 	active, err := v.Prometheus.Alerts(q.Context())
 	if err != nil {
 		return content{}, err
 	}
-	var alerts []alert
+	var listed []alert
 	for _, a := range active {
 		if a.Labels["severity"] != "none" { // the Watchdog always fires
-			alerts = append(alerts, alert{a, runbook(a.Annotations["runbook_url"])})
+			listed = append(listed, alert{a, runbook(a.Annotations["runbook_url"])})
 		}
 	}
-	slices.SortFunc(alerts, func(a, b alert) int { // firing before pending, critical before warning
+	slices.SortFunc(listed, func(a, b alert) int { // firing before pending, critical before warning
 		return cmp.Or(cmp.Compare(a.State, b.State), cmp.Compare(a.Labels["severity"], b.Labels["severity"]),
 			a.ActiveAt.Compare(b.ActiveAt), cmp.Compare(a.Labels["alertname"], b.Labels["alertname"]))
 	})
 	failed := slices.DeleteFunc(v.Traces.Latest(), func(t traces.Trace) bool { return !t.Failed() })
 	return content{"alerts", map[string]any{
-		"Alerts": alerts, "Failed": failed[:min(len(failed), 20)], "URL": v.Prometheus.URL,
+		"Alerts": listed, "Failed": failed[:min(len(failed), 20)], "URL": v.Prometheus.URL,
 	}}, nil
 }
 

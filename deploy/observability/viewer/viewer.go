@@ -50,7 +50,7 @@ const policy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 's
 // Handler returns the routes.
 func (v *Viewer) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", v.page("index.html", v.index))
+	mux.HandleFunc("GET /{$}", v.page("alerts.html", v.alerts))
 	mux.HandleFunc("GET /dashboards/{name}", v.page("dashboard.html", v.dashboard))
 	mux.HandleFunc("GET /traces", v.page("traces.html", v.traces))
 	mux.HandleFunc("GET /traces/{id}", v.page("trace.html", v.trace))
@@ -79,7 +79,7 @@ func (v *Viewer) page(name string, find func(*http.Request) (content, error)) ht
 		"clock": func(t time.Time) string { return t.Local().Format("15:04:05.000") },
 		"took":  func(d time.Duration) string { return unitOf("s", d.Seconds()).text(d.Seconds()) },
 		"class": class, "result": result, "color": func(i int) int { return i % colors },
-	}).ParseFS(pages, "pages/frame.html", "pages/list.html", "pages/"+name))
+	}).ParseFS(pages, "pages/frame.html", "pages/tracelist.html", "pages/"+name))
 	return func(w http.ResponseWriter, q *http.Request) {
 		found, err := find(q)
 		var b bytes.Buffer
