@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -132,6 +133,12 @@ type Statements struct {
 	table   string
 }
 
+// searched is the number of the oldest waiting rows among which a batch is found.
+// Without the bound, a batch would read all rows that an outage left, whenever they
+// have fewer subjects than the batch has rows. More refused events than this hold back
+// the later ones until they are parked.
+const searched = 1000
+
 // measured bounds the count of rows: an outage may leave millions. An alert on a higher
 // number would never fire.
 const measured = 10_000
@@ -145,10 +152,14 @@ func (o Outbox) Statements() Statements {
 			SELECT o.id::text, o.type, o.subject, o.data, coalesce(o.traceparent, ''), o.created_at, o.attempts
 			FROM ` + table + ` o
 			WHERE o.sent_at IS NULL AND o.parked_at IS NULL AND o.next_attempt_at <= clock_timestamp()
-			  AND NOT EXISTS (
-			      SELECT FROM ` + table + ` earlier
-			      WHERE earlier.subject = o.subject AND o.subject <> '' AND earlier.seq < o.seq
-			        AND earlier.sent_at IS NULL AND earlier.parked_at IS NULL)
+			  AND o.id = ANY (ARRAY(
+			      SELECT id FROM (
+			          SELECT id, seq, subject, next_attempt_at, row_number() OVER (PARTITION BY subject ORDER BY seq) AS place
+			          FROM (SELECT id, seq, subject, next_attempt_at FROM ` + table + `
+			                WHERE sent_at IS NULL AND parked_at IS NULL
+			                ORDER BY seq LIMIT ` + strconv.Itoa(searched) + `) oldest) numbered
+			      WHERE (place = 1 OR subject = '') AND next_attempt_at <= clock_timestamp()
+			      ORDER BY seq LIMIT 8 * $1)) -- more relays than 8 only wait
 			ORDER BY o.seq
 			LIMIT $1
 			FOR UPDATE OF o SKIP LOCKED`,
