@@ -45,11 +45,12 @@ func (s *Stack) eventSettings() []string {
 // openKitchen prints tickets until the stack stops. The kitchen belongs to no
 // service and has no role, so it connects as the superuser.
 func (s *Stack) openKitchen(ctx context.Context) error {
-	c, err := config.Load[connect.Config](s.eventSettings())
+	environ := slices.Concat(os.Environ(), s.options.Environ, s.eventSettings())
+	c, err := config.Load[connect.Config](environ)
 	if err != nil {
 		return err
 	}
-	trace, err := config.Load[telemetry.Config](slices.Concat(os.Environ(), s.options.Environ))
+	trace, err := config.Load[telemetry.Config](environ)
 	if err != nil {
 		return err
 	}

@@ -138,12 +138,29 @@ func (t *Transport) prepare(ctx context.Context) error {
 			Storage: jetstream.FileStorage, Replicas: t.replicas,
 		},
 	} {
-		if _, err := t.js.CreateOrUpdateStream(ctx, c); err != nil {
+		if err := t.createOrUpdate(ctx, c); err != nil {
 			return fmt.Errorf("stream %s: %w", c.Name, err)
 		}
 	}
 	t.ready = true
 	return nil
+}
+
+// createOrUpdate creates a stream, or brings an existing one to these settings. It never
+// lowers the number of copies: a program with a lower setting than the others would make
+// the events of all of them depend on a single server.
+func (t *Transport) createOrUpdate(ctx context.Context, c jetstream.StreamConfig) error {
+	_, err := t.js.CreateStream(ctx, c)
+	if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		return err // nil, too, if the stream exists with the same settings
+	}
+	existing, err := t.js.Stream(ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	c.Replicas = max(c.Replicas, existing.CachedInfo().Config.Replicas)
+	_, err = t.js.UpdateStream(ctx, c)
+	return err
 }
 
 // forget makes the next use prepare the streams again: the server is another one.

@@ -59,11 +59,11 @@ func (b *backend) start(t *testing.T, port int) {
 	b.server, b.url = s, s.URL()
 }
 
-func (b *backend) Connect(t *testing.T) events.Transport { return connect(t, b.url) }
+func (b *backend) Connect(t *testing.T) events.Transport { return connect(t, b.url, 1) }
 
-func connect(t *testing.T, url string) *eventsnats.Transport {
+func connect(t *testing.T, url string, replicas int) *eventsnats.Transport {
 	t.Helper()
-	to, err := eventsnats.New(url, "test", 1, eventstest.Config(),
+	to, err := eventsnats.New(url, "test", replicas, eventstest.Config(),
 		slog.New(slog.DiscardHandler), events.NewConsumerMetrics(prometheus.NewRegistry()))
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +143,7 @@ func TestPublish(t *testing.T) {
 	t.Parallel()
 	t.Run("a server that is not there is no fault of the event", func(t *testing.T) {
 		t.Parallel()
-		to := connect(t, "nats://127.0.0.1:1")
+		to := connect(t, "nats://127.0.0.1:1", 1)
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		if err := to.Publish(ctx, changed()); fault.CodeOf(err) != fault.Unavailable {
@@ -205,5 +205,50 @@ func TestServerReplaced(t *testing.T) {
 			b.dir = t.TempDir()
 			b.Interrupt(t)
 		}
+	}
+}
+
+// A program with a lower setting takes no copies away from the others.
+func TestReplicas(t *testing.T) {
+	t.Parallel()
+	for name, replicas := range map[string][]int{"raised": {1, 3}, "never_lowered": {3, 1}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			servers, err := natsserver.StartCluster([]string{t.TempDir(), t.TempDir(), t.TempDir()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				for _, s := range servers {
+					s.Stop()
+				}
+			})
+			for _, n := range replicas {
+				to := connect(t, servers[0].URL(), n)
+				for to.Publish(t.Context(), changed()) != nil {
+					if t.Context().Err() != nil {
+						t.Fatal("not published")
+					}
+				}
+			}
+			conn, err := nats.Connect(servers[0].URL())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			js, err := jetstream.New(conn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{eventsnats.Stream, eventsnats.ParkedStream} {
+				stream, err := js.Stream(t.Context(), name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n := stream.CachedInfo().Config.Replicas; n != 3 {
+					t.Errorf("%s has %d replicas, want 3", name, n)
+				}
+			}
+		})
 	}
 }
