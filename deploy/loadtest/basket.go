@@ -164,5 +164,5 @@ func (s *system) visit(b basket, n int) []request {
 	}
 	order := s.order(token, b)
 	order.key = true
-	return append(requests, order, s.myOrders(token, "?limit=10"))
+	return append(requests, order, s.lastOrders(token, "?limit=10"))
 }

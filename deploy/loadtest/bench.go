@@ -179,8 +179,8 @@ func (r *run) choose(year []basket) []*pair {
 	bare := lookUp
 	bare.url = r.bare.url + "/menu/get_pizza_id/"
 	attack("POST /menu/get_pizza_id/", []request{lookUp}, "echo", r.saturated(bare), 0.7)
-	attack("GET myorder, 3 orders", []request{r.myOrders(r.three, "")}, withPgbench, pgbench(selectOrders(memberWithThree), memberWithThree), 0.7)
-	attack("GET myorder, 100 orders", []request{r.myOrders(r.hundred, "")}, withPgbench, pgbench(selectOrders(memberWithHundred), memberWithHundred), 0.7)
+	attack("GET myorder, 3 orders", r.myOrders(r.three...), withPgbench, pgbench(selectOrders(withThree+"-0"), withThree+"-0"), 0.7)
+	attack("GET myorder, 100 orders", r.myOrders(r.hundred...), withPgbench, pgbench(selectOrders(withHundred+"-0"), withHundred+"-0"), 0.7)
 
 	var plain, keyed []request
 	for _, token := range r.buyers {
@@ -306,7 +306,7 @@ func (r *run) overload(orders []request) measure {
 	return func(ctx context.Context) (float64, error) {
 		beside := make(chan []vegeta.Result, 1)
 		go func() {
-			reads := inTurn(r.browse(), r.myOrders(r.three, ""))
+			reads := inTurn(r.browse(), r.lastOrders(r.three[0], ""))
 			answers, _ := r.drive(ctx, "reads at 3× the load", reads, constant(2*readsBeside, r.Round)) // the orders return the error
 			beside <- answers
 		}()

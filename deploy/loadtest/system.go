@@ -21,7 +21,7 @@ const (
 	// notAgain is the pause before a stopped replica starts again: longer than a run.
 	notAgain = 24 * time.Hour
 	secret   = "a long password of the load test"
-	buyers   = 16
+	crowd    = 16 // members who do the same
 )
 
 // pizza is an entry of the menu.
@@ -39,8 +39,8 @@ type system struct {
 	menu    []byte           // the answer to GET /menu/
 	pizzas  map[string]pizza // by id
 	buyers  []string         // tokens of members who order
-	three   string           // the token of a member with 3 orders
-	hundred string           // the token of a member with 100 orders
+	three   []string         // tokens of members with 3 orders
+	hundred []string         // tokens of members with 100 orders
 }
 
 // start starts the system on free ports, with a new database of default durability.
@@ -89,18 +89,27 @@ func (s *system) start(ctx context.Context, root string, progress io.Writer) err
 	for _, p := range all {
 		s.pizzas[p.ID] = p
 	}
-	for i := range buyers {
-		token, err := s.member(ctx, fmt.Sprintf("buyer-%d", i), 0)
-		if err != nil {
-			return err
-		}
-		s.buyers = append(s.buyers, token)
-	}
-	if s.three, err = s.member(ctx, memberWithThree, 3); err != nil {
+	if s.buyers, err = s.members(ctx, "buyer", 0); err != nil {
 		return err
 	}
-	s.hundred, err = s.member(ctx, memberWithHundred, 100)
+	if s.three, err = s.members(ctx, withThree, 3); err != nil {
+		return err
+	}
+	s.hundred, err = s.members(ctx, withHundred, 100)
 	return err
+}
+
+// members returns the tokens of a crowd of members with orders. A single one would not
+// do, because the service reads for each member one thing at a time.
+func (s *system) members(ctx context.Context, name string, orders int) (tokens []string, err error) {
+	for i := range crowd {
+		token, err := s.member(ctx, fmt.Sprintf("%s-%d", name, i), orders)
+		if err != nil {
+			return nil, err
+		}
+		tokens = append(tokens, token)
+	}
+	return tokens, nil
 }
 
 // close stops the system, and deletes its data, even after ctx has ended.
@@ -173,7 +182,15 @@ func (s *system) lookUp(p pizza) request {
 	return request{method: http.MethodPost, url: s.url("menu", "/menu/get_pizza_id/"), body: fmt.Sprintf(`{"pizza_nm":%q,"size":%q}`, p.Name, p.Size)}
 }
 
-func (s *system) myOrders(token, query string) request {
+func (s *system) myOrders(tokens ...string) []request {
+	var all []request
+	for _, token := range tokens {
+		all = append(all, s.lastOrders(token, ""))
+	}
+	return all
+}
+
+func (s *system) lastOrders(token, query string) request {
 	return request{method: http.MethodGet, url: s.url("order", "/order/myorder/"+query), token: token}
 }
 

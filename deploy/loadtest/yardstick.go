@@ -26,10 +26,10 @@ import (
 )
 
 const (
-	memberWithThree   = "three-orders"
-	memberWithHundred = "hundred-orders"
-	startTimeout      = 10 * time.Second
-	readyPoll         = 5 * time.Millisecond // as that of the stack, which starts the services
+	withThree    = "three-orders" // members by the number of their orders
+	withHundred  = "hundred-orders"
+	startTimeout = 10 * time.Second
+	readyPoll    = 5 * time.Millisecond // as that of the stack, which starts the services
 )
 
 // server is a running yardstick that answers HTTP.
