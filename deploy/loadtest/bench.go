@@ -23,8 +23,6 @@ import (
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
-
-	"example.com/pizza/pkg/pgurl"
 )
 
 // Options configure a run.
@@ -135,12 +133,7 @@ func (r *run) describe(ctx context.Context) error {
 	m := &r.report.Machine
 	m.System, m.Cores, m.Go = runtime.GOOS+"/"+runtime.GOARCH, runtime.NumCPU(), runtime.Version()
 	m.CPU = readCPU()
-	pool, err := pgurl.NewPool(ctx, r.AdminDSN())
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	return pool.QueryRow(ctx, "SELECT split_part(current_setting('server_version'), ' ', 1)").Scan(&m.PostgreSQL)
+	return r.admin.QueryRow(ctx, "SELECT split_part(current_setting('server_version'), ' ', 1)").Scan(&m.PostgreSQL)
 }
 
 // choose returns what is measured, in the order in which it is.
@@ -334,16 +327,24 @@ func isRefused(a vegeta.Result) bool  { return a.Code == http.StatusServiceUnava
 func isRead(a vegeta.Result) bool     { return a.Method == http.MethodGet }
 func isLost(a vegeta.Result) bool     { return !isAccepted(a) && !isRefused(a) && !isRead(a) }
 
-// latencies measures each path at half of its rate, and reports the last overload.
+// latencies measures each path at half of its rate, with its costs, and reports the last
+// overload.
 func (r *run) latencies(ctx context.Context) error {
 	for _, p := range r.pairs {
 		if p.requests == nil {
 			continue
 		}
 		long := 2 * r.Round
-		answers, err := r.drive(ctx, p.Path, inTurn(p.requests...), constant(median(p.Ours)/2, long))
+		var answers []vegeta.Result
+		cost, err := r.costOf(ctx, p.Path, func() (_ int, err error) {
+			answers, err = r.drive(ctx, p.Path, inTurn(p.requests...), constant(median(p.Ours)/2, long))
+			return len(answers), err
+		})
 		if err != nil {
 			return err
+		}
+		if cost.Path != "" {
+			r.report.Costs = append(r.report.Costs, cost)
 		}
 		r.add(p.Path, long, answers, nil)
 		r.report.answers = append(r.report.answers, answers...)

@@ -72,6 +72,7 @@ func sampleReport() *Report {
 			{Path: "memory loaded login", Unit: "MiB", Ours: []float64{123.4}, Against: "echo", Yardstick: []float64{10}, Target: 4},
 			{Path: "visits of the real year", Unit: "/s", Ours: []float64{1}},
 		},
+		Costs:     []Cost{{Path: "POST /order/ with a key", Services: 250 * time.Microsecond, Database: 1500 * time.Microsecond, WAL: 2345}},
 		Latencies: []Latency{{Path: "POST /menu/get_pizza_id/", Rate: 12345, Count: 123456, P50: 12345 * time.Millisecond, P99: 12345 * time.Millisecond, Max: 12345 * time.Millisecond}},
 	}
 }
@@ -91,6 +92,9 @@ visits of the real year   1/s
 
 latency by schedule       rate     answers  p50         p99         max
 POST /menu/get_pizza_id/  12345/s  123456   12345.0 ms  12345.0 ms  12345.0 ms
+
+cost of a request        services  postgresql  WAL
+POST /order/ with a key  0.25 ms   1.50 ms     2345 B
 `
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("tables (-want +got):\n%s", diff)
@@ -209,6 +213,54 @@ func TestReadMemory(t *testing.T) {
 	}
 	if got, err := readMemory("Name:\tmenu\n"); err == nil {
 		t.Errorf("readMemory() = %v without VmRSS", got)
+	}
+}
+
+func TestParseStat(t *testing.T) {
+	t.Parallel()
+	const stat = "42 (a) b (c) S 7 42 42 0 -1 4194560 1 2 3 4 150 50 30 20 20 0 1 0 99 100 200"
+	got, err := parseStat(stat)
+	want := process{parent: 7, used: 2 * time.Second, exited: 500 * time.Millisecond}
+	if err != nil || got != want {
+		t.Errorf("parseStat() = %+v, %v; want %+v", got, err, want)
+	}
+	for _, wrong := range []string{"", "42 (a) S 7", strings.Replace(stat, " 150 ", " x ", 1)} {
+		if _, err := parseStat(wrong); err == nil {
+			t.Errorf("parseStat(%q) is accepted", wrong)
+		}
+	}
+}
+
+// TestFamily checks that the work of a connection counts.
+func TestFamily(t *testing.T) {
+	t.Parallel()
+	if !hasProc() {
+		t.Log("the system shows no processor times, and a run reports no costs")
+		return
+	}
+	d := migrationstest.New(t)
+	worker, err := pgx.Connect(t.Context(), d.URL(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var backend int
+	if err := worker.QueryRow(t.Context(), "SELECT pg_backend_pid()").Scan(&backend); err != nil {
+		t.Fatal(err)
+	}
+	before, err := family(backend)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var used time.Duration
+	for used < 100*time.Millisecond {
+		if _, err := worker.Exec(t.Context(), "SELECT count(*) FROM generate_series(1, 1000000)"); err != nil {
+			t.Fatal(err)
+		}
+		after, err := family(backend)
+		if err != nil {
+			t.Fatal(err)
+		}
+		used = after - before
 	}
 }
 

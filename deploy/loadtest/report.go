@@ -25,6 +25,7 @@ type Report struct {
 	Round     string    `json:"round"`
 	Rows      []Row     `json:"rows"`
 	Latencies []Latency `json:"latencies"`
+	Costs     []Cost    `json:"costs,omitempty"`
 
 	answers []vegeta.Result // of the open attacks, for the plot
 }
@@ -121,8 +122,21 @@ func (r *Report) Write(w io.Writer) error {
 			l.Path, fmt.Sprintf("%.0f/s", l.Rate), fmt.Sprint(l.Count), milliseconds(l.P50), milliseconds(l.P99), milliseconds(l.Max),
 		})
 	}
+	if err := writeTable(w, rows); err != nil || len(r.Costs) == 0 {
+		return err
+	}
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
+	rows = [][]string{{"cost of a request", "services", "postgresql", "WAL"}}
+	for _, c := range r.Costs {
+		rows = append(rows, []string{c.Path, processorTime(c.Services), processorTime(c.Database), fmt.Sprintf("%d B", c.WAL)})
+	}
 	return writeTable(w, rows)
 }
+
+// processorTime is in CPU-ms, of which a core has a thousand per second.
+func processorTime(d time.Duration) string { return fmt.Sprintf("%.2f ms", d.Seconds()*1000) }
 
 func (r Row) cells() []string {
 	cells := []string{r.Path, r.figure(r.Ours), r.Against, "", "", "", ""}

@@ -12,8 +12,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"example.com/pizza/deploy/local/stack"
 	"example.com/pizza/migrations"
+	"example.com/pizza/pkg/pgurl"
 )
 
 const (
@@ -34,6 +37,7 @@ type pizza struct {
 // system is the system under test, with its members, and the client of all attacks.
 type system struct {
 	*stack.Stack
+	admin   *pgxpool.Pool
 	folder  string // deleted by close
 	client  *http.Client
 	menu    []byte           // the answer to GET /menu/
@@ -78,6 +82,9 @@ func (s *system) start(ctx context.Context, root string, progress io.Writer) err
 	if err != nil {
 		return err
 	}
+	if s.admin, err = pgurl.NewPool(ctx, s.AdminDSN()); err != nil {
+		return err
+	}
 	if s.menu, err = s.do(ctx, s.browse()); err != nil {
 		return err
 	}
@@ -115,6 +122,9 @@ func (s *system) members(ctx context.Context, name string, orders int) (tokens [
 // close stops the system, and deletes its data, even after ctx has ended.
 func (s *system) close(ctx context.Context) error {
 	s.client.CloseIdleConnections()
+	if s.admin != nil {
+		s.admin.Close()
+	}
 	var err error
 	if s.Stack != nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
