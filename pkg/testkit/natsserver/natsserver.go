@@ -22,12 +22,17 @@ type Server struct {
 	nats    *server.Server
 }
 
-// Start runs a server that keeps its streams in dir. Port 0 picks a free one.
+// Start runs a server that keeps its streams in dir. Port 0 picks one that stays the
+// server's own when it is stopped.
 func Start(dir string, port int) (*Server, error) {
-	s := &Server{options: options(dir, port)}
 	if port == 0 {
-		s.options.Port = server.RANDOM_PORT
+		ports, err := reservePorts(1)
+		if err != nil {
+			return nil, err
+		}
+		port = ports[0]
 	}
+	s := &Server{options: options(dir, port)}
 	if err := s.run(); err != nil {
 		return nil, err
 	}
@@ -36,7 +41,7 @@ func Start(dir string, port int) (*Server, error) {
 
 // StartCluster runs a cluster of servers, each with a folder.
 func StartCluster(dirs []string) ([]*Server, error) {
-	ports, err := freePorts(2 * len(dirs))
+	ports, err := reservePorts(2 * len(dirs))
 	if err != nil {
 		return nil, err
 	}
@@ -62,19 +67,6 @@ func StartCluster(dirs []string) ([]*Server, error) {
 	return all, nil
 }
 
-// freePorts returns ports that no program listens on.
-func freePorts(n int) (ports []int, err error) {
-	for range n {
-		l, listenErr := net.Listen("tcp4", "127.0.0.1:0") //nolint:noctx // returns at once
-		if listenErr != nil {
-			return nil, fmt.Errorf("find a free port: %w", listenErr)
-		}
-		defer func() { err = errors.Join(err, l.Close()) }() // all at the end, or one would come twice
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)  //nolint:forcetypeassert // it listens on TCP
-	}
-	return ports, nil
-}
-
 func options(dir string, port int) server.Options {
 	return server.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true}
 }
@@ -90,15 +82,12 @@ func (s *Server) run() error {
 		nats.WaitForShutdown()
 		return errors.New("nats server: not ready in time; is the port in use?")
 	}
-	s.nats, s.options.Port = nats, nats.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it listens on TCP
+	s.nats = nats
 	return nil
 }
 
 // URL returns the address for clients.
 func (s *Server) URL() string { return s.nats.ClientURL() }
-
-// Port returns the port of the server.
-func (s *Server) Port() int { return s.options.Port }
 
 // Leads reports whether the server of a cluster leads a stream: it takes what is published.
 func (s *Server) Leads(stream string) bool {
