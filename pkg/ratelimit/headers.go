@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +22,9 @@ const (
 type notesKey struct{}
 
 // notes are the limits that a request was charged to or rejected by, and their states.
-type notes []struct {
+type notes []note
+
+type note struct {
 	limit    *Limit
 	decision decision
 }
@@ -38,9 +41,9 @@ func Announce(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// note keeps the last decision of a limit for Announce. The handler of a request
+// keep notes the last decision of a limit for Announce. The handler of a request
 // calls it from one goroutine.
-func note(ctx context.Context, l *Limit, d decision) {
+func keep(ctx context.Context, l *Limit, d decision) {
 	n, ok := ctx.Value(notesKey{}).(*notes)
 	if !ok {
 		return
@@ -51,10 +54,14 @@ func note(ctx context.Context, l *Limit, d decision) {
 			return
 		}
 	}
-	*n = append(*n, struct {
-		limit    *Limit
-		decision decision
-	}{l, d})
+	*n = append(*n, note{l, d})
+}
+
+// forget removes the notes of a charge that was refunded.
+func forget(ctx context.Context, refunded []*Limit) {
+	if n, ok := ctx.Value(notesKey{}).(*notes); ok {
+		*n = slices.DeleteFunc(*n, func(e note) bool { return slices.Contains(refunded, e.limit) })
+	}
 }
 
 func (n notes) write(h http.Header) {

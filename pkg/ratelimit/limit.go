@@ -92,7 +92,7 @@ func count(ctx context.Context, o op, charges []Charge) (giveBack func(), err er
 			debts[i] += l.rate.interval()
 		}
 		if o == spend || refused != nil {
-			note(ctx, l, decide(l.rate, debts[i]))
+			keep(ctx, l, decide(l.rate, debts[i]))
 		}
 	}
 	if refused != nil {
@@ -101,5 +101,8 @@ func count(ctx context.Context, o op, charges []Charge) (giveBack func(), err er
 		detail := "too many requests: the " + refused.name + " limit is used up; try again later"
 		return nil, fault.Wrap(ErrLimited, fault.RateLimited, detail).Retry(wait)
 	}
-	return func() { counters.refund(context.WithoutCancel(ctx), by, uses, counters.now().Sub(at)) }, nil
+	return func() {
+		counters.refund(context.WithoutCancel(ctx), by, uses, counters.now().Sub(at))
+		forget(ctx, limits)
+	}, nil
 }

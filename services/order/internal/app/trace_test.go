@@ -97,7 +97,6 @@ func orderSpans(transport string) []string {
 		"  order client GET /int/menu/catalog",
 		"    menu server GET /int/menu/catalog",
 		"      menu client Mark",
-		"  order client SetMember", // checks the token
 		"  order producer create order.created",
 		"    order client InsertOrder",
 		"    kitchen consumer process order.created",

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,16 +9,19 @@ import (
 	"net/http"
 	"sync"
 
+	"example.com/pizza/pkg/fault"
 	"example.com/pizza/services/order/internal/idempotency"
 	"example.com/pizza/services/order/internal/order"
 )
 
 // placing is the way of an order from the request to the answer:
 //
-//	token, receipt ─▶ rules ─▶ key ─▶ limit ─▶ gate ─▶ price ─▶ order and receipt, in one transaction
+//	receipt ─▶ rules ─▶ key ─▶ limit ─▶ gate ─▶ price ─▶ token, order and receipt, in one transaction
 //
 // The limits come late, so that an order that is invalid or already placed costs its
-// member nothing, and a client that sends its body slowly takes no place.
+// member nothing, and a client that sends its body slowly takes no place. An order
+// without a key reaches the database once, behind the gate: while the service is
+// busy, a refusal must cost nothing but its own request.
 type placing struct {
 	orders *order.Service
 	store  Store
@@ -31,23 +33,17 @@ type placing struct {
 // place places the order for the caller and returns the answer. replayed is true
 // for the answer of an earlier request with the same key; no key is "".
 //
-// Errors are ErrRevoked for a revoked token, before any other; Invalid with every
-// bad field; Conflict if the expected total is not the price; RateLimited if the
-// member orders too often; and Unavailable if menu or the database does not answer
-// or the service is busy. No order is placed then, unless the database or the
+// Errors are ErrRevoked for a revoked token; Invalid with every bad field; Conflict
+// if the expected total is not the price; RateLimited if the member orders too
+// often; and Unavailable if menu or the database does not answer or the service is
+// busy. No order is placed then, unless the database or the
 // client went away during the commit: such an order needs a key to be found again.
 // A key can also be refused by idempotency.ErrInUse and ErrMismatch.
 func (p *placing) place(ctx context.Context, c order.Caller, n order.NewOrder, key string) (r idempotency.Receipt, replayed bool, err error) {
 	invalid := n.Validate()
 	if key == "" {
-		if invalid == nil { // a member who orders too often costs the database nothing
-			err = p.limits.check(ctx, c.MemberID)
-		}
-		if err == nil {
-			err = cmp.Or(p.store.Check(ctx, c), invalid)
-		}
-		if err != nil {
-			return r, false, err
+		if invalid != nil {
+			return r, false, invalid
 		}
 		r, err = p.placeNew(ctx, c, n, nil)
 		return r, false, err
@@ -112,8 +108,15 @@ func (p *placing) placeNew(ctx context.Context, c order.Caller, n order.NewOrder
 			}
 			return p.store.Insert(ctx, c, o, r)
 		})
-		if err == nil {
+		switch {
+		case err == nil:
 			p.sales.count(placed)
+		case keyed == nil && fault.CodeOf(err) != fault.Unavailable && !errors.Is(err, order.ErrRevoked):
+			// The holder of a revoked token must neither learn the reason nor use up its
+			// owner's limit.
+			if revoked := p.store.Check(ctx, c); errors.Is(revoked, order.ErrRevoked) {
+				return revoked
+			}
 		}
 		return err
 	})

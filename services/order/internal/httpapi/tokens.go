@@ -50,7 +50,8 @@ func (t *tokens) check(_ context.Context, raw string) (token.Claims, error) {
 // refuse returns a middleware for behind RequireToken. It answers token.ErrRevoked
 // for a revoked token, whatever else is wrong with the request, and remembers the
 // token. A request that cannot be read never reaches the database, so the
-// middleware looks its token up.
+// middleware looks its token up. It does not for a request that the service is too
+// busy for: a refusal must not cause work.
 func (t *tokens) refuse(store Store) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
