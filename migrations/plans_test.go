@@ -54,8 +54,11 @@ func TestWhatRunsByItselfIsBounded(t *testing.T) {
 		`INSERT INTO event (id, type, subject, body, published_at)
 		 SELECT n::text, 'order.created', n::text, json_build_object('source', '/order', 'id', n), now() - n * interval '1 s'
 		 FROM generate_series(1, 250000) n`,
-		`INSERT INTO event_consumer (name, types) VALUES ('kitchen', '{order.created}'), ('away', '{order.created}')`,
+		`INSERT INTO event_consumer (name, types) VALUES ('kitchen', '{order.created}'), ('away', '{order.created}'), ('stuck', '{order.created}')`,
 		`INSERT INTO event_delivery (consumer, seq, subject) SELECT 'away', seq, subject FROM event LIMIT 100000`,
+		// All but the first wait for one that backs off.
+		`INSERT INTO event_delivery (consumer, seq, subject, next_attempt_at)
+		 SELECT 'stuck', seq, 'one', now() + interval '1 hour' * (seq = 1)::int FROM event LIMIT 100000`,
 		`INSERT INTO event_delivery (consumer, seq, subject) SELECT 'kitchen', seq, subject FROM event ORDER BY seq LIMIT 20`,
 		`INSERT INTO idempotency_key (member_id, key, fingerprint, order_id, status, content_type, location, body, created_at)
 		 SELECT n::text, 'k', '', n::text, 201, '', '', '', now() - n * interval '1 s' FROM generate_series(1, 200000) n`,
@@ -86,6 +89,7 @@ func TestWhatRunsByItselfIsBounded(t *testing.T) {
 	for _, consumer := range []string{"kitchen", "away", "nobody"} {
 		pgtest.Bounded(t, admin, few, eventspg.Statements().Claim, consumer, 8, "5 s")
 	}
+	pgtest.Bounded(t, admin, 10*some, eventspg.Statements().Claim, "stuck", 8, "5 s") // a thousand rows
 	pgtest.Bounded(t, admin, few, "SELECT subscribe_events('away', '{order.created}')") // each start of a consumer
 	pgtest.Bounded(t, roles["order_svc"], some, query(t, "order", "orders.sql", "DeleteReceipts"),
 		pgx.NamedArgs{"lock": 1, "ttl_seconds": 86400, "at_most": 100})

@@ -148,18 +148,23 @@ func (s *subscription) consume(ctx context.Context) {
 // is locked or backs off is still there, so that none overtakes it. The attempt
 // counts from here on, and the delivery is left as an attempt leaves it that
 // never returned. A delivery without attempts left is parked instead.
+//
+// PostgreSQL can execute it in one way only, row by row in the order of seq, whatever it
+// knows about the table: as a NOT EXISTS, it joined the whole table with itself while
+// that was filled faster than it was analyzed. More than a thousand deliveries that
+// back off hold back the later ones.
 const claim = `
 	WITH due AS MATERIALIZED (
 	    SELECT d.seq
-	    FROM event_delivery d
-	    WHERE d.consumer = $1 AND d.parked_at IS NULL AND d.next_attempt_at <= clock_timestamp()
-	      AND NOT EXISTS (
-	          SELECT FROM event_delivery earlier
-	          WHERE earlier.consumer = d.consumer AND earlier.subject = d.subject AND d.subject <> ''
-	            AND earlier.seq < d.seq AND earlier.parked_at IS NULL)
-	    ORDER BY d.seq
-	    LIMIT 1
-	    FOR UPDATE SKIP LOCKED)
+	    FROM (SELECT seq FROM event_delivery WHERE consumer = $1 AND parked_at IS NULL ORDER BY seq LIMIT 1000) oldest
+	    CROSS JOIN LATERAL (
+	        SELECT d.seq
+	        FROM event_delivery d
+	        WHERE d.consumer = $1 AND d.seq = oldest.seq AND d.parked_at IS NULL AND d.next_attempt_at <= clock_timestamp()
+	          AND (d.subject = '' OR d.seq = (
+	              SELECT min(seq) FROM event_delivery WHERE consumer = $1 AND subject = d.subject AND parked_at IS NULL))
+	        FOR UPDATE SKIP LOCKED) d
+	    LIMIT 1)
 	UPDATE event_delivery d
 	SET attempts = d.attempts + CASE WHEN d.attempts < $2 THEN 1 ELSE 0 END,
 	    parked_at = CASE WHEN d.attempts < $2 THEN NULL ELSE clock_timestamp() END,
