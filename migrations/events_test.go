@@ -27,7 +27,10 @@ func event(id, source, eventType string) string {
 	return fmt.Sprintf(`{"specversion":"1.0","id":%q,"source":%q,"type":%q,"subject":"s","data":{}}`, id, source, eventType)
 }
 
-const publish = "SELECT publish_event($1)"
+const (
+	publish    = "SELECT publish_events(ARRAY[$1::json])"
+	publishOne = "SELECT publish_event($1)" // of older builds
+)
 
 // A service publishes only its own types under its own source. It cannot read
 // events, not even its own.
@@ -53,9 +56,11 @@ func TestEventsBelongToTheirPublisher(t *testing.T) {
 					"type in another case":       strings.Replace(event("2", o.source, own), `"data"`, `"Type":"`+other.prefix+`.happened","data"`, 1),
 					"prefix alone":               event("2", o.source, other.prefix),
 				} {
-					_, err := conn.Exec(t.Context(), publish, body)
-					if code := sqlstate(t, err); code != refusedEvent {
-						t.Errorf("%s %s: SQLSTATE %q", name, other.prefix, code)
+					for _, sql := range []string{publish, publishOne} {
+						_, err := conn.Exec(t.Context(), sql, body)
+						if code := sqlstate(t, err); code != refusedEvent {
+							t.Errorf("%s %s: SQLSTATE %q", name, other.prefix, code)
+						}
 					}
 				}
 			}
@@ -68,6 +73,17 @@ func TestEventsBelongToTheirPublisher(t *testing.T) {
 				if code := sqlstate(t, err); code != refusedEvent {
 					t.Errorf("%s: SQLSTATE %q", name, code)
 				}
+				_, err = conn.Exec(t.Context(), "SELECT publish_events(ARRAY[$1, $2]::json[])", event("with a wrong one", o.source, own), body)
+				if code := sqlstate(t, err); code != refusedEvent {
+					t.Errorf("%s, with another: SQLSTATE %q", name, code)
+				}
+			}
+			if _, err := conn.Exec(t.Context(), "SELECT publish_events(ARRAY[$1, NULL]::json[])", event("with none", o.source, own)); sqlstate(t, err) != refusedEvent {
+				t.Errorf("no event at all: %v", err)
+			}
+			kept := values[string](t, connect(t, d.URL("")), "SELECT id FROM event WHERE body ->> 'source' = $1", o.source)
+			if diff := cmp.Diff([]string{"1"}, kept); diff != "" {
+				t.Errorf("kept events: %s", diff)
 			}
 		})
 	}
@@ -206,6 +222,7 @@ func TestConsumersSeeTheirOwn(t *testing.T) {
 		"SELECT subscribe_events('another', '{order.created}')",
 		"SELECT allow_consumer('kitchen', 'kitchen_role', '{token.revoked}')",
 		"SELECT publish_event('{}')",
+		"SELECT publish_events('{}')",
 		"SELECT prune_events('1 hour', 1)",
 		"UPDATE event_consumer SET may = '{token.revoked}'",
 		"INSERT INTO event_delivery (consumer, seq, subject) SELECT 'kitchen', 1, ''",

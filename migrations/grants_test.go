@@ -71,11 +71,14 @@ func columns() map[string]string {
 // calls returns the functions in the schema public that each role may call.
 func calls() map[string][]string {
 	return map[string][]string{
-		"login_svc": {"forget_revocations(integer)", "prune_events(interval,integer)", "prune_login_outbox(interval,integer)", "publish_event(json)"},
-		"menu_svc":  {"prune_events(interval,integer)", "prune_menu_outbox(interval,integer)", "publish_event(json)"},
+		"login_svc": {
+			"forget_revocations(integer)", "prune_events(interval,integer)", "prune_login_outbox(interval,integer)",
+			"publish_event(json)", "publish_events(json[])",
+		},
+		"menu_svc": {"prune_events(interval,integer)", "prune_menu_outbox(interval,integer)", "publish_event(json)", "publish_events(json[])"},
 		"order_svc": {
 			"forget_answers(interval,integer)", "own_order(character varying)", "prune_events(interval,integer)",
-			"prune_order_outbox(interval,integer)", "publish_event(json)",
+			"prune_order_outbox(interval,integer)", "publish_event(json)", "publish_events(json[])",
 		},
 	}
 }

@@ -89,7 +89,7 @@ func TestWhatRunsByItselfIsBounded(t *testing.T) {
 	for _, consumer := range []string{"kitchen", "away", "nobody"} {
 		pgtest.Bounded(t, admin, few, eventspg.Statements().Claim, consumer, 8, "5 s")
 	}
-	pgtest.Bounded(t, admin, 10*some, eventspg.Statements().Claim, "stuck", 8, "5 s") // a thousand rows
+	pgtest.Bounded(t, admin, 10*some, eventspg.Statements().Claim, "stuck", 8, "5 s")   // a thousand rows
 	pgtest.Bounded(t, admin, few, "SELECT subscribe_events('away', '{order.created}')") // each start of a consumer
 	pgtest.Bounded(t, roles["order_svc"], some, query(t, "order", "orders.sql", "DeleteReceipts"),
 		pgx.NamedArgs{"lock": 1, "ttl_seconds": 86400, "at_most": 100})

@@ -19,7 +19,7 @@
 //
 // The tables and functions are in Schema. A role that publishes needs
 //
-//	GRANT EXECUTE ON FUNCTION publish_event(json), prune_events(interval, integer)
+//	GRANT EXECUTE ON FUNCTION publish_events(json[]), prune_events(interval, integer)
 //
 // and a row in event_publisher, which says whose a type is. A role that consumes
 // gets its rights, its consumer's name and the types that it can ask for by
@@ -74,7 +74,7 @@ func New(pool *pgxpool.Pool, c events.Config, log *slog.Logger, m *events.Consum
 // all earlier commits. A crash in between takes both back, and the event is
 // published again.
 const publish = `-- name: PublishEvents :exec
-	SELECT publish_event(e) FROM set_config('synchronous_commit', 'off', true), unnest($1::json[]) AS e`
+	SELECT publish_events($1::json[]) FROM set_config('synchronous_commit', 'off', true)`
 
 // Publish stores all events, or none, for all consumers that want them. The same
 // source and id again do nothing for as long as events are kept. The database refuses

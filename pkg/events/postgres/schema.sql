@@ -40,37 +40,43 @@ CREATE TABLE event_delivery (
 CREATE INDEX event_delivery_waiting ON event_delivery (consumer, subject, seq) WHERE parked_at IS NULL;
 CREATE INDEX event_delivery_seq ON event_delivery (seq);
 
--- publish_event keeps an event for all consumers that want its type. The same
--- source and id again do nothing for as long as events are kept. The body must
--- have each attribute once and no others: readers differ in which of two equal
--- keys counts, and some ignore case, so that one could read another type than
+-- publish_events keeps events for all consumers that want their types, or none of
+-- them. The same source and id again do nothing for as long as events are kept. A
+-- body must have each attribute once and no others: readers differ in which of two
+-- equal keys counts, and some ignore case, so that one could read another type than
 -- the one that is checked here.
 --
 -- The lock keeps publishing and the registration of consumers apart. Without it,
 -- an event could be published for the consumers that were, while a new consumer
 -- is given the events that were. It is a table lock, because anybody could hold
 -- an advisory lock, and so stop the events of all.
-CREATE FUNCTION publish_event(event json) RETURNS void
+CREATE FUNCTION publish_events(events json[]) RETURNS void
     LANGUAGE plpgsql STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    event_type text := event ->> 'type';
+    refused json;
 BEGIN
-    IF (SELECT count(*) <> count(DISTINCT key) OR NOT bool_and(key IN (
-            'specversion', 'id', 'source', 'type', 'subject', 'time', 'datacontenttype', 'data', 'traceparent'))
-        FROM json_object_keys(event) AS key) THEN
+    IF EXISTS (SELECT FROM unnest(events) AS e WHERE e IS NULL OR (
+            SELECT count(*) <> count(DISTINCT key) OR NOT bool_and(key IN (
+                'specversion', 'id', 'source', 'type', 'subject', 'time', 'datacontenttype', 'data', 'traceparent'))
+            FROM json_object_keys(e) AS key)) THEN
         RAISE invalid_parameter_value USING MESSAGE = 'an event has known attributes, each once';
     END IF;
-    IF NOT EXISTS (
+    SELECT e INTO refused FROM unnest(events) AS e WHERE NOT EXISTS (
         SELECT FROM public.event_publisher p
-        WHERE p.prefix = split_part(event_type, '.', 1) AND p.role = session_user AND p.source = event ->> 'source') THEN
-        RAISE invalid_parameter_value USING MESSAGE = format('%s does not publish %s of %s', session_user, event_type, event ->> 'source');
+        WHERE p.prefix = split_part(e ->> 'type', '.', 1) AND p.role = session_user AND p.source = e ->> 'source')
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE invalid_parameter_value USING MESSAGE =
+            format('%s does not publish %s of %s', session_user, refused ->> 'type', refused ->> 'source');
     END IF;
     LOCK TABLE public.event_consumer IN ROW SHARE MODE;
     -- A statement of its own, because it must see what the lock waited for.
     WITH new AS (
         INSERT INTO public.event (id, type, subject, body)
-        VALUES (event ->> 'id', event_type, coalesce(event ->> 'subject', ''), event)
+        SELECT e ->> 'id', e ->> 'type', coalesce(e ->> 'subject', ''), e
+        FROM unnest(events) WITH ORDINALITY AS given(e, place)
+        ORDER BY place
         ON CONFLICT ((body ->> 'source'), id) DO NOTHING
         RETURNING seq, type, subject)
     INSERT INTO public.event_delivery (consumer, seq, subject)
@@ -142,7 +148,7 @@ BEGIN
     EXECUTE format('GRANT EXECUTE ON FUNCTION public.subscribe_events(text, text[]) TO %I', reader);
 END
 $$;
-REVOKE ALL ON FUNCTION publish_event(json), prune_events(interval, integer),
+REVOKE ALL ON FUNCTION publish_events(json[]), prune_events(interval, integer),
     subscribe_events(text, text[]), allow_consumer(text, name, text[]) FROM PUBLIC;
 
 -- A consumer's role sees itself, its deliveries, and the events delivered to it.
