@@ -30,19 +30,19 @@ const matrix = `
 	revoked_token         si--       ----      s---       ----
 	revoked_member        siu-       ----      s---       ----
 	former_member         ----       ----      ----       ----
-	login_outbox          s-U-       ----      ----       ----
+	login_outbox          s-Ud       ----      ----       ----
 	schema_version_login  s---       ----      ----       ----
 
 	pizza_types           ----       siud      ----       ----
 	pizza                 ----       siud      ----       ----
 	catalog_version       ----       s---      ----       ----
-	menu_outbox           ----       s-U-      ----       ----
+	menu_outbox           ----       s-Ud      ----       ----
 	schema_version_menu   ----       s---      ----       ----
 
 	branch                ----       ----      s---       ----
 	orders                ----       ----      si--       ----
 	order_detail          ----       ----      si--       ----
-	order_outbox          ----       ----      sIU-       ----
+	order_outbox          ----       ----      sIUd       ----
 	idempotency_key       ----       ----      sI--       ----
 	schema_version_order  ----       ----      s---       ----
 

@@ -18,9 +18,9 @@ import (
 	"example.com/pizza/pkg/fault"
 )
 
-// OutboxSchema is the table that a Relay reads, and the function with which it deletes
-// sent rows, for the migrations of the publisher. There the function belongs to another
-// role and keeps young rows.
+// OutboxSchema is the table that a Relay reads, for the migrations of the publisher. A row
+// goes when its event is published. Builds from before set sent_at instead; the function
+// deletes their rows. In the migrations it belongs to another role and keeps young rows.
 const OutboxSchema = `
 CREATE TABLE outbox (
     id              uuid        PRIMARY KEY,             -- the event's id
@@ -59,7 +59,7 @@ type RelayConfig struct {
 	MaxAttempts    int           // delivery attempts before an event is parked as a dead letter
 	RetryBase      time.Duration // pause after the first failure of an event; doubles each time
 	RetryMax       time.Duration // maximum pause between attempts on an event
-	Retention      time.Duration // of sent events
+	Retention      time.Duration // of events that a build from before has sent
 }
 
 // RelayDefaults returns the pace of a relay.
@@ -90,7 +90,7 @@ type Outbox struct {
 // on one table.
 //
 // A batch is one transaction: its rows are locked, so that other relays skip them, then
-// published, and marked. After an interruption the rows are unlocked, and published
+// published, and deleted. After an interruption the rows are unlocked, and published
 // again with the same id.
 //
 // Order. A relay takes only the oldest waiting row of a subject. A row counts as waiting
@@ -172,7 +172,7 @@ func (o Outbox) Statements() Statements {
 	}
 }
 
-// Run relays until ctx ends, and returns after it has marked the current batch.
+// Run relays until ctx ends, and returns after it has recorded the current batch.
 func (r *Relay) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	all.Go(func() { r.relay(ctx) })
@@ -220,13 +220,13 @@ type row struct {
 
 // batch publishes up to Batch due rows, and returns the number of handled rows. The error
 // is that of the database or, if the transport is away, of the transport; published rows
-// are marked in both cases.
+// are deleted in both cases.
 func (r *Relay) batch(ctx context.Context) (taken int, err error) {
 	tx, err := r.pool.Begin(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("begin: %w", err)
 	}
-	// Published rows are marked even while the process stops.
+	// Results are recorded even while the process stops.
 	marking := context.WithoutCancel(ctx)
 	defer func() {
 		closing, cancel := context.WithTimeout(marking, r.config.PublishTimeout)
@@ -244,7 +244,7 @@ func (r *Relay) batch(ctx context.Context) (taken int, err error) {
 	marking, cancel := context.WithTimeout(marking, r.config.PublishTimeout)
 	defer cancel()
 	if err := tx.SendBatch(marking, marks).Close(); err != nil {
-		return 0, fmt.Errorf("mark what was published: %w", err)
+		return 0, fmt.Errorf("record what was published: %w", err)
 	}
 	if err := tx.Commit(marking); err != nil {
 		return 0, fmt.Errorf("commit what was published: %w", err)
@@ -281,8 +281,7 @@ func (r *Relay) publish(ctx context.Context, rows []row) (marks *pgx.Batch, outc
 		for i, e := range rows {
 			ids[i] = e.ID
 		}
-		marks.Queue("UPDATE "+r.sql.table+` SET sent_at = clock_timestamp(), attempts = attempts + 1, last_error = NULL
-			WHERE id = ANY ($1::uuid[])`, ids)
+		marks.Queue("DELETE FROM "+r.sql.table+" WHERE id = ANY ($1::uuid[])", ids)
 		return marks, slices.Repeat([]string{published}, len(rows)), nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.config.PublishTimeout)
@@ -296,7 +295,7 @@ func (r *Relay) publish(ctx context.Context, rows []row) (marks *pgx.Batch, outc
 		log := r.log.With("event_id", e.ID, "type", e.Type, "subject", e.Subject, "attempts", attempts)
 		switch {
 		case err == nil:
-			marks.Queue("UPDATE "+r.sql.table+" SET sent_at = clock_timestamp(), attempts = $2, last_error = NULL WHERE id = $1", e.ID, attempts)
+			marks.Queue("DELETE FROM "+r.sql.table+" WHERE id = $1", e.ID)
 			outcomes = append(outcomes, published)
 		case fault.CodeOf(err) == fault.Unavailable || ctx.Err() != nil:
 			// Its attempts are not counted, or an outage would park what waits. The
@@ -358,7 +357,7 @@ func (r *Relay) measure(ctx context.Context) {
 // pruneBatch bounds the rows that one statement deletes.
 const pruneBatch = 1000
 
-// prune deletes sent rows older than the retention.
+// prune deletes the rows of builds from before.
 func (r *Relay) prune(ctx context.Context) {
 	for ctx.Err() == nil {
 		var pruned int

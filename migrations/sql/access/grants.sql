@@ -33,6 +33,7 @@ GRANT INSERT ON revoked_member       TO login_svc;
 GRANT UPDATE ON revoked_member       TO login_svc; -- revoked again
 GRANT SELECT ON login_outbox         TO login_svc; -- the trigger of those two writes
 GRANT UPDATE (attempts, next_attempt_at, last_error, sent_at, parked_at) ON login_outbox TO login_svc;
+GRANT DELETE ON login_outbox         TO login_svc; -- published
 GRANT SELECT ON schema_version_login TO login_svc;
 
 -- menu: the catalog
@@ -47,6 +48,7 @@ GRANT DELETE ON pizza                TO menu_svc;
 GRANT SELECT ON catalog_version      TO menu_svc; -- its trigger counts
 GRANT SELECT ON menu_outbox          TO menu_svc; -- its trigger writes
 GRANT UPDATE (attempts, next_attempt_at, last_error, sent_at, parked_at) ON menu_outbox TO menu_svc;
+GRANT DELETE ON menu_outbox          TO menu_svc; -- published
 GRANT SELECT ON schema_version_menu  TO menu_svc;
 
 -- order: orders are placed, read and announced, never changed
@@ -58,6 +60,7 @@ GRANT INSERT ON order_detail         TO order_svc;
 GRANT SELECT ON order_outbox         TO order_svc;
 GRANT INSERT (id, type, subject, data, traceparent) ON order_outbox TO order_svc;
 GRANT UPDATE (attempts, next_attempt_at, last_error, sent_at, parked_at) ON order_outbox TO order_svc;
+GRANT DELETE ON order_outbox         TO order_svc; -- published
 GRANT SELECT ON idempotency_key      TO order_svc;
 GRANT INSERT (member_id, key, fingerprint, order_id, status, content_type, location, body) ON idempotency_key TO order_svc;
 GRANT SELECT ON revoked_token        TO order_svc; -- a token ends at once for every service

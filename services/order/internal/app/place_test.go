@@ -279,8 +279,14 @@ func TestDatabaseAway(t *testing.T) {
 	}
 }
 
-// TestPlacedOrderIsAnnounced checks the outbox row that the order's own
-// statement writes for the relay.
+// eventsOfOrders has the events of orders: those in the outbox, which the order's own
+// statement writes, and those that the relay has published and deleted there.
+const eventsOfOrders = `(
+	SELECT DISTINCT ON (id) * FROM (
+		SELECT id::text, type, subject, data, traceparent FROM order_outbox
+		UNION ALL SELECT id, type, subject, (body ->> 'data')::jsonb, body ->> 'traceparent' FROM event WHERE type = 'order.created') e)`
+
+// TestPlacedOrderIsAnnounced checks the event of an order.
 func TestPlacedOrderIsAnnounced(t *testing.T) {
 	t.Parallel()
 	db := migrationstest.NewSeeded(t)
@@ -295,7 +301,7 @@ func TestPlacedOrderIsAnnounced(t *testing.T) {
 	var data json.RawMessage
 	err := conn.QueryRow(t.Context(), `
 		SELECT type, subject, data, traceparent, (SELECT to_json(created_at AT TIME ZONE 'UTC') #>> '{}' || 'Z' FROM orders)
-		FROM order_outbox`).Scan(&kind, &subject, &data, &parent, &at)
+		FROM `+eventsOfOrders+` e`).Scan(&kind, &subject, &data, &parent, &at)
 	if err != nil {
 		t.Fatal(err)
 	}

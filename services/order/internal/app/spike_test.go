@@ -194,13 +194,14 @@ func mustBeBusy(t *testing.T, a apitest.Answer) {
 func mustBeWhole(t *testing.T, conn *pgx.Conn) {
 	t.Helper()
 	rows, _ := conn.Query(t.Context(), `
+		WITH announced AS MATERIALIZED `+eventsOfOrders+`
 		SELECT 'order ' || order_id || ' is not whole' FROM orders o
 		WHERE total_price IS DISTINCT FROM (SELECT sum(quantity * unit_price) FROM order_detail d WHERE d.order_id = o.order_id)
-		   OR (SELECT count(*) FROM order_outbox e WHERE e.subject = o.order_id) <> 1
-		   OR (SELECT jsonb_array_length(e.data::jsonb -> 'lines') FROM order_outbox e WHERE e.subject = o.order_id)
+		   OR (SELECT count(*) FROM announced e WHERE e.subject = o.order_id) <> 1
+		   OR (SELECT jsonb_array_length(e.data::jsonb -> 'lines') FROM announced e WHERE e.subject = o.order_id)
 		      <> (SELECT count(*) FROM order_detail d WHERE d.order_id = o.order_id)
 		UNION ALL SELECT 'a line of no order: ' || order_id FROM order_detail WHERE order_id NOT IN (SELECT order_id FROM orders)
-		UNION ALL SELECT 'announced, and no order: ' || subject FROM order_outbox WHERE subject NOT IN (SELECT order_id FROM orders)
+		UNION ALL SELECT 'announced, and no order: ' || subject FROM announced WHERE subject NOT IN (SELECT order_id FROM orders)
 		UNION ALL SELECT 'a key of no order: ' || order_id FROM idempotency_key WHERE order_id NOT IN (SELECT order_id FROM orders)`)
 	broken, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
