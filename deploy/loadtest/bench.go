@@ -136,6 +136,8 @@ func (r *run) describe(ctx context.Context) error {
 	return r.admin.QueryRow(ctx, "SELECT split_part(current_setting('server_version'), ' ', 1)").Scan(&m.PostgreSQL)
 }
 
+func services() []string { return []string{"login", "menu", "order"} }
+
 // choose returns what is measured, in the order in which it is.
 func (r *run) choose(year []basket) []*pair {
 	var pairs []*pair
@@ -155,12 +157,11 @@ func (r *run) choose(year []basket) []*pair {
 		withPgbench = ""
 	}
 
-	services := []string{"login", "menu", "order"}
-	for _, name := range services {
+	for _, name := range services() {
 		add("start "+name, "ms", r.restart(name), "echo", r.restartBare, 3)
 	}
 	if hasProc() {
-		for _, name := range services {
+		for _, name := range services() {
 			add("memory idle "+name, "MiB", r.idleMemory(name), "echo", r.idleMemory("echo"), 4)
 		}
 	}
@@ -188,7 +189,7 @@ func (r *run) choose(year []basket) []*pair {
 	attack("POST /login/", []request{r.demoLogin()}, "argon2", func(ctx context.Context) (float64, error) { return hash(ctx, r.Round) }, 0.95)
 	add("visits of the real year", "/s", r.visits(year), "", nil, 0)
 	if hasProc() {
-		for _, name := range services {
+		for _, name := range services() {
 			add("memory loaded "+name, "MiB", func(context.Context) (float64, error) { return memory(r.Service(name).Process().PID()) },
 				"echo", func(context.Context) (float64, error) { return memory(r.bare.PID()) }, 4)
 		}

@@ -25,8 +25,8 @@ type usage struct {
 }
 
 func (s *system) usage(ctx context.Context) (u usage, err error) {
-	for _, service := range s.Services() {
-		own, err := readProcess(service.Process().PID())
+	for _, name := range services() { // Services has the replicas that were stopped, too
+		own, err := readProcess(s.Service(name).Process().PID())
 		if err != nil {
 			return usage{}, err
 		}
