@@ -153,6 +153,9 @@ func (s *subscription) consume(ctx context.Context) {
 // knows about the table: as a NOT EXISTS, it joined the whole table with itself while
 // that was filled faster than it was analyzed. More than a thousand deliveries that
 // back off hold back the later ones.
+//
+// The claim does not wait until its commit is on disk. A crash of the server takes it
+// back, and ends the attempt.
 const claim = `
 	WITH due AS MATERIALIZED (
 	    SELECT d.seq
@@ -170,7 +173,7 @@ const claim = `
 	    parked_at = CASE WHEN d.attempts < $2 THEN NULL ELSE clock_timestamp() END,
 	    next_attempt_at = clock_timestamp() + $3::interval,
 	    last_error = CASE WHEN d.attempts < $2 THEN 'the consumer did not finish' ELSE coalesce(d.last_error, '') END
-	FROM due JOIN event e USING (seq)
+	FROM due JOIN event e USING (seq), set_config('synchronous_commit', 'off', true)
 	WHERE d.consumer = $1 AND d.seq = due.seq
 	RETURNING d.seq, d.attempts, d.parked_at IS NOT NULL, e.body::text`
 
