@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"testing"
 	"time"
@@ -55,15 +56,23 @@ func patient(upgrade string) hashing.Config {
 
 func startWith(t *testing.T, db *migrationstest.Database, h hashing.Config, more ...func(*app.Config)) *service {
 	t.Helper()
+	c := configure(t, db, h)
+	written := logtest.New(t, secret, adminToken, string(c.DB.Password))
+	for _, set := range more {
+		set(&c)
+	}
+	return &service{apitest.Serve(t, newApp(t, c, written.Logger("login")).Server, api.Document).Logging(written)}
+}
+
+func configure(t *testing.T, db *migrationstest.Database, h hashing.Config) app.Config {
+	t.Helper()
 	transport, err := config.Load[connect.Config](nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	database := pgtest.Config(t, db.URL("login_svc"))
-	written := logtest.New(t, secret, adminToken, string(database.Password))
-	c := app.Config{
+	return app.Config{
 		HTTP:     server.Config{RequestTimeout: time.Minute, ShutdownTimeout: 5 * time.Second, Admin: server.Admin{Token: adminToken}},
-		DB:       database,
+		DB:       pgtest.Config(t, db.URL("login_svc")),
 		Token:    token.Config{Secret: secret},
 		Access:   app.Access{TTLSeconds: 3600},
 		Password: h,
@@ -71,15 +80,16 @@ func startWith(t *testing.T, db *migrationstest.Database, h hashing.Config, more
 
 		Events: transport,
 	}
-	for _, set := range more {
-		set(&c)
-	}
-	a, err := app.New(context.Background(), c, written.Logger("login"))
+}
+
+func newApp(t *testing.T, c app.Config, log *slog.Logger) *app.App {
+	t.Helper()
+	a, err := app.New(context.Background(), c, log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(a.Close)
-	return &service{apitest.Serve(t, a.Server, api.Document).Logging(written)}
+	return a
 }
 
 // object returns fields, given as alternating names and values, as JSON.
