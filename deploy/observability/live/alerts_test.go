@@ -54,7 +54,8 @@ func TestAlerts(t *testing.T) {
 		}
 	}, "OrdersRefused order")
 
-	// Orders and reads leave connections for each other, but all look up their token.
+	// Orders and reads leave connections for each other, and for the look-ups of keys. All
+	// look up their token.
 	cause("somebody locks the revoked tokens", func(t *testing.T) func() {
 		conn := s.connect(t)
 		exec(t, conn, "BEGIN; LOCK TABLE revoked_token IN ACCESS EXCLUSIVE MODE")

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"sigs.k8s.io/yaml"
 
@@ -223,6 +224,7 @@ func (s *system) send(ctx context.Context, method, path string, body []byte, int
 	}
 	q.Header.Set("Content-Type", "application/json")
 	q.Header.Set("Authorization", "Bearer "+s.token)
+	q.Header.Set("Idempotency-Key", uuid.NewString()) // of an order; other operations ignore it
 	r, err := s.web.Do(q)
 	if err != nil {
 		return
