@@ -36,7 +36,7 @@ for package in $packages; do
     sed -E "s#=> (\.\.?/.*)#=> \"$root/$module/\1\"#" "$module/go.mod" > "$work/go.mod"
     cp "$module/go.sum" "$work/go.sum"
     flags=(--workers 2 --timeout-coefficient 20)
-    [ "$module" = pkg ] || flags=(--workers 1 --integration --timeout-coefficient 10)
+    [ "$module" = pkg ] || flags=(--workers 1 --integration --coverpkg ./internal/... --timeout-coefficient 10)
     printf '\n%s\n' "$package"
     (cd "$module" && GOFLAGS="'-modfile=$work/go.mod' '-skip=$skip' -vet=off" "$root/$BIN/gremlins" unleash "./${package#"$module"/}" \
         --exclude-files '\.gen\.go$|/db/' --output-statuses l "${flags[@]}") > "$work/out" 2>&1 || { cat "$work/out"; exit 1; }
