@@ -38,7 +38,7 @@ for package in $packages; do
     flags=(--workers 2 --timeout-coefficient 20)
     [ "$module" = pkg ] || flags=(--workers 1 --integration --coverpkg ./internal/... --timeout-coefficient 10)
     printf '\n%s\n' "$package"
-    (cd "$module" && GOFLAGS="'-modfile=$work/go.mod' '-skip=$skip' -vet=off" "$root/$BIN/gremlins" unleash "./${package#"$module"/}" \
+    (cd "$module" && GOFLAGS="'-modfile=$work/go.mod' '-skip=$skip' -vet=off -count=1" "$root/$BIN/gremlins" unleash "./${package#"$module"/}" \
         --exclude-files '\.gen\.go$|/db/' --output-statuses l "${flags[@]}") > "$work/out" 2>&1 || { cat "$work/out"; exit 1; }
     # A run without a summary has tested nothing.
     grep -E '^(Killed|Mutator|Test eff)' "$work/out" || { cat "$work/out" >&2; exit 1; }

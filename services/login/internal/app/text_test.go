@@ -27,7 +27,10 @@ func TestIDsThatLookTheSame(t *testing.T) {
 	}
 	for _, id := range []string{composed, decomposed} {
 		mustRefuse(t, s.Post(t, "/login/register/", asJSON, object(t, "id", id, "pw", "another horse", "name", "x")), http.StatusConflict)
+		raw := s.login(t, composed, "correct horse")
 		s.login(t, id, "correct horse")
+		s.revoke(t, asJSON, object(t, "member_id", id))
+		s.mustBeRevoked(t, raw)
 	}
 	s.Post(t, "/login/register/", asJSON, object(t, "id", "name", "pw", "correct horse", "name", " "+norm.NFD.String("각")+"\u3000"))
 	if got := query[string](t, conn, "SELECT member_nm FROM member WHERE member_id = 'name'"); got != "각" {
