@@ -54,7 +54,8 @@ func TestWhatRunsByItselfIsBounded(t *testing.T) {
 		`INSERT INTO event (id, type, subject, body, published_at)
 		 SELECT n::text, 'order.created', n::text, json_build_object('source', '/order', 'id', n), now() - n * interval '1 s'
 		 FROM generate_series(1, 250000) n`,
-		`INSERT INTO event_consumer (name, types) VALUES ('kitchen', '{order.created}'), ('away', '{order.created}'), ('stuck', '{order.created}')`,
+		`INSERT INTO event_consumer (name, types)
+		 SELECT name, '{order.created}' FROM unnest('{kitchen,away,stuck}'::text[]) name`,
 		`INSERT INTO event_delivery (consumer, seq, subject) SELECT 'away', seq, subject FROM event LIMIT 100000`,
 		// All but the first wait for one that backs off.
 		`INSERT INTO event_delivery (consumer, seq, subject, next_attempt_at)

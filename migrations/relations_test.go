@@ -119,8 +119,9 @@ func TestEventTables(t *testing.T) {
 			FROM information_schema.columns WHERE table_schema = 'public' AND table_name ~ '^event' ORDER BY 1`,
 		"constraints": `SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
 			WHERE conrelid::regclass::text ~ '^event' ORDER BY 1`,
-		"indexes":   "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename ~ '^event' ORDER BY 1",
-		"functions": "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND proname ~ 'events$|^allow_consumer$' ORDER BY 1",
+		"indexes": "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename ~ '^event' ORDER BY 1",
+		"functions": `SELECT pg_get_functiondef(oid) FROM pg_proc
+			WHERE pronamespace = 'public'::regnamespace AND proname ~ 'events$|^allow_consumer$' ORDER BY 1`,
 		"policies": `SELECT format('%s %s %s %s', tablename, policyname, cmd, qual) FROM pg_policies
 			WHERE schemaname = 'public' AND tablename ~ '^event' ORDER BY 1`,
 		"row security": "SELECT relname || relrowsecurity FROM pg_class WHERE relname ~ '^event' AND relkind = 'r' ORDER BY 1",

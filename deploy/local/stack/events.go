@@ -25,7 +25,7 @@ func (s *Stack) startEvents() error {
 		return nil
 	}
 	start := time.Now()
-	server, err := natsserver.Start(s.dir.Path(datadir.Events), 0)
+	server, err := natsserver.Start(s.dir.Path(datadir.Events))
 	if err != nil {
 		return fmt.Errorf("start NATS: %w", err)
 	}

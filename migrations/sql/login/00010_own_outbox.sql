@@ -1,9 +1,9 @@
--- The login role may neither delete from login_outbox nor change what a row announces
--- (grants.sql names the columns that its relay writes). Rows that were sent are
--- deleted by this function, which runs as the owner and spares what was written
--- or sent within the hour, whatever it is asked for: a row cannot be written and
--- lost before anybody could see it. Times are compared, not intervals: '1 month
--- -29 days' counts as a day, and is less than none in February.
+-- The login role cannot change what a row of login_outbox announces (grants.sql names
+-- the columns that its relay writes). The relay deletes what it has published. Rows
+-- that builds from before that marked as sent are deleted by this function, which
+-- runs as the owner and spares what was written or sent within the hour, whatever
+-- it is asked for. Times are compared, not intervals: '1 month -29 days' counts as a
+-- day, and is less than none in February.
 --
 -- The check keeps the events of other owners out, for transports that ask nobody
 -- whose a type is.

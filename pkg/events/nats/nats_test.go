@@ -3,9 +3,9 @@ package nats_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
-	"net"
-	"strconv"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -44,19 +44,13 @@ type backend struct {
 
 func open(t *testing.T) *backend {
 	t.Helper()
-	b := &backend{dir: t.TempDir()}
-	b.start(t, 0)
-	t.Cleanup(func() { b.server.Stop() })
-	return b
-}
-
-func (b *backend) start(t *testing.T, port int) {
-	t.Helper()
-	s, err := natsserver.Start(b.dir, port)
+	dir := t.TempDir()
+	server, err := natsserver.Start(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.server, b.url = s, s.URL()
+	t.Cleanup(server.Stop)
+	return &backend{dir, server.URL(), server}
 }
 
 func (b *backend) Connect(t *testing.T) events.Transport { return connect(t, b.url, 1) }
@@ -76,33 +70,34 @@ func connect(t *testing.T, url string, replicas int) *eventsnats.Transport {
 func (b *backend) Interrupt(t *testing.T) {
 	t.Helper()
 	b.server.Stop()
-	_, port, err := net.SplitHostPort(strings.TrimPrefix(b.url, "nats://"))
-	if err != nil {
+	if err := b.server.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.start(t, n)
 }
 
-func (b *backend) Parked(t *testing.T, consumer string) int {
+// stream returns a stream of a server.
+func stream(t *testing.T, url, name string) jetstream.Stream {
 	t.Helper()
-	conn, err := nats.Connect(b.url)
+	conn, err := nats.Connect(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	t.Cleanup(conn.Close)
 	js, err := jetstream.New(conn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	stream, err := js.Stream(t.Context(), eventsnats.ParkedStream)
+	s, err := js.Stream(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter("events_parked."+consumer+".>"))
+	return s
+}
+
+func (b *backend) Parked(t *testing.T, consumer string) int {
+	t.Helper()
+	parked := stream(t, b.url, eventsnats.ParkedStream)
+	info, err := parked.Info(t.Context(), jetstream.WithSubjectFilter("events_parked."+consumer+".>"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +106,7 @@ func (b *backend) Parked(t *testing.T, consumer string) int {
 		n += int(messages)
 	}
 	if n > 0 {
-		m, err := stream.GetLastMsgForSubject(t.Context(), "events_parked."+consumer+".>")
+		m, err := parked.GetLastMsgForSubject(t.Context(), "events_parked."+consumer+".>")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -202,8 +197,10 @@ func TestServerReplaced(t *testing.T) {
 			t.Fatalf("%s did not come", id)
 		}
 		if id == "before" {
-			b.dir = t.TempDir()
-			b.Interrupt(t)
+			b.server.Stop()
+			if err := errors.Join(os.RemoveAll(b.dir), b.server.Restart()); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }
@@ -231,21 +228,8 @@ func TestReplicas(t *testing.T) {
 					}
 				}
 			}
-			conn, err := nats.Connect(servers[0].URL())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			js, err := jetstream.New(conn)
-			if err != nil {
-				t.Fatal(err)
-			}
 			for _, name := range []string{eventsnats.Stream, eventsnats.ParkedStream} {
-				stream, err := js.Stream(t.Context(), name)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if n := stream.CachedInfo().Config.Replicas; n != 3 {
+				if n := stream(t, servers[0].URL(), name).CachedInfo().Config.Replicas; n != 3 {
 					t.Errorf("%s has %d replicas, want 3", name, n)
 				}
 			}

@@ -69,7 +69,7 @@ func New(pool *pgxpool.Pool, c events.Config, log *slog.Logger, m *events.Consum
 	return &Transport{pool, c, events.Backoff{Base: c.RetryBase, Max: c.RetryMax}, reserved, log, m}
 }
 
-// publish does not wait until its commit is on disk. The relay marks a row as sent
+// publish does not wait until its commit is on disk. The relay deletes the row
 // afterwards, on the same server, and waits for that: what is on disk then includes
 // all earlier commits. A crash in between takes both back, and the event is
 // published again.

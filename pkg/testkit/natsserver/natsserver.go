@@ -22,17 +22,13 @@ type Server struct {
 	nats    *server.Server
 }
 
-// Start runs a server that keeps its streams in dir. Port 0 picks one that stays the
-// server's own when it is stopped.
-func Start(dir string, port int) (*Server, error) {
-	if port == 0 {
-		ports, err := reservePorts(1)
-		if err != nil {
-			return nil, err
-		}
-		port = ports[0]
+// Start runs a server that keeps its streams in dir.
+func Start(dir string) (*Server, error) {
+	ports, err := reservePorts(1)
+	if err != nil {
+		return nil, err
 	}
-	s := &Server{options: options(dir, port)}
+	s := &Server{options: options(dir, ports[0])}
 	if err := s.run(); err != nil {
 		return nil, err
 	}

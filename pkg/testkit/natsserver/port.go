@@ -2,9 +2,7 @@ package natsserver
 
 import (
 	"fmt"
-	"net"
 	"runtime"
-
 	"syscall"
 )
 
@@ -42,7 +40,7 @@ func reservePort() (int, error) {
 	if err := syscall.SetsockoptInt(socket, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
 		return 0, err
 	}
-	if err := syscall.Bind(socket, &syscall.SockaddrInet4{Addr: [4]byte(net.IPv4(127, 0, 0, 1).To4())}); err != nil {
+	if err := syscall.Bind(socket, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 		return 0, err
 	}
 	address, err := syscall.Getsockname(socket)

@@ -101,7 +101,7 @@ func (p *outOfPaper) Write(b []byte) (int, error) {
 // The order was placed before the kitchen opened.
 func TestRun(t *testing.T) {
 	t.Parallel()
-	server, err := natsserver.Start(t.TempDir(), 0)
+	server, err := natsserver.Start(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,8 @@ func TestAllocations(t *testing.T) {
 	kim := http.Header{"Authorization": {"Bearer " + raw}}
 	again := kim.Clone()
 	again.Set("Idempotency-Key", "again")
-	const order = `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_l","quantity":1},{"pizza_id":"hawaiian_m","quantity":2},{"pizza_id":"classic_dlx_s","quantity":1}]}`
+	const order = `{"branchId":"BRANCH001","lines":[
+		{"pizza_id":"bbq_ckn_l","quantity":1},{"pizza_id":"hawaiian_m","quantity":2},{"pizza_id":"classic_dlx_s","quantity":1}]}`
 	apitest.MustKeepBudgets(t, a.Server.Public(), 100,
 		apitest.Budget{Name: "order", Method: "POST", Path: "/order/", Body: order, Header: kim, Status: 201, Most: 750},
 		apitest.Budget{Name: "order_repeated", Method: "POST", Path: "/order/", Body: order, Header: again, Status: 201, Most: 430},

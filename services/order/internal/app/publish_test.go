@@ -56,7 +56,7 @@ func TestPlacedOrdersArePublished(t *testing.T) {
 			}
 			var broker *natsserver.Server
 			if transport == "nats" {
-				if broker, err = natsserver.Start(t.TempDir(), 0); err != nil {
+				if broker, err = natsserver.Start(t.TempDir()); err != nil {
 					t.Fatal(err)
 				}
 				t.Cleanup(func() { broker.Stop() })

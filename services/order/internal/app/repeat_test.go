@@ -55,7 +55,8 @@ func mustHave(t *testing.T, conn *pgx.Conn, orders, keys int) {
 	var got, lines, announced, kept int
 	err := conn.QueryRow(t.Context(), `
 		SELECT (SELECT count(*) FROM orders), (SELECT count(DISTINCT order_id) FROM order_detail),
-		       (SELECT count(DISTINCT subject) FROM `+eventsOfOrders+` e), (SELECT count(*) FROM idempotency_key)`).Scan(&got, &lines, &announced, &kept)
+		       (SELECT count(DISTINCT subject) FROM `+eventsOfOrders+` e),
+		       (SELECT count(*) FROM idempotency_key)`).Scan(&got, &lines, &announced, &kept)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,7 +50,7 @@ func TestTraceOfAnOrder(t *testing.T) {
 				t.Fatal(err)
 			}
 			if transport == "nats" {
-				server, err := natsserver.Start(t.TempDir(), 0)
+				server, err := natsserver.Start(t.TempDir())
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -36,9 +36,9 @@ type placing struct {
 // Errors are ErrRevoked for a revoked token; Invalid with every bad field; Conflict
 // if the expected total is not the price; RateLimited if the member orders too
 // often; and Unavailable if menu or the database does not answer or the service is
-// busy. No order is placed then, unless the database or the
-// client went away during the commit: such an order needs a key to be found again.
-// A key can also be refused by idempotency.ErrInUse and ErrMismatch.
+// busy. No order is placed then, unless the database or the client went away during
+// the commit: such an order needs a key to be found again. A key can also be refused
+// by idempotency.ErrInUse and ErrMismatch.
 func (p *placing) place(ctx context.Context, c order.Caller, n order.NewOrder, key string) (r idempotency.Receipt, replayed bool, err error) {
 	invalid := n.Validate()
 	if key == "" {
