@@ -21,10 +21,17 @@ func (e SettingsError) Unwrap() error { return e.Err }
 
 type warningsKey struct{}
 
-// WithWarnings returns a context that passes every warning of the server to tell, such
-// as that a statement had no effect.
+// WithWarnings returns a context that passes every warning to tell, such as one of the
+// server that a statement had no effect.
 func WithWarnings(ctx context.Context, tell func(string)) context.Context {
 	return context.WithValue(ctx, warningsKey{}, tell)
+}
+
+// warn passes a warning to the function of WithWarnings.
+func warn(ctx context.Context, text string) {
+	if tell, ok := ctx.Value(warningsKey{}).(func(string)); ok {
+		tell(text)
+	}
 }
 
 // config reads a DSN. Whoever it names becomes pizza_owner, so that everything
@@ -49,11 +56,9 @@ func parse(ctx context.Context, dsn string) (*pgx.ConnConfig, error) {
 	c.RuntimeParams["application_name"] = "migrate"
 	c.RuntimeParams["search_path"] = "public"
 	c.RuntimeParams["timezone"] = "UTC"
-	if tell, ok := ctx.Value(warningsKey{}).(func(string)); ok {
-		c.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
-			if n.SeverityUnlocalized == "WARNING" {
-				tell(n.Message)
-			}
+	c.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
+		if n.SeverityUnlocalized == "WARNING" {
+			warn(ctx, n.Message)
 		}
 	}
 	return c, nil
@@ -84,8 +89,8 @@ func explain(err error) error {
 
 // explainLock adds a hint when the wait for a table was too long.
 func explainLock(err error) error {
-	if sqlstate(err) == "55P03" { // lock_not_available
-		return fmt.Errorf("%w (a transaction has held the table for more than %s; run it again)", err, lockTimeout)
+	if sqlstate(err) == lockNotAvailable {
+		return fmt.Errorf("%w (other transactions have held the table at each of %d tries of %s; run it again)", err, lockTries, lockTimeout)
 	}
 	return err
 }
@@ -105,7 +110,11 @@ func hint(err error) error {
 	return err
 }
 
-const insufficientPrivilege = "42501"
+// Codes of errors (PostgreSQL documentation, appendix A).
+const (
+	insufficientPrivilege = "42501"
+	lockNotAvailable      = "55P03"
+)
 
 // sqlstate returns the code of a server's error (PostgreSQL documentation,
 // appendix A), or "".

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/url"
-	"os"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -102,24 +101,10 @@ func as(t *testing.T, dsn, role string) string {
 // oldSystem is a database that the old system owns and has filled.
 type oldSystem struct{ dsn, monolith string }
 
-func newOldSystem(t *testing.T) oldSystem {
+func newOldSystem(t *testing.T, replacements ...string) oldSystem {
 	t.Helper()
-	dsn := pgtest.Empty(t)
-	admin := connect(t, dsn)
-	// Roles are shared by the whole server; another test may be creating this one.
-	exec(t, admin, `DO $$
-		BEGIN
-			CREATE ROLE monolith LOGIN PASSWORD '`+migrationstest.Passwords().Migrator+`';
-		EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-		END $$`)
-	exec(t, admin, "ALTER DATABASE "+admin.Config().Database+" OWNER TO monolith")
-	s := oldSystem{dsn, as(t, dsn, "monolith")}
-	script, err := os.ReadFile("testdata/old_system.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	exec(t, connect(t, s.monolith), string(script))
-	return s
+	old := migrationstest.NewOldSystem(t, replacements...)
+	return oldSystem{old.DSN, old.Monolith}
 }
 
 // migrate brings a database to the current schema.

@@ -13,10 +13,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
 	"github.com/pressly/goose/v3/lock"
+
+	"example.com/pizza/migrations/takeover"
 )
 
 // Owner is the service that owns tables, or Events, whose tables belong to no
@@ -52,8 +55,13 @@ const (
 )
 
 // lockTimeout bounds the wait for a table lock: while ALTER TABLE waits, all
-// later queries on the table queue behind it.
-const lockTimeout = "5s"
+// later queries on the table queue behind it. A wait that was too long is repeated
+// after a pause, lockTries times, in which the others get their turn.
+const (
+	lockTimeout = "1s"
+	lockTries   = 30
+	lockPause   = time.Second
+)
 
 // Migration is a file of sql/, or a migration applied by a newer program.
 type Migration struct {
@@ -78,26 +86,63 @@ type Step struct {
 
 // Up applies the pending migrations and then the grants. It waits for
 // concurrent runs until ctx ends. dsn names the role migrator, or a superuser.
-// Each done is called for every migration applied.
+// Each done is called after every migration applied, before the next one begins.
 //
-// A failed migration is rolled back, earlier ones stay, and the next Up resumes
-// with it.
+// Tables of the old system that the migrations cannot take over are refused before
+// the first one (takeover.Check). A failed migration is rolled back, earlier ones
+// stay, and the next Up resumes with it.
 func Up(ctx context.Context, dsn string, done ...func(Step)) error {
+	c, err := config(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	if err := checkTakeover(ctx, c); err != nil {
+		return err
+	}
 	return eachOwner(ctx, dsn, func(providers []provider, _ *sql.DB) error {
 		for _, p := range providers {
-			results, err := p.Up(ctx)
-			var partial *goose.PartialError
-			if errors.As(err, &partial) {
-				results = partial.Applied
-				err = fmt.Errorf("sql/%s/%s: %w", p.owner, path.Base(partial.Failed.Source.Path), partial.Err)
-			}
-			p.report(results, done)
-			if err != nil {
+			if err := p.up(ctx, done); err != nil {
 				return explain(err)
 			}
 		}
 		return grant(ctx, dsn, providers)
 	})
+}
+
+// up applies the owner's pending migrations, one at a time.
+func (p provider) up(ctx context.Context, done []func(Step)) error {
+	for try := 1; ; {
+		result, err := p.UpByOne(ctx)
+		var partial *goose.PartialError
+		switch {
+		case errors.Is(err, goose.ErrNoNextVersion):
+			return nil
+		case err == nil:
+			p.report(result, done)
+			try = 1
+			continue
+		case errors.As(err, &partial):
+			err = fmt.Errorf("sql/%s/%s: %w", p.owner, path.Base(partial.Failed.Source.Path), partial.Err)
+		}
+		if sqlstate(err) != lockNotAvailable || try == lockTries {
+			return err
+		}
+		warn(ctx, fmt.Sprintf("%v; trying again (%d of %d)", err, try, lockTries))
+		if err := pause(ctx, lockPause); err != nil {
+			return err
+		}
+		try++
+	}
+}
+
+// checkTakeover refuses, before anything is changed, what the migrations could not
+// finish.
+func checkTakeover(ctx context.Context, c *pgx.ConnConfig) error {
+	conn, err := dial(ctx, c)
+	if err != nil {
+		return explain(err)
+	}
+	return errors.Join(takeover.Check(ctx, conn), conn.Close(context.WithoutCancel(ctx)))
 }
 
 // ErrNothingToUndo is returned by Down when no migration is applied.
@@ -131,7 +176,7 @@ func Down(ctx context.Context, dsn string, owner Owner, done ...func(Step)) erro
 			if err != nil {
 				return explain(fmt.Errorf("%s: %w", p.owner, err))
 			}
-			p.report([]*goose.MigrationResult{result}, done)
+			p.report(result, done)
 			return nil
 		}
 		return ErrNothingToUndo
@@ -215,11 +260,9 @@ func newProvider(db *sql.DB, o Owner) (provider, error) {
 	return provider{p, o}, err
 }
 
-func (p provider) report(results []*goose.MigrationResult, done []func(Step)) {
-	for _, r := range results {
-		for _, f := range done {
-			f(Step{Owner: p.owner, Version: r.Source.Version, Name: nameOf(r.Source.Path), Took: r.Duration})
-		}
+func (p provider) report(r *goose.MigrationResult, done []func(Step)) {
+	for _, f := range done {
+		f(Step{Owner: p.owner, Version: r.Source.Version, Name: nameOf(r.Source.Path), Took: r.Duration})
 	}
 }
 

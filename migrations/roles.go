@@ -34,6 +34,9 @@ func ApplyRoles(ctx context.Context, adminDSN string, passwords Passwords) (err 
 	if err != nil {
 		return err
 	}
+	if err := checkTakeover(ctx, c); err != nil {
+		return err
+	}
 	c.RuntimeParams["lock_timeout"] = lockTimeout
 	conn, err := dial(ctx, c)
 	if err != nil {
@@ -156,14 +159,14 @@ func rolesScript(p Passwords) (string, error) {
 }
 
 // raced reports whether err means that a concurrent change of the same role
-// won, or that two changes deadlocked.
+// won, that two changes deadlocked, or that a table was in use for too long.
 func raced(err error) bool {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
 		return false
 	}
 	switch pg.Code {
-	case "23505", "42710", "40P01": // unique_violation, duplicate_object, deadlock_detected
+	case "23505", "42710", "40P01", lockNotAvailable: // unique_violation, duplicate_object, deadlock_detected
 		return true
 	case "XX000": // internal_error
 		return pg.Message == "tuple concurrently updated"

@@ -205,7 +205,7 @@ func TestApplyRolesWithoutSuperuser(t *testing.T) {
 	exec(t, connect(t, s.URL("postgres")), "CREATE ROLE monolith LOGIN CREATEROLE PASSWORD '"+migrationstest.Passwords().Migrator+"'")
 	exec(t, connect(t, s.URL("postgres")), "CREATE DATABASE pizza OWNER monolith")
 	monolith := as(t, s.URL("pizza"), "monolith")
-	script, err := os.ReadFile("testdata/old_system.sql")
+	script, err := os.ReadFile("migrationstest/old_system.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +236,7 @@ func TestAdministrators(t *testing.T) {
 	t.Parallel()
 	s := server(t)
 	super := connect(t, s.URL("postgres"))
-	script, err := os.ReadFile("testdata/old_system.sql")
+	script, err := os.ReadFile("migrationstest/old_system.sql")
 	if err != nil {
 		t.Fatal(err)
 	}

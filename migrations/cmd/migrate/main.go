@@ -23,13 +23,16 @@ func main() {
 	os.Exit(exitStatus(err))
 }
 
-// exitStatus tells a failure that another try can cure, 1, from one that it cannot, 2.
+// exitStatus tells a failure that another try can cure, 1, from one that it cannot, 2,
+// and from the verdict of preflight, 3.
 func exitStatus(err error) int {
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, new(usageError)), errors.As(err, new(migrations.SettingsError)):
 		return 2
+	case errors.Is(err, errNoGo):
+		return 3
 	default:
 		return 1
 	}

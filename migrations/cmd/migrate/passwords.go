@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -37,9 +36,7 @@ func (c command) passwords(ctx context.Context, args []string) error {
 		return err
 	}
 	if *asJSON {
-		e := json.NewEncoder(c.stdout)
-		e.SetIndent("", "  ")
-		err = e.Encode(report)
+		err = encode(c.stdout, report)
 	} else {
 		err = c.tellPasswords(report)
 	}

@@ -15,6 +15,8 @@ import (
 
 const help = `migrate prepares the database of the pizza services.
 
+  migrate preflight [--json]     examine the live database of the old system, and
+                                 change nothing: go or no go, with reasons
   migrate roles                  create the database and the roles, take over the old
                                  system's tables
   migrate up                     apply what is pending, then the grants
@@ -44,7 +46,8 @@ Nothing else counts: neither libpq's variables (PGHOST, PGSERVICE, ...) nor its 
 
 "roles" connects as a superuser, or as the owner of database and tables that may
 create roles (CREATEROLE) and, if there is none yet, the database (CREATEDB);
-everything else as migrator. What another administrator may not do, "roles" lists at
+everything else as migrator; "preflight" as a role that can read the old system's
+tables. What another administrator may not do, "roles" lists at
 its end as SQL for one who may. It gives these passwords:
   MIGRATOR_DB_PASSWORD LOGIN_DB_PASSWORD MENU_DB_PASSWORD ORDER_DB_PASSWORD
 and to the role of each service, as the most connections of all its processes,
@@ -66,6 +69,7 @@ Exit status:
   1  failed; another try can succeed: the database was away, a lock was held, a role
      or a right was missing in the database, passwords were left in clear text
   2  wrong usage or settings, all of which are named; no other try can succeed
+  3  no go: "preflight" found what has to change first
 `
 
 // usageError is an invalid command line.
@@ -83,7 +87,7 @@ type command struct {
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {
 	c := command{environ, stdout, stderr}
 	ctx = migrations.WithWarnings(ctx, func(text string) {
-		_, _ = fmt.Fprintln(stderr, "migrate: warning of the server:", text)
+		_, _ = fmt.Fprintln(stderr, "migrate: warning:", text)
 	})
 	if len(args) == 0 {
 		return usageError{"a command is missing"}
@@ -93,6 +97,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return err
 	}
 	switch name, args := args[0], args[1:]; name {
+	case "preflight":
+		return c.preflight(ctx, args)
 	case "roles":
 		return c.roles(ctx, args)
 	case "up":

@@ -218,7 +218,7 @@ func TestRoles(t *testing.T) {
 	if exitStatus(err) != 1 || !strings.Contains(err.Error(), missing) {
 		t.Error(err)
 	}
-	if stdout != "" || !strings.Contains(stderr, `warning of the server: no privileges were granted for "pizza"`) {
+	if stdout != "" || !strings.Contains(stderr, `warning: no privileges were granted for "pizza"`) {
 		t.Errorf("stdout %q, stderr %q", stdout, stderr)
 	}
 	execute("ALTER DATABASE pizza OWNER TO half")
@@ -330,7 +330,7 @@ func TestSeedOfBrokenHistory(t *testing.T) {
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"--help"}, {"-h"}, {"help"}, {"up", "--help"}} {
-		program{}.mustRun(t, args, "migrate roles", "migrate up",
+		program{}.mustRun(t, args, "migrate preflight [--json]", "migrate roles", "migrate up",
 			"migrate down [OWNER] --yes", "migrate status [--json]", "migrate seed [--history DIR]", "migrate passwords --yes", "migrate forget-member ID --yes")
 	}
 }

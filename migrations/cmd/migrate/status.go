@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -28,9 +27,7 @@ func (c command) status(ctx context.Context, args []string) error {
 		return err
 	}
 	if *asJSON {
-		e := json.NewEncoder(c.stdout)
-		e.SetIndent("", "  ")
-		return e.Encode(list)
+		return encode(c.stdout, list)
 	}
 	out := newTable(c.stdout)
 	out.row("OWNER", "VERSION", "MIGRATION", "APPLIED")

@@ -18,6 +18,9 @@
 -- the same policy decides. Considered and not taken: the member on each line,
 -- which the old system does not write.
 --
+-- The type of an id of an order is that of the old system's column, which is a number
+-- in some databases.
+--
 -- One lock at a time, so no deadlock with the old system, which locks several
 -- tables; so not in one transaction, and each step may be repeated. A policy does
 -- nothing until row security is enabled for its table.
@@ -26,7 +29,7 @@
 
 -- +goose Up
 -- +goose StatementBegin
-CREATE OR REPLACE FUNCTION own_order(id character varying) RETURNS boolean
+CREATE OR REPLACE FUNCTION own_order(id orders.order_id%TYPE) RETURNS boolean
     LANGUAGE plpgsql VOLATILE SECURITY INVOKER
 AS $$
 BEGIN
@@ -34,8 +37,8 @@ BEGIN
 END
 $$;
 -- +goose StatementEnd
-REVOKE ALL ON FUNCTION own_order(character varying) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION own_order(character varying) TO order_svc;
+REVOKE ALL ON FUNCTION own_order FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION own_order TO order_svc;
 
 DROP POLICY IF EXISTS all_rows ON orders;
 CREATE POLICY all_rows ON orders USING (true);
@@ -69,4 +72,4 @@ DROP POLICY IF EXISTS own_rows ON order_detail;
 DROP POLICY IF EXISTS all_rows ON order_detail;
 DROP POLICY IF EXISTS own_rows ON orders;
 DROP POLICY IF EXISTS all_rows ON orders;
-DROP FUNCTION IF EXISTS own_order(character varying);
+DROP FUNCTION IF EXISTS own_order;

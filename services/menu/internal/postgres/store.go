@@ -26,8 +26,8 @@ type Store struct {
 func NewStore(pool *pgxpool.Pool, wake func()) *Store { return &Store{pool, db.New(pool), wake} }
 
 // Catalog returns the whole catalog of one moment, in one round trip. It leaves out pizzas
-// with an invalid price (the old FLOAT column can hold NaN) and pizzas without a type. It
-// returns Unavailable.
+// with an invalid price (the old FLOAT column can hold NaN) and pizzas without a type, a
+// size or a price. It returns Unavailable.
 func (s *Store) Catalog(ctx context.Context) (*menu.Catalog, error) {
 	rows, err := s.queries.Catalog(ctx)
 	if err != nil {
@@ -43,9 +43,9 @@ func (s *Store) Catalog(ctx context.Context) (*menu.Catalog, error) {
 			continue
 		}
 		if n := len(types); n == 0 || types[n-1].ID != *r.PizzaTypeID {
-			types = append(types, menu.Type{ID: *r.PizzaTypeID, Name: *r.PizzaNm, Category: *r.PizzaCateg, Image: *r.PizzaImgUrl})
+			types = append(types, menu.Type{ID: *r.PizzaTypeID, Name: r.PizzaNm, Category: r.PizzaCateg, Image: r.PizzaImgUrl})
 		}
-		if r.PizzaID == nil {
+		if r.PizzaID == nil || r.Size == nil || r.Price == nil {
 			continue
 		}
 		if price, ok := money.FromFloat(*r.Price); ok {

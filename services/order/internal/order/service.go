@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/pkg/money"
 )
@@ -26,9 +24,11 @@ type Price struct {
 	Refused string // the rule that the line breaks; empty for a price
 }
 
-// Store reads orders. Methods that take a Caller return ErrRevoked for a caller
+// Store reads orders and names new ones. Methods that take a Caller return ErrRevoked for a caller
 // whose token was revoked. All methods return Unavailable.
 type Store interface {
+	// NewID returns an id that no order has had.
+	NewID(ctx context.Context) (string, error)
 	// List returns orders of the caller, newest first, and reports whether there are
 	// more. The page starts after a position; nil starts at the newest order. It has
 	// at most orders orders with at most lines lines, and at least one order if there
@@ -73,13 +73,13 @@ func (s *Service) Place(ctx context.Context, c Caller, n NewOrder, keep func(con
 	if n.ExpectedTotal != nil && !n.ExpectedTotal.Equal(total) {
 		return Order{}, fault.New(fault.Conflict, fmt.Sprintf("the total is %s, not %s", total, n.ExpectedTotal))
 	}
-	id, err := uuid.NewV7()
+	id, err := s.store.NewID(ctx)
 	if err != nil {
-		return Order{}, fmt.Errorf("create an order id: %w", err)
+		return Order{}, err
 	}
 	placed := s.now().In(s.zone).Truncate(time.Microsecond) // the precision of the table
 	o := Order{
-		ID: id.String(), MemberID: c.MemberID, BranchID: &n.BranchID, Placed: placed,
+		ID: id, MemberID: c.MemberID, BranchID: &n.BranchID, Placed: placed,
 		Date: placed.Format(time.DateOnly), Time: placed.Format(time.TimeOnly),
 		Total: &total, Lines: lines,
 	}

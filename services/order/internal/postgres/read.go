@@ -92,12 +92,16 @@ func (s *Store) Get(ctx context.Context, c order.Caller, orderID string) (order.
 }
 
 // appendLine adds the line of a joined row, if there is one: the old system could
-// store an order without lines.
+// store an order without lines, and some of its databases a line without a quantity.
 func appendLine(lines []order.Line, id *int32, pizzaID *string, quantity *int32, price *money.Amount) []order.Line {
 	if id == nil {
 		return lines
 	}
-	return append(lines, order.Line{PizzaID: pizzaID, Quantity: int(*quantity), UnitPrice: price})
+	line := order.Line{PizzaID: pizzaID, UnitPrice: price}
+	if quantity != nil {
+		line.Quantity = int(*quantity)
+	}
+	return append(lines, line)
 }
 
 // Branches returns all branches, by id. Concurrent callers share one read, so that

@@ -6,7 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/singleflight"
@@ -25,12 +28,30 @@ type Store struct {
 	queries  *db.Queries // without a member; see as
 	wake     func()
 	branches singleflight.Group
+	textIDs  atomic.Bool // known to be no numbers
 }
 
 // NewStore returns a store on a pool of the order service's role. It calls wake
 // after an event was committed to the outbox.
 func NewStore(pool *pgxpool.Pool, wake func()) *Store {
 	return &Store{pool: pool, queries: db.New(pool), wake: wake}
+}
+
+// NewID returns an id that no order has had: a UUID, or a number of the database where
+// the old system's ids are numbers. It returns Unavailable.
+func (s *Store) NewID(ctx context.Context) (string, error) {
+	if !s.textIDs.Load() {
+		number, err := s.queries.NewOrderID(ctx)
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return number, postgres.Fault(err)
+		}
+		s.textIDs.Store(true)
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return "", fmt.Errorf("create an order id: %w", err)
+	}
+	return id.String(), nil
 }
 
 // Insert stores an order with a price on every line, its order.created event, and

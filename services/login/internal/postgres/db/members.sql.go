@@ -10,7 +10,8 @@ import (
 )
 
 const findMember = `-- name: FindMember :one
-SELECT member.member_id, member.member_pwd, member.member_nm, coalesce(revoked_member.generation, 0)::bigint AS generation
+SELECT member.member_id, coalesce(member.member_pwd, '') AS member_pwd, coalesce(member.member_nm, '') AS member_nm,
+       coalesce(revoked_member.generation, 0)::bigint AS generation
 FROM member
 LEFT JOIN revoked_member ON revoked_member.member_id = member.member_id
 WHERE member.member_id = $1

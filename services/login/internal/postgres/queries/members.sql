@@ -8,7 +8,8 @@ ON CONFLICT (member_id) DO NOTHING;
 
 -- name: FindMember :one
 -- The password and the generation of tokens that it earns are of one snapshot.
-SELECT member.member_id, member.member_pwd, member.member_nm, coalesce(revoked_member.generation, 0)::bigint AS generation
+SELECT member.member_id, coalesce(member.member_pwd, '') AS member_pwd, coalesce(member.member_nm, '') AS member_nm,
+       coalesce(revoked_member.generation, 0)::bigint AS generation
 FROM member
 LEFT JOIN revoked_member ON revoked_member.member_id = member.member_id
 WHERE member.member_id = @member_id;

@@ -11,7 +11,8 @@ import (
 
 const catalog = `-- name: Catalog :many
 SELECT v.version, v.mark::text AS mark, v.cache_key,
-       t.pizza_type_id, t.pizza_nm, t.pizza_categ, t.pizza_img_url,
+       t.pizza_type_id, coalesce(t.pizza_nm, '') AS pizza_nm, coalesce(t.pizza_categ, '') AS pizza_categ,
+       coalesce(t.pizza_img_url, '') AS pizza_img_url,
        p.pizza_id, p.size, p.price
 FROM catalog_version v
 LEFT JOIN pizza_types t ON true
@@ -24,9 +25,9 @@ type CatalogRow struct {
 	Mark        string
 	CacheKey    []byte
 	PizzaTypeID *string
-	PizzaNm     *string
-	PizzaCateg  *string
-	PizzaImgUrl *string
+	PizzaNm     string
+	PizzaCateg  string
+	PizzaImgUrl string
 	PizzaID     *string
 	Size        *string
 	Price       *float64
@@ -34,7 +35,8 @@ type CatalogRow struct {
 
 // The version and all rows in one statement, which sees one moment: they always
 // belong together. A type without pizzas is a row without a pizza, an empty
-// catalog one row with the version alone.
+// catalog one row with the version alone. Some databases of the old system have
+// NULL where the design document has text.
 func (q *Queries) Catalog(ctx context.Context) ([]CatalogRow, error) {
 	rows, err := q.db.Query(ctx, catalog)
 	if err != nil {
@@ -188,7 +190,7 @@ func (q *Queries) Mark(ctx context.Context) (MarkRow, error) {
 }
 
 const sizesOfType = `-- name: SizesOfType :many
-SELECT pizza_id, size FROM pizza WHERE pizza_type_id = $1::varchar ORDER BY pizza_id
+SELECT pizza_id, coalesce(size, '') AS size FROM pizza WHERE pizza_type_id = $1::varchar ORDER BY pizza_id
 `
 
 type SizesOfTypeRow struct {
@@ -217,7 +219,7 @@ func (q *Queries) SizesOfType(ctx context.Context, typeID string) ([]SizesOfType
 }
 
 const typeNames = `-- name: TypeNames :many
-SELECT pizza_type_id, pizza_nm FROM pizza_types ORDER BY pizza_type_id
+SELECT pizza_type_id, coalesce(pizza_nm, '') AS pizza_nm FROM pizza_types ORDER BY pizza_type_id
 `
 
 type TypeNamesRow struct {

@@ -1,9 +1,11 @@
 -- name: Catalog :many
 -- The version and all rows in one statement, which sees one moment: they always
 -- belong together. A type without pizzas is a row without a pizza, an empty
--- catalog one row with the version alone.
+-- catalog one row with the version alone. Some databases of the old system have
+-- NULL where the design document has text.
 SELECT v.version, v.mark::text AS mark, v.cache_key,
-       t.pizza_type_id, t.pizza_nm, t.pizza_categ, t.pizza_img_url,
+       t.pizza_type_id, coalesce(t.pizza_nm, '') AS pizza_nm, coalesce(t.pizza_categ, '') AS pizza_categ,
+       coalesce(t.pizza_img_url, '') AS pizza_img_url,
        p.pizza_id, p.size, p.price
 FROM catalog_version v
 LEFT JOIN pizza_types t ON true
@@ -23,7 +25,7 @@ SELECT mark::text AS mark, cache_key FROM catalog_version;
 LOCK TABLE pizza_types, pizza IN SHARE ROW EXCLUSIVE MODE;
 
 -- name: TypeNames :many
-SELECT pizza_type_id, pizza_nm FROM pizza_types ORDER BY pizza_type_id;
+SELECT pizza_type_id, coalesce(pizza_nm, '') AS pizza_nm FROM pizza_types ORDER BY pizza_type_id;
 
 -- name: InsertType :exec
 -- Not ON CONFLICT DO UPDATE: that is an insert and an update to the triggers,
@@ -43,7 +45,7 @@ SELECT EXISTS (SELECT FROM pizza p WHERE p.pizza_id = @id) AS known,
        EXISTS (SELECT FROM pizza_types t WHERE t.pizza_type_id = @type_id) AS type_known;
 
 -- name: SizesOfType :many
-SELECT pizza_id, size FROM pizza WHERE pizza_type_id = @type_id::varchar ORDER BY pizza_id;
+SELECT pizza_id, coalesce(size, '') AS size FROM pizza WHERE pizza_type_id = @type_id::varchar ORDER BY pizza_id;
 
 -- name: InsertPizza :exec
 INSERT INTO pizza (pizza_id, pizza_type_id, size, price)

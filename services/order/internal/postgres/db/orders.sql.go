@@ -36,11 +36,11 @@ func (q *Queries) DeleteReceipts(ctx context.Context, arg DeleteReceiptsParams) 
 }
 
 const getOrder = `-- name: GetOrder :many
-SELECT o.order_id, o.bran_id, o.date, o.time, o.total_price,
+SELECT o.order_id::text AS order_id, o.bran_id, coalesce(o.date, '') AS date, coalesce(o.time, '') AS time, o.total_price,
        d.order_detail_id, d.pizza_id, d.quantity, d.unit_price
 FROM orders o
 LEFT JOIN order_detail d ON d.order_id = o.order_id
-WHERE o.order_id = $1 AND o.member_id = $2
+WHERE o.order_id = order_key($1) AND o.member_id = $2
 ORDER BY d.order_detail_id
 `
 
@@ -135,7 +135,7 @@ WITH turn AS MATERIALIZED (
     WHERE mine AND $1::text IS NOT NULL
 ), placed AS (
     INSERT INTO orders (order_id, member_id, bran_id, date, time, created_at, total_price)
-    SELECT $4, $2, $9, $10, $11, $12, $13
+    SELECT order_key($4), $2, $9, $10, $11, $12, $13
     FROM turn
     WHERE mine
     RETURNING order_id
@@ -145,7 +145,7 @@ WITH turn AS MATERIALIZED (
     FROM placed
 ), announced AS (
     INSERT INTO order_outbox (id, type, subject, data, traceparent)
-    SELECT $17, $18, order_id, $19, $20
+    SELECT $17, $18, $4, $19, $20
     FROM placed
 )
 SELECT FROM turn WHERE mine
@@ -216,7 +216,7 @@ func (q *Queries) InsertOrder(ctx context.Context, arg InsertOrderParams) (int64
 }
 
 const listBranches = `-- name: ListBranches :many
-SELECT bran_id, bran_nm FROM branch ORDER BY bran_id
+SELECT bran_id, coalesce(bran_nm, '') AS bran_nm FROM branch ORDER BY bran_id
 `
 
 func (q *Queries) ListBranches(ctx context.Context) ([]Branch, error) {
@@ -244,11 +244,11 @@ WITH page AS (
     SELECT order_id, bran_id, date, time, created_at
     FROM orders
     WHERE member_id = $2 AND created_at IS NULL
-      AND (date, time, order_id) < ($3::text, $4::text, $5::text)
+      AND (date, time, order_id) < ($3::text, $4::text, order_key($5))
     ORDER BY created_at DESC NULLS LAST, date DESC, time DESC, order_id DESC
     LIMIT $6::int
 )
-SELECT page.order_id, page.bran_id, page.date, page.time, page.created_at,
+SELECT page.order_id::text AS order_id, page.bran_id, coalesce(page.date, '') AS date, coalesce(page.time, '') AS time, page.created_at,
        d.order_detail_id, d.pizza_id, d.quantity, d.unit_price
 FROM page
 LEFT JOIN order_detail d ON d.order_id = page.order_id
@@ -323,7 +323,7 @@ WITH page AS (
     ORDER BY created_at DESC NULLS LAST, date DESC, time DESC, order_id DESC
     LIMIT $3::int
 )
-SELECT page.order_id, page.bran_id, page.date, page.time, page.created_at,
+SELECT page.order_id::text AS order_id, page.bran_id, coalesce(page.date, '') AS date, coalesce(page.time, '') AS time, page.created_at,
        d.order_detail_id, d.pizza_id, d.quantity, d.unit_price
 FROM page
 LEFT JOIN order_detail d ON d.order_id = page.order_id
@@ -388,7 +388,7 @@ WITH page AS (
     (SELECT o.order_id, o.bran_id, o.date, o.time, o.created_at
      FROM orders o
      WHERE o.member_id = $3
-       AND (o.created_at, o.date, o.time, o.order_id) < ($4::timestamptz, $5::text, $6::text, $7::text)
+       AND (o.created_at, o.date, o.time, o.order_id) < ($4::timestamptz, $5::text, $6::text, order_key($7))
      ORDER BY o.created_at DESC NULLS LAST, o.date DESC, o.time DESC, o.order_id DESC
      LIMIT $2::int)
     UNION ALL
@@ -400,7 +400,7 @@ WITH page AS (
     ORDER BY created_at DESC NULLS LAST, date DESC, time DESC, order_id DESC
     LIMIT $2::int
 )
-SELECT page.order_id, page.bran_id, page.date, page.time, page.created_at,
+SELECT page.order_id::text AS order_id, page.bran_id, coalesce(page.date, '') AS date, coalesce(page.time, '') AS time, page.created_at,
        d.order_detail_id, d.pizza_id, d.quantity, d.unit_price
 FROM page
 LEFT JOIN order_detail d ON d.order_id = page.order_id
@@ -468,4 +468,16 @@ func (q *Queries) ListOrdersAfter(ctx context.Context, arg ListOrdersAfterParams
 		return nil, err
 	}
 	return items, nil
+}
+
+const newOrderID = `-- name: NewOrderID :one
+SELECT id::text FROM new_order_id() AS id WHERE id IS NOT NULL
+`
+
+// The id of a new order where ids are numbers; no row, where they are text.
+func (q *Queries) NewOrderID(ctx context.Context) (string, error) {
+	row := q.db.QueryRow(ctx, newOrderID)
+	var id string
+	err := row.Scan(&id)
+	return id, err
 }

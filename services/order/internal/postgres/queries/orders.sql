@@ -21,7 +21,7 @@ WITH turn AS MATERIALIZED (
     WHERE mine AND sqlc.narg('key')::text IS NOT NULL
 ), placed AS (
     INSERT INTO orders (order_id, member_id, bran_id, date, time, created_at, total_price)
-    SELECT @order_id, @member_id, @bran_id, @date, @time, @created_at, @total_price
+    SELECT order_key(@order_id), @member_id, @bran_id, @date, @time, @created_at, @total_price
     FROM turn
     WHERE mine
     RETURNING order_id
@@ -31,10 +31,14 @@ WITH turn AS MATERIALIZED (
     FROM placed
 ), announced AS (
     INSERT INTO order_outbox (id, type, subject, data, traceparent)
-    SELECT @event_id, @event_type, order_id, @event_data, @traceparent
+    SELECT @event_id, @event_type, @order_id, @event_data, @traceparent
     FROM placed
 )
 SELECT FROM turn WHERE mine;
+
+-- name: NewOrderID :one
+-- The id of a new order where ids are numbers; no row, where they are text.
+SELECT id::text FROM new_order_id() AS id WHERE id IS NOT NULL;
 
 -- name: GetReceipt :one
 SELECT fingerprint, status, content_type, location, body
@@ -61,7 +65,7 @@ WITH page AS (
     ORDER BY created_at DESC NULLS LAST, date DESC, time DESC, order_id DESC
     LIMIT @max_orders::int
 )
-SELECT page.order_id, page.bran_id, page.date, page.time, page.created_at,
+SELECT page.order_id::text AS order_id, page.bran_id, coalesce(page.date, '') AS date, coalesce(page.time, '') AS time, page.created_at,
        d.order_detail_id, d.pizza_id, d.quantity, d.unit_price
 FROM page
 LEFT JOIN order_detail d ON d.order_id = page.order_id
@@ -75,7 +79,7 @@ WITH page AS (
     (SELECT o.order_id, o.bran_id, o.date, o.time, o.created_at
      FROM orders o
      WHERE o.member_id = @member_id
-       AND (o.created_at, o.date, o.time, o.order_id) < (@after_created_at::timestamptz, @after_date::text, @after_time::text, @after_id::text)
+       AND (o.created_at, o.date, o.time, o.order_id) < (@after_created_at::timestamptz, @after_date::text, @after_time::text, order_key(@after_id))
      ORDER BY o.created_at DESC NULLS LAST, o.date DESC, o.time DESC, o.order_id DESC
      LIMIT @max_orders::int)
     UNION ALL
@@ -87,7 +91,7 @@ WITH page AS (
     ORDER BY created_at DESC NULLS LAST, date DESC, time DESC, order_id DESC
     LIMIT @max_orders::int
 )
-SELECT page.order_id, page.bran_id, page.date, page.time, page.created_at,
+SELECT page.order_id::text AS order_id, page.bran_id, coalesce(page.date, '') AS date, coalesce(page.time, '') AS time, page.created_at,
        d.order_detail_id, d.pizza_id, d.quantity, d.unit_price
 FROM page
 LEFT JOIN order_detail d ON d.order_id = page.order_id
@@ -100,11 +104,11 @@ WITH page AS (
     SELECT order_id, bran_id, date, time, created_at
     FROM orders
     WHERE member_id = @member_id AND created_at IS NULL
-      AND (date, time, order_id) < (@after_date::text, @after_time::text, @after_id::text)
+      AND (date, time, order_id) < (@after_date::text, @after_time::text, order_key(@after_id))
     ORDER BY created_at DESC NULLS LAST, date DESC, time DESC, order_id DESC
     LIMIT @max_orders::int
 )
-SELECT page.order_id, page.bran_id, page.date, page.time, page.created_at,
+SELECT page.order_id::text AS order_id, page.bran_id, coalesce(page.date, '') AS date, coalesce(page.time, '') AS time, page.created_at,
        d.order_detail_id, d.pizza_id, d.quantity, d.unit_price
 FROM page
 LEFT JOIN order_detail d ON d.order_id = page.order_id
@@ -113,12 +117,12 @@ LIMIT @max_lines::int;
 
 -- name: GetOrder :many
 -- One row per line of one order of one member.
-SELECT o.order_id, o.bran_id, o.date, o.time, o.total_price,
+SELECT o.order_id::text AS order_id, o.bran_id, coalesce(o.date, '') AS date, coalesce(o.time, '') AS time, o.total_price,
        d.order_detail_id, d.pizza_id, d.quantity, d.unit_price
 FROM orders o
 LEFT JOIN order_detail d ON d.order_id = o.order_id
-WHERE o.order_id = @order_id AND o.member_id = @member_id
+WHERE o.order_id = order_key(@order_id) AND o.member_id = @member_id
 ORDER BY d.order_detail_id;
 
 -- name: ListBranches :many
-SELECT bran_id, bran_nm FROM branch ORDER BY bran_id;
+SELECT bran_id, coalesce(bran_nm, '') AS bran_nm FROM branch ORDER BY bran_id;

@@ -1,0 +1,9 @@
+package takeover
+
+// NewNames returns newRelations or newFunctions.
+func NewNames(kind string) []string {
+	if kind == "functions" {
+		return newFunctions()
+	}
+	return newRelations()
+}

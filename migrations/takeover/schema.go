@@ -1,0 +1,470 @@
+package takeover
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// oldestServer is the first major version that has what the migrations use:
+// gen_random_uuid in the core.
+const oldestServer = 13
+
+func (p *preflight) server() {
+	p.read(`SELECT EXISTS (SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname LIKE 'schema\_version\_%')`,
+		nil, []any{&p.begun}, func() error { return nil })
+	var version int
+	var encoding string
+	var standby bool
+	p.read(`SELECT current_database(), current_setting('server_version'), current_setting('server_version_num')::int / 10000,
+			current_setting('server_encoding'), pg_is_in_recovery(), now()`,
+		nil, []any{&p.report.Database, &p.report.Server, &version, &encoding, &standby, &p.report.At}, func() error { return nil })
+	if p.err != nil {
+		return
+	}
+	if version < oldestServer {
+		p.add(Finding{
+			Level: Stop, Check: "server-version", Object: "server",
+			Found:  fmt.Sprintf("PostgreSQL %s is too old", p.report.Server),
+			Remedy: fmt.Sprintf("upgrade the server to %d or later", oldestServer),
+		})
+	}
+	if encoding != "UTF8" {
+		p.add(Finding{
+			Level: Stop, Check: "encoding", Object: "database",
+			Found:  fmt.Sprintf("the encoding is %s: names in other scripts could not be stored", encoding),
+			Remedy: "dump the database, and restore it into one with ENCODING 'UTF8'",
+		})
+	}
+	if standby {
+		p.add(Finding{
+			Level: Stop, Check: "standby", Object: "server",
+			Found: "this is a standby, which accepts no changes", Remedy: "name the primary",
+		})
+	}
+}
+
+// relation is a relation that has the name of one of the tables.
+type relation struct {
+	Schema, Name, Owner, Kind string
+	Rows, Bytes               int64
+	Readable, Policies, Heirs bool
+}
+
+func (p *preflight) schema() {
+	found := query[relation](p, `
+		SELECT nspname, relname, pg_get_userbyid(relowner), relkind::text, greatest(reltuples, 0)::bigint,
+			CASE WHEN relkind IN ('r', 'p', 'm') THEN pg_total_relation_size(c.oid) ELSE 0 END,
+			has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'), relrowsecurity, relhassubclass
+		FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+		WHERE relname = ANY($1) AND relkind NOT IN ('i', 'I', 't') AND nspname !~ '^pg_' AND nspname <> 'information_schema'
+		ORDER BY array_position($1, relname::text), nspname`, names())
+	for _, r := range found {
+		if r.Schema != "public" {
+			p.add(Finding{
+				Level: Warn, Check: "schema", Object: r.Schema + "." + r.Name,
+				Found:  "a table of this name is outside of the schema public, which is the only one that the services read",
+				Remedy: fmt.Sprintf("if it is the old system's, point preflight at its database, or ALTER TABLE %s SET SCHEMA public", ident(r.Schema, r.Name)),
+			})
+			continue
+		}
+		p.report.Tables = append(p.report.Tables, Table{r.Name, r.Owner, r.Rows, r.Bytes})
+		p.relation(r)
+	}
+	if p.report.Empty() || p.err != nil {
+		return
+	}
+	for _, t := range tables() {
+		if !slices.ContainsFunc(p.report.Tables, func(f Table) bool { return f.Name == t.name }) {
+			p.missing[t.name] = true
+			p.add(Finding{
+				Level: Warn, Check: "table-missing", Object: t.name,
+				Found:  "the old system's other tables are here, and this one is not; the migrations create it without rows",
+				Remedy: "make sure that this is the old system's database",
+			})
+		}
+	}
+	p.columns()
+	p.keys()
+	p.foreignKeys()
+	p.triggers()
+	p.constraints()
+	if !p.begun {
+		p.views()
+		p.takenNames()
+	} else {
+		p.add(Finding{
+			Level: Note, Check: "adopted", Object: "database",
+			Found: "the migrations have begun here; `migrate status` lists them",
+		})
+	}
+	p.otherTables()
+}
+
+func (p *preflight) relation(r relation) {
+	f := Finding{Level: Stop, Object: r.Name}
+	switch {
+	case r.Kind != "r":
+		f.Check, f.Found = "table-kind", "it is no ordinary table: "+map[string]string{
+			"v": "a view", "m": "a materialized view", "f": "a foreign table", "p": "a partitioned table", "S": "a sequence", "c": "a type",
+		}[r.Kind]
+		f.Remedy = "replace it by a table that holds the rows"
+		p.missing[r.Name] = true
+	case !r.Readable && !p.schemaOnly:
+		f.Check, f.Found = "permission", "this role cannot read it, so its rows were not examined"
+		f.Remedy = fmt.Sprintf("run preflight as %s, or as a superuser", r.Owner)
+		p.missing[r.Name] = true
+	case r.Heirs:
+		f.Check, f.Found = "inheritance", "other tables inherit from it; the services would see their rows, and keys do not cover them"
+		f.Remedy = "move the rows into it, and detach the others with NO INHERIT"
+	case r.Policies && !p.begun:
+		f.Check, f.Found = "row-security", "row-level security is enabled; the migrations add policies of their own"
+		f.Remedy = fmt.Sprintf("ALTER TABLE %s DISABLE ROW LEVEL SECURITY", ident(r.Name))
+	default:
+		return
+	}
+	p.add(f)
+}
+
+// attribute is a column as it was found.
+type attribute struct {
+	Table, Name, Type, Shown     string
+	Length                       int // of a varchar; -1 for no bound
+	NotNull, HasDefault, Numbers bool
+	Sequence                     *string // that the column owns
+}
+
+func (p *preflight) columns() {
+	found := map[string]attribute{}
+	var others []attribute
+	for _, a := range query[attribute](p, `
+		SELECT relname, attname, typname, format_type(atttypid, atttypmod), CASE WHEN atttypmod >= 4 THEN atttypmod - 4 ELSE -1 END,
+			attnotnull, atthasdef AND attgenerated = '', attidentity <> '', pg_get_serial_sequence(format('public.%I', relname), attname)
+		FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid JOIN pg_type t ON t.oid = atttypid
+		WHERE relnamespace = 'public'::regnamespace AND relname = ANY($1) AND relkind = 'r' AND attnum > 0 AND NOT attisdropped
+		ORDER BY relname, attnum`, names()) {
+		found[a.Table+"."+a.Name] = a
+		others = append(others, a)
+	}
+	for _, t := range tables() {
+		if p.missing[t.name] {
+			continue
+		}
+		for _, c := range t.columns {
+			object := t.name + "." + c.name
+			a, ok := found[object]
+			if !ok {
+				p.missing[object] = true
+				p.add(Finding{
+					Level: Stop, Check: "column-missing", Object: object, Found: "the column is missing",
+					Remedy: "the services need it; add it, or rename the column that takes its place",
+				})
+				continue
+			}
+			others = slices.DeleteFunc(others, func(o attribute) bool { return o.Table == t.name && o.Name == c.name })
+			p.column(t, c, a)
+		}
+		for _, name := range t.added {
+			if _, taken := found[t.name+"."+name]; taken && !p.begun {
+				p.add(Finding{
+					Level: Stop, Check: "column-taken", Object: t.name + "." + name, Found: "a migration adds a column of this name",
+					Remedy: fmt.Sprintf("rename it: ALTER TABLE %s RENAME COLUMN %s TO %s", ident(t.name), ident(name), ident("old_"+name)),
+				})
+			}
+		}
+	}
+	p.orderIDs(found["orders.order_id"], found["order_detail.order_id"])
+	if !p.begun {
+		p.lineNumbers(found["order_detail.order_detail_id"])
+		p.otherColumns(others)
+	}
+}
+
+// column compares one column.
+func (p *preflight) column(t table, c column, a attribute) {
+	object := t.name + "." + c.name
+	if !slices.Contains(c.family.types(), a.Type) {
+		p.missing[object] = true // its rows cannot be examined by the checks for its family
+		p.add(Finding{
+			Level: Stop, Check: "column-type", Object: object,
+			Found:  fmt.Sprintf("the type is %s; the services read and write %s", a.Shown, c.family),
+			Remedy: "change the type in a window of the old system; the server rewrites the table meanwhile",
+		})
+		return
+	}
+	least := c.length
+	if c.short > 0 {
+		least = c.short
+	}
+	if a.Type == "varchar" && a.Length > 0 && a.Length < least {
+		p.add(Finding{
+			Level: Stop, Check: "column-length", Object: object,
+			Found: fmt.Sprintf("the type is %s; the services write up to %d characters", a.Shown, c.length),
+			Remedy: fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s TYPE varchar(%d); no row is rewritten, but no view may use the column",
+				ident(t.name), ident(c.name), c.length),
+		})
+	}
+	switch {
+	case a.Type == "float4":
+		p.add(Finding{
+			Level: Note, Check: "column-type", Object: object,
+			Found: "real keeps seven digits: prices are exact to the cent below 100,000",
+		})
+	case a.Type == "numeric":
+		p.add(Finding{Level: Note, Check: "column-type", Object: object, Found: "numeric: prices are exact"})
+	}
+}
+
+// orderIDs compares the two columns that hold ids of orders.
+func (p *preflight) orderIDs(order, line attribute) {
+	isNumber := func(a attribute) bool { return strings.HasPrefix(a.Type, "int") }
+	if p.missing["orders"] || p.missing["orders.order_id"] || !isNumber(order) {
+		return
+	}
+	if !p.missing["order_detail"] && !p.missing["order_detail.order_id"] && order.Type != line.Type {
+		p.add(Finding{
+			Level: Stop, Check: "column-type", Object: "order_detail.order_id",
+			Found:  fmt.Sprintf("the type is %s, and that of orders.order_id is %s", line.Shown, order.Shown),
+			Remedy: "give both columns the same type in a window of the old system",
+		})
+		p.missing["order_detail.order_id"] = true
+		return
+	}
+	p.add(Finding{
+		Level: Note, Check: "integer-order-id", Object: "orders.order_id",
+		Found: fmt.Sprintf("the type is %s: the services number their orders below zero, where MAX + 1 of the old system never looks", order.Shown),
+	})
+}
+
+// lineNumbers says what becomes of a column that numbers its rows already.
+func (p *preflight) lineNumbers(a attribute) {
+	switch {
+	case a.Numbers, a.HasDefault && a.Sequence != nil:
+		p.add(Finding{
+			Level: Note, Check: "line-numbers", Object: "order_detail.order_detail_id",
+			Found: "the column has a sequence; the migrations put an identity in its place, which goes on from the greatest number",
+		})
+	case a.HasDefault:
+		p.add(Finding{
+			Level: Stop, Check: "line-numbers", Object: "order_detail.order_detail_id",
+			Found:  "the column has a default that is no sequence of its own; the migrations make it an identity",
+			Remedy: "ALTER SEQUENCE … OWNED BY order_detail.order_detail_id; or drop the default",
+		})
+	}
+}
+
+// otherColumns reports columns that the design document does not have.
+func (p *preflight) otherColumns(others []attribute) {
+	for _, a := range others {
+		if p.missing[a.Table] {
+			continue
+		}
+		f := Finding{Level: Note, Check: "column-other", Object: a.Table + "." + a.Name, Found: "not in the design document; the services ignore it"}
+		if a.NotNull && !a.HasDefault && !a.Numbers {
+			f.Level, f.Found = Stop, "NOT NULL without a default: the services do not know the column, and could not insert a row"
+			f.Remedy = fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s SET DEFAULT …; or DROP NOT NULL", ident(a.Table), ident(a.Name))
+		}
+		p.add(f)
+	}
+}
+
+func (p *preflight) keys() {
+	has := map[string]bool{}
+	var table string
+	p.read(`SELECT relname FROM pg_constraint k JOIN pg_class c ON c.oid = conrelid
+			JOIN pg_attribute a ON attrelid = conrelid AND conkey = ARRAY[attnum]
+		WHERE contype = 'p' AND relnamespace = 'public'::regnamespace
+			AND (relname, attname) IN (SELECT * FROM unnest($1::text[], $2::text[]))`,
+		[]any{names(), keyColumns()}, []any{&table}, func() error { has[table] = true; return nil })
+	for _, t := range tables() {
+		if has[t.name] || p.missing[t.name] || p.missing[t.name+"."+t.key] || p.err != nil {
+			continue
+		}
+		index := ident(t.name + "_new_pkey")
+		p.add(Finding{
+			Level: Stop, Check: "key-missing", Object: t.name,
+			Found: fmt.Sprintf("%s is not the primary key", t.key),
+			Remedy: fmt.Sprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s); ALTER TABLE %[2]s ADD PRIMARY KEY USING INDEX %[1]s",
+				index, ident(t.name), ident(t.key)),
+		})
+	}
+}
+
+func keyColumns() []string {
+	var list []string
+	for _, t := range tables() {
+		list = append(list, t.key)
+	}
+	return list
+}
+
+// foreignKey is one that begins or ends at the tables.
+type foreignKey struct {
+	Name, From, To, Column string
+	Cascades               bool
+}
+
+func (p *preflight) foreignKeys() {
+	keys := query[foreignKey](p, `
+		SELECT conname, f.relname, t.relname, attname, confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd')
+		FROM pg_constraint k JOIN pg_class f ON f.oid = conrelid JOIN pg_class t ON t.oid = confrelid
+			JOIN pg_attribute a ON attrelid = conrelid AND attnum = conkey[1]
+		WHERE contype = 'f' AND conparentid = 0 AND (t.relnamespace = 'public'::regnamespace AND t.relname = ANY($1) OR f.relnamespace = 'public'::regnamespace AND f.relname = ANY($1))
+		ORDER BY f.relname, conname`, names())
+	for _, k := range keys {
+		f := Finding{Object: k.From + "." + k.Column, Check: "foreign-key"}
+		drop := fmt.Sprintf("ALTER TABLE %s DROP CONSTRAINT %s", ident(k.From), ident(k.Name))
+		known := slices.Contains(references(), reference{k.From, k.Column, k.To})
+		switch {
+		case k.From == "orders" && k.To == "member":
+			f.Level = Stop
+			f.Found = "orders refer to members: an order outlives its member, and `migrate forget-member` could not keep it"
+			if k.Cascades {
+				f.Found = "deleting a member deletes or changes its orders: an order outlives its member"
+			}
+			f.Remedy = drop
+		case known && k.Cascades:
+			f.Level = Stop
+			f.Found = fmt.Sprintf("deleting or changing a row of %s deletes or changes rows of %s: past orders would change with the menu", k.To, k.From)
+			f.Remedy = fmt.Sprintf("ALTER TABLE %s ADD FOREIGN KEY (%s) REFERENCES %s NOT VALID; %s; then VALIDATE the new one",
+				ident(k.From), ident(k.Column), ident(k.To), drop)
+		case known:
+			continue
+		case slices.Contains(names(), k.From):
+			f.Level, f.Found = Warn, fmt.Sprintf("it refers to %s, which the design document does not have; inserts that break it fail", k.To)
+			f.Remedy = drop
+		default:
+			f.Level = Note
+			f.Found = fmt.Sprintf("it refers to %s: rows that it names cannot be deleted by the services", k.To)
+			if k.Cascades {
+				f.Found = fmt.Sprintf("it refers to %s: its rows are deleted or changed with those", k.To)
+			}
+		}
+		p.add(f)
+	}
+	for _, r := range references() {
+		if p.missing[r.table] || p.missing[r.target] || p.missing[r.table+"."+r.column] || p.err != nil ||
+			slices.ContainsFunc(keys, func(k foreignKey) bool { return k.From == r.table && k.Column == r.column && k.To == r.target }) {
+			continue
+		}
+		p.add(Finding{
+			Level: Warn, Check: "foreign-key-missing", Object: r.table + "." + r.column,
+			Found: fmt.Sprintf("nothing holds that the row of %s exists: an order for an unknown one would be accepted", r.target),
+			Remedy: fmt.Sprintf("ALTER TABLE %s ADD FOREIGN KEY (%s) REFERENCES %s NOT VALID; VALIDATE it once no row breaks it",
+				ident(r.table), ident(r.column), ident(r.target)),
+		})
+	}
+}
+
+// triggers reports the old system's own triggers and rules.
+func (p *preflight) triggers() {
+	var table, name string
+	p.read(`SELECT relname, tgname FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
+			JOIN pg_proc f ON f.oid = tgfoid
+		WHERE NOT tgisinternal AND relnamespace = 'public'::regnamespace AND relname = ANY($1)
+			AND pg_get_userbyid(proowner) <> 'pizza_owner'
+		UNION ALL
+		SELECT relname, rulename FROM pg_rewrite r JOIN pg_class c ON c.oid = ev_class
+		WHERE relnamespace = 'public'::regnamespace AND relname = ANY($1) AND relkind = 'r'
+		ORDER BY 1, 2`, []any{names()}, []any{&table, &name}, func() error {
+		p.add(Finding{
+			Level: Warn, Check: "trigger", Object: table,
+			Found:  fmt.Sprintf("the trigger or rule %q also runs for what the services write, with their rights", name),
+			Remedy: "check that it works for a role that can use these tables only, or make its function SECURITY DEFINER",
+		})
+		return nil
+	})
+}
+
+// constraints reports rules that the services do not know.
+func (p *preflight) constraints() {
+	var table, definition string
+	p.read(`SELECT relname, pg_get_constraintdef(k.oid) FROM pg_constraint k JOIN pg_class c ON c.oid = conrelid
+		WHERE contype IN ('u', 'c', 'x') AND relnamespace = 'public'::regnamespace AND relname = ANY($1)
+			AND conname NOT IN ('order_detail_unit_price_check', 'orders_total_price_check')
+		ORDER BY 1, 2`, []any{names()}, []any{&table, &definition}, func() error {
+		p.add(Finding{
+			Level: Warn, Check: "constraint", Object: table,
+			Found:  fmt.Sprintf("the services do not know the rule %s; what breaks it is answered by 500", definition),
+			Remedy: "drop it, or check that no request can break it",
+		})
+		return nil
+	})
+}
+
+// views reports what keeps a migration from widening orders.member_id.
+func (p *preflight) views() {
+	var view string
+	p.read(`SELECT DISTINCT v.oid::regclass::text FROM pg_attribute a
+			JOIN pg_depend d ON refobjid = attrelid AND refobjsubid = attnum AND classid = 'pg_rewrite'::regclass
+			JOIN pg_rewrite r ON r.oid = objid JOIN pg_class v ON v.oid = ev_class
+		WHERE attrelid = to_regclass('public.orders') AND attname = 'member_id' AND v.oid <> attrelid
+			AND atttypid = 'varchar'::regtype AND atttypmod BETWEEN 4 AND 103
+		ORDER BY 1`, nil, []any{&view}, func() error {
+		p.add(Finding{
+			Level: Stop, Check: "view", Object: "orders.member_id",
+			Found:  fmt.Sprintf("the view %s uses the column, which a migration widens", view),
+			Remedy: fmt.Sprintf("drop %s, widen the column as the migration does, and create it again", view),
+		})
+		return nil
+	})
+}
+
+// takenNames reports names that the migrations are about to use.
+func (p *preflight) takenNames() {
+	var name, kind string
+	p.read(`SELECT relname, 'relation' FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relname = ANY($1)
+			AND relkind <> 'i' -- which a migration builds again
+			AND NOT EXISTS (SELECT FROM pg_depend -- a sequence that the column owns is replaced
+				WHERE objid = c.oid AND relkind = 'S' AND deptype IN ('a', 'i') AND refobjid = to_regclass('public.order_detail'))
+		UNION ALL
+		SELECT proname, 'function' FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND proname = ANY($2)
+		ORDER BY 1`, []any{newRelations(), newFunctions()}, []any{&name, &kind}, func() error {
+		p.add(Finding{
+			Level: Stop, Check: "name-taken", Object: name, Found: "a migration creates a " + kind + " of this name",
+			Remedy: "rename the one that is there",
+		})
+		return nil
+	})
+}
+
+func (p *preflight) otherTables() {
+	var tables []string
+	p.read(`SELECT coalesce(array_agg(relname::text ORDER BY relname), '{}') FROM pg_class
+		WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND pg_get_userbyid(relowner) <> 'pizza_owner'
+			AND relname <> ALL($1)`, []any{names()}, []any{&tables}, func() error { return nil })
+	if len(tables) > 0 {
+		p.add(Finding{
+			Level: Note, Check: "table-other", Object: "database",
+			Found: "left alone, with their owners and rights: " + strings.Join(tables, ", "),
+		})
+	}
+}
+
+// query collects the rows of a query into structs, by position.
+func query[T any](p *preflight, sql string, args ...any) []T {
+	if p.err != nil {
+		return nil
+	}
+	rows, err := p.conn.Query(p.ctx, sql, args...)
+	if err != nil {
+		p.err = err
+		return nil
+	}
+	var list []T
+	list, p.err = pgx.CollectRows(rows, pgx.RowToStructByPos[T])
+	return list
+}
+
+func ident(parts ...string) string {
+	quoted := make([]string, len(parts))
+	for i, part := range parts {
+		quoted[i] = part
+		if strings.ContainsFunc(part, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' }) {
+			quoted[i] = pgx.Identifier{part}.Sanitize()
+		}
+	}
+	return strings.Join(quoted, ".")
+}
