@@ -27,7 +27,7 @@ import (
 
 const (
 	retryAfter  = 2 * time.Second // for members, if menu names none
-	maxAnswer   = 4 << 20         // bytes; a catalog of ten thousand pizzas is under 2 MiB
+	maxAnswer   = 32 << 20        // bytes; a catalog of a hundred thousand pizzas is under 20 MiB
 	idleTimeout = time.Minute     // shorter than the server's, so that the client closes first
 )
 

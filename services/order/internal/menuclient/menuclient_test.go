@@ -141,7 +141,7 @@ func TestAttempts(t *testing.T) {
 		"not_modified":       {answer(304), 1, "unreadable"},
 		"no_json":            {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, 1, "unreadable"},
 		"too_long": {func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = w.Write([]byte(fine + strings.Repeat(" ", 5<<20)))
+			_, _ = w.Write([]byte(fine + strings.Repeat(" ", 33<<20)))
 		}, 1, "unreadable"},
 	} {
 		t.Run(name, func(t *testing.T) {
