@@ -355,6 +355,7 @@ func (r *run) latencies(ctx context.Context) error {
 	r.add("3×: failed orders", r.Round, r.lastOverload, isLost)
 	r.add("3×: reads beside", r.Round, r.lastOverload, isRead)
 	r.report.answers = append(r.report.answers, r.lastOverload...)
+	r.report.Overload = []Flow{flow("accepted", r.lastOverload, isAccepted), flow("refused", r.lastOverload, isRefused)}
 	return nil
 }
 

@@ -111,7 +111,7 @@ func TestFiles(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "new")
 	r := sampleReport()
-	if err := r.WriteJSON(filepath.Join(folder, "bench.json")); err != nil {
+	if err := Save(r, filepath.Join(folder, "bench.json"), filepath.Join(folder, "bench.html")); err != nil {
 		t.Fatal(err)
 	}
 	got, err := ReadJSON(filepath.Join(folder, "bench.json"))

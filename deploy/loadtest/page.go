@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"html"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -48,13 +49,29 @@ func (r *Report) WritePage(path string) error {
 	return writeFile(path, bytes.Replace(page.Bytes(), end, []byte(text), 1))
 }
 
-// WriteJSON writes all measurements, which ReadJSON reads.
-func (r *Report) WriteJSON(path string) error {
+// Result is what a run has measured.
+type Result interface {
+	Write(w io.Writer) error     // the tables
+	WritePage(path string) error // an HTML page
+	Plots() map[string]string    // SVG by name
+	Err() error                  // why the run fails
+}
+
+// Save writes all measurements as JSON, the page, and the drawings beside the measurements.
+func Save(r Result, asJSON, page string) error {
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
 	}
-	return writeFile(path, append(b, '\n'))
+	if err := writeFile(asJSON, append(b, '\n')); err != nil {
+		return err
+	}
+	for name, svg := range r.Plots() {
+		if err := writeFile(filepath.Join(filepath.Dir(asJSON), name+".svg"), []byte(svg)); err != nil {
+			return err
+		}
+	}
+	return r.WritePage(page)
 }
 
 // ReadJSON reads the report of an earlier run.

@@ -26,6 +26,7 @@ type Report struct {
 	Rows      []Row     `json:"rows"`
 	Latencies []Latency `json:"latencies"`
 	Costs     []Cost    `json:"costs,omitempty"`
+	Overload  []Flow    `json:"overload,omitempty"`
 
 	answers []vegeta.Result // of the open attacks, for the plot
 }
@@ -58,6 +59,32 @@ type Latency struct {
 	P50   time.Duration `json:"p50_ns"`
 	P99   time.Duration `json:"p99_ns"`
 	Max   time.Duration `json:"max_ns"`
+}
+
+// Flow has the answers per second of a kind, in each tenth of a second.
+type Flow struct {
+	Of        string    `json:"of"`
+	PerSecond []float64 `json:"per_second"`
+}
+
+// flow counts the answers that keep accepts, from the moment at which the first was due.
+func flow(of string, answers []vegeta.Result, keep func(vegeta.Result) bool) Flow {
+	f := Flow{Of: of}
+	began := time.Now()
+	for _, a := range answers {
+		began = earlier(began, a.Timestamp)
+	}
+	for _, a := range answers {
+		if !keep(a) {
+			continue
+		}
+		at := int(a.Timestamp.Add(a.Latency).Sub(began) / (time.Second / 10))
+		for len(f.PerSecond) <= at {
+			f.PerSecond = append(f.PerSecond, 0)
+		}
+		f.PerSecond[at] += 10
+	}
+	return f
 }
 
 // ratios returns ours divided by the yardstick, round by round. The two were measured one
@@ -97,13 +124,11 @@ func sample(values []float64) *benchmath.Sample {
 
 // Write writes the tables of a report, at most 80 columns wide.
 func (r *Report) Write(w io.Writer) error {
-	m := r.Machine
-	if _, err := fmt.Fprintf(w, `%s, %s, %d cores, load before %.1f
-%s
-%s, PostgreSQL %s
-%d rounds of %s; medians; ± interval of %.0f%% confidence; ! misses the target
-
-`, r.Date.Format(time.DateOnly), m.System, m.Cores, m.Load, m.CPU, m.Go, m.PostgreSQL, r.Rounds, r.Round, confidence*100); err != nil {
+	if err := r.Machine.write(w, r.Date); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(w, "%d rounds of %s; medians; ± interval of %.0f%% confidence; ! misses the target\n\n",
+		r.Rounds, r.Round, confidence*100); err != nil {
 		return err
 	}
 	rows := [][]string{{"path", "ours", "yardstick", "", "ratio", "", "target"}}
@@ -133,6 +158,12 @@ func (r *Report) Write(w io.Writer) error {
 		rows = append(rows, []string{c.Path, processorTime(c.Services), processorTime(c.Database), fmt.Sprintf("%d B", c.WAL)})
 	}
 	return writeTable(w, rows)
+}
+
+func (m Machine) write(w io.Writer, date time.Time) error {
+	_, err := fmt.Fprintf(w, "%s, %s, %d cores, load before %.1f\n%s\n%s, PostgreSQL %s\n",
+		date.Format(time.DateOnly), m.System, m.Cores, m.Load, m.CPU, m.Go, m.PostgreSQL)
+	return err
 }
 
 // processorTime is in CPU-ms, of which a core has a thousand per second.
@@ -198,3 +229,36 @@ func latency(path string, long time.Duration, answers []vegeta.Result, keep func
 		P50: m.Latencies.P50, P99: m.Latencies.P99, Max: m.Latencies.Max,
 	}
 }
+
+// Plots returns the drawings by name: the ratios, of which 1 meets the target, and the
+// orders of the last overload.
+func (r *Report) Plots() map[string]string {
+	var names []string
+	ratios := series{name: "measured"}
+	for _, row := range slices.Backward(r.Rows) { // the first row is the highest
+		if row.Target == 0 || row.Against == "" {
+			continue
+		}
+		share := median(row.ratios()) / row.Target
+		if !row.moreIsBetter() {
+			share = 1 / share
+		}
+		names = append(names, row.Path+", "+row.Against)
+		ratios.x = append(ratios.x, share)
+	}
+	goodput := chart{title: "Orders per second at three times the capacity", x: axis{unit: "seconds"}}
+	for _, f := range r.Overload {
+		s := series{name: f.Of, y: f.PerSecond}
+		for i := range f.PerSecond {
+			s.x = append(s.x, float64(i)/10)
+		}
+		goodput.series = append(goodput.series, s)
+	}
+	return map[string]string{
+		"ratios":   draw(1, againstTarget("Share of the target that is reached; 1 and more is good", 1, names, ratios)),
+		"overload": draw(1, goodput),
+	}
+}
+
+// Err returns nil: a missed target is for people to judge.
+func (r *Report) Err() error { return nil }

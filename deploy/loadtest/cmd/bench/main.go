@@ -62,10 +62,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if err != nil {
 		return err
 	}
-	for path, write := range map[string]func(string) error{a.json: report.WriteJSON, a.page: report.WritePage} {
-		if err := write(path); err != nil {
-			return err
-		}
+	if err := loadtest.Save(report, a.json, a.page); err != nil {
+		return err
 	}
 	if err := report.Write(stdout); err != nil {
 		return err
@@ -91,7 +89,7 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (*argume
 	round := flags.String("round", or(getenv("ROUND"), "2s"), "length of each measurement; pgbench takes whole seconds")
 	replay := flags.String("replay", getenv("REPLAY"), "day also replays the busiest day of the real year in a minute")
 	base := flags.String("base", getenv("BASE"), "JSON file of an earlier run to compare with")
-	asJSON := flags.String("json", or(getenv("JSON"), filepath.Join(".local", "bench", "bench.json")), "file for all measurements")
+	asJSON := flags.String("json", or(getenv("JSON"), filepath.Join(".local", "bench", "bench.json")), "file for all measurements, with plots beside it")
 	page := flags.String("html", or(getenv("HTML"), filepath.Join(".local", "bench", "bench.html")), "file for the page with the latencies")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
