@@ -82,7 +82,7 @@ mutate: $(WITH_POSTGRES) $(BIN)/gremlins ## Change the code and see a test fail 
 	@$(WITH_POSTGRES) tools/mutate.sh
 
 .PHONY: bench
-bench: ## Measure against yardsticks (REPLAY=day BASE=file)
+bench: ## Measure how fast it is (REPLAY=day BASE=file SOAK=30m)
 	@go build -o $(BIN)/ ./deploy/loadtest/cmd/...
 	@exec $(BIN)/bench
 

@@ -21,12 +21,14 @@ const (
 )
 
 // newClient returns the HTTP client of all attacks. It asks for no compression, so that
-// every server sends the same bytes.
+// every server sends the same bytes. Connections of a moment when all were slow are closed
+// soon, or services would look as if they grew.
 func newClient() *http.Client {
 	return &http.Client{
 		Timeout: 30 * time.Second,
 		Transport: &http.Transport{
 			DialContext: (&net.Dialer{}).DialContext, MaxIdleConnsPerHost: mostWaiting, DisableCompression: true,
+			IdleConnTimeout: 10 * time.Second,
 		},
 	}
 }
@@ -92,18 +94,27 @@ func (s schedule) Pace(elapsed time.Duration, hits uint64) (wait time.Duration, 
 // Rate implements vegeta.Pacer, where it is for display only.
 func (s schedule) Rate(time.Duration) float64 { return 0 }
 
-// drive sends the requests of a schedule, and returns the answers. Their latency counts
-// from the moment at which a request was due. Vegeta's own begins when it is sent, and
-// would hide that the machine was too busy to send it.
+// drive sends the requests of a schedule, and returns the answers.
 func (s *system) drive(ctx context.Context, name string, targets vegeta.Targeter, due schedule) ([]vegeta.Result, error) {
+	answers := make([]vegeta.Result, 0, len(due))
+	err := s.send(ctx, targets, due, func(a vegeta.Result) {
+		a.Attack = name
+		answers = append(answers, a)
+	})
+	return answers, err
+}
+
+// send sends the requests of a schedule, and takes the answers. Their latency counts from
+// the moment at which a request was due. Vegeta's own begins when it is sent, and would
+// hide that the machine was too busy to send it.
+func (s *system) send(ctx context.Context, targets vegeta.Targeter, due schedule, take func(vegeta.Result)) error {
 	attacker := vegeta.NewAttacker(vegeta.Client(s.client), vegeta.MaxWorkers(mostWaiting), vegeta.MaxBody(0))
 	defer context.AfterFunc(ctx, func() { attacker.Stop() })()
-	answers, began := make([]vegeta.Result, 0, len(due)), time.Now()
+	began := time.Now()
 	for r := range attacker.Attack(targets, due, 0, "") { // a name would be a header of each request
-		r.Attack = name
-		answers = append(answers, sinceDue(*r, began.Add(due[r.Seq])))
+		take(sinceDue(*r, began.Add(due[r.Seq])))
 	}
-	return answers, context.Cause(ctx)
+	return context.Cause(ctx)
 }
 
 // sinceDue returns a result whose latency counts from the moment at which it was due.

@@ -8,6 +8,8 @@
 // are measured by requests that are sent by a schedule (an open model), at half of that
 // rate and at three times the rate of orders. Services are called directly, without the
 // gateway, and write their access logs as in production.
+//
+// RunSoak compares the system with itself instead, at a later time.
 package loadtest
 
 import (
@@ -31,6 +33,7 @@ type Options struct {
 	Rounds   int           // measurements of each path
 	Round    time.Duration // length of each measurement
 	Replay   bool          // the busiest day of the real year in a minute, too
+	Soak     time.Duration // how long RunSoak runs
 	Progress io.Writer     // one line per step
 }
 
@@ -46,6 +49,9 @@ const (
 
 // overloadFactor is the multiple of the rate of orders at which the system is overloaded.
 const overloadFactor = 3
+
+// visitors is the number of orders of the real year that are placed again and again.
+const visitors = 2000
 
 // readsBeside is the rate of each kind of reads beside an overload.
 const readsBeside = 20
@@ -75,7 +81,7 @@ type run struct {
 func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	r := &run{Options: o, idle: map[string]float64{}}
 	r.report = Report{Date: time.Now(), Rounds: o.Rounds, Round: o.Round.String()}
-	r.report.Machine.Load = readLoad()
+	load := readLoad()
 	year, err := readHistory(history(o.Root))
 	if err != nil {
 		return nil, err
@@ -88,7 +94,7 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.bare.stop(), r.nginx.stop()) }()
-	if err := r.describe(ctx); err != nil {
+	if r.report.Machine, err = r.describe(ctx, load); err != nil {
 		return nil, err
 	}
 	r.pairs = r.choose(year)
@@ -128,12 +134,14 @@ func (r *run) startYardsticks(ctx context.Context) error {
 	return nil
 }
 
-// describe notes on what the run takes place.
-func (r *run) describe(ctx context.Context) error {
-	m := &r.report.Machine
-	m.System, m.Cores, m.Go = runtime.GOOS+"/"+runtime.GOARCH, runtime.NumCPU(), runtime.Version()
-	m.CPU = readCPU()
-	return r.admin.QueryRow(ctx, "SELECT split_part(current_setting('server_version'), ' ', 1)").Scan(&m.PostgreSQL)
+// describe returns on what a run takes place; load is that of before.
+func (s *system) describe(ctx context.Context, load float64) (Machine, error) {
+	m := Machine{
+		System: runtime.GOOS + "/" + runtime.GOARCH, CPU: readCPU(), Cores: runtime.NumCPU(),
+		Go: runtime.Version(), Load: load,
+	}
+	err := s.admin.QueryRow(ctx, "SELECT split_part(current_setting('server_version'), ' ', 1)").Scan(&m.PostgreSQL)
+	return m, err
 }
 
 func services() []string { return []string{"login", "menu", "order"} }
@@ -281,12 +289,11 @@ func (r *run) idleMemory(name string) measure {
 // visits returns a measure of the visits per second: each is as many requests as one of
 // the real year needs.
 func (r *run) visits(year []basket) measure {
-	const sample = 2000
 	var requests []request
-	for i, b := range year[:min(sample, len(year))] {
+	for i, b := range year[:visitors] {
 		requests = append(requests, r.visit(b, i)...)
 	}
-	perVisit := float64(len(requests)) / float64(min(sample, len(year)))
+	perVisit := float64(len(requests)) / visitors
 	targets := inTurn(requests...)
 	return func(ctx context.Context) (float64, error) {
 		rate, err := r.saturate(ctx, targets, r.Round)

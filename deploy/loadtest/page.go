@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 	"github.com/tsenart/vegeta/v12/lib/plot"
@@ -47,6 +48,27 @@ func (r *Report) WritePage(path string) error {
 		return errors.New("plot the latencies: the page has no body")
 	}
 	return writeFile(path, bytes.Replace(page.Bytes(), end, []byte(text), 1))
+}
+
+// WritePage writes an HTML page with the tables and the drawings.
+func (r *Soak) WritePage(path string) error { return writePage(path, "Soak", r) }
+
+func writePage(path, title string, r Result) error {
+	var tables, plots strings.Builder
+	if err := r.Write(&tables); err != nil {
+		return err
+	}
+	for _, svg := range r.Plots() {
+		plots.WriteString(svg)
+	}
+	return writeFile(path, fmt.Appendf(nil, `<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>%s</title></head>
+<body>
+%s<pre>%s</pre>
+</body>
+</html>
+`, title, plots.String(), html.EscapeString(tables.String())))
 }
 
 // Result is what a run has measured.

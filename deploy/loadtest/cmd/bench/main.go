@@ -58,18 +58,22 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if a.Root, err = tool.Root(); err != nil {
 		return err
 	}
-	report, err := loadtest.Run(ctx, a.Options)
+	result, err := measure(ctx, a.Options)
 	if err != nil {
 		return err
 	}
-	if err := loadtest.Save(report, a.json, a.page); err != nil {
+	if err := loadtest.Save(result, a.json, a.page); err != nil {
 		return err
 	}
-	if err := report.Write(stdout); err != nil {
+	if err := result.Write(stdout); err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(stdout, "\n%s  %s\n", a.json, a.page); err != nil || a.base == nil {
+	if _, err := fmt.Fprintf(stdout, "\n%s  %s\n", a.json, a.page); err != nil {
 		return err
+	}
+	report, ok := result.(*loadtest.Report)
+	if !ok || a.base == nil {
+		return result.Err()
 	}
 	if _, err := fmt.Fprintln(stdout); err != nil {
 		return err
@@ -81,6 +85,15 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	return err
 }
 
+func measure(ctx context.Context, o loadtest.Options) (loadtest.Result, error) {
+	switch {
+	case o.Soak > 0:
+		return loadtest.RunSoak(ctx, o)
+	default:
+		return loadtest.Run(ctx, o)
+	}
+}
+
 // parse reads and checks everything that can be checked before a run.
 func parse(args []string, getenv func(string) string, stderr io.Writer) (*arguments, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
@@ -88,16 +101,17 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (*argume
 	rounds := flags.String("rounds", or(getenv("ROUNDS"), "6"), "measurements of each path; 6 and more have an interval of confidence")
 	round := flags.String("round", or(getenv("ROUND"), "2s"), "length of each measurement; pgbench takes whole seconds")
 	replay := flags.String("replay", getenv("REPLAY"), "day also replays the busiest day of the real year in a minute")
+	soak := flags.String("soak", getenv("SOAK"), "run at 70% of the capacity for so long instead, such as 30m")
 	base := flags.String("base", getenv("BASE"), "JSON file of an earlier run to compare with")
-	asJSON := flags.String("json", or(getenv("JSON"), filepath.Join(".local", "bench", "bench.json")), "file for all measurements, with plots beside it")
-	page := flags.String("html", or(getenv("HTML"), filepath.Join(".local", "bench", "bench.html")), "file for the page with the latencies")
+	asJSON := flags.String("json", getenv("JSON"), "file for all measurements, with plots beside it (default in .local/bench)")
+	page := flags.String("html", getenv("HTML"), "file for the page with the plots (default in .local/bench)")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
-	a := &arguments{json: *asJSON, page: *page}
+	a := &arguments{}
 	a.Progress = stderr
 	n, err := strconv.Atoi(*rounds)
 	if err != nil || n < 1 || n > 100 {
@@ -111,6 +125,15 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (*argume
 		return nil, fmt.Errorf("replay %q is not day", *replay)
 	}
 	a.Replay = *replay == "day"
+	name := "bench"
+	if *soak != "" {
+		name = "soak"
+		if a.Soak, err = time.ParseDuration(*soak); err != nil || a.Soak < 10*time.Second || a.Soak > 24*time.Hour {
+			return nil, fmt.Errorf("soak %q is not a duration from 10s to 24h, such as 30m", *soak)
+		}
+	}
+	a.json = or(*asJSON, filepath.Join(".local", "bench", name+".json"))
+	a.page = or(*page, filepath.Join(".local", "bench", name+".html"))
 	if *base != "" {
 		if a.base, err = loadtest.ReadJSON(*base); err != nil {
 			return nil, fmt.Errorf("base: %w", err)

@@ -26,6 +26,7 @@ func TestArguments(t *testing.T) {
 		"round_no_duration": {[]string{"--round=2"}, nil, `round "2" is not a duration from 100ms to 1m, such as 2s`},
 		"round_too_long":    {nil, map[string]string{"ROUND": "2h"}, `round "2h" is not a duration`},
 		"replay_unknown":    {nil, map[string]string{"REPLAY": "year"}, `replay "year" is not day`},
+		"soak_no_duration":  {nil, map[string]string{"SOAK": "30"}, `soak "30" is not a duration from 10s to 24h, such as 30m`},
 		"base_missing":      {nil, map[string]string{"BASE": "nowhere.json"}, "base: open nowhere.json"},
 		"base_broken":       {[]string{"--base", broken}, nil, "base: " + broken + ": no measurements"},
 		"argument":          {[]string{"all"}, nil, `unexpected argument "all"`},
@@ -45,7 +46,13 @@ func TestArguments(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	a, err := parse(nil, func(string) string { return "" }, io.Discard)
-	if err != nil || a.Rounds != 6 || a.Round != 2*time.Second || a.Replay || a.base != nil {
+	files := filepath.Join(".local", "bench")
+	if err != nil || a.Rounds != 6 || a.Round != 2*time.Second || a.Replay || a.base != nil ||
+		a.json != filepath.Join(files, "bench.json") || a.page != filepath.Join(files, "bench.html") {
+		t.Errorf("%+v, %v", a, err)
+	}
+	a, err = parse([]string{"--soak=30m"}, func(string) string { return "" }, io.Discard)
+	if err != nil || a.Soak != 30*time.Minute || a.json != filepath.Join(files, "soak.json") {
 		t.Errorf("%+v, %v", a, err)
 	}
 }
