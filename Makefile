@@ -82,7 +82,7 @@ mutate: $(WITH_POSTGRES) $(BIN)/gremlins ## Change the code and see a test fail 
 	@$(WITH_POSTGRES) tools/mutate.sh
 
 .PHONY: bench
-bench: ## Measure how fast it is (REPLAY=day BASE=file SOAK=30m)
+bench: ## Measure how fast it is (REPLAY=day BASE=file SOAK=30m GROWTH=100)
 	@go build -o $(BIN)/ ./deploy/loadtest/cmd/...
 	@exec $(BIN)/bench
 

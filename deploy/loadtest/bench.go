@@ -9,7 +9,7 @@
 // rate and at three times the rate of orders. Services are called directly, without the
 // gateway, and write their access logs as in production.
 //
-// RunSoak compares the system with itself instead, at a later time.
+// RunSoak and RunGrowth compare the system with itself instead: later, and with more data.
 package loadtest
 
 import (
@@ -34,6 +34,7 @@ type Options struct {
 	Round    time.Duration // length of each measurement
 	Replay   bool          // the busiest day of the real year in a minute, too
 	Soak     time.Duration // how long RunSoak runs
+	Growth   int           // times the real year that RunGrowth goes up to
 	Progress io.Writer     // one line per step
 }
 
@@ -86,7 +87,7 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.system, err = start(ctx, o.Root, o.Progress); err != nil {
+	if r.system, err = start(ctx, o.Root, o.Progress, nil); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.close(ctx)) }()

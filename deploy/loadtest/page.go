@@ -53,6 +53,9 @@ func (r *Report) WritePage(path string) error {
 // WritePage writes an HTML page with the tables and the drawings.
 func (r *Soak) WritePage(path string) error { return writePage(path, "Soak", r) }
 
+// WritePage writes an HTML page with the tables and the drawings.
+func (g *Growth) WritePage(path string) error { return writePage(path, "Growth", g) }
+
 func writePage(path, title string, r Result) error {
 	var tables, plots strings.Builder
 	if err := r.Write(&tables); err != nil {

@@ -112,7 +112,7 @@ func RunSoak(ctx context.Context, o Options) (_ *Soak, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := start(ctx, o.Root, o.Progress)
+	s, err := start(ctx, o.Root, o.Progress, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -47,14 +47,15 @@ type system struct {
 	hundred []string         // tokens of members with 100 orders
 }
 
-// start starts the system on free ports, with a new database of default durability.
-func start(ctx context.Context, root string, progress io.Writer) (*system, error) {
+// start starts the system on free ports, with a new database of default durability, and
+// with settings of its server.
+func start(ctx context.Context, root string, progress io.Writer, settings map[string]string) (*system, error) {
 	folder, err := os.MkdirTemp(diskFolder(), "pizza-bench-")
 	if err != nil {
 		return nil, err
 	}
 	s := &system{folder: folder, client: newClient()}
-	if err := s.start(ctx, root, progress); err != nil {
+	if err := s.start(ctx, root, progress, settings); err != nil {
 		return nil, errors.Join(err, s.close(ctx))
 	}
 	return s, nil
@@ -70,14 +71,15 @@ func diskFolder() string {
 	return kept
 }
 
-func (s *system) start(ctx context.Context, root string, progress io.Writer) error {
+func (s *system) start(ctx context.Context, root string, progress io.Writer, settings map[string]string) error {
 	// If root runs this, PostgreSQL and nginx run under other accounts.
 	if err := os.Chmod(s.folder, 0o755); err != nil {
 		return err
 	}
 	var err error
 	s.Stack, err = stack.Start(ctx, stack.Options{
-		Root: root, DataDir: s.folder, BinDir: filepath.Join(root, ".local", "bench", "bin"), RestartAfter: notAgain, Progress: progress,
+		Root: root, DataDir: s.folder, BinDir: filepath.Join(root, ".local", "bench", "bin"), PostgreSQL: settings,
+		RestartAfter: notAgain, Progress: progress,
 	})
 	if err != nil {
 		return err

@@ -60,7 +60,9 @@ func (s *Stack) databaseServer(ctx context.Context) (*url.URL, error) {
 	if s.options.DatabaseURL != "" {
 		return parseDatabaseURL(s.options.DatabaseURL)
 	}
-	server, err := pgserver.Start(ctx, pgserver.Options{DataDir: s.dir.Path(datadir.Database), Log: s.options.Progress})
+	server, err := pgserver.Start(ctx, pgserver.Options{
+		DataDir: s.dir.Path(datadir.Database), Settings: s.options.PostgreSQL, Log: s.options.Progress,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("start PostgreSQL: %w", err)
 	}

@@ -51,6 +51,7 @@ type Options struct {
 	Host         string                            // address of the gateway; empty means loopback only
 	Port         int                               // port of the gateway; 0 chooses a free one
 	DatabaseURL  string                            // an existing server, as its superuser; empty starts one
+	PostgreSQL   map[string]string                 // settings of the server that is started
 	NATS         bool                              // start a NATS server to carry the events
 	EventsURL    string                            // existing NATS servers; empty means PostgreSQL
 	RestartAfter time.Duration                     // pause before an exited service is restarted; 0 means DefaultRestartAfter

@@ -89,6 +89,8 @@ func measure(ctx context.Context, o loadtest.Options) (loadtest.Result, error) {
 	switch {
 	case o.Soak > 0:
 		return loadtest.RunSoak(ctx, o)
+	case o.Growth > 0:
+		return loadtest.RunGrowth(ctx, o)
 	default:
 		return loadtest.Run(ctx, o)
 	}
@@ -102,6 +104,7 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (*argume
 	round := flags.String("round", or(getenv("ROUND"), "2s"), "length of each measurement; pgbench takes whole seconds")
 	replay := flags.String("replay", getenv("REPLAY"), "day also replays the busiest day of the real year in a minute")
 	soak := flags.String("soak", getenv("SOAK"), "run at 70% of the capacity for so long instead, such as 30m")
+	growth := flags.String("growth", getenv("GROWTH"), "measure with up to so many real years instead, 10 or 100")
 	base := flags.String("base", getenv("BASE"), "JSON file of an earlier run to compare with")
 	asJSON := flags.String("json", getenv("JSON"), "file for all measurements, with plots beside it (default in .local/bench)")
 	page := flags.String("html", getenv("HTML"), "file for the page with the plots (default in .local/bench)")
@@ -130,6 +133,12 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (*argume
 		name = "soak"
 		if a.Soak, err = time.ParseDuration(*soak); err != nil || a.Soak < 10*time.Second || a.Soak > 24*time.Hour {
 			return nil, fmt.Errorf("soak %q is not a duration from 10s to 24h, such as 30m", *soak)
+		}
+	}
+	if *growth != "" {
+		name = "growth"
+		if a.Growth, err = strconv.Atoi(*growth); err != nil || a.Growth != 10 && a.Growth != 100 {
+			return nil, fmt.Errorf("growth %q is not 10 or 100", *growth)
 		}
 	}
 	a.json = or(*asJSON, filepath.Join(".local", "bench", name+".json"))

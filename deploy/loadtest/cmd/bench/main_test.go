@@ -27,6 +27,7 @@ func TestArguments(t *testing.T) {
 		"round_too_long":    {nil, map[string]string{"ROUND": "2h"}, `round "2h" is not a duration`},
 		"replay_unknown":    {nil, map[string]string{"REPLAY": "year"}, `replay "year" is not day`},
 		"soak_no_duration":  {nil, map[string]string{"SOAK": "30"}, `soak "30" is not a duration from 10s to 24h, such as 30m`},
+		"growth_unknown":    {nil, map[string]string{"GROWTH": "1"}, `growth "1" is not 10 or 100`},
 		"base_missing":      {nil, map[string]string{"BASE": "nowhere.json"}, "base: open nowhere.json"},
 		"base_broken":       {[]string{"--base", broken}, nil, "base: " + broken + ": no measurements"},
 		"argument":          {[]string{"all"}, nil, `unexpected argument "all"`},
