@@ -1,32 +1,49 @@
 package token
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"strings"
+
+	"github.com/golang-jwt/jwt/v5"
 )
 
 // maxLength bounds the parsed text. Tokens for the longest member id are under 1 KiB.
 const maxLength = 4096
 
-// wellFormed reports whether a text has the form of a token of this package: three parts,
-// a known header, and one meaning for all readers. It does not check the signature.
-func wellFormed(raw string) bool {
-	if len(raw) > maxLength || strings.ContainsFunc(raw, foreign) {
-		return false
-	}
-	parts := strings.Split(raw, ".")
-	if len(parts) != 3 {
-		return false
-	}
-	header, ok := object(parts[0])
-	if !ok || !goodHeader(header) {
-		return false
-	}
-	_, ok = object(parts[1])
-	return ok
+// parsed is a token in its parts. Its signature is not checked.
+type parsed struct {
+	header    map[string]any
+	claims    jwt.MapClaims // not a struct, whose fields would match in any letter case
+	signed    string        // the text that is signed
+	signature []byte
 }
+
+// parse splits a token of this package's form: three parts, a known header, and one meaning
+// for all readers. ok is false for any other text.
+func parse(raw string) (p parsed, ok bool) {
+	if len(raw) > maxLength || strings.ContainsFunc(raw, foreign) {
+		return parsed{}, false
+	}
+	header, rest, _ := strings.Cut(raw, ".")
+	claims, signature, ok := strings.Cut(rest, ".")
+	if !ok || strings.Contains(signature, ".") {
+		return parsed{}, false
+	}
+	p.signed = raw[:len(header)+len(".")+len(claims)]
+	if p.header, ok = object(header); !ok || !goodHeader(p.header) {
+		return parsed{}, false
+	}
+	if p.claims, ok = object(claims); !ok {
+		return parsed{}, false
+	}
+	var err error
+	p.signature, err = decode(signature)
+	return p, err == nil
+}
+
+// decode reads base64 in its only spelling: no padding, and no bits that are left over.
+func decode(part string) ([]byte, error) { return base64.RawURLEncoding.Strict().DecodeString(part) }
 
 // foreign reports whether no token in compact form has the character (RFC 7515, section
 // 7.1). Go's base64 decoder would skip line ends.
@@ -60,27 +77,30 @@ func goodHeader(header map[string]any) bool {
 // object decodes a part of a token. ok is false if the part is not a JSON object, or has a
 // duplicate name: readers disagree on which of the two counts.
 func object(part string) (fields map[string]any, ok bool) {
-	text, err := base64.RawURLEncoding.Strict().DecodeString(part)
-	if err != nil {
+	text, err := decode(part)
+	if err != nil || json.Unmarshal(text, &fields) != nil || fields == nil { // nil is null
 		return nil, false
 	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, false
-	}
-	fields = map[string]any{}
-	for d.More() {
-		t, err := d.Token()
-		name, isName := t.(string)
-		if err != nil || !isName {
-			return nil, false
+	return fields, len(fields) == 0 || len(fields) == members(text)
+}
+
+// members returns the number of members of a JSON object that has some, duplicates included.
+func members(object []byte) int {
+	n, depth, quoted := 1, 0, false
+	for i := 0; i < len(object); i++ {
+		switch c := object[i]; {
+		case c == '"':
+			quoted = !quoted
+		case quoted && c == '\\':
+			i++ // a quote may follow
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			depth--
+		case c == ',' && depth == 1:
+			n++
 		}
-		var value any
-		if _, twice := fields[name]; twice || d.Decode(&value) != nil {
-			return nil, false
-		}
-		fields[name] = value
 	}
-	_, err = d.Token() // the closing brace; the JWT library rejects anything after it
-	return fields, err == nil
+	return n
 }

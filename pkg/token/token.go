@@ -82,20 +82,19 @@ func (k *Keys) Verify(raw string) (Claims, error) {
 	if raw == "" {
 		return Claims{}, ErrMissing
 	}
-	if !wellFormed(raw) {
+	p, ok := parse(raw)
+	if !ok || !k.ring.Load().signed(p) {
 		return Claims{}, ErrInvalid
 	}
-	claims := jwt.MapClaims{} // not a struct, whose fields would match in any letter case
-	_, err := jwt.ParseWithClaims(raw, claims, k.candidates,
-		jwt.WithValidMethods([]string{algorithm}), jwt.WithStrictDecoding(),
-		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(Leeway), jwt.WithTimeFunc(k.now))
+	err := jwt.NewValidator(
+		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(Leeway), jwt.WithTimeFunc(k.now)).Validate(p.claims)
 	if errors.Is(err, jwt.ErrTokenExpired) {
 		return Claims{}, ErrExpired
 	}
 	if err != nil {
 		return Claims{}, ErrInvalid
 	}
-	return read(claims)
+	return read(p.claims)
 }
 
 // read converts verified claims.

@@ -257,6 +257,7 @@ func TestVerifyRefuses(t *testing.T) {
 		"empty_member":         {without(`"minji"`, `""`), token.ErrInvalid},
 		"member_of_wrong_type": {without(`"minji"`, `{"$ne":""}`), token.ErrInvalid},
 		"not_before_tomorrow":  {without(`}`, `,"nbf":1795521600}`), token.ErrInvalid},
+		"claims_and_more":      {sign(hs256, claims+`{}`), token.ErrInvalid},
 		"claims_no_object":     {sign(hs256, `[]`), token.ErrInvalid},
 		"claims_null":          {sign(hs256, `null`), token.ErrInvalid},
 		"claims_no_json":       {sign(hs256, `{`), token.ErrInvalid},
@@ -274,6 +275,17 @@ func TestVerifyRefuses(t *testing.T) {
 				t.Errorf("claims of a refused token: %+v", got)
 			}
 		})
+	}
+}
+
+// Claims of other issuers' tokens may be of any form, as long as each name is there once.
+func TestVerifyIgnoresOtherClaims(t *testing.T) {
+	t.Parallel()
+	for _, other := range []string{`{"a":1,"b":[2,{"a":3}]}`, `[[],{},",",1]`, `"{\",\\"`, `"\u002c"`} {
+		raw := sign(hs256, `{"other":`+other+`,"member_id":"minji","jti":"j","iat":1795435200,"exp":1795438800}`)
+		if got, err := keysAt(moment()).Verify(raw); err != nil || got.MemberID != "minji" {
+			t.Errorf("%s: %+v, %v", other, got, err)
+		}
 	}
 }
 
@@ -468,4 +480,19 @@ func signed(raw string) bool {
 	mac.Write([]byte(raw[:i]))
 	got, err := base64.RawURLEncoding.DecodeString(raw[i+1:])
 	return err == nil && hmac.Equal(got, mac.Sum(nil))
+}
+
+// BenchmarkVerify is a part of every request of a member.
+func BenchmarkVerify(b *testing.B) {
+	keys := keysAt(moment())
+	raw, err := keys.Issue("minji", 1795435200123456, time.Hour)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := keys.Verify(raw); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
