@@ -56,6 +56,10 @@ func Open(ctx context.Context, c Config, application string, registry prometheus
 	pool.ConnConfig.ConnectTimeout = c.ConnectTimeout
 	pool.ConnConfig.RuntimeParams["statement_timeout"] = strconv.FormatInt(c.StatementTimeout.Milliseconds(), 10)
 	pool.ConnConfig.Tracer = newTracer(c, newMetrics(registry, application))
+	pool.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		registerNumeric(conn.TypeMap())
+		return nil
+	}
 	pool.PrepareConn = isReusable
 	pool.MaxConns = c.MaxConns
 	if c.Prepared == "off" {

@@ -41,9 +41,9 @@ func TestAllocations(t *testing.T) {
 	const order = `{"branchId":"BRANCH001","lines":[
 		{"pizza_id":"bbq_ckn_l","quantity":1},{"pizza_id":"hawaiian_m","quantity":2},{"pizza_id":"classic_dlx_s","quantity":1}]}`
 	apitest.MustKeepBudgets(t, a.Server.Public(), 100,
-		apitest.Budget{Name: "order", Method: "POST", Path: "/order/", Body: order, Header: kim, Status: 201, Most: 750},
-		apitest.Budget{Name: "order_repeated", Method: "POST", Path: "/order/", Body: order, Header: again, Status: 201, Most: 430},
-		apitest.Budget{Name: "my_orders", Method: "GET", Path: "/order/myorder/?limit=3", Header: kim, Status: 200, Most: 730},
+		apitest.Budget{Name: "order", Method: "POST", Path: "/order/", Body: order, Header: kim, Status: 201, Most: 500},
+		apitest.Budget{Name: "order_repeated", Method: "POST", Path: "/order/", Body: order, Header: again, Status: 201, Most: 305},
+		apitest.Budget{Name: "my_orders", Method: "GET", Path: "/order/myorder/?limit=3", Header: kim, Status: 200, Most: 415},
 		apitest.Budget{Name: "branches", Method: "GET", Path: "/order/branch/", Status: 200, Most: 90},
 		apitest.Budget{Name: "no_token", Method: "GET", Path: "/order/myorder/", Status: 401, Most: 50},
 	)

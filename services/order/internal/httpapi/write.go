@@ -23,7 +23,11 @@ func oneOrder(o order.Order) api.Order {
 
 // rows flattens orders to one row per line, as old clients read them.
 func rows(orders []order.Order) []api.OrderRow {
-	out := []api.OrderRow{}
+	n := 0
+	for _, o := range orders {
+		n += len(o.Lines)
+	}
+	out := make([]api.OrderRow, 0, n)
 	for _, o := range orders {
 		for _, l := range o.Lines {
 			out = append(out, api.OrderRow{

@@ -18,7 +18,8 @@ func (s *Store) List(ctx context.Context, c order.Caller, after *order.Position,
 	if err != nil {
 		return nil, false, postgres.Fault(err)
 	}
-	page = []order.Order{}
+	page = make([]order.Order, 0, min(len(rows), orders+1))
+	all := make([]order.Line, 0, len(rows)) // each order has a part of it
 	for _, r := range rows {
 		if n := len(page); n == 0 || page[n-1].ID != r.OrderID {
 			page = append(page, order.Order{ID: r.OrderID, MemberID: c.MemberID, BranchID: r.BranID, Date: r.Date, Time: r.Time})
@@ -27,7 +28,9 @@ func (s *Store) List(ctx context.Context, c order.Caller, after *order.Position,
 			}
 		}
 		last := &page[len(page)-1]
-		last.Lines = appendLine(last.Lines, r.OrderDetailID, r.PizzaID, r.Quantity, r.UnitPrice)
+		first := len(all) - len(last.Lines)
+		all = appendLine(all, r.OrderDetailID, r.PizzaID, r.Quantity, r.UnitPrice)
+		last.Lines = all[first:len(all):len(all)]
 	}
 	cut := len(rows) > lines // possibly within the last order
 	switch {
