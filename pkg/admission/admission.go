@@ -66,7 +66,7 @@ var ErrBusy = errors.New("the admission gate is full")
 type Gate struct {
 	limits  Limits
 	room    *semaphore.Weighted // of requests that work; serves in order of arrival
-	places  *semaphore.Weighted // in the queue; only tried
+	waiting atomic.Int64        // requests in the queue
 	busy    atomic.Bool         // as last logged
 	log     *slog.Logger
 	metrics metrics
@@ -75,7 +75,7 @@ type Gate struct {
 // New returns a gate whose metrics are named name_admission_… in registry.
 func New(name string, l Limits, log *slog.Logger, registry prometheus.Registerer) *Gate {
 	return &Gate{
-		limits: l, room: semaphore.NewWeighted(int64(l.Concurrency)), places: semaphore.NewWeighted(int64(l.Queue)),
+		limits: l, room: semaphore.NewWeighted(int64(l.Concurrency)),
 		log: log.With("gate", name), metrics: newMetrics(name, registry),
 	}
 }
@@ -101,15 +101,27 @@ func (g *Gate) Enter(ctx context.Context) (leave func(), err error) {
 	}, nil
 }
 
+// Full returns the error of Enter while the queue is full, and nil otherwise. A request can be
+// rejected by it before any work is done for it. Without a queue it returns nil.
+func (g *Gate) Full(ctx context.Context) error {
+	if g.limits.Queue > 0 && g.waiting.Load() >= int64(g.limits.Queue) {
+		return g.refuse(ctx, full, errFull)
+	}
+	return nil
+}
+
+var errFull = errors.New("the queue is full")
+
 // queue waits for a place among the requests that work.
 func (g *Gate) queue(ctx context.Context) error {
-	if !g.places.TryAcquire(1) {
-		return g.refuse(ctx, full, errors.New("the queue is full"))
+	if g.waiting.Add(1) > int64(g.limits.Queue) {
+		g.waiting.Add(-1)
+		return g.refuse(ctx, full, errFull)
 	}
 	g.metrics.queued.Inc()
 	defer func() {
 		g.metrics.queued.Dec()
-		g.places.Release(1)
+		g.waiting.Add(-1)
 	}()
 	patience, cancel := context.WithTimeout(ctx, g.limits.Wait)
 	defer cancel()

@@ -93,6 +93,7 @@ func TestFullQueueRefusesAtOnce(t *testing.T) {
 			_, err := g.Enter(t.Context())
 			g.mustRefuse(t, err)
 		}
+		g.mustRefuse(t, g.Full(t.Context()))
 		if took := time.Since(began); took != 0 {
 			t.Errorf("refusing took %s", took)
 		}
@@ -101,12 +102,15 @@ func TestFullQueueRefusesAtOnce(t *testing.T) {
 		}
 		queued.Wait()
 		g.enter(t)()
+		if err := g.Full(t.Context()); err != nil {
+			t.Errorf("an empty queue: %v", err)
+		}
 		for name, want := range map[string]int{"in_work": 0, "queued": 0, "admitted_total": 6, "wait_seconds": 6} {
 			if got := g.count(t, "oven_admission_"+name, ""); got != want {
 				t.Errorf("%s is %d, want %d", name, got, want)
 			}
 		}
-		if n := g.count(t, "oven_admission_rejected_total", "queue_full"); n != 1000 {
+		if n := g.count(t, "oven_admission_rejected_total", "queue_full"); n != 1001 {
 			t.Errorf("%d refusals are counted", n)
 		}
 	})
@@ -188,6 +192,9 @@ func TestNoQueue(t *testing.T) {
 	leave := g.enter(t)
 	_, err := g.Enter(t.Context())
 	g.mustRefuse(t, err)
+	if err := g.Full(t.Context()); err != nil {
+		t.Errorf("no queue cannot be full: %v", err)
+	}
 	leave()
 	g.enter(t)()
 }

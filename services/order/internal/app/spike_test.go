@@ -95,6 +95,7 @@ func TestSpikeWhileOrdersAreStuck(t *testing.T) {
 				t.Errorf("%d in work, %d queued", work, queued)
 			}
 			mustBeBusy(t, s.order(t, bearer, bbq))
+			mustBeBusy(t, s.order(t, "no token", "no order")) // neither is read
 			mustRepeat(t, first, s.orderOnce(t, bearer, bbq))
 			for _, path := range []string{"/order/branch/", "/order/myorder/", "/order/" + placed.OrderID + "/", "/healthz"} {
 				if a := s.get(t, path, bearer); a.Status != http.StatusOK {
@@ -113,7 +114,7 @@ func TestSpikeWhileOrdersAreStuck(t *testing.T) {
 			if work, queued := s.gate(t, "in_work"), s.gate(t, "queued"); work != 0 || queued != 0 {
 				t.Errorf("in the end %d are in work, %d queued", work, queued)
 			}
-			if n := s.gate(t, `rejected_total{reason="queue_full"}`); n != posts-let+1 {
+			if n := s.gate(t, `rejected_total{reason="queue_full"}`); n != posts-let+2 {
 				t.Errorf("%d refusals are counted", n)
 			}
 		})

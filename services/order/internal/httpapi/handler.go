@@ -61,7 +61,7 @@ func (h *Handler) Mount(s *server.Server, keys *token.Keys) error {
 	member := []echo.MiddlewareFunc{ratelimit.Announce, server.RequireToken(tokens.check), tokens.refuse(h.store)}
 	api.RegisterHandlersWithOptions(s.Router(), api.NewStrictHandler(h, nil), api.RegisterHandlersOptions{
 		OperationMiddlewares: map[string][]echo.MiddlewareFunc{
-			"PlaceOrder": member, "ListMyOrders": member, "GetOrder": member,
+			"PlaceOrder": append([]echo.MiddlewareFunc{h.placing.shed}, member...), "ListMyOrders": member, "GetOrder": member,
 		},
 	})
 	s.CheckBodies(rules)

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"sync"
 
+	"github.com/labstack/echo/v4"
+
 	"example.com/pizza/pkg/fault"
 	"example.com/pizza/services/order/internal/idempotency"
 	"example.com/pizza/services/order/internal/order"
@@ -16,7 +18,7 @@ import (
 
 // placing is the way of an order from the request to the answer:
 //
-//	receipt ─▶ rules ─▶ key ─▶ limit ─▶ gate ─▶ price ─▶ token, order and receipt, in one transaction
+//	shed ─▶ receipt ─▶ rules ─▶ key ─▶ limit ─▶ gate ─▶ price ─▶ token, order and receipt, in one transaction
 //
 // The limits come late, so that an order that is invalid or already placed costs its
 // member nothing, and a client that sends its body slowly takes no place. An order
@@ -80,6 +82,20 @@ func (p *placing) place(ctx context.Context, c order.Caller, n order.NewOrder, k
 		return kept, found, lookup
 	}
 	return r, false, err
+}
+
+// shed is a middleware that comes before the token. While the queue is full, it rejects an
+// order before anything of it is read or verified: rejected orders take their time from those
+// that are let in. An order with a key passes, because it may be placed already.
+func (p *placing) shed(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if r := c.Request(); r.Header.Get(keyHeader) == "" {
+			if err := p.limits.Gate.Full(r.Context()); err != nil {
+				return err
+			}
+		}
+		return next(c)
+	}
 }
 
 // recall returns the receipt of the order that the key has placed, or ErrMismatch
