@@ -107,7 +107,7 @@ type chaos struct {
 func startChaos(t *testing.T, brokers []*natsserver.Server) *chaos {
 	t.Helper()
 	data := folder(t)
-	server := startServer(t, data, 0, nil)
+	server := startServer(t, data, 0)
 	s := startChaosOn(t, server.URL("postgres"), brokers)
 	s.server, s.data, s.port = server, data, portOf(t, server)
 	return s
@@ -352,7 +352,7 @@ func (s *chaos) restartDatabase(t *testing.T, l *load, rounds int) {
 		for seen := l.tries.Load(); l.tries.Load() < seen+clients; { // some requests arrive during the outage
 			wait(t)
 		}
-		s.server = startServer(s.whole, s.data, s.port, nil)
+		s.server = startServer(s.whole, s.data, s.port)
 		l.waitFor(t, 2*clients)
 	}
 }

@@ -26,7 +26,7 @@ const poll = 10 * time.Millisecond
 func TestOutage(t *testing.T) {
 	t.Parallel()
 	data := folder(t)
-	server := startServer(t, data, 0, nil)
+	server := startServer(t, data, 0)
 	address, err := url.Parse(server.URL("postgres"))
 	if err != nil {
 		t.Fatal(err)
@@ -40,17 +40,17 @@ func TestOutage(t *testing.T) {
 		Environ: []string{"DB_STATEMENT_TIMEOUT=60s", "REQUEST_TIMEOUT=60s", "SHUTDOWN_TIMEOUT=60s"}, // the test delays an order for an arbitrary time
 	})
 	token := s.member(t, "patient")
-	restart := func() { startServer(t, data, port, nil) }
+	restart := func() { startServer(t, data, port) }
 	t.Run("the database goes away and comes back", func(t *testing.T) { s.testDatabaseGone(t, token, server, restart) })
 	t.Run("SIGTERM with an order in flight", func(t *testing.T) { s.testOrderInFlight(t, token) })
 }
 
 // startServer starts a PostgreSQL server that runs until t ends or it is
 // stopped.
-func startServer(t *testing.T, data string, port int, settings map[string]string) *pgserver.Server {
+func startServer(t *testing.T, data string, port int) *pgserver.Server {
 	t.Helper()
 	server, err := pgserver.Start(t.Context(), pgserver.Options{
-		DataDir: data + "/postgres", Port: port, Settings: settings, Log: t.Output(),
+		DataDir: data + "/postgres", Port: port, Log: t.Output(),
 	})
 	if err != nil {
 		t.Fatal(err)

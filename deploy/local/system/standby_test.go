@@ -2,10 +2,7 @@ package system
 
 import (
 	"fmt"
-	"net/url"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -30,50 +27,21 @@ type pair struct {
 func startPair(t *testing.T) *pair {
 	t.Helper()
 	p := &pair{whole: t, data: folder(t)}
-	first := startServer(t, p.data, 0, nil)
-	p.port = portOf(t, first)
-	if err := first.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	data := folder(t)
-	if out, err := exec.CommandContext(t.Context(), "cp", "-a", p.data+"/postgres", data).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	follow(t, data)
-	address, err := url.Parse(first.URL("postgres"))
+	var err error
+	p.primary, p.standby, err = pgserver.StartPair(t.Context(), pgserver.Options{
+		DataDir: p.data + "/postgres", Settings: map[string]string{"synchronous_standby_names": "standby"}, Log: t.Output(),
+	}, pgserver.Options{DataDir: folder(t) + "/postgres", Log: t.Output()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	password, _ := address.User.Password()
-	p.primary, err = pgserver.Start(t.Context(), pgserver.Options{
-		DataDir: p.data + "/postgres", Port: p.port, Settings: map[string]string{"synchronous_standby_names": "standby"}, Log: t.Output(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = p.primary.Stop() }) // it is killed
-	p.standby = startServer(t, data, 0, map[string]string{
-		"primary_conninfo": fmt.Sprintf("host=127.0.0.1 port=%d user=postgres password=%s application_name=standby", p.port, password),
+	p.port = portOf(t, p.primary)
+	t.Cleanup(func() {
+		_ = p.primary.Stop() // it is killed
+		if err := p.standby.Stop(); err != nil {
+			t.Error(err)
+		}
 	})
 	return p
-}
-
-// follow makes a server start as a standby, which accepts no writes until it is promoted.
-func follow(t *testing.T, data string) {
-	t.Helper()
-	cluster := data + "/postgres/cluster"
-	info, err := os.Stat(cluster)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signal := filepath.Join(cluster, "standby.signal")
-	if err := os.WriteFile(signal, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	owner := info.Sys().(*syscall.Stat_t) // the server's account, which is not root
-	if err := os.Chown(signal, int(owner.Uid), int(owner.Gid)); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // url is the address of whichever server accepts writes.
@@ -112,8 +80,10 @@ func (p *pair) failOver(t *testing.T, l *load, _ int) {
 	if err := p.primary.Stop(); err == nil {
 		t.Fatal("the primary was stopped, not killed")
 	}
-	follow(t, p.data)
-	startServer(p.whole, p.data, p.port, nil)
+	if err := pgserver.Follow(p.primary.DataDir()); err != nil {
+		t.Fatal(err)
+	}
+	startServer(p.whole, p.data, p.port)
 	const others = "FROM pg_stat_activity WHERE usename LIKE '%_svc'"
 	if _, err := conn.Exec(t.Context(), "SELECT pg_terminate_backend(pid) "+others); err != nil {
 		t.Fatal(err)
