@@ -46,9 +46,27 @@ func (c Config) Validate() error {
 // Open returns a pool that connects when it is first used. application names
 // the connections in pg_stat_activity and the pool in registry.
 func Open(ctx context.Context, c Config, application string, registry prometheus.Registerer) (*pgxpool.Pool, error) {
+	return open(ctx, c, "", application, registry)
+}
+
+// OpenReplica is Open for the servers in hosts, which has the form of Config.Host. Of
+// several servers, the first standby is used, or the first server if none is one.
+func OpenReplica(
+	ctx context.Context, c Config, hosts, application string, registry prometheus.Registerer,
+) (*pgxpool.Pool, error) {
+	c.Host = hosts
+	return open(ctx, c, "prefer-standby", application, registry)
+}
+
+func open(
+	ctx context.Context, c Config, server, application string, registry prometheus.Registerer,
+) (*pgxpool.Pool, error) {
 	pool, err := pgurl.ParsePool(pgurl.Target{
 		Host: c.Host, Port: c.Port, Database: c.Name, User: c.User, Password: string(c.Password),
-		Parameters: map[string]string{"sslmode": c.SSLMode, "sslrootcert": c.SSLRootCert, "application_name": application},
+		Parameters: map[string]string{
+			"sslmode": c.SSLMode, "sslrootcert": c.SSLRootCert, "application_name": application,
+			"target_session_attrs": server,
+		},
 	}.String())
 	if err != nil {
 		return nil, fmt.Errorf("the database settings (DB_*) cannot be used together: %w", err)

@@ -44,6 +44,7 @@ func TestMetrics(t *testing.T) {
 	traces, cache := telemetrytest.Start(t), miniredis.RunT(t)
 	s := start(t, stack.Options{Environ: []string{
 		"OTEL_EXPORTER_OTLP_ENDPOINT=" + traces.HTTP, "OTEL_BSP_SCHEDULE_DELAY=50", "CACHE_URL=redis://" + cache.Addr(),
+		"DB_READ_HOST=127.0.0.1:1",
 	}})
 	told := map[string][]*dto.MetricFamily{consumers: s.consume(t)}
 	s.testFlow(t)

@@ -26,18 +26,19 @@
 {{- end }}
 {{- end }}
 
-{{/* The location of the database: from the values, or the host if it is an IP address. */}}
+{{/* The location of the database: from the values, or its hosts if they are IP addresses. */}}
 {{- define "pizza.databasePeers" -}}
 {{- $database := .Values.global.networkPolicy.database -}}
-{{- $host := .Values.global.postgresql.host -}}
 {{- $cidrs := $database.cidrs -}}
 {{- if not (or $cidrs $database.peers) -}}
+{{- range $host := compact (list .Values.global.postgresql.host (.Values.config | default dict).DB_READ_HOST) -}}
 {{- if regexMatch `^([0-9]{1,3}\.){3}[0-9]{1,3}$` $host -}}
-{{- $cidrs = list (printf "%s/32" $host) -}}
+{{- $cidrs = append $cidrs (printf "%s/32" $host) -}}
 {{- else if regexMatch `^[0-9a-fA-F:]*:[0-9a-fA-F:]*$` $host -}}
-{{- $cidrs = list (printf "%s/128" $host) -}}
+{{- $cidrs = append $cidrs (printf "%s/128" $host) -}}
 {{- else -}}
 {{- fail (printf "\n\nglobal.networkPolicy.database.cidrs is required: the addresses of the database, for the network policies.\n%q is a name, which a policy cannot hold. Set one of:\n\n  global.networkPolicy.database.cidrs={203.0.113.10/32}\n  global.networkPolicy.database.peers[0].podSelector.matchLabels.app=postgres\n  global.networkPolicy.enabled=false\n" $host) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- range $cidrs }}

@@ -37,6 +37,7 @@ type Config struct {
 	Log    logging.Config
 	Traces telemetry.Config
 	DB     pg.Config
+	Read   postgres.ReplicaConfig
 	Token  token.Config
 	Menu   menuclient.Config
 	Quote  quotecache.Config
@@ -125,8 +126,17 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	a.closers.Add(quotes.Close)
 
 	store := postgres.NewStore(pool, publisher.Wake)
+	var reads order.Store = store
+	if c.Read.Host != "" {
+		replica, err := pg.OpenReplica(ctx, c.DB, c.Read.Host, "order_replica", registry)
+		if err != nil {
+			return nil, err
+		}
+		a.closers.Add(replica.Close)
+		reads = postgres.NewReplicated(store, replica, log, registry, time.Now)
+	}
 	placing, reading := c.shares()
-	handler := httpapi.New(order.NewService(quotes, store, zone, time.Now), store,
+	handler := httpapi.New(order.NewService(quotes, reads, zone, time.Now), store,
 		httpapi.Limits{Gate: admission.New("order", placing, log, registry), Limit: counts.Limit("order", "member", c.Limits.Order)},
 		httpapi.Limits{Gate: admission.New("order_read", reading, log, registry), Limit: counts.Limit("order_read", "member", c.Limits.Read)},
 		registry)

@@ -27,14 +27,14 @@ func TestChartKnowsTheConfiguration(t *testing.T) {
 func TestRunRefusesABadConfiguration(t *testing.T) {
 	t.Parallel()
 	environ := []string{
-		"DB_HOST=localhost", "DB_PORT=x", "DB_USER=order_svc", "DB_PASSWORD=", "JWT_SECRET=short",
+		"DB_HOST=localhost", "DB_READ_HOST=a replica", "DB_PORT=x", "DB_USER=order_svc", "DB_PASSWORD=", "JWT_SECRET=short",
 		"MENU_BASE_URL=menu:9000", "MENU_TIMEOUT=0s", "BREAKER_MIN_REQUESTS=0", "BREAKER_FAILURE_RATIO=1.5", "SHOP_TIMEZONE=Mars/Olympus", "LOG_LEVEL=loud", "REQUEST_TIMEOUT=-1s", "QUOTE_MAX_STALE=-1h",
 		"IDEMPOTENCY_TTL=0s",
 		"ORDER_CONCURRENCY=-1", "ORDER_QUEUE=-1", "ORDER_QUEUE_WAIT=0s", "ORDER_RATE_PER_MEMBER=30", "CACHE_URL=cache:6379",
 	}
 	err := app.Run(t.Context(), environ, &bytes.Buffer{})
 	for _, name := range []string{
-		"DB_PORT", "DB_NAME", "DB_PASSWORD", "JWT_SECRET", "MENU_BASE_URL", "MENU_TIMEOUT", "BREAKER_MIN_REQUESTS", "BREAKER_FAILURE_RATIO", "SHOP_TIMEZONE", "LOG_LEVEL", "REQUEST_TIMEOUT", "QUOTE_MAX_STALE",
+		"DB_READ_HOST", "DB_PORT", "DB_NAME", "DB_PASSWORD", "JWT_SECRET", "MENU_BASE_URL", "MENU_TIMEOUT", "BREAKER_MIN_REQUESTS", "BREAKER_FAILURE_RATIO", "SHOP_TIMEZONE", "LOG_LEVEL", "REQUEST_TIMEOUT", "QUOTE_MAX_STALE",
 		"IDEMPOTENCY_TTL", "ORDER_CONCURRENCY", "ORDER_QUEUE ", "ORDER_QUEUE_WAIT", "ORDER_RATE_PER_MEMBER", "CACHE_URL",
 	} {
 		if err == nil || !strings.Contains(err.Error(), name) {

@@ -212,6 +212,7 @@ func TestPageReadsNothingElse(t *testing.T) {
 	plans := &planner{t: t, dsn: d.URL("order_svc")}
 	for name, after := range map[string]*order.Position{
 		"first":            nil,
+		"ids":              nil,
 		"after_a_moment":   {Placed: time.Date(2026, 1, 1, 6, 0, 0, 0, time.UTC).UnixMicro(), Date: "2026-01-01", Time: "00:00:00", ID: "new1"},
 		"among_the_oldest": {Date: "2015-01-02", Time: "00:00:00", ID: "old1"},
 		"from_new_to_old":  {Placed: time.Date(2026, 1, 1, 0, 0, 5, 0, time.UTC).UnixMicro(), Date: "2026-01-01", Time: "00:00:00", ID: "new5"},
@@ -238,7 +239,7 @@ func (p *planner) most(name, mode string, after *order.Position) (rows float64) 
 		p.t.Fatal(err)
 	}
 	defer func() { _ = conn.Close(context.Background()) }()
-	query, args := statementOf(after)
+	query, args := statementOf(name, after)
 	for i, sql := range []string{
 		"SET plan_cache_mode = " + mode, "SELECT set_config('pizza.member', 'ada', false)", "PREPARE page AS " + query,
 	} {
@@ -258,10 +259,12 @@ func (p *planner) most(name, mode string, after *order.Position) (rows float64) 
 }
 
 // statementOf returns the query of a page of 100 orders, and its arguments as SQL.
-func statementOf(after *order.Position) (query, args string) {
+func statementOf(name string, after *order.Position) (query, args string) {
 	r := &recorder{}
 	q := db.New(r)
 	switch { // as Store.page does
+	case name == "ids":
+		_, _ = q.ListOrderIDs(context.Background(), db.ListOrderIDsParams{MemberID: "ada", MaxOrders: 101})
 	case after == nil:
 		_, _ = q.ListOrders(context.Background(), db.ListOrdersParams{MemberID: "ada", MaxOrders: 101, MaxLines: 1001})
 	case after.Placed == 0:

@@ -315,6 +315,40 @@ func (q *Queries) ListOldOrdersAfter(ctx context.Context, arg ListOldOrdersAfter
 	return items, nil
 }
 
+const listOrderIDs = `-- name: ListOrderIDs :many
+SELECT order_id
+FROM orders
+WHERE member_id = $1
+ORDER BY created_at DESC NULLS LAST, date DESC, time DESC, order_id DESC
+LIMIT $2::int
+`
+
+type ListOrderIDsParams struct {
+	MemberID  string
+	MaxOrders int32
+}
+
+// The orders of the first page, read from the index alone.
+func (q *Queries) ListOrderIDs(ctx context.Context, arg ListOrderIDsParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, listOrderIDs, arg.MemberID, arg.MaxOrders)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var order_id string
+		if err := rows.Scan(&order_id); err != nil {
+			return nil, err
+		}
+		items = append(items, order_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listOrders = `-- name: ListOrders :many
 WITH page AS (
     SELECT order_id, bran_id, date, time, created_at

@@ -72,6 +72,14 @@ LEFT JOIN order_detail d ON d.order_id = page.order_id
 ORDER BY page.created_at DESC NULLS LAST, page.date DESC, page.time DESC, page.order_id DESC, d.order_detail_id
 LIMIT @max_lines::int;
 
+-- name: ListOrderIDs :many
+-- The orders of the first page, read from the index alone.
+SELECT order_id
+FROM orders
+WHERE member_id = @member_id
+ORDER BY created_at DESC NULLS LAST, date DESC, time DESC, order_id DESC
+LIMIT @max_orders::int;
+
 -- name: ListOrdersAfter :many
 -- The page after an order whose moment is known: more of these, and then those
 -- whose moment is not known.
