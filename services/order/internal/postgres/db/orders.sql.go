@@ -316,7 +316,7 @@ func (q *Queries) ListOldOrdersAfter(ctx context.Context, arg ListOldOrdersAfter
 }
 
 const listOrderIDs = `-- name: ListOrderIDs :many
-SELECT order_id
+SELECT order_id::text AS order_id
 FROM orders
 WHERE member_id = $1
 ORDER BY created_at DESC NULLS LAST, date DESC, time DESC, order_id DESC

@@ -74,7 +74,7 @@ LIMIT @max_lines::int;
 
 -- name: ListOrderIDs :many
 -- The orders of the first page, read from the index alone.
-SELECT order_id
+SELECT order_id::text AS order_id
 FROM orders
 WHERE member_id = @member_id
 ORDER BY created_at DESC NULLS LAST, date DESC, time DESC, order_id DESC
