@@ -122,6 +122,8 @@ func examine(ctx context.Context, conn *pgx.Conn, o Options) (r Report, begun bo
 		}
 		progress("passwords")
 		p.passwords()
+		p.numbers("order_detail", "order_detail_id", "line")
+		p.numbers("orders", "order_id", "order")
 		progress("transactions")
 		p.activity()
 		progress("locks")

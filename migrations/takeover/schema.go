@@ -56,7 +56,7 @@ type relation struct {
 func (p *preflight) schema() {
 	found := query[relation](p, `
 		SELECT nspname, relname, pg_get_userbyid(relowner), relkind::text, greatest(reltuples, 0)::bigint,
-			CASE WHEN relkind IN ('r', 'p', 'm') THEN pg_total_relation_size(c.oid) ELSE 0 END,
+			8192 * (relpages + (SELECT coalesce(sum(i.relpages), 0) FROM pg_index JOIN pg_class i ON i.oid = indexrelid WHERE indrelid = c.oid)),
 			has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'), relrowsecurity, relhassubclass
 		FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
 		WHERE relname = ANY($1) AND relkind NOT IN ('i', 'I', 't') AND nspname !~ '^pg_' AND nspname <> 'information_schema'
