@@ -58,7 +58,8 @@ func (scanAmount) Scan(src []byte, target any) error {
 		return fmt.Errorf("a NUMERIC of %d bytes is no amount", len(src))
 	}
 	number := binary.BigEndian.Uint16
-	n, weight, sign, digits := int(number(src)), int(int16(number(src[2:]))), number(src[4:]), src[header:] //nolint:gosec // signed
+	n, sign, digits := int(number(src)), number(src[4:]), src[header:]
+	weight := int(int16(number(src[2:]))) //nolint:gosec // it is signed
 	var units int64
 	for w := firstWeight; w >= lastWeight; w-- {
 		units *= base

@@ -38,7 +38,8 @@ func TestAmounts(t *testing.T) {
 			var null, there *money.Amount
 			var all []money.Amount
 			var same bool
-			err := pool.QueryRow(t.Context(), "SELECT $1::numeric, NULL::numeric, $2::numeric, $3::numeric[], $1 = $4::text::numeric AND $3 = ARRAY[$1, 0]",
+			err := pool.QueryRow(t.Context(), `
+				SELECT $1::numeric, NULL::numeric, $2::numeric, $3::numeric[], $1 = $4::text::numeric AND $3 = ARRAY[$1, 0]`,
 				want, &want, []money.Amount{want, {}}, text).Scan(&got, &null, &there, &all, &same)
 			if err != nil || !same || got != want || null != nil || *there != want {
 				t.Errorf("%s is %s, %v, and the same to PostgreSQL: %t; %v", text, got, there, same, err)
@@ -58,7 +59,9 @@ func TestAmounts(t *testing.T) {
 func TestNumbersThatAreNoAmounts(t *testing.T) {
 	t.Parallel()
 	pool := openNumeric(t, "on")
-	for _, text := range []string{"NULL", "'NaN'", "'Infinity'", "'-Infinity'", "0.001", "-12.345", "0.00001", "1e-20", "1e12", "-1e300"} {
+	for _, text := range []string{
+		"NULL", "'NaN'", "'Infinity'", "'-Infinity'", "0.001", "-12.345", "0.00001", "1e-20", "1e12", "-1e300",
+	} {
 		var got money.Amount
 		if err := pool.QueryRow(t.Context(), "SELECT "+text+"::numeric").Scan(&got); err == nil {
 			t.Errorf("%s is read as %s", text, got)
