@@ -55,7 +55,7 @@ func TestLocks(t *testing.T) {
 	}
 	const file = "sql/locks.gen.csv"
 	if os.Getenv("UPDATE_LOCKS") != "" {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil { //nolint:gosec // as all files of the repository
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

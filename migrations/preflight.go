@@ -53,7 +53,7 @@ func pendingLocks(ctx context.Context, conn *pgx.Conn) ([]takeover.Lock, error) 
 		if !exists {
 			continue
 		}
-		versions, err := conn.Query(ctx, "SELECT version_id FROM "+o.table()+" WHERE is_applied") //nolint:gosec // a constant of ours
+		versions, err := conn.Query(ctx, "SELECT version_id FROM "+o.table()+" WHERE is_applied")
 		if err != nil {
 			return nil, err
 		}

@@ -340,14 +340,14 @@ func TestPreflight(t *testing.T) {
 			if r.Go() == stops || t.Failed() {
 				t.Errorf("go %v: %+v", r.Go(), r.Findings)
 			}
-			mustMatchUp(t, old, conn, r)
+			mustMatchUp(t, old, conn)
 		})
 	}
 }
 
 // mustMatchUp checks the verdict: with go, roles and migrations work, and the old
 // system still places an order; with a stop of the schema, nothing changes.
-func mustMatchUp(t *testing.T, old migrationstest.OldSystem, conn *pgx.Conn, r takeover.Report) {
+func mustMatchUp(t *testing.T, old migrationstest.OldSystem, conn *pgx.Conn) {
 	t.Helper()
 	var before, after string
 	const state = `SELECT string_agg(format('%s %s', relname, relowner::regrole), ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace`

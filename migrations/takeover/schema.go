@@ -206,13 +206,13 @@ func (p *preflight) column(t table, c column, a attribute) {
 				ident(t.name), ident(c.name), c.length),
 		})
 	}
-	switch {
-	case a.Type == "float4":
+	switch a.Type {
+	case "float4":
 		p.add(Finding{
 			Level: Note, Check: "column-type", Object: object,
 			Found: "real keeps seven digits: prices are exact to the cent below 100,000",
 		})
-	case a.Type == "numeric":
+	case "numeric":
 		p.add(Finding{Level: Note, Check: "column-type", Object: object, Found: "numeric: prices are exact"})
 	}
 }

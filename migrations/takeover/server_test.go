@@ -33,7 +33,7 @@ func TestPreflightOfServers(t *testing.T) {
 	settings["max_connections"] = "20"
 	settings["max_prepared_transactions"] = "1"
 	folder := func() string {
-		dir, err := os.MkdirTemp("", "pizza-preflight-")
+		dir, err := os.MkdirTemp("", "pizza-preflight-") //nolint:usetesting // t.TempDir is in a folder that is closed to others
 		if err == nil {
 			err = pgserver.LetIn(dir)
 		}
