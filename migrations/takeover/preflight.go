@@ -116,8 +116,12 @@ func examine(ctx context.Context, conn *pgx.Conn, o Options) (r Report, begun bo
 	progress("the tables")
 	p.schema()
 	if !p.schemaOnly && !p.report.Empty() && p.err == nil {
+		table := ""
 		for _, c := range rowChecks() {
-			progress(c.table + ": " + c.check)
+			if c.table != table {
+				table = c.table
+				progress("the rows of " + table)
+			}
 			p.rows(c)
 		}
 		progress("passwords")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -52,8 +53,8 @@ func rowChecks() []rowCheck {
 		},
 		{
 			Warn, "orphan", "pizza", []string{"pizza_type_id", "pizza_types.pizza_type_id"},
-			`pizza_type_id IS NULL OR NOT EXISTS (SELECT FROM pizza_types p WHERE p.pizza_type_id = t.pizza_type_id)`,
-			"a pizza without a type is not on the menu", "give it a type, or delete it",
+			`pizza_type_id IS NOT NULL AND NOT EXISTS (SELECT FROM pizza_types p WHERE p.pizza_type_id = t.pizza_type_id)`,
+			"no such type: the pizza is not on the menu", "give it a type, or delete it",
 		},
 		{
 			Warn, "duplicate-name", "pizza_types", []string{"pizza_nm"},
@@ -97,8 +98,12 @@ func rowChecks() []rowCheck {
 	for _, t := range tables() {
 		for _, c := range t.columns {
 			if c.name != t.key {
+				level := Warn
+				if slices.ContainsFunc(references(), func(r reference) bool { return r.table == t.name && r.column == c.name }) {
+					level = Note // the design document allows it
+				}
 				list = append(list, rowCheck{
-					Warn, "null", t.name, []string{c.name}, c.name + " IS NULL", nullMeans(t.name, c.name), "",
+					level, "null", t.name, []string{c.name}, c.name + " IS NULL", nullMeans(t.name, c.name), "",
 				})
 			}
 			if strings.HasSuffix(c.name, "_id") && c.length > 0 {
@@ -111,6 +116,7 @@ func rowChecks() []rowCheck {
 			}
 		}
 	}
+	slices.SortStableFunc(list, func(a, b rowCheck) int { return slices.Index(names(), a.table) - slices.Index(names(), b.table) })
 	return list
 }
 

@@ -65,11 +65,13 @@ func printPreflight(w io.Writer, r takeover.Report) error {
 	for _, t := range r.Tables {
 		out.row(t.Name, t.Owner, fmt.Sprint(t.Rows), fmt.Sprintf("%.1f", float64(t.Bytes)/(1<<20)))
 	}
+	if err := out.flush(); err != nil {
+		return err
+	}
 	if len(r.Plan) > 0 {
-		out.row("")
-		out.row("MIGRATION", "TABLE", "WAITS", "")
+		out.row("\nMIGRATION", "TABLE", "WHAT WAITS, AND HOW LONG")
 		for _, l := range r.Plan {
-			out.row(l.Migration, l.Table, l.Waits, "")
+			out.row(l.Migration, l.Table, l.Waits)
 		}
 	}
 	if err := out.flush(); err != nil {
@@ -78,7 +80,11 @@ func printPreflight(w io.Writer, r takeover.Report) error {
 	var text strings.Builder
 	for _, f := range r.Findings {
 		rows := ""
-		if f.Rows > 0 {
+		switch f.Rows {
+		case 0:
+		case 1:
+			rows = " (1 row)"
+		default:
 			rows = fmt.Sprintf(" (%d rows)", f.Rows)
 		}
 		fmt.Fprintf(&text, "\n%-4s  %s: %s%s\n", f.Level, f.Object, f.Check, rows)
