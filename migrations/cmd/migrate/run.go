@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -226,13 +225,8 @@ func (c command) up(ctx context.Context, args []string) error {
 	if err := migrations.CheckConnections(ctx, dsn, migrations.Connections(s.Connections)); err != nil {
 		return err
 	}
-	out := newTable(c.stdout)
 	n := 0
-	err = migrations.Up(ctx, dsn, func(s migrations.Step) {
-		n++
-		out.row("applied", string(s.Owner), version(s.Version), s.Name, s.Took.Round(time.Millisecond).String())
-	})
-	if err := errors.Join(out.flush(), err); err != nil {
+	if err := migrations.Up(ctx, dsn, func(s migrations.Step) { n++; c.report("applied", s) }); err != nil {
 		return err
 	}
 	list, err := migrations.Status(ctx, dsn)
@@ -275,11 +269,12 @@ func (c command) down(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	out := newTable(c.stdout)
-	err = migrations.Down(ctx, dsn, owner, func(s migrations.Step) {
-		out.row("rolled back", string(s.Owner), version(s.Version), s.Name, s.Took.Round(time.Millisecond).String())
-	})
-	return errors.Join(out.flush(), err)
+	return migrations.Down(ctx, dsn, owner, func(s migrations.Step) { c.report("rolled back", s) })
+}
+
+// report prints a migration as soon as it is done. Its columns hold the longest name.
+func (c command) report(what string, s migrations.Step) {
+	_, _ = fmt.Fprintf(c.stdout, "%s  %-6s  %s  %-28s  %s\n", what, s.Owner, version(s.Version), s.Name, s.Took.Round(time.Millisecond))
 }
 
 func (c command) seed(ctx context.Context, args []string) error {
