@@ -36,7 +36,7 @@ const (
 
 // Claims are the claims of a token.
 type Claims struct {
-	ID        string // jti: identifies the token, for its revocation
+	ID        string // identifies the token, for its revocation: its jti, or a hash of a token without
 	MemberID  string
 	IssuedAt  time.Time
 	ExpiresAt time.Time
@@ -94,13 +94,17 @@ func (k *Keys) Verify(raw string) (Claims, error) {
 	if err != nil {
 		return Claims{}, ErrInvalid
 	}
-	return read(p.claims)
+	return read(p)
 }
 
 // read converts verified claims.
-func read(claims jwt.MapClaims) (Claims, error) {
+func read(p parsed) (Claims, error) {
+	claims := p.claims
 	memberID, _ := claims["member_id"].(string)
 	id, _ := claims["jti"].(string)
+	if _, named := claims["jti"]; !named {
+		id = p.id()
+	}
 	issued, issuedErr := claims.GetIssuedAt()
 	expires, expiresErr := claims.GetExpirationTime()
 	generation, ok := readGeneration(claims)
