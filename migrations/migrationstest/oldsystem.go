@@ -26,6 +26,13 @@ type OldSystem struct {
 // IntegerIDs are the replacements that give the orders numbers.
 func IntegerIDs() []string { return []string{"order_id VARCHAR(50)", "order_id INTEGER"} }
 
+// OldTables returns the SQL that creates the old system's tables without rows, after
+// pairs of replacements.
+func OldTables(replacements ...string) string {
+	script, _, _ := strings.Cut(strings.NewReplacer(replacements...).Replace(oldSystemSQL), "INSERT INTO")
+	return script
+}
+
 // NewOldSystem returns a new database of the old system. Pairs of replacements change
 // the script that makes it (old_system.sql).
 func NewOldSystem(tb testing.TB, replacements ...string) OldSystem {

@@ -1,0 +1,383 @@
+package takeover_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"example.com/pizza/deploy/local/stack"
+	"example.com/pizza/migrations"
+	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/testkit/pgserver"
+)
+
+const (
+	seed   = "../../migrations/seed"
+	secret = "the-key-that-both-sides-share-of-48-characters.."
+	crowd  = 3
+)
+
+// TestRollOut plays the steps of docs/takeover.md on the year of orders, while customers
+// order on both sides. None of their requests fails, and no acknowledged order is lost.
+func TestRollOut(t *testing.T) {
+	t.Parallel()
+	t.Run("design_document", func(t *testing.T) { t.Parallel(); play(t, false) })
+	t.Run("integer_ids", func(t *testing.T) { t.Parallel(); play(t, true, migrationstest.IntegerIDs()...) })
+}
+
+func play(t *testing.T, isNumeric bool, replacements ...string) {
+	server, err := pgserver.Start(t.Context(), pgserver.Options{Settings: pgserver.TestSettings(), Log: t.Output()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	live := liveDatabase(t, server, replacements...)
+	old := httptest.NewServer((&monolith{db: live, secret: []byte(secret), isNumeric: isNumeric}).handler())
+	t.Cleanup(old.Close)
+	f := newFront(t, old.URL)
+	c := &customers{front: f, orders: map[string][]string{}}
+	stop := c.run(t)
+	c.await(t, 20)
+
+	// 1. Look.
+	report, err := migrations.Preflight(t.Context(), server.URL("pizza"), func(string) {})
+	if err != nil || !report.Go() {
+		t.Fatalf("no go: %v, %+v", err, report.Findings)
+	}
+	// 2. Adopt, and start the services beside the old system.
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "secrets.json"), fmt.Appendf(nil, `{"jwt_secret":%q}`, secret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	services, err := stack.Start(t.Context(), stack.Options{
+		Root: root, DataDir: folder, DatabaseURL: server.URL("postgres"), Environ: []string{"PASSWORD_UPGRADE=off"}, Progress: t.Output(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := services.Stop(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	f.to(t, services.URL())
+	c.await(t, 20)
+	// 3. Shift the paths, with a step back.
+	for _, step := range []struct {
+		path   string
+		weight int64
+	}{
+		{"login", 100},
+		{"menu", 10}, {"menu", 50}, {"menu", 0}, {"menu", 100},
+		{"order", 10}, {"order", 50}, {"order", 0}, {"order", 10}, {"order", 50}, {"order", 100},
+	} {
+		f.weights[step.path].Store(step.weight)
+		c.await(t, 25)
+	}
+	stop()
+	mustHaveAll(t, live, c)
+}
+
+// mustHaveAll compares what was acknowledged with the tables.
+func mustHaveAll(t *testing.T, live *pgxpool.Pool, c *customers) {
+	t.Helper()
+	rows, err := live.Query(t.Context(), `SELECT member_id, o.order_id::text, count(d), count(DISTINCT d.order_detail_id)
+		FROM orders o LEFT JOIN order_detail d ON d.order_id = o.order_id WHERE member_id LIKE 'customer-%' GROUP BY 1, 2`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := map[string][]string{}
+	var member, id string
+	var lines, numbers int
+	if _, err = pgx.ForEachRow(rows, []any{&member, &id, &lines, &numbers}, func() error {
+		stored[member] = append(stored[member], id)
+		if lines != 2 || numbers != 2 {
+			t.Errorf("order %s has %d lines with %d numbers, want 2", id, lines, numbers)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, ids := range []map[string][]string{stored, c.orders} {
+		for member := range ids {
+			slices.Sort(ids[member])
+		}
+	}
+	maps.DeleteFunc(c.orders, func(_ string, ids []string) bool { return len(ids) == 0 })
+	if diff := cmp.Diff(c.orders, stored); diff != "" {
+		t.Errorf("acknowledged (-) and stored (+) differ: %s", diff)
+	}
+	var history, historyLines int
+	if err := live.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM orders WHERE member_id LIKE 'year-%'),
+		(SELECT count(*) FROM orders JOIN order_detail USING (order_id) WHERE member_id LIKE 'year-%')`).Scan(&history, &historyLines); err != nil {
+		t.Fatal(err)
+	}
+	if history != 21_350 || historyLines != 48_620 {
+		t.Errorf("%d orders and %d lines of the year, want 21350 and 48620", history, historyLines)
+	}
+	t.Logf("%d requests to the old system, %d to the services, %d orders", c.front.old.Load(), c.front.new.Load(), c.placed.Load())
+}
+
+// liveDatabase creates the old system's database with the year of orders.
+func liveDatabase(t *testing.T, server *pgserver.Server, replacements ...string) *pgxpool.Pool {
+	t.Helper()
+	ctx := t.Context()
+	admin, err := pgx.Connect(ctx, server.URL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = admin.Close(ctx) }()
+	for _, sql := range []string{"CREATE ROLE monolith LOGIN PASSWORD 'only-for-tests'", "CREATE DATABASE pizza OWNER monolith"} {
+		if _, err := admin.Exec(ctx, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u, err := url.Parse(server.URL("pizza"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword("monolith", "only-for-tests")
+	live, err := pgxpool.New(ctx, u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(live.Close)
+	if _, err := live.Exec(ctx, migrationstest.OldTables(replacements...), pgx.QueryExecModeSimpleProtocol); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := live.Exec(ctx, "INSERT INTO branch VALUES ('BRANCH001', '강남점')"); err != nil {
+		t.Fatal(err)
+	}
+	copyRows(t, live, "pizza_types", "menu/pizza_types.csv", func(r []string) []any { return []any{r[0], r[1], r[2], "images/" + r[0] + ".png"} })
+	copyRows(t, live, "pizza", "menu/pizzas.csv", func(r []string) []any { return []any{r[0], r[1], r[2], r[3]} })
+	copyRows(t, live, "orders", "history/orders.csv.gz", func(r []string) []any {
+		return []any{r[0], "year-" + r[0][len(r[0])-1:], "BRANCH001", r[1], r[2]}
+	})
+	copyRows(t, live, "order_detail", "history/order_details.csv.gz", func(r []string) []any { return []any{r[0], r[1], r[2], r[3]} })
+	return live
+}
+
+// copyRows inserts the rows of a file of the seed, as the old system stores them.
+func copyRows(t *testing.T, live *pgxpool.Pool, table, name string, columns func([]string) []any) {
+	t.Helper()
+	file, err := os.Open(filepath.Join(seed, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	var text io.Reader = file
+	if strings.HasSuffix(name, ".gz") {
+		if text, err = gzip.NewReader(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	records, err := csv.NewReader(text).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	w := csv.NewWriter(&b)
+	for _, r := range records[1:] {
+		cells := make([]string, 0, 5)
+		for _, v := range columns(r) {
+			cells = append(cells, fmt.Sprint(v))
+		}
+		if err := w.Write(cells); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Flush()
+	conn, err := live.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	if _, err := conn.Conn().PgConn().CopyFrom(t.Context(), &b, "COPY "+table+" FROM STDIN (FORMAT csv)"); err != nil {
+		t.Fatalf("%s: %v", table, err)
+	}
+}
+
+// front stands for the Ingress: it sends a share of each path to the services.
+type front struct {
+	*httptest.Server
+	weights  map[string]*atomic.Int64 // in percent, by the first part of the path
+	turn     atomic.Int64
+	services atomic.Pointer[httputil.ReverseProxy]
+	old, new atomic.Int64 // requests
+}
+
+func newFront(t *testing.T, oldURL string) *front {
+	t.Helper()
+	f := &front{weights: map[string]*atomic.Int64{"login": {}, "menu": {}, "order": {}}}
+	monolith := proxyTo(t, oldURL)
+	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path := strings.Split(r.URL.Path, "/")[2]
+		if f.turn.Add(37)%100 < f.weights[path].Load() { // visits every number below 100
+			f.new.Add(1)
+			f.services.Load().ServeHTTP(w, r)
+			return
+		}
+		f.old.Add(1)
+		monolith.ServeHTTP(w, r)
+	}))
+	t.Cleanup(f.Close)
+	return f
+}
+
+func (f *front) to(t *testing.T, services string) { t.Helper(); f.services.Store(proxyTo(t, services)) }
+
+func proxyTo(t *testing.T, address string) *httputil.ReverseProxy {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return httputil.NewSingleHostReverseProxy(u)
+}
+
+// customers register, browse, order, and look at their orders.
+type customers struct {
+	front  *front
+	placed atomic.Int64
+	mu     sync.Mutex
+	orders map[string][]string // acknowledged, by member
+}
+
+// run starts the customers. stop waits for the end of their visits.
+func (c *customers) run(t *testing.T) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	for i := range crowd {
+		group.Go(func() {
+			for n := 0; ctx.Err() == nil && !t.Failed(); n++ {
+				c.visit(t, fmt.Sprintf("customer-%d-%d", i, n))
+			}
+		})
+	}
+	stop = func() { cancel(); group.Wait() }
+	t.Cleanup(stop)
+	return stop
+}
+
+// await waits until some more orders are placed.
+func (c *customers) await(t *testing.T, orders int64) {
+	t.Helper()
+	for until := c.placed.Load() + orders; c.placed.Load() < until; {
+		if t.Failed() {
+			t.FailNow()
+		}
+	}
+}
+
+// visit is that of a new member, who orders thrice.
+func (c *customers) visit(t *testing.T, member string) {
+	account := credentials{ID: member, Password: "correct horse battery staple " + member, Name: "Customer"}
+	var token struct{ Token string }
+	if !c.call(t, "POST", "/api/login/register/", "", account, http.StatusCreated, nil) ||
+		!c.call(t, "POST", "/api/login/", "", account, http.StatusOK, &token) {
+		return
+	}
+	for range 3 {
+		ask := line{Name: "The Hawaiian Pizza", Size: "M"}
+		var placed struct {
+			ID string `json:"order_id"`
+		}
+		order := map[string]any{"branchId": "BRANCH001", "lines": []line{
+			{"The Hawaiian Pizza", "M", 1}, {"The Barbecue Chicken Pizza", "L", 2},
+		}}
+		if !c.call(t, "GET", "/api/menu/", "", nil, http.StatusOK, nil) ||
+			!c.call(t, "POST", "/api/menu/get_pizza_id/", "", map[string]string{"name": ask.Name, "size": ask.Size}, http.StatusOK, nil) ||
+			!c.call(t, "POST", "/api/order/", token.Token, order, http.StatusCreated, &placed) {
+			return
+		}
+		c.mu.Lock()
+		c.orders[member] = append(c.orders[member], placed.ID)
+		want := slices.Clone(c.orders[member])
+		c.mu.Unlock()
+		c.placed.Add(1)
+		var rows []struct {
+			ID string `json:"order_id"`
+		}
+		if !c.call(t, "GET", "/api/order/myorder/", token.Token, nil, http.StatusOK, &rows) {
+			return
+		}
+		got := map[string]int{}
+		for _, r := range rows {
+			got[r.ID]++
+		}
+		for _, id := range want {
+			if got[id] != 2 {
+				t.Errorf("%s: my orders have %d lines of order %s, want 2", member, got[id], id)
+			}
+		}
+	}
+}
+
+// call sends a request through the front, and reports whether the answer was as wanted.
+func (c *customers) call(t *testing.T, method, path, token string, body any, status int, into any) bool {
+	var payload io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			t.Error(err)
+			return false
+		}
+		payload = bytes.NewReader(text)
+	}
+	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), method, c.front.URL+path, payload)
+	if err != nil {
+		t.Error(err)
+		return false
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Error(err)
+		return false
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != status {
+		t.Errorf("%s %s: %d %s, %v; want %d", method, path, answer.StatusCode, text, err, status)
+		return false
+	}
+	if into != nil {
+		if err := json.Unmarshal(text, into); err != nil {
+			t.Errorf("%s %s: %v", method, path, err)
+			return false
+		}
+	}
+	return true
+}
