@@ -46,10 +46,11 @@ openapi() { tools/openapi.sh; }
 charts() { tools helm helm-unittest helm-docs kubeconform kube-score && tools/charts.sh "$bin"; }
 # Prometheus rules, dashboards, and the pages that show them.
 rules() { tools promtool prometheus helm && go test -race -count=1 ./deploy/observability/...; }
-# Images, promotion with real signatures, workflows, and the code of the load test and the cluster tests.
+# Images, promotion with real signatures, workflows, the played takeover, and the code of the load test and the cluster
+# tests.
 delivery() {
     tools cosign helm ko withpostgres && "$bin/withpostgres" \
-        go test -race -count=1 -skip '^TestPinned$' ./deploy/delivery/... ./deploy/images/... ./deploy/loadtest/... ./deploy/e2e/... ./deploy/policy/... ./deploy/workflows/...
+        go test -race -count=1 -skip '^TestPinned$' ./deploy/delivery/... ./deploy/images/... ./deploy/loadtest/... ./deploy/takeover/... ./deploy/e2e/... ./deploy/policy/... ./deploy/workflows/...
 }
 # The admission policy of stg and prod, with signed and unsigned images.
 policy() {
