@@ -26,7 +26,7 @@ type Line struct {
 	PizzaID  *string `json:"pizza_id"`
 	Quantity int     `json:"quantity"`
 
-	// UnitPrice null for orders of the old system, which did not record prices.
+	// UnitPrice null for lines of the old system that have no price.
 	UnitPrice *RecordedMoney `json:"unit_price"`
 }
 
@@ -72,7 +72,7 @@ type Order struct {
 	OrderID string  `json:"order_id"`
 	Time    string  `json:"time"`
 
-	// TotalPrice null for orders of the old system, which did not record prices.
+	// TotalPrice null for lines of the old system that have no price.
 	TotalPrice *RecordedMoney `json:"total_price"`
 }
 
@@ -89,7 +89,7 @@ type OrderRow struct {
 	// Time Time in the shop's time zone (HH:MM:SS).
 	Time string `json:"time"`
 
-	// UnitPrice null for orders of the old system, which did not record prices.
+	// UnitPrice null for lines of the old system that have no price.
 	UnitPrice *RecordedMoney `json:"unit_price"`
 }
 
@@ -108,7 +108,7 @@ type PlacedOrder struct {
 	TotalPrice Money        `json:"total_price"`
 }
 
-// RecordedMoney null for orders of the old system, which did not record prices.
+// RecordedMoney null for lines of the old system that have no price.
 type RecordedMoney = money.Amount
 
 // IdempotencyKey defines model for IdempotencyKey.

@@ -23,7 +23,8 @@ func TestListMyOrders(t *testing.T) {
 	db := migrationstest.NewSeeded(t)
 	s := start(t, db, nowhere)
 	conn := admin(t, db)
-	// The old system wrote orders without prices, one of them without lines.
+	// The old system wrote orders, one of them without lines. Lines that it writes now get
+	// the menu's price, and those from before the take-over have none.
 	if _, err := conn.Exec(t.Context(), `
 		INSERT INTO orders (order_id, member_id, bran_id, date, time) VALUES
 			('1', 'old', 'BRANCH001', '2015-01-01', '11:38:36'),
@@ -31,6 +32,9 @@ func TestListMyOrders(t *testing.T) {
 			('3', 'old', 'BRANCH002', '2015-01-02', '09:00:00');
 		INSERT INTO order_detail (order_detail_id, order_id, pizza_id, quantity) VALUES
 			(1, '1', 'hawaiian_m', 1), (2, '3', 'classic_dlx_m', 2), (3, '3', 'bbq_ckn_l', 1);
+		SET ROLE pizza_owner;
+		UPDATE order_detail SET unit_price = NULL, price_derived = NULL WHERE order_id = '1';
+		RESET ROLE;
 	`); err != nil {
 		t.Fatal(err)
 	}
@@ -53,9 +57,16 @@ func TestListMyOrders(t *testing.T) {
 	t.Run("orders_of_the_old_system", func(t *testing.T) {
 		one, two := "BRANCH001", "BRANCH002"
 		pizza := func(id string) *string { return &id }
+		price := func(text string) *money.Amount { a := money.MustParse(text); return &a }
 		want := []api.OrderRow{
-			{OrderID: "3", BranID: &two, PizzaID: pizza("classic_dlx_m"), Quantity: 2, Date: "2015-01-02", Time: "09:00:00"},
-			{OrderID: "3", BranID: &two, PizzaID: pizza("bbq_ckn_l"), Quantity: 1, Date: "2015-01-02", Time: "09:00:00"},
+			{
+				OrderID: "3", BranID: &two, PizzaID: pizza("classic_dlx_m"), Quantity: 2,
+				UnitPrice: price("16.00"), Date: "2015-01-02", Time: "09:00:00",
+			},
+			{
+				OrderID: "3", BranID: &two, PizzaID: pizza("bbq_ckn_l"), Quantity: 1,
+				UnitPrice: price("20.75"), Date: "2015-01-02", Time: "09:00:00",
+			},
 			{OrderID: "1", BranID: &one, PizzaID: pizza("hawaiian_m"), Quantity: 1, Date: "2015-01-01", Time: "11:38:36"},
 		}
 		got := apitest.Decode[[]api.OrderRow](t, s.get(t, "/api/order/myorder", s.as(t, "old")), 200)

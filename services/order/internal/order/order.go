@@ -22,7 +22,7 @@ type Order struct {
 	Placed time.Time
 	Date   string        // YYYY-MM-DD in the shop's time zone
 	Time   string        // HH:MM:SS in the shop's time zone
-	Total  *money.Amount // nil where the old system placed it: it kept no prices
+	Total  *money.Amount // nil where a line has no price
 	Lines  []Line
 }
 
@@ -30,7 +30,7 @@ type Order struct {
 type Line struct {
 	PizzaID   *string // nil in rows of the old system that name none
 	Quantity  int
-	UnitPrice *money.Amount // nil where the old system placed it
+	UnitPrice *money.Amount // nil in lines of the old system that have none
 }
 
 // Branch is a shop that bakes orders.
