@@ -7,6 +7,7 @@
 //	Up             as migrator: apply the folders of sql, owner by owner, then the grants
 //	Seed           as migrator: add the menu, branches and a demo member
 //	SeedHistory    as migrator: load a year of orders
+//	FillHistory    as migrator: fill in what the old system's orders lack
 //	HashPasswords  as migrator: at cutover, hash the old system's cleartext passwords
 //
 // Each owner of tables has its own migrations, version table

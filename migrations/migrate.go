@@ -52,6 +52,7 @@ const (
 	grantsLock    int64 = 0x70697a7a61_10
 	seedLock      int64 = 0x70697a7a61_11
 	passwordsLock int64 = 0x70697a7a61_12
+	backfillLock  int64 = 0x70697a7a61_13
 )
 
 // lockTimeout bounds the wait for a table lock: while ALTER TABLE waits, all

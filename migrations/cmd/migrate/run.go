@@ -28,6 +28,11 @@ const help = `migrate prepares the database of the pizza services.
   migrate passwords --yes        hash the passwords that are in clear text; after
                                  that the old system logs nobody in any more.
                                  --dry-run only counts; --json reports as JSON
+  migrate backfill [--yes]       fill in what the old system's orders lack: their
+                                 moment by date and time, prices by today's menu,
+                                 totals. Yields to replicas and a busy server. Only
+                                 counts without --yes; --zone Asia/Seoul overrides
+                                 SHOP_TIMEZONE; --json reports as JSON
   migrate forget-member ID --yes erase a person: delete the member, and detach its
                                  orders and what was announced of them; the id
                                  stays taken
@@ -55,7 +60,7 @@ and to the role of each service, as the most connections of all its processes,
                                  that it has. With these, "up" stops where a role
                                  may open fewer
 
-"seed --history" reads dates and times in the zone
+"seed --history" and "backfill" read dates and times in the zone
   SHOP_TIMEZONE                  Asia/Seoul by default
 
 "passwords" hashes at the cost and in the memory of the login service:
@@ -66,7 +71,7 @@ and to the role of each service, as the most connections of all its processes,
 Exit status:
   0  done
   1  failed; another try can succeed: the database was away, a lock was held, a role
-     or a right was missing in the database, passwords were left in clear text
+     or a right was missing in the database, passwords were left in clear text, rows were left to fill
   2  wrong usage or settings, all of which are named; no other try can succeed
   3  no go: "preflight" found what has to change first
 `
@@ -110,6 +115,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return c.seed(ctx, args)
 	case "passwords":
 		return c.passwords(ctx, args)
+	case "backfill":
+		return c.backfill(ctx, args)
 	case "forget-member":
 		return c.forgetMember(ctx, args)
 	case "licence":

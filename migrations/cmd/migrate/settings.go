@@ -112,7 +112,7 @@ func (h Hashing) options() migrations.PasswordHashing {
 	return migrations.PasswordHashing{Cost: h.Cost, Hashes: hashes}
 }
 
-// Shop is where the orders of "seed --history" were placed.
+// Shop is where past orders were placed, for "seed --history" and "backfill".
 type Shop struct {
 	TimeZone string `env:"SHOP_TIMEZONE" envDefault:"Asia/Seoul"`
 }
