@@ -20,6 +20,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
@@ -28,6 +29,7 @@ import (
 	"example.com/pizza/deploy/local/stack"
 	"example.com/pizza/migrations"
 	"example.com/pizza/migrations/migrationstest"
+	"example.com/pizza/pkg/money"
 	"example.com/pizza/pkg/testkit/pgserver"
 )
 
@@ -104,6 +106,42 @@ func play(t *testing.T, isNumeric bool, replacements ...string) {
 	}
 	stop()
 	mustHaveAll(t, live, c)
+	mustHaveRevenue(t, server.URL("pizza"), c.placed.Load())
+}
+
+// mustHaveRevenue fills the history, and compares the totals to the cent with those of the
+// real year and of the customers, wherever they ordered.
+func mustHaveRevenue(t *testing.T, dsn string, placed int64) {
+	t.Helper()
+	zone, err := time.LoadLocation("Asia/Seoul")
+	if err != nil {
+		t.Fatal(err)
+	}
+	filled, err := migrations.FillHistory(t.Context(), dsn, migrations.Backfill{Zone: zone, Progress: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if filled.Left != (migrations.Gaps{}) || len(filled.Unfillable) > 0 {
+		t.Errorf("after the backfill: %+v", filled)
+	}
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	var year, customers string
+	var without int
+	err = conn.QueryRow(t.Context(), `SELECT sum(total_price) FILTER (WHERE member_id LIKE 'year-%')::text,
+		sum(total_price) FILTER (WHERE member_id LIKE 'customer-%')::text,
+		count(*) FILTER (WHERE total_price IS NULL OR created_at IS NULL) FROM orders`).Scan(&year, &customers, &without)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A medium Hawaiian Pizza at 13.25, and two large Barbecue Chicken Pizzas at 20.75.
+	if want := money.MustParse("54.75").Times(int(placed)).String(); year != "817860.05" || customers != want || without > 0 {
+		t.Errorf("revenue of the year %s, want 817860.05; of the customers %s, want %s; %d orders without total or moment",
+			year, customers, want, without)
+	}
 }
 
 // mustHaveAll compares what was acknowledged with the tables.
