@@ -129,7 +129,7 @@ func (r *BackfillReport) fillAll(ctx context.Context, conn *pgx.Conn, dsn string
 	if err != nil {
 		return err
 	}
-	defer load.close()
+	defer load.close(ctx)
 	p := newProgress(b.Progress, "filling", "orders", r.Orders)
 	// The first batch includes the empty id, which detached orders have; the last one has
 	// orders without any id, where the old system allows that.

@@ -47,13 +47,13 @@ func watchLoad(ctx context.Context, dsn string) (*load, error) {
 			"a superuser can GRANT pg_read_all_stats TO %[1]s", pgx.Identifier{c.User}.Sanitize()))
 	}
 	if err != nil {
-		l.close()
+		l.close(ctx)
 		return nil, err
 	}
 	return l, nil
 }
 
-func (l *load) close() { _ = l.conn.Close(context.Background()) }
+func (l *load) close(ctx context.Context) { _ = l.conn.Close(context.WithoutCancel(ctx)) }
 
 // wait returns when neither replicas nor clients are behind. It warns once if that takes time.
 func (l *load) wait(ctx context.Context) error {

@@ -144,9 +144,10 @@ type line struct {
 }
 
 func (m *monolith) order(r *http.Request) (int, any, error) {
+	ctx := r.Context()
 	member, err := m.member(r)
 	if err != nil {
-		return http.StatusUnauthorized, nil, nil //nolint:nilerr // the answer says so
+		return http.StatusUnauthorized, nil, nil
 	}
 	var o struct {
 		Branch string `json:"branchId"`
@@ -158,16 +159,16 @@ func (m *monolith) order(r *http.Request) (int, any, error) {
 	m.worker.Lock()
 	defer m.worker.Unlock()
 	var id string
-	err = pgx.BeginFunc(r.Context(), m.db, func(tx pgx.Tx) error {
-		if id, err = m.insert(r.Context(), tx, member, o.Branch); err != nil {
+	err = pgx.BeginFunc(ctx, m.db, func(tx pgx.Tx) error {
+		if id, err = m.insert(ctx, tx, member, o.Branch); err != nil {
 			return err
 		}
 		for _, l := range o.Lines {
 			var pizza string
-			if err := tx.QueryRow(r.Context(), findPizza, l.Name, l.Size).Scan(&pizza); err != nil {
+			if err := tx.QueryRow(ctx, findPizza, l.Name, l.Size).Scan(&pizza); err != nil {
 				return err
 			}
-			if _, err := tx.Exec(r.Context(), `INSERT INTO order_detail (order_detail_id, order_id, pizza_id, quantity)
+			if _, err := tx.Exec(ctx, `INSERT INTO order_detail (order_detail_id, order_id, pizza_id, quantity)
 				SELECT max(order_detail_id) + 1, $1, $2, $3 FROM order_detail`, id, pizza, l.Quantity); err != nil {
 				return err
 			}

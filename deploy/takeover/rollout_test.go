@@ -61,7 +61,7 @@ func play(t *testing.T, isNumeric bool, replacements ...string) {
 	old := httptest.NewServer((&monolith{db: live, secret: []byte(secret), isNumeric: isNumeric}).handler())
 	t.Cleanup(old.Close)
 	f := newFront(t, old.URL)
-	c := &customers{front: f, orders: map[string][]string{}}
+	c := &customers{front: f, client: http.Client{Timeout: time.Minute}, orders: map[string][]string{}}
 	stop := c.run(t)
 	c.await(t, 20)
 
@@ -304,6 +304,7 @@ func proxyTo(t *testing.T, address string) *httputil.ReverseProxy {
 // customers register, browse, order, and look at their orders.
 type customers struct {
 	front  *front
+	client http.Client
 	placed atomic.Int64
 	mu     sync.Mutex
 	orders map[string][]string // acknowledged, by member
@@ -317,7 +318,7 @@ func (c *customers) run(t *testing.T) (stop func()) {
 	for i := range crowd {
 		group.Go(func() {
 			for n := 0; ctx.Err() == nil && !t.Failed(); n++ {
-				c.visit(t, fmt.Sprintf("customer-%d-%d", i, n))
+				c.visit(context.WithoutCancel(ctx), t, fmt.Sprintf("customer-%d-%d", i, n)) // to its end
 			}
 		})
 	}
@@ -337,11 +338,11 @@ func (c *customers) await(t *testing.T, orders int64) {
 }
 
 // visit is that of a new member, who orders thrice.
-func (c *customers) visit(t *testing.T, member string) {
+func (c *customers) visit(ctx context.Context, t *testing.T, member string) {
 	account := credentials{ID: member, Password: "correct horse battery staple " + member, Name: "Customer"}
 	var token struct{ Token string }
-	if !c.call(t, "POST", "/api/login/register/", "", account, http.StatusCreated, nil) ||
-		!c.call(t, "POST", "/api/login/", "", account, http.StatusOK, &token) {
+	if !c.call(ctx, t, "POST", "/api/login/register/", "", account, http.StatusCreated, nil) ||
+		!c.call(ctx, t, "POST", "/api/login/", "", account, http.StatusOK, &token) {
 		return
 	}
 	for range 3 {
@@ -352,9 +353,9 @@ func (c *customers) visit(t *testing.T, member string) {
 		order := map[string]any{"branchId": "BRANCH001", "lines": []line{
 			{"The Hawaiian Pizza", "M", 1}, {"The Barbecue Chicken Pizza", "L", 2},
 		}}
-		if !c.call(t, "GET", "/api/menu/", "", nil, http.StatusOK, nil) ||
-			!c.call(t, "POST", "/api/menu/get_pizza_id/", "", map[string]string{"name": ask.Name, "size": ask.Size}, http.StatusOK, nil) ||
-			!c.call(t, "POST", "/api/order/", token.Token, order, http.StatusCreated, &placed) {
+		if !c.call(ctx, t, "GET", "/api/menu/", "", nil, http.StatusOK, nil) ||
+			!c.call(ctx, t, "POST", "/api/menu/get_pizza_id/", "", map[string]string{"name": ask.Name, "size": ask.Size}, http.StatusOK, nil) ||
+			!c.call(ctx, t, "POST", "/api/order/", token.Token, order, http.StatusCreated, &placed) {
 			return
 		}
 		c.mu.Lock()
@@ -365,7 +366,7 @@ func (c *customers) visit(t *testing.T, member string) {
 		var rows []struct {
 			ID string `json:"order_id"`
 		}
-		if !c.call(t, "GET", "/api/order/myorder/", token.Token, nil, http.StatusOK, &rows) {
+		if !c.call(ctx, t, "GET", "/api/order/myorder/", token.Token, nil, http.StatusOK, &rows) {
 			return
 		}
 		got := map[string]int{}
@@ -381,7 +382,7 @@ func (c *customers) visit(t *testing.T, member string) {
 }
 
 // call sends a request through the front, and reports whether the answer was as wanted.
-func (c *customers) call(t *testing.T, method, path, token string, body any, status int, into any) bool {
+func (c *customers) call(ctx context.Context, t *testing.T, method, path, token string, body any, status int, into any) bool {
 	var payload io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
@@ -391,7 +392,7 @@ func (c *customers) call(t *testing.T, method, path, token string, body any, sta
 		}
 		payload = bytes.NewReader(text)
 	}
-	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), method, c.front.URL+path, payload)
+	r, err := http.NewRequestWithContext(ctx, method, c.front.URL+path, payload)
 	if err != nil {
 		t.Error(err)
 		return false
@@ -400,7 +401,7 @@ func (c *customers) call(t *testing.T, method, path, token string, body any, sta
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := c.client.Do(r)
 	if err != nil {
 		t.Error(err)
 		return false
