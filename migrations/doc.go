@@ -8,6 +8,7 @@
 //	Seed           as migrator: add the menu, branches and a demo member
 //	SeedHistory    as migrator: load a year of orders
 //	FillHistory    as migrator: fill in what the old system's orders lack
+//	TakeSnapshot   as a reader: counts and checksums of all orders, to compare later
 //	HashPasswords  as migrator: at cutover, hash the old system's cleartext passwords
 //
 // Each owner of tables has its own migrations, version table

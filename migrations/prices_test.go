@@ -1,7 +1,9 @@
 package migrations_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -117,7 +119,12 @@ func TestPricesTakeNoLocks(t *testing.T) {
 	}
 	exec(t, two, "UPDATE orders SET time = 'later' WHERE order_id = '4'")
 	exec(t, one, "UPDATE orders SET time = 'later' WHERE order_id = '3'")
-	exec(t, one, "COMMIT") // order 4 is locked
+	exec(t, one, "SET lock_timeout = 0") // which a trigger could handle
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if _, err := one.Exec(ctx, "COMMIT"); err != nil { // order 4 is locked
+		t.Fatal(err)
+	}
 	exec(t, two, "COMMIT")
 	admin := connect(t, old.dsn)
 	const totals = "SELECT string_agg(total_price::text, ' ') FROM orders WHERE order_id IN ('3', '4')"

@@ -24,14 +24,14 @@ func main() {
 }
 
 // exitStatus tells a failure that another try can cure, 1, from one that it cannot, 2,
-// and from the verdict of preflight, 3.
+// and from the verdict of preflight or reconcile, 3.
 func exitStatus(err error) int {
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, new(usageError)), errors.As(err, new(migrations.SettingsError)):
 		return 2
-	case errors.Is(err, errNoGo):
+	case errors.Is(err, errNoGo), errors.Is(err, errNotReconciled):
 		return 3
 	default:
 		return 1

@@ -33,6 +33,11 @@ const help = `migrate prepares the database of the pizza services.
                                  totals. Yields to replicas and a busy server. Only
                                  counts without --yes; --zone Asia/Seoul overrides
                                  SHOP_TIMEZONE; --json reports as JSON
+  migrate reconcile --snapshot FILE
+                                 write counts and checksums of all orders, by day
+  migrate reconcile --compare FILE [--json]
+                                 prove that all of them are still there, unchanged;
+                                 additions are listed
   migrate forget-member ID --yes erase a person: delete the member, and detach its
                                  orders and what was announced of them; the id
                                  stays taken
@@ -50,8 +55,8 @@ Nothing else counts: neither libpq's variables (PGHOST, PGSERVICE, ...) nor its 
 
 "roles" connects as a superuser, or as the owner of database and tables that may
 create roles (CREATEROLE) and, if there is none yet, the database (CREATEDB);
-everything else as migrator; "preflight" as a role that can read the old system's
-tables. What another administrator may not do, "roles" lists at
+everything else as migrator; "preflight" and "reconcile" as a role that can read the
+old system's tables. What another administrator may not do, "roles" lists at
 its end as SQL for one who may. It gives these passwords:
   MIGRATOR_DB_PASSWORD LOGIN_DB_PASSWORD MENU_DB_PASSWORD ORDER_DB_PASSWORD
 and to the role of each service, as the most connections of all its processes,
@@ -73,7 +78,8 @@ Exit status:
   1  failed; another try can succeed: the database was away, a lock was held, a role
      or a right was missing in the database, passwords were left in clear text, rows were left to fill
   2  wrong usage or settings, all of which are named; no other try can succeed
-  3  no go: "preflight" found what has to change first
+  3  no go: "preflight" found what has to change first, or "reconcile" that orders are
+     missing or changed
 `
 
 // usageError is an invalid command line.
@@ -117,6 +123,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return c.passwords(ctx, args)
 	case "backfill":
 		return c.backfill(ctx, args)
+	case "reconcile":
+		return c.reconcile(ctx, args)
 	case "forget-member":
 		return c.forgetMember(ctx, args)
 	case "licence":
