@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -160,6 +161,9 @@ func (r *recorder) now() *Report {
 	return &report
 }
 
+// stringer is how go-cmp prints a number.
+var stringer = regexp.MustCompile(`\bs"([-+.\deE]+)"`)
+
 // around shows a difference between the objects that contain it.
 func around(d Difference) string {
 	old, ours := hide(d.near[0]), hide(d.near[1])
@@ -168,6 +172,7 @@ func around(d Difference) string {
 		return ""
 	}
 	diff := gocmp.Diff(old, ours, gocmp.Comparer(func(a, b json.Number) bool { return decimal(a) == decimal(b) }))
+	diff = stringer.ReplaceAllString(diff, "$1")
 	diff = strings.NewReplacer("\u00a0", " ", "\t", "  ").Replace(strings.TrimSpace(diff))
 	lines := strings.Split(diff, "\n")
 	if len(lines) > diffLines {
