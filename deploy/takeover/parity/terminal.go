@@ -92,7 +92,7 @@ func (r *Report) writeRules(b *strings.Builder) {
 			heading = ""
 		}
 	}
-	heading = "\nwarning: rules without a difference, which may be removed\n"
+	heading = "\nwarning: rules that matched nothing\n"
 	for _, u := range r.Rules {
 		if u.Stale() {
 			b.WriteString(heading)
