@@ -1,15 +1,18 @@
 package app_test
 
 import (
+	"math"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"example.com/pizza/migrations"
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/testkit/apitest"
 	"example.com/pizza/services/order/api"
+	"example.com/pizza/services/order/internal/app"
 )
 
 // Variants of the old system's tables are served beside the old system, which goes on
@@ -103,5 +106,33 @@ func TestTakenOverTables(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The service works on the schema that it says it needs, without later migrations.
+func TestSchemaVersionIsEnough(t *testing.T) {
+	t.Parallel()
+	db, err := migrationstest.On(t.Context(), migrationstest.NewOldSystem(t).DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := admin(t, db)
+	for newest := math.MaxInt; newest > app.SchemaVersion; {
+		if err := conn.QueryRow(t.Context(), "SELECT max(version_id) FROM schema_version_order").Scan(&newest); err != nil {
+			t.Fatal(err)
+		}
+		if newest > app.SchemaVersion {
+			if err := migrations.Down(t.Context(), db.URL("migrator"), migrations.Order); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	s := startCached(t, db, startMenu(t, db))
+	kim := s.as(t, "kim")
+	placed := apitest.Decode[api.PlacedOrder](t, s.order(t, kim, `{"branchId":"BRANCH001","lines":[{"pizza_id":"bbq_ckn_s","quantity":1}]}`), http.StatusCreated)
+	for _, path := range []string{"/order/" + placed.OrderID + "/", "/order/myorder/", "/order/branch/", "/healthz"} {
+		if a := s.get(t, path, kim); a.Status != http.StatusOK {
+			t.Errorf("%s: %d %s", path, a.Status, a.Body)
+		}
 	}
 }
