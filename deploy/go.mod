@@ -13,6 +13,7 @@ require (
 	example.com/pizza/migrations v0.0.0
 	example.com/pizza/pkg v0.0.0
 	github.com/gofrs/flock v0.13.1
+	github.com/golang-jwt/jwt/v5 v5.3.1
 	github.com/google/go-cmp v0.7.0
 	github.com/google/go-containerregistry v0.22.1
 	github.com/google/uuid v1.6.0
