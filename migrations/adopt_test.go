@@ -32,8 +32,8 @@ func TestOldSystemWritesBetweenAllSteps(t *testing.T) {
 	for name, v := range variants {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			old := newOldSystem(t, v.replace...)
-			monolith := connect(t, old.monolith)
+			old := migrationstest.NewOldSystem(t, v.replace...)
+			monolith := connect(t, old.Monolith)
 			placed := 0
 			place := func() {
 				placed++
@@ -45,22 +45,23 @@ func TestOldSystemWritesBetweenAllSteps(t *testing.T) {
 				exec(t, monolith, "UPDATE pizza SET price = price + 0.01 WHERE pizza_id = 'bbq_ckn_s'")
 			}
 			place()
-			if err := migrations.ApplyRoles(t.Context(), old.dsn, migrationstest.Passwords()); err != nil {
+			if err := migrations.ApplyRoles(t.Context(), old.DSN, migrationstest.Passwords()); err != nil {
 				t.Fatal(err)
 			}
 			place()
-			if err := migrations.Up(t.Context(), as(t, old.dsn, "migrator"), func(migrations.Step) { place() }); err != nil {
+			if err := migrations.Up(t.Context(), as(t, old.DSN, "migrator"), func(migrations.Step) { place() }); err != nil {
 				t.Fatal(err)
 			}
 			place()
 			if placed < 30 {
 				t.Errorf("%d orders", placed)
 			}
-			admin := connect(t, old.dsn)
+			admin := connect(t, old.DSN)
 			if got := value[int](t, admin, "SELECT count(*) FROM orders"); got != 2+placed {
 				t.Errorf("%d orders, want %d", got, 2+placed)
 			}
-			if got := value[int](t, admin, "SELECT count(DISTINCT order_id) FROM order_detail WHERE quantity = 2 AND pizza_id = 'bbq_ckn_s'"); got != 1+placed {
+			const withLine = "SELECT count(DISTINCT order_id) FROM order_detail WHERE quantity = 2 AND pizza_id = 'bbq_ckn_s'"
+			if got := value[int](t, admin, withLine); got != 1+placed {
 				t.Errorf("%d orders with their line, want %d", got, 1+placed)
 			}
 		})
@@ -73,14 +74,14 @@ func TestUpEndsAfterEachStep(t *testing.T) {
 	for name, v := range variants {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			old := newOldSystem(t, v.replace...)
-			if err := migrations.ApplyRoles(t.Context(), old.dsn, migrationstest.Passwords()); err != nil {
+			old := migrationstest.NewOldSystem(t, v.replace...)
+			if err := migrations.ApplyRoles(t.Context(), old.DSN, migrationstest.Passwords()); err != nil {
 				t.Fatal(err)
 			}
 			runs := 0
 			for ; ; runs++ {
 				ctx, cancel := context.WithCancel(t.Context())
-				err := migrations.Up(ctx, as(t, old.dsn, "migrator"), func(migrations.Step) { cancel() })
+				err := migrations.Up(ctx, as(t, old.DSN, "migrator"), func(migrations.Step) { cancel() })
 				cancel()
 				if err == nil {
 					break
@@ -92,9 +93,9 @@ func TestUpEndsAfterEachStep(t *testing.T) {
 			if runs < 30 {
 				t.Errorf("%d runs", runs)
 			}
-			whole := newOldSystem(t, v.replace...)
-			migrate(t, whole.dsn)
-			if diff := cmp.Diff(schema(t, whole.dsn), schema(t, old.dsn)); diff != "" {
+			whole := migrationstest.NewOldSystem(t, v.replace...)
+			migrate(t, whole.DSN)
+			if diff := cmp.Diff(schema(t, whole.DSN), schema(t, old.DSN)); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -105,11 +106,11 @@ func TestUpEndsAfterEachStep(t *testing.T) {
 // asked for again.
 func TestUpAsksForATableAgain(t *testing.T) {
 	t.Parallel()
-	old := newOldSystem(t)
-	if err := migrations.ApplyRoles(t.Context(), old.dsn, migrationstest.Passwords()); err != nil {
+	old := migrationstest.NewOldSystem(t)
+	if err := migrations.ApplyRoles(t.Context(), old.DSN, migrationstest.Passwords()); err != nil {
 		t.Fatal(err)
 	}
-	report := connect(t, old.monolith)
+	report := connect(t, old.Monolith)
 	exec(t, report, "BEGIN; SELECT count(*) FROM order_detail")
 	var warnings []string
 	ctx := migrations.WithWarnings(t.Context(), func(text string) {
@@ -118,10 +119,11 @@ func TestUpAsksForATableAgain(t *testing.T) {
 			exec(t, report, "COMMIT")
 		}
 	})
-	if err := migrations.Up(ctx, as(t, old.dsn, "migrator")); err != nil {
+	if err := migrations.Up(ctx, as(t, old.DSN, "migrator")); err != nil {
 		t.Fatal(err)
 	}
-	if len(warnings) != 2 || !strings.Contains(warnings[0], "sql/order/00003_number_lines.sql") || !strings.Contains(warnings[0], "trying again (1 of 30)") {
+	if len(warnings) != 2 || !strings.Contains(warnings[0], "sql/order/00003_number_lines.sql") ||
+		!strings.Contains(warnings[0], "trying again (1 of 30)") {
 		t.Errorf("warnings: %q", warnings)
 	}
 }
@@ -135,22 +137,22 @@ func TestDownToTheLastWithSequence(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			old := newOldSystem(t, replace...)
-			migrate(t, old.dsn)
+			old := migrationstest.NewOldSystem(t, replace...)
+			migrate(t, old.DSN)
 			for range 2 {
-				for value[bool](t, connect(t, old.dsn), "SELECT max(version_id) > 3 FROM schema_version_order") {
-					if err := migrations.Down(t.Context(), as(t, old.dsn, "migrator"), migrations.Order); err != nil {
+				for value[bool](t, connect(t, old.DSN), "SELECT max(version_id) > 3 FROM schema_version_order") {
+					if err := migrations.Down(t.Context(), as(t, old.DSN, "migrator"), migrations.Order); err != nil {
 						t.Fatal(err)
 					}
 				}
-				if err := migrations.Down(t.Context(), as(t, old.dsn, "migrator"), migrations.Order); err != nil {
+				if err := migrations.Down(t.Context(), as(t, old.DSN, "migrator"), migrations.Order); err != nil {
 					t.Fatal(err)
 				}
-				exec(t, connect(t, old.monolith), "INSERT INTO order_detail (order_id, pizza_id, quantity) VALUES ('1', 'bbq_ckn_s', 1)")
-				if err := migrations.Up(t.Context(), as(t, old.dsn, "migrator")); err != nil {
+				exec(t, connect(t, old.Monolith), "INSERT INTO order_detail (order_id, pizza_id, quantity) VALUES ('1', 'bbq_ckn_s', 1)")
+				if err := migrations.Up(t.Context(), as(t, old.DSN, "migrator")); err != nil {
 					t.Fatal(err)
 				}
-				exec(t, connect(t, old.monolith), "INSERT INTO order_detail (order_id, pizza_id, quantity) VALUES ('1', 'bbq_ckn_s', 1)")
+				exec(t, connect(t, old.Monolith), "INSERT INTO order_detail (order_id, pizza_id, quantity) VALUES ('1', 'bbq_ckn_s', 1)")
 			}
 		})
 	}

@@ -14,7 +14,7 @@ import (
 func TestCatalogUpdated(t *testing.T) {
 	t.Parallel()
 	d, old := takenOver(t)
-	menu, monolith := connect(t, d.URL("menu_svc")), connect(t, old.monolith)
+	menu, monolith := connect(t, d.URL("menu_svc")), connect(t, old.Monolith)
 	owner := connect(t, d.URL("migrator"))
 	exec(t, owner, "SET ROLE pizza_owner")
 	listener := connect(t, d.URL("menu_svc"))

@@ -56,10 +56,10 @@ func TestFillHistory(t *testing.T) {
 	for name, v := range variants {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			old := newOldSystem(t, v.replace...)
-			admin := connect(t, old.dsn)
-			exec(t, connect(t, old.monolith), forBefore)
-			d := migrate(t, old.dsn)
+			old := migrationstest.NewOldSystem(t, v.replace...)
+			admin := connect(t, old.DSN)
+			exec(t, connect(t, old.Monolith), forBefore)
+			d := migrate(t, old.DSN)
 			exec(t, connectAs(t, d, "lee"), `
 				WITH placed AS (
 					INSERT INTO orders (order_id, member_id, date, time, total_price, created_at)
@@ -145,15 +145,15 @@ func TestMoments(t *testing.T) {
 }
 
 // yearOfOldSystem loads the real year into a database of the old system, as that wrote it.
-func yearOfOldSystem(t *testing.T) (*migrationstest.Database, oldSystem) {
+func yearOfOldSystem(t *testing.T) (*migrationstest.Database, migrationstest.OldSystem) {
 	t.Helper()
 	source := migrationstest.NewSeeded(t)
 	h := migrations.History{Dir: "seed/history", Zone: seoul(t), Progress: io.Discard}
 	if _, err := migrations.SeedHistory(t.Context(), source.URL("migrator"), h); err != nil {
 		t.Fatal(err)
 	}
-	old := newOldSystem(t)
-	from, to := connect(t, source.URL("")), connect(t, old.monolith)
+	old := migrationstest.NewOldSystem(t)
+	from, to := connect(t, source.URL("")), connect(t, old.Monolith)
 	exec(t, to, "TRUNCATE pizza_types, pizza, branch, orders, order_detail")
 	for _, table := range []struct{ name, columns string }{
 		{"pizza_types", "*"},
@@ -171,7 +171,7 @@ func yearOfOldSystem(t *testing.T) (*migrationstest.Database, oldSystem) {
 			t.Fatal(err)
 		}
 	}
-	return migrate(t, old.dsn), old
+	return migrate(t, old.DSN), old
 }
 
 // The real year, as the old system wrote it, has the revenue of its menu to the cent, and
@@ -263,7 +263,7 @@ func TestFillHistoryEndsAfterEachBatch(t *testing.T) {
 func TestFillHistorySkipsLockedRows(t *testing.T) {
 	t.Parallel()
 	d, old := takenOver(t)
-	monolith := connect(t, old.monolith)
+	monolith := connect(t, old.Monolith)
 	exec(t, monolith, `BEGIN; SELECT FROM orders WHERE order_id = '1' FOR UPDATE;
 		SELECT FROM order_detail WHERE order_detail_id = 41 FOR UPDATE`)
 	left := migrations.Gaps{Moments: 1, Prices: 1, Totals: 1}

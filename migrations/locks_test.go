@@ -22,11 +22,11 @@ import (
 // writers reads the table, so none holds it for longer when the table grows.
 func TestLocks(t *testing.T) {
 	t.Parallel()
-	old := newOldSystem(t)
-	if err := migrations.ApplyRoles(t.Context(), old.dsn, migrationstest.Passwords()); err != nil {
+	old := migrationstest.NewOldSystem(t)
+	if err := migrations.ApplyRoles(t.Context(), old.DSN, migrationstest.Passwords()); err != nil {
 		t.Fatal(err)
 	}
-	conn := connect(t, as(t, old.dsn, "migrator"))
+	conn := connect(t, as(t, old.DSN, "migrator"))
 	exec(t, conn, "SET ROLE pizza_owner; SET search_path = public; SET row_security = off")
 	got := "migration,table,lock\n"
 	for _, owner := range migrations.Owners() {
@@ -70,7 +70,8 @@ func TestLocks(t *testing.T) {
 
 // lockModes lists the modes of table locks from weak to strong.
 var lockModes = []string{
-	"", "ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE",
+	"", "ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE",
+	"SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE",
 }
 
 // upStatements returns the statements of a migration that are committed together:

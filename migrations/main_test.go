@@ -98,15 +98,6 @@ func as(t *testing.T, dsn, role string) string {
 	return u.String()
 }
 
-// oldSystem is a database that the old system owns and has filled.
-type oldSystem struct{ dsn, monolith string }
-
-func newOldSystem(t *testing.T, replacements ...string) oldSystem {
-	t.Helper()
-	old := migrationstest.NewOldSystem(t, replacements...)
-	return oldSystem{old.DSN, old.Monolith}
-}
-
 // migrate brings a database to the current schema.
 func migrate(t *testing.T, dsn string) *migrationstest.Database {
 	t.Helper()
@@ -118,10 +109,10 @@ func migrate(t *testing.T, dsn string) *migrationstest.Database {
 }
 
 // takenOver returns the old system's database after the migration.
-func takenOver(t *testing.T) (*migrationstest.Database, oldSystem) {
+func takenOver(t *testing.T) (*migrationstest.Database, migrationstest.OldSystem) {
 	t.Helper()
-	old := newOldSystem(t)
-	return migrate(t, old.dsn), old
+	old := migrationstest.NewOldSystem(t)
+	return migrate(t, old.DSN), old
 }
 
 func oldTables() []string {

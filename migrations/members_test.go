@@ -28,7 +28,7 @@ func owner(t *testing.T, d *migrationstest.Database) *pgx.Conn {
 func TestIdsOfTheDeletedStayTaken(t *testing.T) {
 	t.Parallel()
 	d, old := takenOver(t)
-	admin, monolith, svc := connect(t, d.URL("")), connect(t, old.monolith), connect(t, d.URL("login_svc"))
+	admin, monolith, svc := connect(t, d.URL("")), connect(t, old.Monolith), connect(t, d.URL("login_svc"))
 	const add = "INSERT INTO member VALUES ($1, 'pw', 'x')"
 	try := func(name, memberID, want string) {
 		t.Helper()
@@ -127,10 +127,10 @@ func TestIdIsTakenWhileItIsDeleted(t *testing.T) {
 // Ids that have orders but no member at takeover are taken as well.
 func TestIdsWithOrdersAreTaken(t *testing.T) {
 	t.Parallel()
-	old := newOldSystem(t)
-	conn := connect(t, old.dsn)
+	old := migrationstest.NewOldSystem(t)
+	conn := connect(t, old.DSN)
 	exec(t, conn, "INSERT INTO orders (order_id, member_id, date, time) VALUES ('o', 'deleted long ago', 'd', 't')")
-	d := migrate(t, old.dsn)
+	d := migrate(t, old.DSN)
 	if code := attempt(t, connect(t, d.URL("login_svc")), "INSERT INTO member VALUES ('deleted long ago', 'pw', 'Eve')"); code != taken {
 		t.Errorf("SQLSTATE %q", code)
 	}
@@ -141,7 +141,7 @@ func TestIdsWithOrdersAreTaken(t *testing.T) {
 func TestPasswordChangedBySQLEndsSessions(t *testing.T) {
 	t.Parallel()
 	d, old := takenOver(t)
-	admin, monolith, svc := connect(t, d.URL("")), connect(t, old.monolith), connect(t, d.URL("login_svc"))
+	admin, monolith, svc := connect(t, d.URL("")), connect(t, old.Monolith), connect(t, d.URL("login_svc"))
 	const change = "UPDATE member SET member_pwd = member_pwd || '!' WHERE member_id = 'kim'"
 	for _, writer := range []struct {
 		name, sql string

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"example.com/pizza/migrations"
+	"example.com/pizza/migrations/migrationstest"
 )
 
 // total and prices describe an order: its total, and its lines with their prices, which
@@ -27,9 +28,9 @@ func TestPricesOfTheOldSystem(t *testing.T) {
 	for name, v := range variants {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			old := newOldSystem(t, v.replace...)
-			migrate(t, old.dsn)
-			admin, monolith := connect(t, old.dsn), connect(t, old.monolith)
+			old := migrationstest.NewOldSystem(t, v.replace...)
+			migrate(t, old.DSN)
+			admin, monolith := connect(t, old.DSN), connect(t, old.Monolith)
 			exec(t, monolith, "INSERT INTO orders VALUES ('3', 'kim', 'BRANCH001', '2025-08-01', '12:00:00')")
 			for _, step := range []struct{ sql, prices, total string }{
 				{line + "'3', 'bbq_ckn_s', 2 FROM order_detail", "12.75*", "25.50"},
@@ -81,7 +82,7 @@ func TestPricesOfTheOldSystem(t *testing.T) {
 func TestPricesOfTheService(t *testing.T) {
 	t.Parallel()
 	d, old := takenOver(t)
-	admin, monolith := connect(t, d.URL("")), connect(t, old.monolith)
+	admin, monolith := connect(t, d.URL("")), connect(t, old.Monolith)
 	check := func(prices, total string) {
 		t.Helper()
 		if got := value[string](t, admin, pricesOf); got != prices {
@@ -106,7 +107,7 @@ func TestPricesOfTheService(t *testing.T) {
 func TestPricesTakeNoLocks(t *testing.T) {
 	t.Parallel()
 	_, old := takenOver(t)
-	one, two := connect(t, old.monolith), connect(t, old.monolith)
+	one, two := connect(t, old.Monolith), connect(t, old.Monolith)
 	for _, conn := range []*pgx.Conn{one, two} {
 		exec(t, conn, "SET lock_timeout = '1s'")
 	}
@@ -126,7 +127,7 @@ func TestPricesTakeNoLocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	exec(t, two, "COMMIT")
-	admin := connect(t, old.dsn)
+	admin := connect(t, old.DSN)
 	const totals = "SELECT string_agg(total_price::text, ' ') FROM orders WHERE order_id IN ('3', '4')"
 	if got := value[string](t, admin, totals); got != "25.50 25.50" {
 		t.Errorf("totals %s", got)
@@ -141,7 +142,7 @@ func TestPricesUnderOtherIsolation(t *testing.T) {
 		t.Run(level, func(t *testing.T) {
 			t.Parallel()
 			d, old := takenOver(t)
-			monolith, admin := connect(t, old.monolith), connect(t, d.URL(""))
+			monolith, admin := connect(t, old.Monolith), connect(t, d.URL(""))
 			exec(t, monolith, "INSERT INTO orders VALUES ('3', 'kim', NULL, 'd', 't')")
 			exec(t, monolith, "BEGIN ISOLATION LEVEL "+level)
 			exec(t, monolith, "INSERT INTO order_detail VALUES (100, '3', 'bbq_ckn_s', 1)")
@@ -162,7 +163,7 @@ func TestDownForgetsDerivedPrices(t *testing.T) {
 	if err := placeAsService(t.Context(), connectAs(t, d, "lee"), "4", 1); err != nil {
 		t.Fatal(err)
 	}
-	if err := placeAsMonolith(t.Context(), connect(t, old.monolith), "3", 1); err != nil {
+	if err := placeAsMonolith(t.Context(), connect(t, old.Monolith), "3", 1); err != nil {
 		t.Fatal(err)
 	}
 	admin := connect(t, d.URL(""))

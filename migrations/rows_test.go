@@ -15,7 +15,7 @@ import (
 // withRows returns the taken-over database with rows of kim and lee: the orders
 // 1 and 2, the lines 1 and 41 of the first and 17 of the second, and one stored
 // response each. Line 43 has no order and belongs to nobody.
-func withRows(t *testing.T) (*migrationstest.Database, oldSystem) {
+func withRows(t *testing.T) (*migrationstest.Database, migrationstest.OldSystem) {
 	t.Helper()
 	d, old := takenOver(t)
 	admin := connect(t, d.URL(""))
@@ -51,7 +51,7 @@ func TestRowsRead(t *testing.T) {
 		{"order_svc_as_a_member_without_rows", connectAs(t, d, "mia"), nil, []string{"orders", "order_detail", "idempotency_key"}},
 		{"order_svc_as_nobody", connectAs(t, d, ""), nil, []string{"orders", "order_detail", "idempotency_key"}},
 		{"order_svc_never_told", connect(t, d.URL("order_svc")), nil, []string{"orders", "order_detail", "idempotency_key"}},
-		{"old_system", connect(t, old.monolith), all, []string{"orders", "order_detail"}},
+		{"old_system", connect(t, old.Monolith), all, []string{"orders", "order_detail"}},
 		{"owner", owner, all, []string{"orders", "order_detail", "idempotency_key"}},
 	} {
 		for _, table := range c.tables {
@@ -117,7 +117,7 @@ func TestRowsWrite(t *testing.T) {
 			"insert_order_of_kim", "insert_order_of_kim 42501 row",
 			"insert_line_of_kim", "insert_line_of_kim 42501 row",
 			"insert_answer_of_kim", "insert_answer_of_kim 42501 row").Replace(orderRole)},
-		{"old_system", connect(t, old.monolith), `
+		{"old_system", connect(t, old.Monolith), `
 			insert_order_of_kim
 			insert_order_of_lee
 			insert_order_of_lee_and_kim

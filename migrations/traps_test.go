@@ -56,7 +56,7 @@ func TestLineNumbers(t *testing.T) {
 		t.Parallel()
 		d, old := takenOver(t)
 		const ours = "INSERT INTO order_detail (order_id, pizza_id, quantity) VALUES ('1', 'bbq_ckn_s', 7) RETURNING order_detail_id"
-		monolith := connect(t, old.monolith)
+		monolith := connect(t, old.Monolith)
 		last := value[int](t, monolith, "SELECT max(order_detail_id) FROM order_detail")
 		taken := value[int](t, connectAs(t, d, "kim"), ours)
 		exec(t, monolith, "INSERT INTO order_detail VALUES ($1, '2', 'hawaiian_m', 8)", last+1)
@@ -74,7 +74,7 @@ func TestLineNumbers(t *testing.T) {
 		const writers, orders, lines = 3, 60, 3
 		var wg sync.WaitGroup
 		for w := range writers {
-			monolith, ours := connect(t, old.monolith), connectAs(t, d, "lee")
+			monolith, ours := connect(t, old.Monolith), connectAs(t, d, "lee")
 			write := func(name string, place func(context.Context, *pgx.Conn, string, int) error, conn *pgx.Conn) {
 				for i := range orders {
 					if err := place(t.Context(), conn, fmt.Sprintf("%s-%d-%d", name, w, i), lines); err != nil {
@@ -130,18 +130,18 @@ func TestIndexes(t *testing.T) {
 	})
 	t.Run("what_an_aborted_run_left_is_rebuilt", func(t *testing.T) {
 		t.Parallel()
-		old := newOldSystem(t)
+		old := migrationstest.NewOldSystem(t)
 		// Two types have the same name: the unique index stays, invalid.
-		_, err := connect(t, old.monolith).Exec(t.Context(),
+		_, err := connect(t, old.Monolith).Exec(t.Context(),
 			"CREATE UNIQUE INDEX CONCURRENTLY pizza_types_pizza_nm_idx ON pizza_types (pizza_nm)")
 		if sqlstate(t, err) != "23505" {
 			t.Fatal(err)
 		}
-		if left := indexes(t, old.dsn); len(left) != 1 || !strings.HasSuffix(left[0], " false") {
+		if left := indexes(t, old.DSN); len(left) != 1 || !strings.HasSuffix(left[0], " false") {
 			t.Fatalf("no invalid index is left behind: %v", left)
 		}
-		migrate(t, old.dsn)
-		if diff := cmp.Diff(want, indexes(t, old.dsn)); diff != "" {
+		migrate(t, old.DSN)
+		if diff := cmp.Diff(want, indexes(t, old.DSN)); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -160,7 +160,7 @@ func TestPricesOfOrders(t *testing.T) {
 	t.Run("are_exact_and_outlive_the_menu", func(t *testing.T) {
 		exec(t, service, "INSERT INTO orders (order_id, member_id, date, time, total_price) VALUES ('p', 'kim', 'd', 't', 0.3)")
 		exec(t, service, "INSERT INTO order_detail (order_id, pizza_id, quantity, unit_price) VALUES ('p', 'of_no_type', 3, 0.1)")
-		exec(t, connect(t, old.monolith), "UPDATE pizza SET price = 99 WHERE pizza_id = 'of_no_type'")
+		exec(t, connect(t, old.Monolith), "UPDATE pizza SET price = 99 WHERE pizza_id = 'of_no_type'")
 		equal := value[bool](t, service, `
 			SELECT sum(quantity * unit_price) = min(total_price) AND min(unit_price)::text = '0.10'
 			FROM orders JOIN order_detail USING (order_id) WHERE order_id = 'p'`)
@@ -197,7 +197,7 @@ func TestCreatedAt(t *testing.T) {
 		t.Errorf("%d old orders have a made-up moment", n)
 	}
 	// The old system does not know the column; its default fills it.
-	exec(t, connect(t, old.monolith), "INSERT INTO orders VALUES ('3', 'kim', 'BRANCH001', '2025-08-01', '12:00:00')")
+	exec(t, connect(t, old.Monolith), "INSERT INTO orders VALUES ('3', 'kim', 'BRANCH001', '2025-08-01', '12:00:00')")
 	if !value[bool](t, connectAs(t, d, "kim"), `
 		SELECT created_at BETWEEN now() - interval '1 minute' AND now() AND date = '2025-08-01' AND time = '12:00:00'
 		FROM orders WHERE order_id = '3'`) {
@@ -225,7 +225,7 @@ func TestPasswordHashFits(t *testing.T) {
 func TestCatalogVersion(t *testing.T) {
 	t.Parallel()
 	d, old := takenOver(t)
-	menu, monolith := connect(t, d.URL("menu_svc")), connect(t, old.monolith)
+	menu, monolith := connect(t, d.URL("menu_svc")), connect(t, old.Monolith)
 	owner := connect(t, d.URL("migrator"))
 	exec(t, owner, "SET ROLE pizza_owner")
 	version := func() int64 { return value[int64](t, menu, "SELECT version FROM catalog_version") }

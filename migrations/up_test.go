@@ -86,44 +86,44 @@ func storage(t *testing.T, dsn string) []string {
 
 func TestUp(t *testing.T) {
 	t.Parallel()
-	old := newOldSystem(t)
-	rowsBefore, storageBefore := rows(t, old.dsn), storage(t, old.dsn)
+	old := migrationstest.NewOldSystem(t)
+	rowsBefore, storageBefore := rows(t, old.DSN), storage(t, old.DSN)
 	if len(storageBefore) != 6 || len(rowsBefore) < 15 {
 		t.Fatalf("the old system's database is not as expected: %v %v", storageBefore, rowsBefore)
 	}
-	migrate(t, old.dsn)
+	migrate(t, old.DSN)
 	fresh := pgtest.Empty(t)
 	migrate(t, fresh)
 
 	t.Run("same_schema_from_nothing_and_from_the_old_system", func(t *testing.T) {
-		if diff := cmp.Diff(schema(t, fresh), schema(t, old.dsn)); diff != "" {
+		if diff := cmp.Diff(schema(t, fresh), schema(t, old.DSN)); diff != "" {
 			t.Error(diff)
 		}
 	})
 	t.Run("no_row_lost_or_changed", func(t *testing.T) {
-		if diff := cmp.Diff(rowsBefore, rows(t, old.dsn)); diff != "" {
+		if diff := cmp.Diff(rowsBefore, rows(t, old.DSN)); diff != "" {
 			t.Error(diff)
 		}
 	})
 	t.Run("no_table_rewritten", func(t *testing.T) {
-		if diff := cmp.Diff(storageBefore, storage(t, old.dsn)); diff != "" {
+		if diff := cmp.Diff(storageBefore, storage(t, old.DSN)); diff != "" {
 			t.Error(diff)
 		}
 	})
 	t.Run("everything_belongs_to_pizza_owner", func(t *testing.T) {
-		foreign := values[string](t, connect(t, old.dsn), `
+		foreign := values[string](t, connect(t, old.DSN), `
 			SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relowner <> 'pizza_owner'::regrole`)
 		if len(foreign) > 0 {
 			t.Errorf("others own %v", foreign)
 		}
 	})
 	t.Run("again_changes_nothing", func(t *testing.T) {
-		before := schema(t, old.dsn)
+		before := schema(t, old.DSN)
 		steps := 0
-		if err := migrations.Up(t.Context(), as(t, old.dsn, "migrator"), func(migrations.Step) { steps++ }); err != nil {
+		if err := migrations.Up(t.Context(), as(t, old.DSN, "migrator"), func(migrations.Step) { steps++ }); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(before, schema(t, old.dsn)); diff != "" || steps != 0 {
+		if diff := cmp.Diff(before, schema(t, old.DSN)); diff != "" || steps != 0 {
 			t.Errorf("%d steps, and %s", steps, diff)
 		}
 	})
@@ -145,7 +145,7 @@ func TestUp(t *testing.T) {
 func TestOldSystemKeepsWorking(t *testing.T) {
 	t.Parallel()
 	_, old := takenOver(t)
-	monolith := connect(t, old.monolith)
+	monolith := connect(t, old.Monolith)
 	for _, sql := range []string{
 		"INSERT INTO member VALUES ('new', 'pw', 'New')",
 		"UPDATE member SET member_pwd = 'other' WHERE member_id = 'kim'",
@@ -169,7 +169,7 @@ func TestOldSystemKeepsWorking(t *testing.T) {
 		exec(t, monolith, sql)
 	}
 	// Those tables do not disturb later runs either.
-	if err := migrations.Up(t.Context(), as(t, old.dsn, "migrator")); err != nil {
+	if err := migrations.Up(t.Context(), as(t, old.DSN, "migrator")); err != nil {
 		t.Error(err)
 	}
 }
@@ -177,11 +177,11 @@ func TestOldSystemKeepsWorking(t *testing.T) {
 // Takeover and migration need no downtime of the old system.
 func TestUpWhileTheOldSystemWrites(t *testing.T) {
 	t.Parallel()
-	old := newOldSystem(t)
+	old := migrationstest.NewOldSystem(t)
 	stop := make(chan struct{})
 	written := make(chan int)
 	for w := range 2 {
-		conn := connect(t, old.monolith)
+		conn := connect(t, old.Monolith)
 		go func() {
 			n := 0
 			defer func() { written <- n }()
@@ -202,13 +202,13 @@ func TestUpWhileTheOldSystemWrites(t *testing.T) {
 			}
 		}()
 	}
-	_, err := migrationstest.On(t.Context(), old.dsn)
+	_, err := migrationstest.On(t.Context(), old.DSN)
 	close(stop)
 	want := 2 + <-written + <-written
 	if err != nil {
 		t.Fatal(err)
 	}
-	admin := connect(t, old.dsn)
+	admin := connect(t, old.DSN)
 	if got := value[int](t, admin, "SELECT count(*) FROM orders"); got != want {
 		t.Errorf("%d orders, want %d", got, want)
 	}
@@ -294,8 +294,8 @@ func TestUpWithoutRoles(t *testing.T) {
 		t.Parallel()
 		// The roles are on the server, but have not been applied to this database.
 		migrationstest.New(t)
-		old := newOldSystem(t)
-		err := migrations.Up(t.Context(), as(t, old.dsn, "migrator"))
+		old := migrationstest.NewOldSystem(t)
+		err := migrations.Up(t.Context(), as(t, old.DSN, "migrator"))
 		if err == nil || !strings.Contains(err.Error(), "has `migrate roles` been run") {
 			t.Errorf("Up: %v", err)
 		}
@@ -385,30 +385,30 @@ func TestDown(t *testing.T) {
 	})
 	t.Run("old_rows_are_never_dropped", func(t *testing.T) {
 		t.Parallel()
-		old := newOldSystem(t)
-		before := rows(t, old.dsn)
-		migrate(t, old.dsn)
-		after := schema(t, old.dsn)
-		steps, err := down(t, old.dsn)
+		old := migrationstest.NewOldSystem(t)
+		before := rows(t, old.DSN)
+		migrate(t, old.DSN)
+		after := schema(t, old.DSN)
+		steps, err := down(t, old.DSN)
 		if len(steps) != len(files)-1 || err == nil || !strings.Contains(err.Error(), "no step back drops orders") {
 			t.Errorf("after %v: %v", steps, err)
 		}
 		for _, owner := range []migrations.Owner{migrations.Menu, migrations.Login} {
 			for err = nil; err == nil; {
-				err = migrations.Down(t.Context(), as(t, old.dsn, "migrator"), owner)
+				err = migrations.Down(t.Context(), as(t, old.DSN, "migrator"), owner)
 			}
 			if !strings.Contains(err.Error(), "no step back drops") {
 				t.Errorf("%s: %v", owner, err)
 			}
 		}
-		if diff := cmp.Diff(before, rows(t, old.dsn)); diff != "" {
+		if diff := cmp.Diff(before, rows(t, old.DSN)); diff != "" {
 			t.Error(diff)
 		}
-		migrate(t, old.dsn)
-		if diff := cmp.Diff(before, rows(t, old.dsn)); diff != "" {
+		migrate(t, old.DSN)
+		if diff := cmp.Diff(before, rows(t, old.DSN)); diff != "" {
 			t.Error(diff)
 		}
-		if diff := cmp.Diff(after, schema(t, old.dsn)); diff != "" {
+		if diff := cmp.Diff(after, schema(t, old.DSN)); diff != "" {
 			t.Error(diff)
 		}
 	})

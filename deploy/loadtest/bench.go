@@ -19,7 +19,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -133,16 +132,6 @@ func (r *run) startYardsticks(ctx context.Context) error {
 		return errors.Join(err, r.bare.stop())
 	}
 	return nil
-}
-
-// describe returns on what a run takes place; load is that of before.
-func (s *system) describe(ctx context.Context, load float64) (Machine, error) {
-	m := Machine{
-		System: runtime.GOOS + "/" + runtime.GOARCH, CPU: readCPU(), Cores: runtime.NumCPU(),
-		Go: runtime.Version(), Load: load,
-	}
-	err := s.admin.QueryRow(ctx, "SELECT split_part(current_setting('server_version'), ' ', 1)").Scan(&m.PostgreSQL)
-	return m, err
 }
 
 func services() []string { return []string{"login", "menu", "order"} }

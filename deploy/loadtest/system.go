@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -218,3 +219,13 @@ func (s *system) demoLogin() request { return s.login(migrations.DemoMember, mig
 
 // history returns the folder of the past orders.
 func history(root string) string { return filepath.Join(root, "migrations", "seed", "history") }
+
+// describe describes the machine of a run; load is its load before.
+func (s *system) describe(ctx context.Context, load float64) (Machine, error) {
+	m := Machine{
+		System: runtime.GOOS + "/" + runtime.GOARCH, CPU: readCPU(), Cores: runtime.NumCPU(),
+		Go: runtime.Version(), Load: load,
+	}
+	err := s.admin.QueryRow(ctx, "SELECT split_part(current_setting('server_version'), ' ', 1)").Scan(&m.PostgreSQL)
+	return m, err
+}

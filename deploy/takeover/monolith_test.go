@@ -63,7 +63,8 @@ func (m *monolith) register(r *http.Request) (int, any, error) {
 	if err := json.NewDecoder(r.Body).Decode(&c); err != nil {
 		return http.StatusBadRequest, nil, err
 	}
-	_, err := m.db.Exec(r.Context(), "INSERT INTO member (member_id, member_pwd, member_nm) VALUES ($1, $2, $3)", c.ID, c.Password, c.Name)
+	const insert = "INSERT INTO member (member_id, member_pwd, member_nm) VALUES ($1, $2, $3)"
+	_, err := m.db.Exec(r.Context(), insert, c.ID, c.Password, c.Name)
 	return http.StatusCreated, map[string]string{"member_id": c.ID}, err
 }
 
@@ -78,7 +79,8 @@ func (m *monolith) login(r *http.Request) (int, any, error) {
 		return http.StatusUnauthorized, nil, nil
 	}
 	now := time.Now().Unix()
-	token, signing := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"member_id": c.ID, "iat": now, "exp": now + 3600}).SignedString(m.secret)
+	claims := jwt.MapClaims{"member_id": c.ID, "iat": now, "exp": now + 3600}
+	token, signing := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(m.secret)
 	return http.StatusOK, map[string]string{"token": token}, errors.Join(err, signing)
 }
 
@@ -115,7 +117,8 @@ func (m *monolith) list(r *http.Request, sql string, args ...any) (int, any, err
 	return http.StatusOK, list, err
 }
 
-const findPizza = "SELECT pizza_id FROM pizza JOIN pizza_types USING (pizza_type_id) WHERE pizza_nm = $1 AND size = $2 ORDER BY pizza_type_id LIMIT 1"
+const findPizza = `SELECT pizza_id FROM pizza JOIN pizza_types USING (pizza_type_id)
+	WHERE pizza_nm = $1 AND size = $2 ORDER BY pizza_type_id LIMIT 1`
 
 func (m *monolith) pizzaID(r *http.Request) (int, any, error) {
 	var l line

@@ -74,6 +74,7 @@ func TestPreflightOfTheDesignDocument(t *testing.T) {
 		{takeover.Warn, "duplicate-name", "pizza_types.pizza_nm", 2},
 		{takeover.Warn, "password-clear_text", "member.member_pwd", 1},
 		{takeover.Note, "local-time", "orders.date", 1},
+		{takeover.Note, "not-examined", "server", 0},                   // the old system's role sees its own transactions
 		{takeover.Warn, "password-unreadable", "member.member_pwd", 1}, // a stub of a hash
 	}
 	sorted := func(list []finding) []finding {
@@ -163,7 +164,7 @@ func TestPreflight(t *testing.T) {
 				{takeover.Warn, "null", "pizza.size", 1},
 				{takeover.Warn, "null", "pizza.price", 1},
 				{takeover.Warn, "null", "order_detail.quantity", 1},
-				{takeover.Warn, "null", "orders.date", 1},
+				{takeover.Stop, "null", "orders.date", 1},
 			},
 		},
 		"orders_that_cascade_from_members": {

@@ -92,7 +92,8 @@ func rowChecks() []rowCheck {
 		{
 			Note, "local-time", "orders", []string{"date", "time"},
 			`NOT (date ~ '^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$' AND time ~ '^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?$')`,
-			"the moment is not written as YYYY-MM-DD and HH:MM:SS: shown as it is, sorted as text, and not filled into created_at", "",
+			"the moment is not written as YYYY-MM-DD and HH:MM:SS: it is shown as it is, and sorted as text",
+			"`migrate backfill` says which of them it can read",
 		},
 	}
 	for _, t := range tables() {
@@ -102,8 +103,12 @@ func rowChecks() []rowCheck {
 				if slices.ContainsFunc(references(), func(r reference) bool { return r.table == t.name && r.column == c.name }) {
 					level = Note // the design document allows it
 				}
+				remedy := ""
+				if t.name == "orders" && (c.name == "date" || c.name == "time") {
+					level, remedy = Stop, fmt.Sprintf("UPDATE orders SET %s = '' WHERE %[1]s IS NULL", c.name)
+				}
 				list = append(list, rowCheck{
-					level, "null", t.name, []string{c.name}, c.name + " IS NULL", nullMeans(t.name, c.name), "",
+					level, "null", t.name, []string{c.name}, c.name + " IS NULL", nullMeans(t.name, c.name), remedy,
 				})
 			}
 			if strings.HasSuffix(c.name, "_id") && c.length > 0 {
@@ -139,7 +144,7 @@ func nullMeans(table, column string) string {
 	case "order_detail.quantity":
 		return "quantity is missing: it is served as 0"
 	case "orders.date", "orders.time":
-		return column + " is missing: it is served as an empty text"
+		return column + " is missing: the order, and older ones, would be left out of later pages"
 	default:
 		return column + " is missing: it is served as null"
 	}
@@ -203,35 +208,36 @@ func (p *preflight) examined(object string) bool {
 
 // passwords counts the formats of stored passwords.
 func (p *preflight) passwords() {
-	if !p.missing["member"] && !p.missing["member.member_pwd"] {
-		kinds, digests := map[password.Kind]int64{}, int64(0)
-		var stored string
-		p.read("SELECT member_pwd FROM member WHERE member_pwd IS NOT NULL", nil, []any{&stored}, func() error {
-			kind := password.KindOf(stored, password.Recommended())
-			kinds[kind]++
-			if kind == password.ClearText && digest.MatchString(stored) {
-				digests++
-			}
-			return nil
+	const object = "member.member_pwd"
+	if p.missing["member"] || p.missing[object] {
+		return
+	}
+	kinds, digests := map[password.Kind]int64{}, int64(0)
+	var stored string
+	p.read("SELECT member_pwd FROM member WHERE member_pwd IS NOT NULL", nil, []any{&stored}, func() error {
+		kind := password.KindOf(stored, password.Recommended())
+		kinds[kind]++
+		if kind == password.ClearText && digest.MatchString(stored) {
+			digests++
+		}
+		return nil
+	})
+	if !p.examined(object) {
+		return
+	}
+	for _, kind := range password.Kinds() {
+		f := Finding{Check: "password-" + string(kind), Object: object, Rows: kinds[kind]}
+		f.Level, f.Found, f.Remedy = passwordMeans(kind)
+		if f.Rows > 0 && f.Found != "" {
+			p.add(f)
+		}
+	}
+	if digests > 0 {
+		p.add(Finding{
+			Level: Warn, Check: "password-digest", Object: object, Rows: digests,
+			Found:  "a digest without a name of its format: to the services it is clear text, so the digest itself is the password",
+			Remedy: "reset these passwords",
 		})
-		if !p.examined("member.member_pwd") {
-			return
-		}
-		for _, kind := range password.Kinds() {
-			if f := (Finding{Check: "password-" + string(kind), Object: "member.member_pwd", Rows: kinds[kind]}); f.Rows > 0 {
-				f.Level, f.Found, f.Remedy = passwordMeans(kind)
-				if f.Found != "" {
-					p.add(f)
-				}
-			}
-		}
-		if digests > 0 {
-			p.add(Finding{
-				Level: Warn, Check: "password-digest", Object: "member.member_pwd", Rows: digests,
-				Found:  "a digest without a name of its format: to the services it is clear text, so the digest itself is the password",
-				Remedy: "reset these passwords",
-			})
-		}
 	}
 }
 
@@ -283,43 +289,4 @@ func (p *preflight) numbers(table, column, noun string) {
 		f.Remedy = fmt.Sprintf("number the oldest rows anew, or change the type of %s to bigint in a window of the old system", column)
 	}
 	p.add(f)
-}
-
-// activity reports what makes a migration wait.
-func (p *preflight) activity() {
-	var pid int32
-	var who string
-	var age int64
-	p.read(`SELECT pid, coalesce(nullif(application_name, ''), usename, ''), extract(epoch FROM now() - xact_start)::bigint
-		FROM pg_stat_activity
-		WHERE datname = current_database() AND xact_start < now() - interval '10 s' AND pid <> pg_backend_pid() ORDER BY xact_start`,
-		nil, []any{&pid, &who, &age}, func() error {
-			p.add(Finding{
-				Level: Warn, Check: "long-transaction", Object: fmt.Sprintf("process %d", pid),
-				Found:  fmt.Sprintf("a transaction of %s has been open for %d s: the migrations that build an index wait for its end", who, age),
-				Remedy: fmt.Sprintf("let it end, or SELECT pg_terminate_backend(%d)", pid),
-			})
-			return nil
-		})
-	var gid string
-	p.read("SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY prepared", nil, []any{&gid}, func() error {
-		p.add(Finding{
-			Level: Warn, Check: "prepared-transaction", Object: "server",
-			Found:  fmt.Sprintf("the transaction %q is prepared: the migrations that build an index wait for its end", gid),
-			Remedy: fmt.Sprintf("COMMIT PREPARED or ROLLBACK PREPARED '%s'", gid),
-		})
-		return nil
-	})
-	var used, most int
-	p.read("SELECT count(*), current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int FROM pg_stat_activity WHERE backend_type = 'client backend'",
-		nil, []any{&used, &most}, func() error {
-			if left := most - used; left < 30 {
-				p.add(Finding{
-					Level: Warn, Check: "connections", Object: "server",
-					Found:  fmt.Sprintf("%d of %d connections are in use; a replica of each service takes about 30 together", used, most),
-					Remedy: "raise max_connections, or put PgBouncer before the services",
-				})
-			}
-			return nil
-		})
 }

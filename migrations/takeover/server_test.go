@@ -1,7 +1,6 @@
 package takeover_test
 
 import (
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -32,20 +31,9 @@ func TestPreflightOfServers(t *testing.T) {
 	settings := pgserver.TestSettings()
 	settings["max_connections"] = "20"
 	settings["max_prepared_transactions"] = "1"
-	folder := func() string {
-		dir, err := os.MkdirTemp("", "pizza-preflight-") //nolint:usetesting // t.TempDir is in a folder that is closed to others
-		if err == nil {
-			err = pgserver.LetIn(dir)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = os.RemoveAll(dir) })
-		return dir
-	}
 	primary, standby, err := pgserver.StartPair(t.Context(),
-		pgserver.Options{DataDir: folder() + "/primary", Settings: settings, Log: t.Output()},
-		pgserver.Options{DataDir: folder() + "/standby", Settings: settings, Log: t.Output()})
+		pgserver.Options{DataDir: pgtest.Folder(t) + "/primary", Settings: settings, Log: t.Output()},
+		pgserver.Options{DataDir: pgtest.Folder(t) + "/standby", Settings: settings, Log: t.Output()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,8 +50,9 @@ func TestPreflightOfServers(t *testing.T) {
 	exec(t, open, "BEGIN; SELECT count(*) FROM member")
 	exec(t, connect(t, primary.URL("postgres")), "BEGIN; DELETE FROM member; PREPARE TRANSACTION 'left'")
 	for old := false; !old; {
-		const age = "SELECT bool_or(xact_start < now() - interval '11 s') FROM pg_stat_activity WHERE state = 'idle in transaction'"
-		if err := conn.QueryRow(t.Context(), age).Scan(&old); err != nil {
+		const age = `SELECT bool_or(xact_start < now() - interval '11 s'), pg_sleep(0.5)::text
+			FROM pg_stat_activity WHERE state = 'idle in transaction'`
+		if err := conn.QueryRow(t.Context(), age).Scan(&old, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -29,6 +29,7 @@ import (
 	"example.com/pizza/pkg/money"
 	"example.com/pizza/pkg/testkit/natsserver"
 	"example.com/pizza/pkg/testkit/pgserver"
+	"example.com/pizza/pkg/testkit/pgtest"
 )
 
 // TestChaos injects one fault after another while clients order at two replicas,
@@ -106,7 +107,7 @@ type chaos struct {
 
 func startChaos(t *testing.T, brokers []*natsserver.Server) *chaos {
 	t.Helper()
-	data := folder(t)
+	data := pgtest.Folder(t)
 	server := startServer(t, data, 0)
 	s := startChaosOn(t, server.URL("postgres"), brokers)
 	s.server, s.data, s.port = server, data, portOf(t, server)

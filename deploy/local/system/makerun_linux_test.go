@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"example.com/pizza/pkg/testkit/pgtest"
 )
 
 // TestMakeRun drives the command line like `make run` and a user at the
@@ -22,7 +24,7 @@ import (
 func TestMakeRun(t *testing.T) {
 	t.Parallel()
 	local := buildLocal(t)
-	data := filepath.Join(folder(t), "data")
+	data := filepath.Join(pgtest.Folder(t), "data")
 
 	first := local.run(t, "run", "--port", "0", "--data", data)
 	t.Run("the guide says where everything is", func(t *testing.T) { first.testGuide(t) })
@@ -42,7 +44,7 @@ func TestMakeRun(t *testing.T) {
 		}
 	})
 	t.Run("a taken port is told at once", func(t *testing.T) {
-		out := local.fail(t, "run", "--port", first.port(t), "--data", filepath.Join(folder(t), "data"))
+		out := local.fail(t, "run", "--port", first.port(t), "--data", filepath.Join(pgtest.Folder(t), "data"))
 		want := fmt.Sprintf("port %s is taken by local (process %d)", first.port(t), first.cmd.Process.Pid)
 		if !strings.Contains(out, want) || !strings.Contains(out, "make run PORT=8080") || strings.Contains(out, "PostgreSQL") {
 			t.Errorf("output %q, want %q and a way out, before any work", out, want)

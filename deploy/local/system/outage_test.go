@@ -17,6 +17,7 @@ import (
 	"example.com/pizza/deploy/local/stack"
 	"example.com/pizza/migrations"
 	"example.com/pizza/pkg/testkit/pgserver"
+	"example.com/pizza/pkg/testkit/pgtest"
 )
 
 const poll = 10 * time.Millisecond
@@ -25,7 +26,7 @@ const poll = 10 * time.Millisecond
 // can stop it.
 func TestOutage(t *testing.T) {
 	t.Parallel()
-	data := folder(t)
+	data := pgtest.Folder(t)
 	server := startServer(t, data, 0)
 	address, err := url.Parse(server.URL("postgres"))
 	if err != nil {

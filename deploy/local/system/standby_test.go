@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"example.com/pizza/pkg/testkit/pgserver"
+	"example.com/pizza/pkg/testkit/pgtest"
 )
 
 // pair is a primary of PostgreSQL and its synchronous standby, each with its own
@@ -26,11 +27,11 @@ type pair struct {
 
 func startPair(t *testing.T) *pair {
 	t.Helper()
-	p := &pair{whole: t, data: folder(t)}
+	p := &pair{whole: t, data: pgtest.Folder(t)}
 	var err error
 	p.primary, p.standby, err = pgserver.StartPair(t.Context(), pgserver.Options{
 		DataDir: p.data + "/postgres", Settings: map[string]string{"synchronous_standby_names": "standby"}, Log: t.Output(),
-	}, pgserver.Options{DataDir: folder(t) + "/postgres", Log: t.Output()})
+	}, pgserver.Options{DataDir: pgtest.Folder(t) + "/postgres", Log: t.Output()})
 	if err != nil {
 		t.Fatal(err)
 	}

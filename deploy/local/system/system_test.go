@@ -24,6 +24,7 @@ import (
 	"example.com/pizza/pkg/problem"
 	"example.com/pizza/pkg/testkit/apitest"
 	"example.com/pizza/pkg/testkit/logtest"
+	"example.com/pizza/pkg/testkit/pgtest"
 )
 
 // startTimeout includes the build.
@@ -50,7 +51,7 @@ func start(t *testing.T, o stack.Options) *system {
 	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
 	defer cancel()
 	l := newLogs()
-	o.Root, o.DataDir = root(t), folder(t)
+	o.Root, o.DataDir = root(t), pgtest.Folder(t)
 	o.Progress, o.Line = t.Output(), l.line
 	o.Environ = append([]string{"LOG_LEVEL=debug"}, o.Environ...) // debug logs must not contain secrets either
 	t.Cleanup(func() { l.mustKeepSecrets(t, o.DataDir) })
@@ -94,25 +95,6 @@ func root(t *testing.T) string {
 	t.Helper()
 	dir, err := filepath.Abs(filepath.Join("..", "..", ".."))
 	if err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-// folder returns a temporary folder that other users can read: when root runs
-// the tests, PostgreSQL runs as another user.
-func folder(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "pizza-e2e-") //nolint:usetesting // t.TempDir is inside a folder that is closed to others
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return dir

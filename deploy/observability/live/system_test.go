@@ -25,6 +25,7 @@ import (
 	"example.com/pizza/deploy/observability/prometheus"
 	"example.com/pizza/deploy/observability/tool"
 	"example.com/pizza/pkg/testkit/pgserver"
+	"example.com/pizza/pkg/testkit/pgtest"
 )
 
 const (
@@ -62,7 +63,7 @@ func start(t *testing.T) *system {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &system{folder: folder(t), web: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: 20 * time.Second}}
+	s := &system{folder: pgtest.Folder(t), web: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: 20 * time.Second}}
 	t.Cleanup(s.web.CloseIdleConnections)
 	s.startDatabase(t, 0)
 	write(t, s.previousKeys(), "")
@@ -102,24 +103,6 @@ func start(t *testing.T) *system {
 		t.Fatal("no token")
 	}
 	return s
-}
-
-// folder returns a temporary folder that PostgreSQL's account can access.
-func folder(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "pizza-live-") //nolint:usetesting // t.TempDir is inside a folder that is closed to others
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
 }
 
 func write(t *testing.T, path, text string) {

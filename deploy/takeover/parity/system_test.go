@@ -15,6 +15,7 @@ import (
 	"example.com/pizza/deploy/local/stack"
 	"example.com/pizza/migrations"
 	"example.com/pizza/pkg/secret"
+	"example.com/pizza/pkg/testkit/pgtest"
 )
 
 // TestSystem replays the reads of the contract against the real services: they have parity with
@@ -84,18 +85,7 @@ func startSystem(t *testing.T) *stack.Stack {
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder, err := os.MkdirTemp("", "pizza-parity-") //nolint:usetesting // t.TempDir is closed to other accounts
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(folder); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := os.Chmod(folder, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	folder := pgtest.Folder(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	s, err := stack.Start(ctx, stack.Options{Root: root, DataDir: folder, Progress: t.Output()})

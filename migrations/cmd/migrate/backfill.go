@@ -15,7 +15,6 @@ import (
 func (c command) backfill(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("backfill", flag.ContinueOnError)
 	yes, asJSON := flags.Bool("yes", false, ""), flags.Bool("json", false, "")
-	name := flags.String("zone", "", "")
 	if _, err := parse(flags, args, 0); err != nil {
 		return err
 	}
@@ -26,12 +25,9 @@ func (c command) backfill(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if *name == "" {
-		*name = s.Shop.TimeZone
-	}
-	zone, err := time.LoadLocation(*name)
+	zone, err := time.LoadLocation(s.Shop.TimeZone)
 	if err != nil {
-		return usageError{fmt.Sprintf("backfill: %q is no IANA time zone, such as Asia/Seoul", *name)}
+		return err
 	}
 	b := migrations.Backfill{Zone: zone, DryRun: !*yes, Progress: c.stderr}
 	report, err := migrations.FillHistory(ctx, s.Database.dsn(), b)

@@ -16,7 +16,8 @@ func TestPreflight(t *testing.T) {
 	old := migrationstest.NewOldSystem(t, migrationstest.IntegerIDs()...)
 	monolith := program{"DATABASE_URL": old.Monolith}
 	text := monolith.mustRun(t, []string{"preflight"}, "TABLE", "order_detail", "order/00003_number_lines",
-		"all, for an instant", "nothing, for about 1s", "examining the tables", "note  orders.order_id: integer-order-id", "go: next is `migrate roles`")
+		"all, for an instant", "nothing, for about 1s", "examining the tables",
+		"note  orders.order_id: integer-order-id", "go: next is `migrate roles`")
 	for _, line := range strings.Split(text, "\n") {
 		if len(line) > width {
 			t.Errorf("a line of %d columns: %s", len(line), line)
@@ -51,7 +52,8 @@ func TestPreflight(t *testing.T) {
 		"DATABASE_URL":         old.DSN,
 		"MIGRATOR_DB_PASSWORD": p.Migrator, "LOGIN_DB_PASSWORD": p.Login, "MENU_DB_PASSWORD": p.Menu, "ORDER_DB_PASSWORD": p.Order,
 	}
-	if _, _, err := admin.run(t, "roles"); err == nil || errors.Is(err, errNoGo) || !strings.Contains(err.Error(), "orders.member_id: deleting a member") {
+	_, _, err = admin.run(t, "roles")
+	if err == nil || errors.Is(err, errNoGo) || !strings.Contains(err.Error(), "orders.member_id: deleting a member") {
 		t.Errorf("roles: %v", err)
 	}
 	if _, err := conn.Exec(t.Context(), report.Findings[0].Remedy); err != nil {

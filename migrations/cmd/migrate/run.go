@@ -31,8 +31,7 @@ const help = `migrate prepares the database of the pizza services.
   migrate backfill [--yes]       fill in what the old system's orders lack: their
                                  moment by date and time, prices by today's menu,
                                  totals. Yields to replicas and a busy server. Only
-                                 counts without --yes; --zone Asia/Seoul overrides
-                                 SHOP_TIMEZONE; --json reports as JSON
+                                 counts without --yes; --json reports as JSON
   migrate reconcile --snapshot FILE
                                  write counts and checksums of all orders, by day
   migrate reconcile --compare FILE [--json]

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -42,8 +41,8 @@ func startReplicated(t *testing.T) *replicated {
 	settings := pgserver.TestSettings()
 	settings["synchronous_commit"] = "on" // so that each commit is sent at once
 	primary, standby, err := pgserver.StartPair(t.Context(),
-		pgserver.Options{DataDir: openFolder(t) + "/primary", Settings: settings, Log: t.Output()},
-		pgserver.Options{DataDir: openFolder(t) + "/standby", Settings: settings, Log: t.Output()})
+		pgserver.Options{DataDir: pgtest.Folder(t) + "/primary", Settings: settings, Log: t.Output()},
+		pgserver.Options{DataDir: pgtest.Folder(t) + "/standby", Settings: settings, Log: t.Output()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,24 +83,6 @@ func startReplicated(t *testing.T) *replicated {
 		Menu: menuclient.Config{BaseURL: startMenu(t, r.db), Timeout: 2 * time.Second},
 	})
 	return r
-}
-
-// openFolder returns a folder that the account of a server can reach.
-func openFolder(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "pizza-order-") //nolint:usetesting // t.TempDir is in a folder that is closed to others
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
 }
 
 func dial(t *testing.T, dsn string) *pgx.Conn {
