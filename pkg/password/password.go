@@ -3,7 +3,8 @@
 //
 // New forms are Argon2id (RFC 9106) in the PHC string format, which fits a
 // VARCHAR(100). Two older forms of a database that was taken over verify too, and
-// count as outdated: clear text, and Django's pbkdf2_sha256.
+// count as outdated: clear text, and Django's pbkdf2_sha256. The latter is also made
+// while the old system must be able to check new passwords.
 //
 // # Refusals that look alike
 //

@@ -57,6 +57,27 @@ func TestHashFitsTheColumn(t *testing.T) {
 	if n := len(h.String()); n > 100 {
 		t.Errorf("%d characters", n)
 	}
+	if stored, _ := HashForDjango("password"); len(stored) > 100 {
+		t.Errorf("%d characters for Django", len(stored))
+	}
+}
+
+// Django does not normalize, so the hash is of the text as it was sent.
+func TestHashForDjango(t *testing.T) {
+	t.Parallel()
+	const decomposed = "비밀번호e\u0301"
+	stored, run := HashForDjango(decomposed)
+	again, _ := HashForDjango(decomposed)
+	if stored == again || run.Function != PBKDF2 || run.Work != newIterations {
+		t.Errorf("%s, %s, %+v", stored, again, run)
+	}
+	h, err := parseDjango(stored)
+	if err != nil || !h.matches(decomposed) || h.matches(Normal(decomposed)) {
+		t.Errorf("%s: %v", stored, err)
+	}
+	if v, err := verifier().Verify(stored, decomposed); !v.OK || !v.Outdated || err != nil {
+		t.Errorf("%s: %+v, %v", stored, v, err)
+	}
 }
 
 func TestVerify(t *testing.T) {

@@ -173,6 +173,24 @@ func TestLoginWithAnOldPassword(t *testing.T) {
 	}
 }
 
+// As long as the old system logs members in, it can check new passwords.
+func TestRegisterForTheOldSystem(t *testing.T) {
+	t.Parallel()
+	db := migrationstest.New(t)
+	conn := superuser(t, db)
+	const read = "SELECT member_pwd FROM member WHERE member_id = 'minji'"
+	careful := startWith(t, db, patient("off"))
+	careful.register(t, "minji", "correct horse")
+	careful.login(t, "minji", "correct horse")
+	if got := query[string](t, conn, read); !strings.HasPrefix(got, "pbkdf2_sha256$600000$") {
+		t.Errorf("stored as %q", got)
+	}
+	start(t, db).login(t, "minji", "correct horse")
+	if got := query[string](t, conn, read); !strings.HasPrefix(got, "$argon2id$") {
+		t.Errorf("PASSWORD_UPGRADE=on, and yet it is stored as %q", got)
+	}
+}
+
 // The password was correct: a failed upgrade must not affect the member.
 func TestLoginWhenThePasswordCannotBeUpgraded(t *testing.T) {
 	t.Parallel()

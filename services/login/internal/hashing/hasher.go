@@ -49,7 +49,14 @@ func (h *Hasher) enter(ctx context.Context, admitted func() error) (leave func()
 	return leave, nil
 }
 
+// hash returns the form to store: one that the old system can check, as long as it
+// logs members in.
 func (h *Hasher) hash(pw string) string {
+	if h.config.Upgrade == upgradeOff {
+		stored, run := password.HashForDjango(pw)
+		h.metrics.observe(run)
+		return stored
+	}
 	began := time.Now()
 	stored := h.config.Cost.Hash(pw)
 	h.metrics.observe(password.Run{Function: password.Argon2id, Work: h.config.Cost.Work(), Took: time.Since(began)})
