@@ -100,3 +100,16 @@ func TestPreflightOfTablesOutOfReach(t *testing.T) {
 		finding{Level: takeover.Warn, Check: "not-examined", Object: "member"},
 		finding{Level: takeover.Warn, Check: "duplicate-name", Object: "pizza_types.pizza_nm"})
 }
+
+// No such server is at hand: a function of the database says that this is one.
+func TestPreflightOfAnOldServer(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, pgtest.Empty(t))
+	exec(t, conn, `CREATE SCHEMA old;
+		CREATE FUNCTION old.current_setting(name text) RETURNS text LANGUAGE sql AS $$
+			SELECT CASE name WHEN 'server_version_num' THEN '120022' WHEN 'server_version' THEN '12.22'
+				ELSE pg_catalog.current_setting(name) END
+		$$;
+		SET search_path = old, pg_catalog, public`)
+	mustFind(t, conn, finding{Level: takeover.Stop, Check: "server-version", Object: "server"})
+}
