@@ -56,6 +56,19 @@ func proxyTo(t *testing.T, address string) *httputil.ReverseProxy {
 	return httputil.NewSingleHostReverseProxy(u)
 }
 
+type credentials struct {
+	ID       string `json:"id"`
+	Password string `json:"pw"`
+	Name     string `json:"name"`
+}
+
+// line is one of an order, as the old client sends it.
+type line struct {
+	Name     string `json:"name"`
+	Size     string `json:"size"`
+	Quantity int    `json:"quantity"`
+}
+
 // customers register, browse, order, and look at their orders.
 type customers struct {
 	front  *front

@@ -23,6 +23,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"example.com/pizza/deploy/local/stack"
+	"example.com/pizza/deploy/takeover/monolith"
 	"example.com/pizza/migrations"
 	"example.com/pizza/migrations/migrationstest"
 	"example.com/pizza/pkg/money"
@@ -54,7 +55,7 @@ func play(t *testing.T, isNumeric bool, replacements ...string) {
 		}
 	})
 	live := liveDatabase(t, server, replacements...)
-	old := httptest.NewServer((&monolith{db: live, secret: []byte(secret), isNumeric: isNumeric}).handler())
+	old := httptest.NewServer((&monolith.StandIn{DB: live, Secret: []byte(secret), NumericIDs: isNumeric}).Handler())
 	t.Cleanup(old.Close)
 	f := newFront(t, old.URL)
 	c := &customers{front: f, client: http.Client{Timeout: time.Minute}, orders: map[string][]string{}}
