@@ -77,7 +77,8 @@ func calls() map[string][]string {
 		},
 		"menu_svc": {"prune_events(interval,integer)", "prune_menu_outbox(interval,integer)", "publish_event(json)", "publish_events(json[])"},
 		"order_svc": {
-			"forget_answers(interval,integer)", "new_order_id()", "order_key(text)", "own_order(character varying)",
+			"forget_answers(interval,integer)", "new_order_id()", "order_date(text)", "order_key(text)", "order_time(text)",
+			"own_order(character varying)",
 			"prune_events(interval,integer)", "prune_order_outbox(interval,integer)", "publish_event(json)", "publish_events(json[])",
 		},
 	}

@@ -18,7 +18,8 @@ func newFunctions() []string {
 	return []string{
 		"allow_consumer", "catalog_changed", "catalog_updated", "derive_price", "derive_total", "forget_answers",
 		"forget_revocations", "lines_total", "member_former", "member_gone", "member_new", "members_gone", "menu_price",
-		"new_order_id", "number_line", "order_key", "own_order", "prune_events", "prune_login_outbox", "prune_menu_outbox", "prune_order_outbox",
+		"new_order_id", "number_line", "order_date", "order_key", "order_time", "own_order", "prune_events",
+		"prune_login_outbox", "prune_menu_outbox", "prune_order_outbox",
 		"publish_event", "publish_events", "revoked_member_grows", "subscribe_events", "token_revoked",
 	}
 }

@@ -73,6 +73,9 @@ func open(
 	}
 	pool.ConnConfig.ConnectTimeout = c.ConnectTimeout
 	pool.ConnConfig.RuntimeParams["statement_timeout"] = strconv.FormatInt(c.StatementTimeout.Milliseconds(), 10)
+	// Dates are text as 2015-01-31 on every server. Poolers keep this parameter for each
+	// client, and set it again unless it is spelled as servers do.
+	pool.ConnConfig.RuntimeParams["DateStyle"] = "ISO, MDY"
 	pool.ConnConfig.Tracer = newTracer(c, newMetrics(registry, application))
 	pool.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
 		registerNumeric(conn.TypeMap())

@@ -45,10 +45,10 @@ func (s *Store) Catalog(ctx context.Context) (*menu.Catalog, error) {
 		if n := len(types); n == 0 || types[n-1].ID != *r.PizzaTypeID {
 			types = append(types, menu.Type{ID: *r.PizzaTypeID, Name: r.PizzaNm, Category: r.PizzaCateg, Image: r.PizzaImgUrl})
 		}
-		if r.PizzaID == nil || r.Size == nil || r.Price == nil {
+		if r.PizzaID == nil || r.Size == nil {
 			continue
 		}
-		if price, ok := money.FromFloat(*r.Price); ok {
+		if price, ok := money.FromFloat(r.Price); ok {
 			pizzas = append(pizzas, menu.Pizza{ID: *r.PizzaID, TypeID: *r.PizzaTypeID, Size: *r.Size, Price: price})
 		}
 	}

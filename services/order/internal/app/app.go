@@ -29,7 +29,7 @@ import (
 )
 
 // SchemaVersion is the migration of the order tables that this build needs.
-const SchemaVersion = 31
+const SchemaVersion = 33
 
 // Config is the configuration of the order service.
 type Config struct {

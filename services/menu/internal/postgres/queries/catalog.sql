@@ -2,11 +2,13 @@
 -- The version and all rows in one statement, which sees one moment: they always
 -- belong together. A type without pizzas is a row without a pizza, an empty
 -- catalog one row with the version alone. Some databases of the old system have
--- NULL where the design document has text.
+-- NULL where the design document has text, or a price: that is NaN, which is no
+-- price either. The type of the price changes once (`migrate contract`), that of the
+-- result does not: so prepared statements go on.
 SELECT v.version, v.mark::text AS mark, v.cache_key,
        t.pizza_type_id, coalesce(t.pizza_nm, '') AS pizza_nm, coalesce(t.pizza_categ, '') AS pizza_categ,
        coalesce(t.pizza_img_url, '') AS pizza_img_url,
-       p.pizza_id, p.size, p.price
+       p.pizza_id, p.size, coalesce(p.price, 'NaN')::float8 AS price
 FROM catalog_version v
 LEFT JOIN pizza_types t ON true
 LEFT JOIN pizza p ON p.pizza_type_id = t.pizza_type_id
@@ -49,10 +51,10 @@ SELECT pizza_id, coalesce(size, '') AS size FROM pizza WHERE pizza_type_id = @ty
 
 -- name: InsertPizza :exec
 INSERT INTO pizza (pizza_id, pizza_type_id, size, price)
-VALUES (@id, @type_id, @size, @price);
+VALUES (@id, @type_id, @size, @price::float8);
 
 -- name: UpdatePizza :exec
-UPDATE pizza SET pizza_type_id = @type_id, size = @size, price = @price WHERE pizza_id = @id;
+UPDATE pizza SET pizza_type_id = @type_id, size = @size, price = @price::float8 WHERE pizza_id = @id;
 
 -- name: DeletePizza :execrows
 DELETE FROM pizza WHERE pizza_id = @id;

@@ -36,7 +36,7 @@ func (q *Queries) DeleteReceipts(ctx context.Context, arg DeleteReceiptsParams) 
 }
 
 const getOrder = `-- name: GetOrder :many
-SELECT o.order_id::text AS order_id, o.bran_id, coalesce(o.date, '') AS date, coalesce(o.time, '') AS time, o.total_price,
+SELECT o.order_id::text AS order_id, o.bran_id, coalesce(o.date::text, '')::text AS date, coalesce(o.time::text, '')::text AS time, o.total_price,
        d.order_detail_id, d.pizza_id, d.quantity, d.unit_price
 FROM orders o
 LEFT JOIN order_detail d ON d.order_id = o.order_id
@@ -135,7 +135,7 @@ WITH turn AS MATERIALIZED (
     WHERE mine AND $1::text IS NOT NULL
 ), placed AS (
     INSERT INTO orders (order_id, member_id, bran_id, date, time, created_at, total_price)
-    SELECT order_key($4), $2, $9, $10, $11, $12, $13
+    SELECT order_key($4), $2, $9, order_date($10), order_time($11), $12, $13
     FROM turn
     WHERE mine
     RETURNING order_id
@@ -244,11 +244,11 @@ WITH page AS (
     SELECT order_id, bran_id, date, time, created_at
     FROM orders
     WHERE member_id = $2 AND created_at IS NULL
-      AND (date, time, order_id) < ($3::text, $4::text, order_key($5))
+      AND (date, time, order_id) < (order_date($3), order_time($4), order_key($5))
     ORDER BY created_at DESC NULLS LAST, date DESC, time DESC, order_id DESC
     LIMIT $6::int
 )
-SELECT page.order_id::text AS order_id, page.bran_id, coalesce(page.date, '') AS date, coalesce(page.time, '') AS time, page.created_at,
+SELECT page.order_id::text AS order_id, page.bran_id, coalesce(page.date::text, '')::text AS date, coalesce(page.time::text, '')::text AS time, page.created_at,
        d.order_detail_id, d.pizza_id, d.quantity, d.unit_price
 FROM page
 LEFT JOIN order_detail d ON d.order_id = page.order_id
@@ -357,7 +357,7 @@ WITH page AS (
     ORDER BY created_at DESC NULLS LAST, date DESC, time DESC, order_id DESC
     LIMIT $3::int
 )
-SELECT page.order_id::text AS order_id, page.bran_id, coalesce(page.date, '') AS date, coalesce(page.time, '') AS time, page.created_at,
+SELECT page.order_id::text AS order_id, page.bran_id, coalesce(page.date::text, '')::text AS date, coalesce(page.time::text, '')::text AS time, page.created_at,
        d.order_detail_id, d.pizza_id, d.quantity, d.unit_price
 FROM page
 LEFT JOIN order_detail d ON d.order_id = page.order_id
@@ -387,6 +387,9 @@ type ListOrdersRow struct {
 // moment, and then those from before created_at by the local date and time. The
 // three queries of pages differ in where the page starts, so that each reads its
 // rows, and no others, from one index in this order. Rows stop at max_lines.
+//
+// The types of date and time change once (`migrate contract`). As text, and by order_date
+// and order_time, they are the same before and after, in statements that are prepared too.
 func (q *Queries) ListOrders(ctx context.Context, arg ListOrdersParams) ([]ListOrdersRow, error) {
 	rows, err := q.db.Query(ctx, listOrders, arg.MaxLines, arg.MemberID, arg.MaxOrders)
 	if err != nil {
@@ -422,7 +425,7 @@ WITH page AS (
     (SELECT o.order_id, o.bran_id, o.date, o.time, o.created_at
      FROM orders o
      WHERE o.member_id = $3
-       AND (o.created_at, o.date, o.time, o.order_id) < ($4::timestamptz, $5::text, $6::text, order_key($7))
+       AND (o.created_at, o.date, o.time, o.order_id) < ($4::timestamptz, order_date($5), order_time($6), order_key($7))
      ORDER BY o.created_at DESC NULLS LAST, o.date DESC, o.time DESC, o.order_id DESC
      LIMIT $2::int)
     UNION ALL
@@ -434,7 +437,7 @@ WITH page AS (
     ORDER BY created_at DESC NULLS LAST, date DESC, time DESC, order_id DESC
     LIMIT $2::int
 )
-SELECT page.order_id::text AS order_id, page.bran_id, coalesce(page.date, '') AS date, coalesce(page.time, '') AS time, page.created_at,
+SELECT page.order_id::text AS order_id, page.bran_id, coalesce(page.date::text, '')::text AS date, coalesce(page.time::text, '')::text AS time, page.created_at,
        d.order_detail_id, d.pizza_id, d.quantity, d.unit_price
 FROM page
 LEFT JOIN order_detail d ON d.order_id = page.order_id

@@ -21,7 +21,7 @@ WITH turn AS MATERIALIZED (
     WHERE mine AND sqlc.narg('key')::text IS NOT NULL
 ), placed AS (
     INSERT INTO orders (order_id, member_id, bran_id, date, time, created_at, total_price)
-    SELECT order_key(@order_id), @member_id, @bran_id, @date, @time, @created_at, @total_price
+    SELECT order_key(@order_id), @member_id, @bran_id, order_date(@date), order_time(@time), @created_at, @total_price
     FROM turn
     WHERE mine
     RETURNING order_id
@@ -58,6 +58,9 @@ SELECT CASE WHEN pg_try_advisory_xact_lock(@lock::bigint)
 -- moment, and then those from before created_at by the local date and time. The
 -- three queries of pages differ in where the page starts, so that each reads its
 -- rows, and no others, from one index in this order. Rows stop at max_lines.
+--
+-- The types of date and time change once (`migrate contract`). As text, and by order_date
+-- and order_time, they are the same before and after, in statements that are prepared too.
 WITH page AS (
     SELECT order_id, bran_id, date, time, created_at
     FROM orders
@@ -65,7 +68,7 @@ WITH page AS (
     ORDER BY created_at DESC NULLS LAST, date DESC, time DESC, order_id DESC
     LIMIT @max_orders::int
 )
-SELECT page.order_id::text AS order_id, page.bran_id, coalesce(page.date, '') AS date, coalesce(page.time, '') AS time, page.created_at,
+SELECT page.order_id::text AS order_id, page.bran_id, coalesce(page.date::text, '')::text AS date, coalesce(page.time::text, '')::text AS time, page.created_at,
        d.order_detail_id, d.pizza_id, d.quantity, d.unit_price
 FROM page
 LEFT JOIN order_detail d ON d.order_id = page.order_id
@@ -87,7 +90,7 @@ WITH page AS (
     (SELECT o.order_id, o.bran_id, o.date, o.time, o.created_at
      FROM orders o
      WHERE o.member_id = @member_id
-       AND (o.created_at, o.date, o.time, o.order_id) < (@after_created_at::timestamptz, @after_date::text, @after_time::text, order_key(@after_id))
+       AND (o.created_at, o.date, o.time, o.order_id) < (@after_created_at::timestamptz, order_date(@after_date), order_time(@after_time), order_key(@after_id))
      ORDER BY o.created_at DESC NULLS LAST, o.date DESC, o.time DESC, o.order_id DESC
      LIMIT @max_orders::int)
     UNION ALL
@@ -99,7 +102,7 @@ WITH page AS (
     ORDER BY created_at DESC NULLS LAST, date DESC, time DESC, order_id DESC
     LIMIT @max_orders::int
 )
-SELECT page.order_id::text AS order_id, page.bran_id, coalesce(page.date, '') AS date, coalesce(page.time, '') AS time, page.created_at,
+SELECT page.order_id::text AS order_id, page.bran_id, coalesce(page.date::text, '')::text AS date, coalesce(page.time::text, '')::text AS time, page.created_at,
        d.order_detail_id, d.pizza_id, d.quantity, d.unit_price
 FROM page
 LEFT JOIN order_detail d ON d.order_id = page.order_id
@@ -112,11 +115,11 @@ WITH page AS (
     SELECT order_id, bran_id, date, time, created_at
     FROM orders
     WHERE member_id = @member_id AND created_at IS NULL
-      AND (date, time, order_id) < (@after_date::text, @after_time::text, order_key(@after_id))
+      AND (date, time, order_id) < (order_date(@after_date), order_time(@after_time), order_key(@after_id))
     ORDER BY created_at DESC NULLS LAST, date DESC, time DESC, order_id DESC
     LIMIT @max_orders::int
 )
-SELECT page.order_id::text AS order_id, page.bran_id, coalesce(page.date, '') AS date, coalesce(page.time, '') AS time, page.created_at,
+SELECT page.order_id::text AS order_id, page.bran_id, coalesce(page.date::text, '')::text AS date, coalesce(page.time::text, '')::text AS time, page.created_at,
        d.order_detail_id, d.pizza_id, d.quantity, d.unit_price
 FROM page
 LEFT JOIN order_detail d ON d.order_id = page.order_id
@@ -125,7 +128,7 @@ LIMIT @max_lines::int;
 
 -- name: GetOrder :many
 -- One row per line of one order of one member.
-SELECT o.order_id::text AS order_id, o.bran_id, coalesce(o.date, '') AS date, coalesce(o.time, '') AS time, o.total_price,
+SELECT o.order_id::text AS order_id, o.bran_id, coalesce(o.date::text, '')::text AS date, coalesce(o.time::text, '')::text AS time, o.total_price,
        d.order_detail_id, d.pizza_id, d.quantity, d.unit_price
 FROM orders o
 LEFT JOIN order_detail d ON d.order_id = o.order_id
