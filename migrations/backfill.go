@@ -80,13 +80,16 @@ func FillHistory(ctx context.Context, dsn string, b Backfill) (report BackfillRe
 	return report, report.count(ctx, conn, b.Zone)
 }
 
+// noMenuPrice is why a line stays without a price.
+const noMenuPrice = "the line's pizza has no price on the menu"
+
 // count counts what is missing.
 func (r *BackfillReport) count(ctx context.Context, conn *pgx.Conn, zone *time.Location) error {
 	r.Left, r.Unfillable = Gaps{}, map[string]int{}
 	if err := conn.QueryRow(ctx, "SELECT count(*) FROM orders").Scan(&r.Orders); err != nil {
 		return err
 	}
-	rows, err := conn.Query(ctx, "SELECT coalesce(date, ''), coalesce(time, '') FROM orders WHERE created_at IS NULL")
+	rows, err := conn.Query(ctx, "SELECT coalesce(date::text, ''), coalesce(time::text, '') FROM orders WHERE created_at IS NULL")
 	if err != nil {
 		return err
 	}
@@ -118,7 +121,7 @@ func (r *BackfillReport) count(ctx context.Context, conn *pgx.Conn, zone *time.L
 			(SELECT count(*) FROM orders JOIN total USING (order_id) WHERE total_price IS DISTINCT FROM amount)
 		FROM line`).Scan(&r.Left.Prices, &priceless, &r.Left.Totals)
 	if priceless > 0 {
-		r.Unfillable["the line's pizza has no price on the menu"] = priceless
+		r.Unfillable[noMenuPrice] = priceless
 	}
 	return err
 }
@@ -215,7 +218,7 @@ func (r *BackfillReport) fill(
 
 func fillMoments(ctx context.Context, tx pgx.Tx, zone *time.Location, which string, args []any) (int, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT order_id::text, coalesce(date, ''), coalesce(time, '') FROM orders
+		SELECT order_id::text, coalesce(date::text, ''), coalesce(time::text, '') FROM orders
 		WHERE `+which+` AND created_at IS NULL FOR NO KEY UPDATE SKIP LOCKED`, args...)
 	if err != nil {
 		return 0, err

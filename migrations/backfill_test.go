@@ -171,6 +171,7 @@ func yearOfOldSystem(t *testing.T) (*migrationstest.Database, migrationstest.Old
 			t.Fatal(err)
 		}
 	}
+	leave(t, to, connect(t, old.DSN))
 	return migrate(t, old.DSN), old
 }
 

@@ -56,6 +56,7 @@ func parse(ctx context.Context, dsn string) (*pgx.ConnConfig, error) {
 	c.RuntimeParams["application_name"] = "migrate"
 	c.RuntimeParams["search_path"] = "public"
 	c.RuntimeParams["timezone"] = "UTC"
+	c.RuntimeParams["DateStyle"] = "ISO, MDY"
 	c.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
 		if n.SeverityUnlocalized == "WARNING" {
 			warn(ctx, n.Message)

@@ -10,6 +10,7 @@
 //	FillHistory    as migrator: fill in what the old system's orders lack
 //	TakeSnapshot   as a reader: counts and checksums of all orders, to compare later
 //	HashPasswords  as migrator: at cutover, hash the old system's cleartext passwords
+//	ApplyContract  as migrator: at the end, change what the old system could not bear
 //
 // Each owner of tables has its own migrations, version table
 // (schema_version_login, …) and lock, so that a service can check whether the
@@ -17,7 +18,8 @@
 //
 // While the old system and older builds of the services use the same tables,
 // migrations only add: the old system must not notice. Each file states why it
-// is safe with concurrent writers.
+// is safe with concurrent writers. The rest waits in sql/contract for the old system's
+// end.
 package migrations
 
 import "embed"

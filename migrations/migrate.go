@@ -35,6 +35,9 @@ const (
 	Order  Owner = "order"
 )
 
+// Contract has the migrations that end the takeover. Only ApplyContract applies them.
+const Contract Owner = "contract"
+
 // Owners returns all owners in the order that Up uses; Down uses the reverse.
 func Owners() []Owner { return []Owner{Events, Login, Menu, Order} }
 
@@ -44,7 +47,7 @@ func (o Owner) table() string { return "schema_version_" + string(o) }
 // lockID returns the owner's advisory lock. The default of goose is one number
 // for all its users on a database. The hexadecimal digits spell "pizza".
 func (o Owner) lockID() int64 {
-	return 0x70697a7a61_00 + map[Owner]int64{Login: 1, Menu: 2, Order: 3, Events: 4}[o]
+	return 0x70697a7a61_00 + map[Owner]int64{Login: 1, Menu: 2, Order: 3, Events: 4, Contract: 5}[o]
 }
 
 // Advisory locks of the other steps.
@@ -100,7 +103,7 @@ func Up(ctx context.Context, dsn string, done ...func(Step)) error {
 	if err := checkTakeover(ctx, c); err != nil {
 		return err
 	}
-	return eachOwner(ctx, dsn, func(providers []provider, _ *sql.DB) error {
+	return withOwners(ctx, dsn, Owners(), func(providers []provider, _ *sql.DB) error {
 		for _, p := range providers {
 			if err := p.up(ctx, done); err != nil {
 				return explain(err)
@@ -153,11 +156,21 @@ var ErrNothingToUndo = errors.New("no migration is applied")
 // migrations that this one has no file for.
 var ErrNewerSchema = errors.New("the schema is newer than this program")
 
+// ErrContracted is returned by Down once ApplyContract has begun.
+var ErrContracted = errors.New("`migrate contract` has been here, and nothing takes it back: the old system cannot " +
+	"use these tables any more. To go back, restore a backup from before it")
+
 // Down rolls back the newest migration of the owner or, if owner is empty, of
 // the last owner that has any. The migration's additions are lost, including
 // data. The tables of the old system are dropped only when they are empty.
 func Down(ctx context.Context, dsn string, owner Owner, done ...func(Step)) error {
-	return eachOwner(ctx, dsn, func(providers []provider, db *sql.DB) error {
+	return withOwners(ctx, dsn, append(Owners(), Contract), func(providers []provider, db *sql.DB) error {
+		providers, contract := providers[:len(Owners())], providers[len(Owners())]
+		if begun, err := contract.versioned(ctx, db); err != nil {
+			return err
+		} else if begun {
+			return ErrContracted
+		}
 		for i := len(providers) - 1; i >= 0; i-- {
 			p := providers[i]
 			if owner != "" && p.owner != owner {
@@ -185,11 +198,17 @@ func Down(ctx context.Context, dsn string, owner Owner, done ...func(Step)) erro
 }
 
 // Status lists all migrations by owner and version, including those applied by
-// a newer program, and when each was applied. It changes nothing.
+// a newer program, and when each was applied. It changes nothing. The contract's are
+// listed once it has begun.
 func Status(ctx context.Context, dsn string) ([]Migration, error) {
 	var list []Migration
-	err := eachOwner(ctx, dsn, func(providers []provider, db *sql.DB) error {
+	err := withOwners(ctx, dsn, append(Owners(), Contract), func(providers []provider, db *sql.DB) error {
 		for _, p := range providers {
+			if p.owner == Contract {
+				if begun, err := p.versioned(ctx, db); err != nil || !begun {
+					return err
+				}
+			}
 			ms, err := p.status(ctx, db)
 			if err != nil {
 				return fmt.Errorf("%s: %w", p.owner, err)
@@ -207,8 +226,8 @@ type provider struct {
 	owner Owner
 }
 
-// eachOwner calls do with one provider per owner, on one database handle.
-func eachOwner(ctx context.Context, dsn string, do func([]provider, *sql.DB) error) (err error) {
+// withOwners calls do with one provider per owner, on one database handle.
+func withOwners(ctx context.Context, dsn string, owners []Owner, do func([]provider, *sql.DB) error) (err error) {
 	c, err := config(ctx, dsn)
 	if err != nil {
 		return err
@@ -232,7 +251,7 @@ func eachOwner(ctx context.Context, dsn string, do func([]provider, *sql.DB) err
 		return explain(err)
 	}
 	var providers []provider
-	for _, o := range Owners() {
+	for _, o := range owners {
 		p, err := newProvider(db, o)
 		if err != nil {
 			return fmt.Errorf("%s: %w", o, err)

@@ -54,14 +54,14 @@ func TakeSnapshot(ctx context.Context, dsn string) (s Snapshot, err error) {
 			return err
 		}
 		err := s.read(ctx, tx, `
-			SELECT coalesce(date, ''), 0, sha256(convert_to(ROW(order_id, member_id, bran_id, date, time)::text, 'UTF8'))
+			SELECT coalesce(date::text, ''), 0, sha256(convert_to(ROW(order_id, member_id, bran_id, date, time)::text, 'UTF8'))
 			FROM orders`,
 			func(d *Day, _ int64, sum []byte) { d.Orders++; d.OrderSums = append(d.OrderSums, sum...) })
 		if err != nil {
 			return err
 		}
 		return s.read(ctx, tx, `
-			SELECT CASE WHEN o.order_id IS NULL THEN $1 ELSE coalesce(date, '') END, coalesce(quantity, 0),
+			SELECT CASE WHEN o.order_id IS NULL THEN $1 ELSE coalesce(date::text, '') END, coalesce(quantity, 0),
 				sha256(convert_to(ROW(order_detail_id, d.order_id, pizza_id, quantity)::text, 'UTF8'))
 			FROM order_detail d LEFT JOIN orders o ON o.order_id = d.order_id`,
 			func(d *Day, pizzas int64, sum []byte) {

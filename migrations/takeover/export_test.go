@@ -7,3 +7,6 @@ func NewNames(kind string) []string {
 	}
 	return newRelations()
 }
+
+// ParityProblem is parityProblem.
+var ParityProblem = parityProblem

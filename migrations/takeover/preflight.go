@@ -115,7 +115,7 @@ func examine(ctx context.Context, conn *pgx.Conn, o Options) (r Report, begun bo
 	p.server()
 	progress("the tables")
 	p.schema()
-	if !p.schemaOnly && !p.report.Empty() && p.err == nil {
+	if !p.schemaOnly && !p.contracted && !p.report.Empty() && p.err == nil {
 		table := ""
 		for _, c := range rowChecks() {
 			if c.table != table {
@@ -133,11 +133,16 @@ func examine(ctx context.Context, conn *pgx.Conn, o Options) (r Report, begun bo
 		progress("locks")
 		p.plan(o.Locks)
 	}
+	p.sort()
+	return p.report, p.begun, p.err
+}
+
+// sort puts what matters most first.
+func (p *preflight) sort() {
 	order := []Level{Stop, Warn, Note}
 	slices.SortStableFunc(p.report.Findings, func(a, b Finding) int {
 		return slices.Index(order, a.Level) - slices.Index(order, b.Level)
 	})
-	return p.report, p.begun, p.err
 }
 
 // Check returns an error that names every Stop in the schema: the migrations would
@@ -168,6 +173,7 @@ type preflight struct {
 	conn       *pgx.Conn
 	schemaOnly bool
 	begun      bool // the migrations have been here
+	contracted bool // so has the contract
 	report     Report
 	missing    map[string]bool // "table" and "table.column" that are not there, or cannot be read
 	err        error

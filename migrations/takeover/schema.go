@@ -48,7 +48,9 @@ func (p *preflight) schema() {
 			})
 		}
 	}
-	p.columns()
+	if !p.contracted {
+		p.columns()
+	}
 	p.keys()
 	p.foreignKeys()
 	p.triggers()
@@ -57,10 +59,11 @@ func (p *preflight) schema() {
 		p.views()
 		p.takenNames()
 	} else {
-		p.add(Finding{
-			Level: Note, Check: "adopted", Object: "database",
-			Found: "the migrations have begun here; `migrate status` lists them",
-		})
+		found := "the migrations have begun here; `migrate status` lists them"
+		if p.contracted {
+			found = "the contract has been here: nothing is left to take over"
+		}
+		p.add(Finding{Level: Note, Check: "adopted", Object: "database", Found: found})
 	}
 	p.otherTables()
 }

@@ -60,6 +60,11 @@ func printPreflight(w io.Writer, r takeover.Report) error {
 		_, err := fmt.Fprintf(w, "go: the database %s has no table of the old system; `migrate roles` and `migrate up` create all\n", r.Database)
 		return err
 	}
+	return printReport(w, r, "go: next is `migrate roles`, and then `migrate up`")
+}
+
+// printReport prints tables, plan and findings, and next if they let it begin.
+func printReport(w io.Writer, r takeover.Report, next string) error {
 	out := newTable(w)
 	out.row("TABLE", "OWNER", "ROWS, ABOUT", "MIB")
 	for _, t := range r.Tables {
@@ -94,7 +99,7 @@ func printPreflight(w io.Writer, r takeover.Report) error {
 		}
 	}
 	if r.Go() {
-		text.WriteString("\ngo: next is `migrate roles`, and then `migrate up`\n")
+		text.WriteString("\n" + next + "\n")
 	}
 	_, err := io.WriteString(w, text.String())
 	return err

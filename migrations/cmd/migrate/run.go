@@ -37,6 +37,14 @@ const help = `migrate prepares the database of the pizza services.
   migrate reconcile --compare FILE [--json]
                                  prove that all of them are still there, unchanged;
                                  additions are listed
+  migrate contract --old-role NAME --parity FILE [--yes] [--json]
+                                 end the takeover, with no way back: prices, dates
+                                 and times get their types, what only the old
+                                 system needs is dropped, and its role loses its
+                                 rights. Without --yes, it says what is in the
+                                 way: a session of the role, a report of
+                                 "parity --json" without parity or older than a
+                                 day, and what else the tables lack
   migrate forget-member ID --yes erase a person: delete the member, and detach its
                                  orders and what was announced of them; the id
                                  stays taken
@@ -64,7 +72,7 @@ and to the role of each service, as the most connections of all its processes,
                                  that it has. With these, "up" stops where a role
                                  may open fewer
 
-"seed --history" and "backfill" read dates and times in the zone
+"seed --history", "backfill" and "contract" read dates and times in the zone
   SHOP_TIMEZONE                  Asia/Seoul by default
 
 "passwords" hashes at the cost and in the memory of the login service:
@@ -77,8 +85,8 @@ Exit status:
   1  failed; another try can succeed: the database was away, a lock was held, a role
      or a right was missing in the database, passwords were left in clear text, rows were left to fill
   2  wrong usage or settings, all of which are named; no other try can succeed
-  3  no go: "preflight" found what has to change first, or "reconcile" that orders are
-     missing or changed
+  3  no go: "preflight" or "contract" found what has to change first, or "reconcile"
+     that orders are missing or changed
 `
 
 // usageError is an invalid command line.
@@ -124,6 +132,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return c.backfill(ctx, args)
 	case "reconcile":
 		return c.reconcile(ctx, args)
+	case "contract":
+		return c.contract(ctx, args)
 	case "forget-member":
 		return c.forgetMember(ctx, args)
 	case "licence":
