@@ -87,6 +87,18 @@ smoke.podLabels.team=7
 migration.externalSecret.data.DB_USER.propety=user
 order.service.type=ExternalName
 httpRoute.timeouts.request=15
+takeover.typo=1
+takeover.controller=haproxy
+takeover.weights.login=101
+takeover.weights.menu=-1
+takeover.weights.order=1.5
+takeover.weights.order=null
+takeover.mirror.menu=1
+takeover.mirror.menu=null
+takeover.header=X_Side
+takeover.legacy.addresses[0]=old.example
+takeover.legacy.port=0
+takeover.legacy.selector.app=1
 BAD
 : > .local/findings.txt
 for values in helm/pizza/ci/*-values.yaml; do

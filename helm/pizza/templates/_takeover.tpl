@@ -89,7 +89,7 @@ context and the path.
 {{- if eq (empty $takeover.legacy.selector) (empty $takeover.legacy.addresses) -}}
 {{- fail "takeover.legacy needs either selector, the labels of the old system's pods, or addresses, outside of the cluster" -}}
 {{- end -}}
-{{- if eq (get $takeover.legacy.selector "app.kubernetes.io/part-of") "pizza" -}}
+{{- if eq (get ($takeover.legacy.selector | default dict) "app.kubernetes.io/part-of") "pizza" -}}
 {{- fail "takeover.legacy.selector: app.kubernetes.io/part-of: pizza is the label of the services, whose network policies would close the old system's pods" -}}
 {{- end -}}
 {{- if not (or $ingress.enabled .Values.httpRoute.enabled) -}}

@@ -29,6 +29,7 @@ func kinds() map[string]bool {
 		"apps/v1/Deployment": true, "v1/Service": true, "v1/ConfigMap": true, "v1/Secret": true, "v1/ServiceAccount": true, "v1/Pod": true,
 		"batch/v1/Job": true, "autoscaling/v2/HorizontalPodAutoscaler": true, "policy/v1/PodDisruptionBudget": true,
 		"networking.k8s.io/v1/Ingress": true, "networking.k8s.io/v1/NetworkPolicy": true,
+		"discovery.k8s.io/v1/EndpointSlice": true,
 	}
 }
 
@@ -37,11 +38,15 @@ func definitions() [][2]string {
 	const (
 		prometheus = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
 		crds       = "example/prometheus-operator-crd/monitoring.coreos.com_"
+		traefik    = "github.com/traefik/traefik/v3@v3.7.13"
+		reference  = "docs/content/reference/dynamic-configuration/traefik.io_"
 	)
 	return [][2]string{
 		{prometheus, crds + "servicemonitors.yaml"},
 		{prometheus, crds + "prometheusrules.yaml"},
 		{"sigs.k8s.io/gateway-api@v1.6.3", "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"},
+		{traefik, reference + "ingressroutes.yaml"},
+		{traefik, reference + "traefikservices.yaml"},
 		{"github.com/argoproj/argo-rollouts@v1.10.1", "manifests/crds/rollout-crd.yaml"},
 		{"github.com/argoproj/argo-rollouts@v1.10.1", "manifests/crds/analysis-template-crd.yaml"},
 		{"github.com/kedacore/keda/v2@v2.21.0", "config/crd/bases/keda.sh_scaledobjects.yaml"},
@@ -75,8 +80,8 @@ func run(dir string) error {
 type object = map[string]any
 
 func kubernetes(dir, version string) error {
-	if _, err := os.Stat(dir); err == nil {
-		return nil // made before
+	if made(dir) {
+		return nil
 	}
 	text, err := fromModule("k8s.io/kubernetes@"+version, "api/openapi-spec/swagger.json")
 	if err != nil {
@@ -104,7 +109,22 @@ func kubernetes(dir, version string) error {
 	if len(missing) > 0 {
 		return fmt.Errorf("there is no %v", missing)
 	}
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
 	return os.Rename(dir+".new", dir)
+}
+
+// made reports whether dir has a schema of each kind already.
+func made(dir string) bool {
+	for key := range kinds() {
+		parts := strings.Split("/"+key, "/")
+		at := len(parts) - 3
+		if _, err := os.Stat(filepath.Join(dir, file(parts[at], parts[at+1], parts[at+2]))); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // named returns what a definition is of, if it is of one kind.
@@ -215,8 +235,6 @@ func definition(dir string, text []byte) error {
 	return nil
 }
 
-// write names the file as kubeconform looks for it: by kind, the first part of the
-// group, and version.
 func write(dir, group, version, kind string, schema object) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -225,11 +243,16 @@ func write(dir, group, version, kind string, schema object) error {
 	if err != nil {
 		return err
 	}
+	return os.WriteFile(filepath.Join(dir, file(group, version, kind)), text, 0o644)
+}
+
+// file is the name by which kubeconform looks for a schema: kind, the first part of the group, and version.
+func file(group, version, kind string) string {
 	parts := []string{kind, version}
 	if short, _, _ := strings.Cut(group, "."); short != "" {
 		parts = []string{kind, short, version}
 	}
-	return os.WriteFile(filepath.Join(dir, strings.ToLower(strings.Join(parts, "-"))+".json"), text, 0o644)
+	return strings.ToLower(strings.Join(parts, "-")) + ".json"
 }
 
 // fromModule returns a file of a module, which the go command downloads and keeps.
