@@ -73,6 +73,7 @@ type line struct {
 type customers struct {
 	front  *front
 	client http.Client
+	visits atomic.Int64 // begun
 	placed atomic.Int64
 	mu     sync.Mutex
 	orders map[string][]string // acknowledged, by member
@@ -83,10 +84,10 @@ func (c *customers) run(t *testing.T) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
-	for i := range crowd {
+	for range crowd {
 		group.Go(func() {
-			for n := 0; ctx.Err() == nil && !t.Failed(); n++ {
-				c.visit(context.WithoutCancel(ctx), t, fmt.Sprintf("customer-%d-%d", i, n)) // to its end
+			for ctx.Err() == nil && !t.Failed() {
+				c.visit(context.WithoutCancel(ctx), t, fmt.Sprintf("customer-%d", c.visits.Add(1))) // to its end
 			}
 		})
 	}
@@ -108,7 +109,7 @@ func (c *customers) await(t *testing.T, orders int64) {
 
 // visit is that of a new member, who orders thrice.
 func (c *customers) visit(ctx context.Context, t *testing.T, member string) {
-	account := credentials{ID: member, Password: "correct horse battery staple " + member, Name: "Customer"}
+	account := credentials{ID: member, Password: passwordOf(member), Name: "Customer"}
 	var token struct{ Token string }
 	if !c.call(ctx, t, "POST", "/api/login/register/", "", account, http.StatusCreated, nil) ||
 		!c.call(ctx, t, "POST", "/api/login/", "", account, http.StatusOK, &token) {
@@ -149,6 +150,8 @@ func (c *customers) visit(ctx context.Context, t *testing.T, member string) {
 		}
 	}
 }
+
+func passwordOf(member string) string { return "correct horse battery staple " + member }
 
 // call sends a request through the front, and reports whether the answer was as wanted.
 func (c *customers) call(ctx context.Context, t *testing.T, method, path, token string, body any, status int, into any) bool {
