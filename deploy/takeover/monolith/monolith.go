@@ -156,7 +156,8 @@ func (m *StandIn) member(r *http.Request) (string, error) {
 
 const listMenu = `SELECT pizza_id, pizza_type_id, pizza_nm, pizza_nm AS pizza_type__pizza_nm, pizza_categ,
 	pizza_img_url, size, price
-	FROM pizza JOIN pizza_types USING (pizza_type_id) ORDER BY pizza_type_id, pizza_id`
+	FROM pizza JOIN pizza_types USING (pizza_type_id)
+	ORDER BY pizza_type_id, array_position(ARRAY['S', 'M', 'L', 'XL', 'XXL'], size::text), pizza_id`
 
 func (m *StandIn) menu(r *http.Request) (int, any, error) { return m.list(r, listMenu) }
 
@@ -197,7 +198,7 @@ func (m *StandIn) myOrders(r *http.Request) (int, any, error) {
 	}
 	return m.list(r, `SELECT o.order_id::text AS order_id, bran_id, pizza_id, quantity, date, time
 		FROM orders o JOIN order_detail d ON d.order_id = o.order_id WHERE member_id = $1
-		ORDER BY date DESC, time DESC`, member)
+		ORDER BY date DESC, time DESC, order_id DESC, order_detail_id`, member)
 }
 
 // line is one of an order, as clients send it: the id of its pizza, or name and size.

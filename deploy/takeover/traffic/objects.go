@@ -172,7 +172,8 @@ func read(ctx context.Context, namespace string, get getter) (*objects, error) {
 	return &o, group.Wait()
 }
 
-// ready counts the ready endpoints of each Service. A pod with addresses of both families is in two slices, and counts once.
+// ready counts the ready endpoints of each Service. A pod with addresses of both families is in two slices, and counts
+// once.
 func (o *objects) ready() map[string]int {
 	seen := map[[2]string]bool{}
 	counts := map[string]int{}

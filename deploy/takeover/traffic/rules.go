@@ -146,7 +146,8 @@ func absent(object string, services []string) (faults []string) {
 }
 
 var (
-	matchedPath   = regexp.MustCompile("Path(?:Prefix|Regexp)?\\([`\"]([^`\"]*/(login|menu|order)(?:[/($][^`\"]*)?)[`\"]\\)")
+	matchedPath = regexp.MustCompile(
+		"Path(?:Prefix|Regexp)?\\([`\"]([^`\"]*/(login|menu|order)(?:[/($][^`\"]*)?)[`\"]\\)")
 	matchedHeader = regexp.MustCompile("Header\\([`\"]([^`\"]+)[`\"], *[`\"]([^`\"]+)[`\"]\\)")
 )
 

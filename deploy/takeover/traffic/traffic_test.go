@@ -45,7 +45,8 @@ func TestRendered(t *testing.T) {
 			both("/menu", 0, "X-Side", true, 3, "IngressRoute pizza", "HTTPRoute pizza"),
 			both("/order", 10, "X-Side", true, 3, "IngressRoute pizza", "HTTPRoute pizza"),
 		}, "if parity finds no difference, set takeover.weights.menu to 10"},
-		"gateway": {"takeover-traefik", append(gateway, "--set", "takeover.weights.menu=100,takeover.mirror.menu=false"), []Path{
+		"gateway": {"takeover-traefik", append(gateway, "--set", "takeover.weights.menu=100,"+
+			"takeover.mirror.menu=false"), []Path{
 			both("/login", 100, "X-Side", false, 3, "HTTPRoute pizza"),
 			both("/menu", 100, "X-Side", false, 3, "HTTPRoute pizza"),
 			both("/order", 10, "X-Side", true, 3, "HTTPRoute pizza"),
@@ -60,7 +61,8 @@ func TestRendered(t *testing.T) {
 			both("/menu", 100, name, false, 1, "Ingress pizza with pizza-menu"),
 			both("/order", 100, name, false, 1, "Ingress pizza with pizza-order"),
 		}, "if parity finds no difference, set takeover.weights.login to 100"},
-		"all_moved": {"takeover", []string{"--set", "order.service.type=ClusterIP,takeover.weights.menu=100,takeover.weights.login=100"}, []Path{
+		"all_moved": {"takeover", []string{"--set", "order.service.type=ClusterIP,takeover.weights.menu=100," +
+			"takeover.weights.login=100"}, []Path{
 			both("/login", 100, name, false, 1, "Ingress pizza with pizza-login"),
 			both("/menu", 100, name, false, 1, "Ingress pizza with pizza-menu"),
 			both("/order", 100, name, false, 1, "Ingress pizza with pizza-order"),
