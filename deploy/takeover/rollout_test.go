@@ -97,7 +97,7 @@ func play(t *testing.T, isNumeric bool, replacements ...string) {
 		{"order", 10}, {"order", 50}, {"order", 0}, {"order", 10}, {"order", 50}, {"order", 100},
 	} {
 		f.weights[step.path].Store(step.weight)
-		c.await(t, 20)
+		c.await(t, 15)
 		mustGoOn(t, admin, step.path == "order" && step.weight == 50)
 	}
 	stop()
