@@ -8,6 +8,8 @@ tools="ko cosign helm"
 if [ "$step" = gitops ]; then
     tools="$tools argocd rollouts prometheus"
     go build -o "$BIN/delivery" ./deploy/delivery/cmd/delivery
+else
+    go build -o "$BIN/traffic" ./deploy/takeover/traffic
 fi
 for tool in $tools; do make -s --no-print-directory "$BIN/$tool"; done
 go build -o "$BIN/e2e" ./deploy/e2e

@@ -58,10 +58,17 @@ func newCustomers(base, host string, rate float64) *customers {
 	}
 }
 
+// landmarks returns a path of each service, with the status of a GET.
+func landmarks() map[string]int {
+	return map[string]int{
+		"/api/login/": http.StatusMethodNotAllowed, "/api/menu/": http.StatusOK, "/api/order/branch/": http.StatusOK,
+	}
+}
+
 // served reports whether the Ingress routes to every service. A controller needs
 // a moment to pick up a new Ingress.
 func (c *customers) served(ctx context.Context) (bool, error) {
-	for path, status := range map[string]int{"/api/login/": http.StatusMethodNotAllowed, "/api/menu/": http.StatusOK, "/api/order/branch/": http.StatusOK} {
+	for path, status := range landmarks() {
 		if _, err := c.must(ctx, http.MethodGet, path, "", status); err != nil {
 			return false, err
 		}

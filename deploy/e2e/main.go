@@ -108,6 +108,9 @@ func (e *experiment) run(ctx context.Context) (err error) {
 	if e.chosen(networkPolicies) {
 		failed = append(failed, e.step(ctx, networkPolicies, e.policies))
 	}
+	if e.chosen(takenOver) {
+		failed = append(failed, e.takeOver(ctx))
+	}
 	if e.settings.Keep {
 		e.say("the release is there, with its database, until Ctrl-C")
 		<-ctx.Done()

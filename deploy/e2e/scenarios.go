@@ -45,7 +45,7 @@ func names() []string {
 	for _, s := range scenarios() {
 		all = append(all, s.name)
 	}
-	return append(all, networkPolicies)
+	return append(all, networkPolicies, takenOver)
 }
 
 func upgrade(ctx context.Context, s *system) error {
