@@ -7,9 +7,8 @@ import "fmt"
 const oldestServer = 13
 
 func (p *preflight) server() {
-	p.read(`SELECT EXISTS (SELECT FROM pg_class
-				WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname LIKE 'schema\_version\_%'),
-			to_regclass('public.schema_version_contract') IS NOT NULL`,
+	p.read(`SELECT count(*) > 0, count(*) FILTER (WHERE relname = 'schema_version_contract') > 0
+		FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname LIKE 'schema\_version\_%'`,
 		nil, []any{&p.begun, &p.contracted}, func() error { return nil })
 	var version int
 	var encoding string

@@ -1,12 +1,12 @@
 package app_test
 
 import (
-	"context"
 	"encoding/base64"
 	"fmt"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -82,11 +82,11 @@ func TestServesThroughTheContract(t *testing.T) {
 
 			// Others order and read all along.
 			var working sync.WaitGroup
-			ctx, stop := context.WithCancel(t.Context())
+			var done atomic.Bool
 			for i := range 4 {
 				lee := append(member(s.as(t, fmt.Sprint("lee", i))), "Content-Type", "application/json")
 				working.Go(func() {
-					for n := 0; ctx.Err() == nil; n++ {
+					for n := 0; !done.Load(); n++ {
 						a, err := s.Send(t.Context(), http.MethodPost, "/order/", body, lee...)
 						b, err2 := s.Send(t.Context(), http.MethodGet, "/order/myorder/?limit=2", "", lee...)
 						if err != nil || err2 != nil || a.Status != http.StatusCreated || b.Status != http.StatusOK {
@@ -97,7 +97,7 @@ func TestServesThroughTheContract(t *testing.T) {
 				})
 			}
 			err = migrations.ApplyContract(t.Context(), db.URL("migrator"), o)
-			stop()
+			done.Store(true)
 			working.Wait()
 			if err != nil {
 				t.Fatal(err)

@@ -119,7 +119,7 @@ func (q *Queries) DeleteType(ctx context.Context, id string) (int64, error) {
 
 const insertPizza = `-- name: InsertPizza :exec
 INSERT INTO pizza (pizza_id, pizza_type_id, size, price)
-VALUES ($1, $2, $3, $4::float8)
+VALUES ($1, $2, $3, $4)
 `
 
 type InsertPizzaParams struct {
@@ -250,7 +250,7 @@ func (q *Queries) TypeNames(ctx context.Context) ([]TypeNamesRow, error) {
 }
 
 const updatePizza = `-- name: UpdatePizza :exec
-UPDATE pizza SET pizza_type_id = $1, size = $2, price = $3::float8 WHERE pizza_id = $4
+UPDATE pizza SET pizza_type_id = $1, size = $2, price = $3 WHERE pizza_id = $4
 `
 
 type UpdatePizzaParams struct {

@@ -51,10 +51,10 @@ SELECT pizza_id, coalesce(size, '') AS size FROM pizza WHERE pizza_type_id = @ty
 
 -- name: InsertPizza :exec
 INSERT INTO pizza (pizza_id, pizza_type_id, size, price)
-VALUES (@id, @type_id, @size, @price::float8);
+VALUES (@id, @type_id, @size, @price);
 
 -- name: UpdatePizza :exec
-UPDATE pizza SET pizza_type_id = @type_id, size = @size, price = @price::float8 WHERE pizza_id = @id;
+UPDATE pizza SET pizza_type_id = @type_id, size = @size, price = @price WHERE pizza_id = @id;
 
 -- name: DeletePizza :execrows
 DELETE FROM pizza WHERE pizza_id = @id;
