@@ -187,7 +187,7 @@ func (s *system) compare(ctx context.Context, path, preference string, want int)
 	logged(s.log, "%s %s: %d of %d by the services", path, preference, services, n)
 	off := math.Abs(100*float64(services)/float64(n) - float64(want))
 	if off > tolerance || off > 0 && (want == 0 || want == 100) {
-		return fmt.Errorf("%s: the services answer %d of %d requests (%s), want %d percent",
+		return fmt.Errorf("%s: the services answer %d of %d requests with the header %q, want %d percent",
 			path, services, n, preference, want)
 	}
 	return nil
