@@ -126,6 +126,11 @@ func play(t *testing.T, isNumeric bool, replacements ...string) {
 	if err != nil || hashed.Hashed == 0 || hashed.Stored[password.ClearText] > 0 {
 		t.Errorf("passwords: %+v, %v", hashed, err)
 	}
+	for _, row := range ask(t, admin, "sessions") {
+		if row["usename"] == "monolith" {
+			t.Errorf("sessions of the old system: %v", row)
+		}
+	}
 	if check := mustCheck(t, dsn, contract); !check.Go() {
 		t.Fatalf("no go: %+v", check.Findings)
 	}
