@@ -64,7 +64,7 @@ dockerfiles() { tools/dockerfiles.sh; }
 pooler() {
     tools withpostgres || return 1
     # TestDatabaseGone restarts the server on the same port.
-    "$bin/withpostgres" go test -count=1 -tags pgbouncer -run '^Test(PoolerIsRefused|SettingsLeak)$' ./pkg/testkit/pgbouncer ./migrations &&
+    "$bin/withpostgres" go test -count=1 -tags pgbouncer -run '^Test(PoolerIsRefused|SettingsLeak|DatesThroughAPooler)$' ./pkg/postgres ./pkg/testkit/pgbouncer ./migrations &&
         TEST_POOLER=on "$bin/withpostgres" go test -count=1 -skip '^TestDatabaseGone$' ./pkg/events/postgres \
             ./services/order/internal/postgres ./services/login/internal/... ./services/menu/internal/... &&
         TEST_POOLER=on "$bin/withpostgres" go test -count=1 -run '^Test(Contract|Place|List|Orders|Repeat|Key|NoClaim)' ./services/order/internal/app
