@@ -191,7 +191,8 @@ func TestContractSaysEverythingAtOnce(t *testing.T) {
 			refused = append(refused, c.Name)
 		}
 	}
-	if diff := cmp.Diff([]string{"parity", "sessions", "history", "null", "date", "price", "dependent"}, refused); diff != "" {
+	want := []string{"parity", "sessions", "history", "null", "date", "price", "dependent"}
+	if diff := cmp.Diff(want, refused); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff(before, schema(t, old.DSN)); diff != "" {

@@ -34,7 +34,8 @@ func TestDatesThroughAPooler(t *testing.T) {
 		}
 		defer pool.Close()
 		var date string
-		if err := pool.QueryRow(t.Context(), "SELECT date '2015-01-31'::text").Scan(&date); err != nil || date != "2015-01-31" {
+		err = pool.QueryRow(t.Context(), "SELECT date '2015-01-31'::text").Scan(&date)
+		if err != nil || date != "2015-01-31" {
 			t.Errorf("%s: %q, %v", style, date, err)
 		}
 	}
