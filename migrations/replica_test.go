@@ -14,20 +14,7 @@ import (
 // A run waits for a streaming replica that is far behind.
 func TestFillHistoryWaitsForAReplica(t *testing.T) {
 	t.Parallel()
-	settings := pgserver.TestSettings()
-	primary, standby, err := pgserver.StartPair(t.Context(),
-		pgserver.Options{DataDir: pgtest.Folder(t) + "/primary", Settings: settings, Log: t.Output()},
-		pgserver.Options{DataDir: pgtest.Folder(t) + "/standby", Settings: settings, Log: t.Output()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		for _, s := range []*pgserver.Server{primary, standby} {
-			if err := s.Stop(); err != nil {
-				t.Error(err)
-			}
-		}
-	})
+	primary, standby := pgtest.Pair(t, pgserver.TestSettings())
 	conn := connect(t, primary.URL("postgres"))
 	exec(t, conn, migrationstest.OldTables())
 	exec(t, conn, "INSERT INTO branch VALUES ('1', '1'); INSERT INTO orders VALUES ('1', 'kim', '1', '2025-08-03', '18:30:00')")

@@ -98,8 +98,8 @@ func (s *system) shiftPaths(ctx context.Context, old *monolith.StandIn, values [
 		path   string
 		weight int
 	}{
-		{"login", 0}, {"menu", 10}, {"menu", 50}, {"menu", 100},
-		{"order", 10}, {"order", 50}, {"order", 0}, {"order", 50}, {"order", 100}, {"login", 100},
+		{"login", 0}, {"login", 10}, {"login", 50}, {"login", 100}, {"menu", 10}, {"menu", 50}, {"menu", 100},
+		{"order", 10}, {"order", 50}, {"order", 0}, {"order", 50}, {"order", 100},
 	} {
 		weights[shift.path] = shift.weight
 		args := append(slices.Clone(values), "--set", "takeover.enabled=true")

@@ -276,10 +276,6 @@ func (r *run) restartBare(ctx context.Context) (float64, error) {
 	return ready.Seconds() * 1000, server.stop()
 }
 
-func (r *run) idleMemory(name string) measure {
-	return func(context.Context) (float64, error) { return r.idle[name], nil }
-}
-
 // visits returns a measure of the visits per second: each is as many requests as one of
 // the real year needs.
 func (r *run) visits(year []basket) measure {

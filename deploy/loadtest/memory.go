@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strconv"
@@ -30,4 +31,8 @@ func readMemory(status string) (float64, error) {
 		}
 	}
 	return 0, fmt.Errorf("no VmRSS in the status of the process")
+}
+
+func (r *run) idleMemory(name string) measure {
+	return func(context.Context) (float64, error) { return r.idle[name], nil }
 }

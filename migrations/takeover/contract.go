@@ -225,8 +225,8 @@ func (p *preflight) dependents() {
 	})
 }
 
-// Rows per second that a rewrite with its indexes is taken to manage, as bytes of the
-// table with its indexes; a server of its own is faster.
+// rewriteBytes is how much of a table, with its indexes, a rewrite is assumed to manage
+// per second. A dedicated server is faster.
 const rewriteBytes = 24 << 20
 
 // ContractLocks returns the locks of the contract on the tables, without estimates.

@@ -31,19 +31,7 @@ func TestPreflightOfServers(t *testing.T) {
 	settings := pgserver.TestSettings()
 	settings["max_connections"] = "20"
 	settings["max_prepared_transactions"] = "1"
-	primary, standby, err := pgserver.StartPair(t.Context(),
-		pgserver.Options{DataDir: pgtest.Folder(t) + "/primary", Settings: settings, Log: t.Output()},
-		pgserver.Options{DataDir: pgtest.Folder(t) + "/standby", Settings: settings, Log: t.Output()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		for _, s := range []*pgserver.Server{primary, standby} {
-			if err := s.Stop(); err != nil {
-				t.Error(err)
-			}
-		}
-	})
+	primary, standby := pgtest.Pair(t, settings)
 	conn := connect(t, primary.URL("postgres"))
 	exec(t, conn, "CREATE TABLE member (member_id varchar(100) PRIMARY KEY, member_pwd varchar(100), member_nm varchar(100))")
 	open := connect(t, primary.URL("postgres"))

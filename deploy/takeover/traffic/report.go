@@ -154,19 +154,15 @@ func (r *Report) next() string {
 	if !slices.ContainsFunc(r.Paths, func(p Path) bool { return p.OldSystem.Service != "" }) {
 		return "nothing: there is no old system, and the services have all paths"
 	}
-	// Members who register or change a password at the services cannot log in to the old system, so login moves last.
-	for _, name := range []string{"menu", "order", "login"} {
-		p := r.Paths[slices.Index(paths, name)]
-		at := p.Services.Percent
+	for i, p := range r.Paths {
+		name, at := paths[i], p.Services.Percent
 		if at == 100 {
 			continue
 		}
 		step := 100
-		if name != "login" {
-			for _, s := range []int{50, 10} {
-				if at < s {
-					step = s
-				}
+		for _, s := range []int{50, 10} {
+			if at < s {
+				step = s
 			}
 		}
 		off := ""

@@ -39,7 +39,7 @@ func TestRendered(t *testing.T) {
 			both("/login", 0, name, false, 1, "Ingress pizza with pizza-login"),
 			both("/menu", 50, name, false, 1, "Ingress pizza with pizza-menu"),
 			both("/order", 100, name, false, 1, "Ingress pizza with pizza-order"),
-		}, "if parity finds no difference, set takeover.weights.menu to 100"},
+		}, "if parity finds no difference, set takeover.weights.login to 10"},
 		"traefik_and_gateway": {"takeover-traefik", nil, []Path{
 			both("/login", 100, "X-Side", false, 3, "IngressRoute pizza", "HTTPRoute pizza"),
 			both("/menu", 0, "X-Side", true, 3, "IngressRoute pizza", "HTTPRoute pizza"),
@@ -56,8 +56,9 @@ func TestRendered(t *testing.T) {
 			both("/menu", 70, "X-Side", true, 3, "HTTPRoute pizza"),
 			both("/order", 10, "X-Side", true, 3, "HTTPRoute pizza"),
 		}, "if parity finds no difference, set takeover.weights.menu to 100 and takeover.mirror.menu to false"},
-		"login_last": {"takeover", []string{"--set", "order.service.type=ClusterIP,takeover.weights.menu=100"}, []Path{
-			both("/login", 0, name, false, 1, "Ingress pizza with pizza-login"),
+		"login_half_way": {"takeover", []string{"--set", "order.service.type=ClusterIP,takeover.weights.login=50," +
+			"takeover.weights.menu=100"}, []Path{
+			both("/login", 50, name, false, 1, "Ingress pizza with pizza-login"),
 			both("/menu", 100, name, false, 1, "Ingress pizza with pizza-menu"),
 			both("/order", 100, name, false, 1, "Ingress pizza with pizza-order"),
 		}, "if parity finds no difference, set takeover.weights.login to 100"},
@@ -93,7 +94,7 @@ func TestRecorded(t *testing.T) {
 			both("/login", 0, name, false, 1, "Ingress pizza with pizza-login"),
 			both("/menu", 10, name, false, 1, "Ingress pizza with pizza-menu"),
 			both("/order", 50, name, false, 1, "Ingress pizza with pizza-order"),
-		}, []string{}, "if parity finds no difference, set takeover.weights.menu to 50"},
+		}, []string{}, "if parity finds no difference, set takeover.weights.login to 10"},
 		"traefik": {[]Path{
 			both("/login", 0, name, false, 1, "IngressRoute pizza", "HTTPRoute pizza"),
 			both("/menu", 10, name, true, 1, "IngressRoute pizza", "HTTPRoute pizza"),

@@ -40,20 +40,8 @@ func startReplicated(t *testing.T) *replicated {
 	t.Helper()
 	settings := pgserver.TestSettings()
 	settings["synchronous_commit"] = "on" // so that each commit is sent at once
-	primary, standby, err := pgserver.StartPair(t.Context(),
-		pgserver.Options{DataDir: pgtest.Folder(t) + "/primary", Settings: settings, Log: t.Output()},
-		pgserver.Options{DataDir: pgtest.Folder(t) + "/standby", Settings: settings, Log: t.Output()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := primary.Stop(); err != nil {
-			t.Error(err)
-		}
-		if err := standby.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	primary, standby := pgtest.Pair(t, settings)
+	var err error
 	r := &replicated{primary: dial(t, primary.URL("postgres")), kill: standby.Stop}
 	r.exec(t, "CREATE DATABASE pizza")
 	if r.db, err = migrationstest.On(t.Context(), primary.URL("pizza")); err != nil {
